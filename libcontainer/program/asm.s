@@ -1,0 +1,2 @@
+// This file lets the package declare functions without a body: those of fork.go
+// are linked to the runtime's.

@@ -1,0 +1,308 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNul is returned for a string that holds a NUL byte, which no system call
+// could take.
+var ErrNul = errors.New("holds a NUL byte")
+
+// reserved is the head of every arena: offset 0 is no register, and the
+// interpreter writes its messages at messageOff.
+const (
+	messageOff = 8
+	reserved   = 32
+)
+
+// Builder assembles a program. Its methods append; the first error is kept and
+// returned by Program. The zero Builder is not ready: use New.
+type Builder struct {
+	parent, child []Instr
+	inParent      bool
+	notes         []Note
+	note          Note
+	noteFresh     bool
+	labels        []int32
+	arena         []byte
+	relocs        []uint32 // offsets of words that hold an arena offset to be made an address
+	strs          map[string]uint32
+	fds           []Reg // registers that hold descriptors of the parent section
+	err           error
+	sync          Reg
+}
+
+// New returns an empty Builder.
+func New() *Builder {
+	b := &Builder{
+		child:  make([]Instr, 0, 256),
+		notes:  make([]Note, 0, 128),
+		arena:  make([]byte, reserved, 8192),
+		relocs: make([]uint32, 0, 64),
+	}
+	b.sync = b.Reg()
+	return b
+}
+
+// Sync is the register of the child's end of the socket to the parent. Reports
+// and messages go there; a program that outlives its parent may put another
+// descriptor on the same number by dup3.
+func (b *Builder) Sync() Reg { return b.sync }
+
+// InParent runs emit with all that it appends going to the parent section. A
+// descriptor that a call of the parent section returns is closed in the parent
+// after the clone.
+func (b *Builder) InParent(emit func()) {
+	old := b.inParent
+	b.inParent = true
+	emit()
+	b.inParent = old
+}
+
+// Element names the part of config.json that the instructions to come are for,
+// and clears Doing and Step.
+func (b *Builder) Element(t Text) {
+	b.note, b.noteFresh = Note{Element: t}, false
+}
+
+// Doing says what the instructions to come do together, and clears Step.
+func (b *Builder) Doing(t Text) {
+	b.note.Doing, b.note.Step, b.noteFresh = t, Text{}, false
+}
+
+// Step says what the instructions to come do.
+func (b *Builder) Step(t Text) {
+	b.note.Step, b.noteFresh = t, false
+}
+
+// Reg makes a register that holds 0.
+func (b *Builder) Reg() Reg { return Reg(b.Zero(8).Off) }
+
+// RegOf makes a register that holds v.
+func (b *Builder) RegOf(v int64) Reg {
+	r := b.Reg()
+	putWord(b.arena, uint32(r), v)
+	return r
+}
+
+// Zero makes n bytes of zeroes, aligned to 8.
+func (b *Builder) Zero(n int) Mem {
+	for len(b.arena)%8 != 0 {
+		b.arena = append(b.arena, 0)
+	}
+	off := len(b.arena)
+	b.arena = append(b.arena, make([]byte, n)...)
+	return Mem{uint32(off), uint32(n)}
+}
+
+// Bytes makes a copy of p, aligned to 8.
+func (b *Builder) Bytes(p []byte) Mem {
+	m := b.Zero(len(p))
+	copy(b.arena[m.Off:], p)
+	return m
+}
+
+// Struct makes a copy of the structure that v points to, which must hold no
+// pointers.
+func Struct[S any](b *Builder, v *S) Mem {
+	return b.Bytes(unsafe.Slice((*byte)(unsafe.Pointer(v)), int(unsafe.Sizeof(*v))))
+}
+
+// Str is the address of s with a NUL after it. Equal strings share their bytes:
+// they must not be written.
+func (b *Builder) Str(s string) Arg {
+	if strings.IndexByte(s, 0) >= 0 {
+		b.Fault(fmt.Errorf("%q %w", s, ErrNul))
+		return Imm(0)
+	}
+	if off, ok := b.strs[s]; ok {
+		return Arg{argAddr, uint64(off)}
+	}
+	if b.strs == nil {
+		b.strs = make(map[string]uint32, 64)
+	}
+	off := uint32(len(b.arena))
+	b.arena = append(b.arena, s...)
+	b.arena = append(b.arena, 0)
+	b.strs[s] = off
+	return Arg{argAddr, uint64(off)}
+}
+
+// Strv makes an array of pointers to the strings of s with a null pointer at its
+// end, as execve takes.
+func (b *Builder) Strv(s []string) Mem {
+	const w = int(unsafe.Sizeof(uintptr(0)))
+	ptrs := make([]uint32, len(s))
+	for i := range s {
+		ptrs[i] = uint32(b.Str(s[i]).v)
+	}
+	m := b.Zero((len(s) + 1) * w)
+	for i, off := range ptrs {
+		b.Pointer(m, uint32(i*w), Mem{Off: off})
+	}
+	return m
+}
+
+// Pointer puts the address of to at byte off of m.
+func (b *Builder) Pointer(m Mem, off uint32, to Mem) {
+	putPtr(b.arena, m.Off+off, uintptr(to.Off))
+	b.relocs = append(b.relocs, m.Off+off)
+}
+
+// Label makes a label; Bind gives it its place.
+func (b *Builder) Label() Label {
+	b.labels = append(b.labels, -1)
+	return Label(len(b.labels) - 1)
+}
+
+// Bind makes l stand for the next instruction of the section.
+func (b *Builder) Bind(l Label) {
+	b.labels[l] = int32(len(*b.section()))
+}
+
+// Fault makes Program return err with the current note before it.
+func (b *Builder) Fault(err error) {
+	if b.err != nil {
+		return
+	}
+	if n := b.note.String(); n != "" {
+		err = fmt.Errorf("%s: %w", n, err)
+	}
+	b.err = err
+}
+
+func (b *Builder) section() *[]Instr {
+	if b.inParent {
+		return &b.parent
+	}
+	return &b.child
+}
+
+func (b *Builder) add(in Instr) Call {
+	if !b.noteFresh {
+		b.notes = append(b.notes, b.note)
+		b.noteFresh = true
+	}
+	in.Note = int32(len(b.notes) - 1)
+	s := b.section()
+	*s = append(*s, in)
+	return Call{b, s, len(*s) - 1}
+}
+
+// Call is an instruction that was just appended, for what is to be said of its
+// result.
+type Call struct {
+	b *Builder
+	s *[]Instr
+	i int
+}
+
+// Sys appends the system call nr.
+func (b *Builder) Sys(nr uintptr, args ...Arg) Call {
+	in := Instr{Op: OpSys, NR: uint32(nr), NArgs: uint8(len(args))}
+	copy(in.Args[:], args)
+	return b.add(in)
+}
+
+// To stores the call's result in r.
+func (c Call) To(r Reg) Call {
+	(*c.s)[c.i].Dst = r
+	return c
+}
+
+// Fd stores the call's result, a descriptor, in a new register. In the parent
+// section it is closed in the parent after the clone.
+func (c Call) Fd() Reg {
+	r := c.b.RegOf(-1)
+	(*c.s)[c.i].Dst = r
+	if c.s == &c.b.parent {
+		c.b.fds = append(c.b.fds, r)
+	}
+	return r
+}
+
+// Ignore goes on after an error; a destination then holds the negated errno.
+func (c Call) Ignore() Call {
+	(*c.s)[c.i].OnErr = Next
+	return c
+}
+
+// On goes on at l when the call's error is errno, 0 being any. Other errors fail.
+func (c Call) On(errno unix.Errno, l Label) Call {
+	in := &(*c.s)[c.i]
+	in.OnErr, in.Errno, in.To = JumpOn, errno, l
+	return c
+}
+
+// Jump goes on at l.
+func (b *Builder) Jump(l Label) { b.add(Instr{Op: OpJump, To: l}) }
+
+// If goes on at l when r compares with v as asked.
+func (b *Builder) If(r Reg, c Cmp, v int64, l Label) {
+	b.IfWord(Mem{uint32(r), 8}, -1, c, v, l)
+}
+
+// IfErrno goes on at l when r holds the negated errno, as Ignore leaves it.
+func (b *Builder) IfErrno(r Reg, errno unix.Errno, l Label) {
+	b.If(r, Eq, -int64(errno), l)
+}
+
+// IfWord goes on at l when the word m, whose length is 1, 2, 4 or 8 bytes, ANDed
+// with mask, compares with v as asked. Words under 8 bytes are taken unsigned.
+func (b *Builder) IfWord(m Mem, mask int64, c Cmp, v int64, l Label) {
+	b.add(Instr{Op: OpIf, Cmp: c, Width: uint8(m.Len), To: l,
+		Args: [6]Arg{{argAddr, uint64(m.Off)}, Imm(mask), Imm(v)}})
+}
+
+// Tell sends tag and the value of r (0 for no register) to the parent.
+func (b *Builder) Tell(tag uint32, r Reg) {
+	a := Imm(0)
+	if r != 0 {
+		a = Val(r)
+	}
+	b.add(Instr{Op: OpTell, NR: tag, Args: [6]Arg{a}})
+}
+
+// Wait reads one message of the parent, of the length of m, into m. When the
+// parent has gone, or sends another length, the child ends.
+func (b *Builder) Wait(tag uint32, m Mem) {
+	b.add(Instr{Op: OpWait, NR: tag, Args: [6]Arg{m.Arg(), Imm(m.Len)}})
+}
+
+// Barrier tells the parent tag and r, and waits until it answers with one byte.
+func (b *Builder) Barrier(tag uint32, r Reg) {
+	b.Tell(tag, r)
+	b.Wait(tag, b.Zero(1))
+}
+
+// Fail ends the child with errno, reported under the current note.
+func (b *Builder) Fail(errno unix.Errno) { b.add(Instr{Op: OpFail, Errno: errno}) }
+
+// Exit ends the child with status, reporting nothing.
+func (b *Builder) Exit(status int) { b.add(Instr{Op: OpExit, Args: [6]Arg{Imm(status)}}) }
+
+// Program links what was built. b must not be used afterwards.
+func (b *Builder) Program() (*Program, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	p := &Program{Parent: b.parent, Child: b.child, Notes: b.notes, arena: b.arena, relocs: b.relocs, fds: b.fds, sync: b.sync}
+	for _, s := range [][]Instr{p.Parent, p.Child} {
+		for i := range s {
+			in := &s[i]
+			if in.Op == OpJump || in.Op == OpIf || in.OnErr == JumpOn {
+				to := b.labels[in.To]
+				if to < 0 || int(to) > len(s) {
+					return nil, fmt.Errorf("program: instruction %d jumps to a label without a place (%s)", i, p.Notes[in.Note])
+				}
+				in.To = Label(to)
+			}
+		}
+	}
+	return p, nil
+}

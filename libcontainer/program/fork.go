@@ -1,0 +1,37 @@
+package program
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// The runtime's hooks around a fork: they block all signals of the calling
+// thread and poison its stack guard, as the standard library's own fork has it.
+// gVisor holds the same links, which is why Go keeps them.
+
+//go:linkname runtimeBeforeFork syscall.runtime_BeforeFork
+func runtimeBeforeFork()
+
+//go:linkname runtimeAfterFork syscall.runtime_AfterFork
+func runtimeAfterFork()
+
+// cloneArgs is struct clone_args of clone3(2), up to and with cgroup.
+type cloneArgs struct {
+	flags, pidfd, childTid, parentTid, exitSignal, stack, stackSize, tls, setTid, setTidSize, cgroup uint64
+}
+
+// fork clones the calling thread as args says; the child runs m and never
+// returns. args must not ask for CLONE_VM. Handled signals have their default
+// action in the child (CLONE_CLEAR_SIGHAND) and all are blocked there.
+//
+//go:nosplit
+//go:norace
+func fork(args *cloneArgs, m *machine) (pid uintptr, errno syscall.Errno) {
+	runtimeBeforeFork()
+	pid, _, errno = syscall.RawSyscall6(sysClone3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0, 0, 0, 0)
+	if errno == 0 && pid == 0 {
+		interpret(m)
+	}
+	runtimeAfterFork()
+	return pid, errno
+}

@@ -1,0 +1,159 @@
+// Package program is what Hutch's child process runs: a flat list of system
+// calls with prepared arguments, an assembler for it, a listing, and the
+// interpreter that walks it between clone3 and execve.
+//
+// A program has two sections. The instructions of the parent section open what
+// the child inherits, and run in the calling process before the clone. Those of
+// the child section run in the child, in one function that allocates nothing,
+// takes no lock and never returns to Go's scheduler.
+//
+// Everything a program needs at run time lies in its arena: strings, structures
+// and registers. A register is a word of the arena, so a result may land inside
+// a structure that a later call reads.
+//
+// Do not use this package to decide anything: what is to be done is decided
+// while the program is built.
+package program
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// Op is the kind of an instruction.
+type Op uint8
+
+const (
+	OpSys  Op = iota // a system call
+	OpJump           // go on at To
+	OpIf             // go on at To when the word compares as asked
+	OpTell           // send {Tag, value of register} to the parent
+	OpWait           // read a message of the parent into the arena
+	OpFail           // fail with Errno
+	OpExit           // end the process with status Imm, reporting nothing
+)
+
+// OnError says what follows a system call's error.
+type OnError uint8
+
+const (
+	Fail   OnError = iota // report {pc, errno} and end
+	Next                  // go on; the destination holds the negated errno
+	JumpOn                // go on at To when the errno is Errno (0: any), else fail
+)
+
+// Cmp is how OpIf compares a word with its immediate.
+type Cmp uint8
+
+const (
+	Eq Cmp = iota
+	Ne
+	Lt // signed
+	Ge // signed
+)
+
+// Reg is a register: the offset in the arena of an aligned word of 8 bytes. The
+// zero Reg is none.
+type Reg uint32
+
+// Label is a place in the same section that jumps go to; see Builder.Label.
+type Label int32
+
+// Arg is one argument of a system call.
+type Arg struct {
+	kind argKind
+	v    uint64
+}
+
+type argKind uint8
+
+const (
+	argImm  argKind = iota
+	argAddr         // the address of the arena's offset v
+	argReg          // the value of the register v
+)
+
+// Imm is an immediate argument: a number, a flag word, a descriptor.
+func Imm[T ~int | ~int32 | ~int64 | ~uint | ~uint32 | ~uint64 | ~uintptr](v T) Arg {
+	return Arg{argImm, uint64(v)}
+}
+
+// Val is the value that r has when the call is made.
+func Val(r Reg) Arg { return Arg{argReg, uint64(r)} }
+
+// Addr is the address of the register r, for calls that write a word there or
+// read one.
+func Addr(r Reg) Arg { return Arg{argAddr, uint64(r)} }
+
+// Mem is a range of the arena.
+type Mem struct {
+	Off, Len uint32
+}
+
+// Arg is the address of m.
+func (m Mem) Arg() Arg { return Arg{argAddr, uint64(m.Off)} }
+
+// At is the address of byte off of m.
+func (m Mem) At(off uint32) Arg { return Arg{argAddr, uint64(m.Off + off)} }
+
+// Reg is the word at byte off of m, which must be a multiple of 8, as a register.
+func (m Mem) Reg(off uint32) Reg { return Reg(m.Off + off) }
+
+// Instr is one instruction.
+type Instr struct {
+	Op    Op
+	OnErr OnError
+	Cmp   Cmp
+	NArgs uint8
+	Width uint8 // OpIf: bytes of the word, 1, 2, 4 or 8
+	Errno unix.Errno
+	NR    uint32 // OpSys: number of the call; OpTell, OpWait: the tag
+	Note  int32  // index of the program's notes
+	To    Label  // before linking a label, after it an index in the section
+	Dst   Reg
+	Args  [6]Arg // OpIf: word, mask, immediate; OpTell: value; OpWait: Mem; OpExit: status
+}
+
+// Text is a format with up to two strings and one number, rendered only when
+// somebody reads it: %s and %q take A, then B; %d takes I.
+type Text struct {
+	F    string
+	A, B string
+	I    int
+}
+
+// T is a Text without a number.
+func T(format string, s ...string) Text {
+	t := Text{F: format}
+	if len(s) > 0 {
+		t.A = s[0]
+	}
+	if len(s) > 1 {
+		t.B = s[1]
+	}
+	return t
+}
+
+// N is a Text with a number.
+func N(format string, i int) Text { return Text{F: format, I: i} }
+
+// Note says where an instruction comes from and what it does it for.
+type Note struct {
+	Element Text // of config.json, as mounts[3]
+	Doing   Text // the whole of which the instruction is a step: bind /data on /mnt
+	Step    Text // what this instruction does: open source /data
+}
+
+// String joins the parts of n that are there.
+func (n Note) String() string {
+	s := ""
+	for _, t := range [...]Text{n.Element, n.Doing, n.Step} {
+		if t.F == "" {
+			continue
+		}
+		if s != "" {
+			s += ": "
+		}
+		s += t.String()
+	}
+	return s
+}

@@ -1,0 +1,200 @@
+package program
+
+// This file is all of Go that runs in the child, between clone3 and execve, as
+// the only thread of a copy of the caller's memory. The scheduler, the heap's
+// locks and the garbage collector are in whatever state another thread left
+// them in, so nothing here, nor what is called from here, may
+//
+//   - allocate, or let a value escape to the heap,
+//   - grow the stack (every function is nosplit; the runtime has poisoned the
+//     stack guard, so a mistake ends in a crash and not in a wrong result),
+//   - take a lock, use a channel, a map, a defer, an interface or a panic,
+//   - write a pointer to the heap (a write barrier may be on),
+//   - be instrumented by the race detector.
+//
+// The only call out of this file is syscall.RawSyscall6. A test checks all this.
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// tagFailed is the tag of the message that reports an error.
+const tagFailed = 0xffffffff
+
+// exitFailed is the status of a child that has reported an error; the reader of
+// the report needs no status.
+const exitFailed = 1
+
+// message is what the child writes: a tag, the index of the instruction, and
+// the value told or the errno.
+type message struct {
+	tag, pc uint32
+	value   int64
+}
+
+// machine is what interpret needs, prepared before the clone.
+type machine struct {
+	code  unsafe.Pointer // *Instr, n of them
+	n     int
+	arena unsafe.Pointer
+	sync  uint32         // offset of the register with the socket
+	trace unsafe.Pointer // shared array of 16 bytes an instruction, or nil
+	fault int            // index of the instruction that a test makes fail, or -1
+	errno uintptr        // what it fails with
+}
+
+// interpret runs the program and does not return.
+//
+//go:nosplit
+//go:norace
+func interpret(m *machine) {
+	pc := 0
+	for {
+		if pc >= m.n {
+			exit(0)
+		}
+		in := (*Instr)(unsafe.Add(m.code, uintptr(pc)*unsafe.Sizeof(Instr{})))
+		if m.trace != nil {
+			syscall.RawSyscall6(sysClockGettime, clockMonotonic, uintptr(unsafe.Add(m.trace, pc*16)), 0, 0, 0, 0)
+		}
+		if pc == m.fault {
+			if in.Op != OpSys {
+				fail(m, pc, m.errno)
+			}
+			pc = settle(m, in, pc, 0, m.errno)
+			continue
+		}
+		switch in.Op {
+		case OpSys:
+			r, e := call(m, in)
+			if e == uintptr(syscall.EINTR) {
+				continue // all signals are blocked: only a stop and continue of the process
+			}
+			pc = settle(m, in, pc, r, e)
+		case OpJump:
+			pc = int(in.To)
+		case OpIf:
+			pc++
+			if compare(m, in) {
+				pc = int(in.To)
+			}
+		case OpTell:
+			tell(m, in.NR, pc, arg(m, in, 0))
+			pc++
+		case OpWait:
+			n := arg(m, in, 1)
+			r, _, e := syscall.RawSyscall6(syscall.SYS_READ, uintptr(word(m, m.sync)), arg(m, in, 0), n, 0, 0, 0)
+			if e == syscall.EINTR {
+				continue
+			}
+			if e != 0 || r != n {
+				exit(exitFailed) // the parent has gone, or gives up
+			}
+			pc++
+		case OpFail:
+			fail(m, pc, uintptr(in.Errno))
+		case OpExit:
+			exit(arg(m, in, 0))
+		}
+	}
+}
+
+// settle stores the result of a call and gives the next instruction.
+//
+//go:nosplit
+//go:norace
+func settle(m *machine, in *Instr, pc int, r, e uintptr) int {
+	if in.Dst != 0 {
+		v := int64(r)
+		if e != 0 {
+			v = -int64(e)
+		}
+		*(*int64)(unsafe.Add(m.arena, uintptr(in.Dst))) = v
+	}
+	if e == 0 || in.OnErr == Next {
+		return pc + 1
+	}
+	if in.OnErr == JumpOn && (in.Errno == 0 || uintptr(in.Errno) == e) {
+		return int(in.To)
+	}
+	fail(m, pc, e)
+	return 0
+}
+
+//go:nosplit
+//go:norace
+func call(m *machine, in *Instr) (uintptr, uintptr) {
+	r, _, e := syscall.RawSyscall6(uintptr(in.NR), arg(m, in, 0), arg(m, in, 1), arg(m, in, 2), arg(m, in, 3), arg(m, in, 4), arg(m, in, 5))
+	return r, uintptr(e)
+}
+
+//go:nosplit
+//go:norace
+func arg(m *machine, in *Instr, i uintptr) uintptr {
+	a := (*Arg)(unsafe.Add(unsafe.Pointer(&in.Args), i*unsafe.Sizeof(Arg{})))
+	switch a.kind {
+	case argAddr:
+		return uintptr(m.arena) + uintptr(a.v)
+	case argReg:
+		return uintptr(word(m, uint32(a.v)))
+	}
+	return uintptr(a.v)
+}
+
+//go:nosplit
+//go:norace
+func word(m *machine, off uint32) int64 {
+	return *(*int64)(unsafe.Add(m.arena, uintptr(off)))
+}
+
+//go:nosplit
+//go:norace
+func compare(m *machine, in *Instr) bool {
+	p := unsafe.Add(m.arena, uintptr(in.Args[0].v))
+	var v int64
+	switch in.Width {
+	case 1:
+		v = int64(*(*uint8)(p))
+	case 2:
+		v = int64(*(*uint16)(p))
+	case 4:
+		v = int64(*(*uint32)(p))
+	default:
+		v = *(*int64)(p)
+	}
+	v &= int64(in.Args[1].v)
+	w := int64(in.Args[2].v)
+	switch in.Cmp {
+	case Eq:
+		return v == w
+	case Ne:
+		return v != w
+	case Lt:
+		return v < w
+	}
+	return v >= w
+}
+
+//go:nosplit
+//go:norace
+func tell(m *machine, tag uint32, pc int, v uintptr) {
+	p := (*message)(unsafe.Add(m.arena, messageOff))
+	p.tag, p.pc, p.value = tag, uint32(pc), int64(int(v))
+	syscall.RawSyscall6(syscall.SYS_WRITE, uintptr(word(m, m.sync)), uintptr(unsafe.Pointer(p)), unsafe.Sizeof(message{}), 0, 0, 0)
+}
+
+//go:nosplit
+//go:norace
+func fail(m *machine, pc int, errno uintptr) {
+	tell(m, tagFailed, pc, errno)
+	exit(exitFailed)
+}
+
+//go:nosplit
+//go:norace
+func exit(status uintptr) {
+	for {
+		syscall.RawSyscall6(syscall.SYS_EXIT_GROUP, status, 0, 0, 0, 0, 0)
+	}
+}

@@ -1,0 +1,74 @@
+package program
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Program is a linked program: what Builder.Program returns. It is run at most
+// once, by Spawn.
+type Program struct {
+	Parent []Instr // run before the clone, in the caller
+	Child  []Instr // run in the child; a jump past the end exits with status 0
+	Notes  []Note
+
+	arena  []byte
+	relocs []uint32
+	fds    []Reg
+	sync   Reg
+}
+
+// Error is the failure of one instruction.
+type Error struct {
+	Note  Note
+	Call  string // name of the system call, empty for a check
+	Errno unix.Errno
+	PC    int
+}
+
+// Error gives the note and the reason; the call's name stands between them when
+// the note has no step. Errno 0 says that the note tells all.
+func (e *Error) Error() string {
+	s := e.Note.String()
+	if e.Note.Step.F == "" && e.Call != "" {
+		s += ": " + e.Call
+	}
+	if e.Errno == 0 {
+		return s
+	}
+	return s + ": " + e.Errno.Error()
+}
+
+// Unwrap gives the errno.
+func (e *Error) Unwrap() error { return e.Errno }
+
+// Failure is the error that the child instruction pc reports with errno.
+func (p *Program) Failure(pc int, errno unix.Errno) *Error { return failure(p, p.Child, pc, errno) }
+
+func failure(p *Program, s []Instr, pc int, errno unix.Errno) *Error {
+	e := &Error{Errno: errno, PC: pc}
+	if pc >= 0 && pc < len(s) {
+		e.Note = p.Notes[s[pc].Note]
+		if s[pc].Op == OpSys {
+			e.Call = CallName(uintptr(s[pc].NR))
+		}
+	}
+	return e
+}
+
+// Word reads the register r of a program that runs in this process: after Spawn
+// it holds what the parent section left, not what the child has.
+func (p *Program) Word(r Reg) int64 { return getWord(p.arena, uint32(r)) }
+
+// Set gives r a value before Spawn.
+func (p *Program) Set(r Reg, v int64) { putWord(p.arena, uint32(r), v) }
+
+// Words of the arena have the machine's byte order.
+
+func putWord(a []byte, off uint32, v int64)  { *(*int64)(unsafe.Pointer(&a[off])) = v }
+func getWord(a []byte, off uint32) int64     { return *(*int64)(unsafe.Pointer(&a[off])) }
+func putPtr(a []byte, off uint32, v uintptr) { *(*uintptr)(unsafe.Pointer(&a[off])) = v }
+func getPtr(a []byte, off uint32) uintptr    { return *(*uintptr)(unsafe.Pointer(&a[off])) }
+func base(a []byte) unsafe.Pointer           { return unsafe.Pointer(&a[0]) }
+func at(a []byte, off uint64) unsafe.Pointer { return unsafe.Pointer(&a[off]) }

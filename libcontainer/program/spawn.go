@@ -1,0 +1,372 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	sysClone3       = unix.SYS_CLONE3
+	sysClockGettime = unix.SYS_CLOCK_GETTIME
+	clockMonotonic  = unix.CLOCK_MONOTONIC
+)
+
+// ErrEnded is returned when the child has closed its socket: it has executed its
+// last instruction, or has ended without a report.
+var ErrEnded = errors.New("the child has closed its socket")
+
+// Options say how Spawn makes the child.
+type Options struct {
+	Flags  uint64 // CLONE_NEW* flags
+	Cgroup int    // descriptor of the cgroup v2 that the child is born in, -1 for the caller's
+	// Tasks are descriptors of cgroup v1 "tasks" files. The forking thread
+	// writes itself there before the clone and ends after it: the child is
+	// born in these cgroups, and nothing that lives is moved, which would wait
+	// for an RCU grace period. The caller must not be on the main thread alone:
+	// see the main package's init.
+	Tasks []int
+	Trace bool // take a time stamp before each instruction
+
+	// Fault makes one instruction fail: for tests.
+	Fault *Fault
+}
+
+// Fault is an instruction that a test makes fail.
+type Fault struct {
+	Parent bool // in the parent section
+	PC     int
+	Errno  unix.Errno
+}
+
+// Child is a process that runs a program.
+type Child struct {
+	Pid   int // in the caller's pid namespace
+	Pidfd int // owned by the Child until TakePidfd
+
+	p     *Program
+	sock  int
+	trace []byte
+	start time.Duration
+}
+
+// Spawn runs p's parent section, makes the child, and closes the descriptors of
+// the parent section. The error of an instruction is an *Error.
+//
+// Source: clone(2); the child's state is as fork.go says.
+func Spawn(p *Program, o *Options) (*Child, error) {
+	defer p.closeFds()
+	if err := p.runParent(o); err != nil {
+		return nil, err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socketpair: %w", err)
+	}
+	p.Set(p.sync, int64(pair[1]))
+	c := &Child{p: p, sock: pair[0], Pidfd: -1}
+	m := &machine{arena: base(p.arena), sync: uint32(p.sync), n: len(p.Child), fault: -1}
+	if len(p.Child) > 0 {
+		m.code = unsafe.Pointer(&p.Child[0])
+	}
+	if o.Fault != nil && !o.Fault.Parent {
+		m.fault, m.errno = o.Fault.PC, uintptr(o.Fault.Errno)
+	}
+	if o.Trace {
+		c.trace, err = unix.Mmap(-1, 0, len(p.Child)*16+16, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+		if err != nil {
+			unix.Close(pair[0])
+			unix.Close(pair[1])
+			return nil, fmt.Errorf("mmap: %w", err)
+		}
+		m.trace = unsafe.Pointer(&c.trace[0])
+	}
+	var pidfd int32 = -1
+	args := &cloneArgs{
+		flags:      o.Flags | unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND,
+		pidfd:      uint64(uintptr(unsafe.Pointer(&pidfd))),
+		exitSignal: uint64(unix.SIGCHLD),
+	}
+	if o.Cgroup >= 0 {
+		args.flags |= unix.CLONE_INTO_CGROUP
+		args.cgroup = uint64(o.Cgroup)
+	}
+	pid, err := clone(args, m, o.Tasks)
+	unix.Close(pair[1])
+	runtime.KeepAlive(p)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	c.Pid, c.Pidfd = pid, int(pidfd)
+	runtime.KeepAlive(&pidfd)
+	return c, nil
+}
+
+// clone forks on this thread, or, with tasks, on one of its own that ends.
+func clone(args *cloneArgs, m *machine, tasks []int) (int, error) {
+	if len(tasks) == 0 {
+		return cloneHere(args, m)
+	}
+	type result struct {
+		pid int
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		// Never unlocked: the thread is in the container's cgroups and ends
+		// with this goroutine.
+		runtime.LockOSThread()
+		for _, fd := range tasks {
+			if _, err := unix.Write(fd, []byte("0")); err != nil {
+				done <- result{0, fmt.Errorf("enter the cgroup: write 0 to tasks: %w", err)}
+				return
+			}
+		}
+		pid, err := cloneHere(args, m)
+		done <- result{pid, err}
+	}()
+	r := <-done
+	return r.pid, r.err
+}
+
+func cloneHere(args *cloneArgs, m *machine) (int, error) {
+	syscall.ForkLock.Lock()
+	pid, errno := fork(args, m)
+	syscall.ForkLock.Unlock()
+	if errno != 0 {
+		return 0, fmt.Errorf("clone3: %w", errno)
+	}
+	return int(pid), nil
+}
+
+// runParent makes addresses of the arena's offsets and runs the parent section.
+func (p *Program) runParent(o *Options) error {
+	b := uintptr(base(p.arena))
+	for _, off := range p.relocs {
+		putPtr(p.arena, off, getPtr(p.arena, off)+b)
+	}
+	p.relocs = nil
+	m := &machine{arena: base(p.arena)}
+	for pc := 0; pc < len(p.Parent); {
+		in := &p.Parent[pc]
+		var r uintptr
+		var e syscall.Errno
+		switch {
+		case o.Fault != nil && o.Fault.Parent && o.Fault.PC == pc:
+			e = o.Fault.Errno
+			if in.Op != OpSys {
+				return failure(p, p.Parent, pc, e)
+			}
+		case in.Op == OpJump:
+			pc = int(in.To)
+			continue
+		case in.Op == OpIf:
+			pc++
+			if compare(m, in) {
+				pc = int(in.To)
+			}
+			continue
+		case in.Op == OpFail:
+			return failure(p, p.Parent, pc, in.Errno)
+		case in.Op == OpSys:
+			for {
+				r, _, e = unix.Syscall6(uintptr(in.NR), arg(m, in, 0), arg(m, in, 1), arg(m, in, 2), arg(m, in, 3), arg(m, in, 4), arg(m, in, 5))
+				if e != unix.EINTR {
+					break
+				}
+			}
+		default:
+			return fmt.Errorf("program: %s stands in the parent section", p.Notes[in.Note])
+		}
+		if in.Dst != 0 {
+			v := int64(r)
+			if e != 0 {
+				v = -int64(e)
+			}
+			p.Set(in.Dst, v)
+		}
+		switch {
+		case e == 0 || in.OnErr == Next:
+			pc++
+		case in.OnErr == JumpOn && (in.Errno == 0 || in.Errno == e):
+			pc = int(in.To)
+		default:
+			return failure(p, p.Parent, pc, e)
+		}
+	}
+	runtime.KeepAlive(p)
+	return nil
+}
+
+// closeFds closes what the parent section opened.
+func (p *Program) closeFds() {
+	for _, r := range p.fds {
+		if fd := p.Word(r); fd >= 0 {
+			unix.Close(int(fd))
+			p.Set(r, -1)
+		}
+	}
+}
+
+// Event is a message of the child.
+type Event struct {
+	Tag   uint32
+	PC    int
+	Value int64
+}
+
+// Next waits for the child's next message. A reported failure is an *Error;
+// ErrEnded says that the child will send no more.
+func (c *Child) Next() (Event, error) {
+	var m message
+	for {
+		n, err := unix.Read(c.sock, unsafe.Slice((*byte)(unsafe.Pointer(&m)), int(unsafe.Sizeof(m))))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil && err != unix.ECONNRESET {
+			return Event{}, fmt.Errorf("read the child's message: %w", err)
+		}
+		if err == unix.ECONNRESET || n != int(unsafe.Sizeof(m)) {
+			return Event{}, ErrEnded
+		}
+		break
+	}
+	if m.tag == tagFailed {
+		return Event{}, c.p.Failure(int(m.pc), unix.Errno(m.value))
+	}
+	return Event{m.tag, int(m.pc), m.value}, nil
+}
+
+// Expect waits for the message tag and returns its value.
+func (c *Child) Expect(tag uint32) (int64, error) {
+	e, err := c.Next()
+	if err == nil && e.Tag != tag {
+		err = fmt.Errorf("program: the child is at barrier %d, not at %d", e.Tag, tag)
+	}
+	return e.Value, err
+}
+
+// Send answers a Wait of the child with p, which must have the awaited length.
+func (c *Child) Send(p []byte) error {
+	for {
+		_, err := unix.SendmsgN(c.sock, p, nil, nil, unix.MSG_NOSIGNAL)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("send to the child: %w", err)
+		}
+		return nil
+	}
+}
+
+// Release answers a Barrier.
+func (c *Child) Release() error { return c.Send([]byte{1}) }
+
+// GetFd duplicates the child's descriptor fd into this process, close-on-exec.
+//
+// Source: pidfd_getfd(2).
+func (c *Child) GetFd(fd int) (int, error) {
+	n, err := unix.PidfdGetfd(c.Pidfd, fd, 0)
+	if err != nil {
+		return -1, fmt.Errorf("take descriptor %d of the child: pidfd_getfd: %w", fd, err)
+	}
+	return n, nil
+}
+
+// Adopt makes c follow the process pid, a child of the caller that the program
+// made by a clone with CLONE_PARENT, in place of the one that Spawn made. The
+// former process is reaped.
+func (c *Child) Adopt(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fmt.Errorf("pidfd_open %d: %w", pid, err)
+	}
+	old, oldfd := c.Pid, c.Pidfd
+	c.Pid, c.Pidfd = pid, fd
+	unix.Close(oldfd)
+	for {
+		if _, err := unix.Wait4(old, nil, 0, nil); err != unix.EINTR {
+			return nil
+		}
+	}
+}
+
+// TakePidfd hands the pidfd over to the caller.
+func (c *Child) TakePidfd() int {
+	fd := c.Pidfd
+	c.Pidfd = -1
+	return fd
+}
+
+// Kill sends SIGKILL and reaps the child.
+func (c *Child) Kill() {
+	if c.Pidfd >= 0 {
+		_ = unix.PidfdSendSignal(c.Pidfd, unix.SIGKILL, nil, 0)
+	}
+	_, _ = c.Wait()
+}
+
+// Wait reaps the child and returns its wait status.
+func (c *Child) Wait() (unix.WaitStatus, error) {
+	var ws unix.WaitStatus
+	for {
+		_, err := unix.Wait4(c.Pid, &ws, 0, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return ws, fmt.Errorf("wait for %d: %w", c.Pid, err)
+		}
+		return ws, nil
+	}
+}
+
+// Close closes the socket and the pidfd. A child that waits for the parent ends.
+func (c *Child) Close() {
+	if c.sock >= 0 {
+		unix.Close(c.sock)
+		c.sock = -1
+	}
+	if c.Pidfd >= 0 {
+		unix.Close(c.Pidfd)
+		c.Pidfd = -1
+	}
+	if c.trace != nil {
+		_ = unix.Munmap(c.trace)
+		c.trace = nil
+	}
+}
+
+// Stamp is the time at which one instruction of the child began.
+type Stamp struct {
+	PC   int
+	Note Note
+	Call string
+	At   time.Duration // CLOCK_MONOTONIC
+}
+
+// Stamps returns the time stamps that a traced child has taken so far, in the
+// order of the program; an instruction that ran more than once has its last.
+func (c *Child) Stamps() []Stamp {
+	var out []Stamp
+	for pc := 0; c.trace != nil && pc < len(c.p.Child); pc++ {
+		ts := (*unix.Timespec)(unsafe.Pointer(&c.trace[pc*16]))
+		if at := time.Duration(ts.Nano()); at != 0 {
+			in := &c.p.Child[pc]
+			s := Stamp{PC: pc, Note: c.p.Notes[in.Note], At: at}
+			if in.Op == OpSys {
+				s.Call = CallName(uintptr(in.NR))
+			}
+			out = append(out, s)
+		}
+	}
+	return out
+}
