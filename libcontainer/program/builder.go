@@ -86,9 +86,12 @@ func (b *Builder) Reg() Reg { return Reg(b.Zero(8).Off) }
 // RegOf makes a register that holds v.
 func (b *Builder) RegOf(v int64) Reg {
 	r := b.Reg()
-	putWord(b.arena, uint32(r), v)
+	b.Set(r, v)
 	return r
 }
+
+// Set gives the word r the value v at the start.
+func (b *Builder) Set(r Reg, v int64) { putWord(b.arena, uint32(r), v) }
 
 // Zero makes n bytes of zeroes, aligned to 8.
 func (b *Builder) Zero(n int) Mem {
