@@ -243,6 +243,9 @@ func (s *Set) Late(b *program.Builder, offsets bool, barrier uint32) {
 	b.Sys(unix.SYS_SETNS, program.Val(fd), program.Imm(unix.CLONE_NEWTIME))
 }
 
+// Flags are the CLONE_NEW flags of all namespaces that are not the runtime's.
+func (s *Set) Flags() uint64 { return s.made | s.joined }
+
 // Names emits the host name and the domain name.
 func Names(b *program.Builder, hostname, domainname string) {
 	for _, n := range []struct {

@@ -35,6 +35,7 @@ type Builder struct {
 	fds           []Reg // registers that hold descriptors of the parent section
 	err           error
 	sync          Reg
+	closings      []closing
 }
 
 // New returns an empty Builder.
@@ -294,7 +295,7 @@ func (b *Builder) Program() (*Program, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	p := &Program{Parent: b.parent, Child: b.child, Notes: b.notes, arena: b.arena, relocs: b.relocs, fds: b.fds, sync: b.sync}
+	p := &Program{Parent: b.parent, Child: b.child, Notes: b.notes, arena: b.arena, relocs: b.relocs, fds: b.fds, sync: b.sync, closings: b.closings}
 	for _, s := range [][]Instr{p.Parent, p.Child} {
 		for i := range s {
 			in := &s[i]

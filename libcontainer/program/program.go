@@ -13,10 +13,11 @@ type Program struct {
 	Child  []Instr // run in the child; a jump past the end exits with status 0
 	Notes  []Note
 
-	arena  []byte
-	relocs []uint32
-	fds    []Reg
-	sync   Reg
+	arena    []byte
+	relocs   []uint32
+	fds      []Reg
+	sync     Reg
+	closings []closing
 }
 
 // Error is the failure of one instruction.

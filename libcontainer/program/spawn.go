@@ -69,6 +69,7 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 		return nil, fmt.Errorf("socketpair: %w", err)
 	}
 	p.Set(p.sync, int64(pair[1]))
+	p.setClosings()
 	c := &Child{p: p, sock: pair[0], Pidfd: -1}
 	m := &machine{arena: base(p.arena), sync: uint32(p.sync), n: len(p.Child), fault: -1}
 	if len(p.Child) > 0 {
