@@ -1,0 +1,12 @@
+package cgroup
+
+// none is the Manager of a container without cgroups.
+type none struct{}
+
+func (none) Paths() Paths         { return nil }
+func (none) Exists() bool         { return false }
+func (none) Pids() ([]int, error) { return nil, nil }
+func (none) KillAll() error       { return nil }
+func (none) Frozen() bool         { return false }
+func (none) Thaw() error          { return nil }
+func (none) Remove() error        { return nil }

@@ -1,0 +1,179 @@
+package cgroup
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Plan is where a container's cgroups are going to be. Nothing is made before
+// Create. It uses the Layout's descriptors.
+type Plan struct {
+	places []place
+	mode   Mode
+	root   string
+}
+
+// place is the container's directory in one hierarchy.
+type place struct {
+	*hierarchy
+	rel   string // from the mount point, neither empty nor with a leading slash
+	abs   string
+	made  bool     // Create has made rel
+	above []string // parents that Create has made, the outermost first
+}
+
+// Plan decides where the container id is placed. cgroupsPath is
+// linux.cgroupsPath of config.json. An absolute one is taken as it is, below each
+// hierarchy's mount point. A relative one, and the id when it is empty, is below
+// the runtime's own cgroup on v1 and hybrid, and below that cgroup's parent on v2,
+// because a cgroup v2 that has processes cannot hand controllers on. On a host
+// without cgroups an empty cgroupsPath is an empty plan, and any other is
+// ErrNoCgroups. A path that leaves its place by ".." or names a hierarchy's root
+// is refused: its members would be killed with the container.
+//
+// Source: runtime-spec config-linux.md "Cgroups Path"; the rule for relative
+// paths is runc's.
+func (l *Layout) Plan(cgroupsPath, id string, systemd bool) (*Plan, error) {
+	if systemd {
+		return nil, ErrNoSystemd
+	}
+	text, what := cgroupsPath, "linux.cgroupsPath"
+	if text == "" {
+		text, what = id, "id"
+	}
+	inner, err := components(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %q: %w", what, text, err)
+	}
+	p := &Plan{mode: l.Mode, root: l.Root}
+	if l.Mode == None {
+		if cgroupsPath != "" {
+			return nil, fmt.Errorf("linux.cgroupsPath: %q: %w", cgroupsPath, ErrNoCgroups)
+		}
+		return p, nil
+	}
+	p.places = make([]place, 0, len(l.hierarchies))
+	for i := range l.hierarchies {
+		h := &l.hierarchies[i]
+		rel := inner
+		if text[0] != '/' {
+			if rel, err = l.below(h, inner); err != nil {
+				return nil, fmt.Errorf("%s: %q: %w; give an absolute linux.cgroupsPath", what, text, err)
+			}
+		}
+		p.places = append(p.places, place{hierarchy: h, rel: rel, abs: l.mountpoint(h) + "/" + rel})
+	}
+	return p, nil
+}
+
+// components checks path and gives it without empty and "." components.
+func components(path string) (string, error) {
+	var out []string
+	for c := range strings.SplitSeq(path, "/") {
+		switch {
+		case c == "" || c == ".":
+			continue
+		case c == "..":
+			return "", fmt.Errorf("\"..\" is not allowed in a cgroup's path")
+		case len(c) > unix.NAME_MAX:
+			return "", fmt.Errorf("a component is longer than %d bytes", unix.NAME_MAX)
+		case strings.ContainsAny(c, "\x00\n"):
+			return "", fmt.Errorf("a cgroup's name has neither NUL nor newline")
+		}
+		out = append(out, c)
+	}
+	if len(out) == 0 {
+		return "", fmt.Errorf("names the root of the cgroup hierarchy; name a cgroup below it")
+	}
+	s := strings.Join(out, "/")
+	if len(s) >= unix.PathMax-unix.NAME_MAX {
+		return "", fmt.Errorf("longer than %d bytes", unix.PathMax-unix.NAME_MAX-1)
+	}
+	return s, nil
+}
+
+// below puts inner below the runtime's own cgroup in h, or on v2 beside it.
+func (l *Layout) below(h *hierarchy, inner string) (string, error) {
+	own := h.own
+	if l.Mode == V2 {
+		var err error
+		if own, err = l.ownUnified(); err != nil {
+			return "", err
+		}
+		own = own[:strings.LastIndexByte(own, '/')]
+	} else {
+		own = visible(h.fd, own)
+	}
+	if own = strings.Trim(own, "/"); own == "" {
+		return inner, nil
+	}
+	for c := range strings.SplitSeq(own, "/") {
+		if c == ".." {
+			return "", fmt.Errorf("the runtime's own cgroup /%s is outside of its cgroup namespace", own)
+		}
+	}
+	return own + "/" + inner, nil
+}
+
+// ownUnified is the runtime's own cgroup on v2.
+func (l *Layout) ownUnified() (string, error) {
+	if l.self == "" {
+		text, err := readFile(unix.AT_FDCWD, "/proc/self/cgroup")
+		if err != nil {
+			return "", err
+		}
+		l.self = text
+	}
+	for line := range strings.Lines(l.self) {
+		if name, own, ok := parseSelf(line); ok && name == "" {
+			return own, nil
+		}
+	}
+	return "", fmt.Errorf("/proc/self/cgroup has no line for cgroup v2")
+}
+
+// visible gives own as it is seen below the mount point fd. In a container
+// without a cgroup namespace only the container's part of a hierarchy is
+// mounted, while /proc/self/cgroup tells the whole path: the longest part of it
+// that exists is what is left of it.
+func visible(fd int, own string) string {
+	for rest := strings.Trim(own, "/"); rest != ""; {
+		var st unix.Stat_t
+		if unix.Fstatat(fd, rest, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+			return rest
+		}
+		_, rest, _ = strings.Cut(rest, "/")
+	}
+	return ""
+}
+
+func (l *Layout) mountpoint(h *hierarchy) string {
+	if h.dir == "" {
+		return l.Root
+	}
+	return l.Root + "/" + h.dir
+}
+
+// Paths is the record of the plan, to be written down before Create.
+func (p *Plan) Paths() Paths {
+	m := make(Paths, len(p.places))
+	for i := range p.places {
+		m[p.places[i].name] = p.places[i].abs
+	}
+	return m
+}
+
+// Manager is the Manager of the planned cgroups.
+func (p *Plan) Manager() Manager {
+	m, err := Load(p.Paths())
+	if err != nil {
+		// Only a relative Layout.Root, which Detect's caller gave, leads here.
+		return none{}
+	}
+	return m
+}
+
+// Mode is the layout of the host.
+func (p *Plan) Mode() Mode { return p.mode }

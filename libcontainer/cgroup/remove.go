@@ -1,0 +1,145 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// removeWait bounds the wait for the end of members that have got SIGKILL:
+// writing out a large core or unmapping much memory takes seconds.
+const removeWait = 10 * time.Second
+
+// removeTree removes the cgroup dir and all below it, and waits until the
+// deadline for the end of its members.
+func removeTree(dir string, unified bool, deadline time.Time) error {
+	wait := waitMembers
+	if unified {
+		wait = waitPopulated
+	}
+	return removeUntil(dir, wait, deadline)
+}
+
+func removeUntil(dir string, wait func(string, time.Time) error, deadline time.Time) error {
+	for {
+		err := rmdir(unix.AT_FDCWD, dir)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EBUSY) {
+			return fmt.Errorf("rmdir %s: %w", dir, err)
+		}
+		if err := wait(dir, deadline); err != nil {
+			return err
+		}
+		if err := walk(dir, nil, rmdir); err != nil && !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		err = rmdir(unix.AT_FDCWD, dir)
+		if err == nil {
+			return nil
+		}
+		if !time.Now().Before(deadline) {
+			return stays(dir, err)
+		}
+		// Empty by its listing and yet busy: an exiting task, or on v1 the
+		// thread that forked the container, has still to leave. The kernel
+		// tells nobody when it does; it is a matter of one scheduling.
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func rmdir(at int, name string) error {
+	for {
+		err := unix.Unlinkat(at, name, unix.AT_REMOVEDIR)
+		switch {
+		case err == unix.EINTR:
+		case err == nil, gone(err):
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+// stays is the error of a cgroup that could not be emptied.
+func stays(dir string, reason error) error {
+	pids, err := members(dir)
+	if err != nil || len(pids) == 0 {
+		return fmt.Errorf("cgroup %s stays: rmdir: %w", dir, reason)
+	}
+	return fmt.Errorf("cgroup %s stays: processes %v are still in it: rmdir: %w", dir, pids, reason)
+}
+
+// waitPopulated waits until a cgroup v2 has no process in it or below it.
+//
+// Source: cgroup-v2.rst, "[Un]populated Notification".
+func waitPopulated(dir string, deadline time.Time) error {
+	fd, err := unix.Open(dir+"/cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if gone(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open %s/cgroup.events: %w", dir, err)
+	}
+	defer unix.Close(fd)
+	var buf [256]byte
+	for {
+		n, err := unix.Pread(fd, buf[:], 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if gone(err) || err == nil && !strings.Contains(string(buf[:n]), "populated 1") {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s/cgroup.events: %w", dir, err)
+		}
+		if !poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, deadline) {
+			return stays(dir, unix.EBUSY)
+		}
+	}
+}
+
+// waitMembers waits until a cgroup v1 has no process in it or below it: v1 has
+// no event for it, so the processes' own ends are awaited.
+func waitMembers(dir string, deadline time.Time) error {
+	for {
+		pids, err := members(dir)
+		if err != nil || len(pids) == 0 {
+			return err
+		}
+		// One at a time will do: all have to end.
+		fd, err := unix.PidfdOpen(pids[0], 0)
+		if err == nil {
+			ended := poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, deadline)
+			unix.Close(fd)
+			if !ended {
+				return stays(dir, unix.EBUSY)
+			}
+		} else if !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("%s: pidfd_open %d: %w", dir, pids[0], err)
+		}
+		if !time.Now().Before(deadline) {
+			return stays(dir, unix.EBUSY)
+		}
+	}
+}
+
+// poll waits for an event on fds; false says that the deadline has passed.
+func poll(fds []unix.PollFd, deadline time.Time) bool {
+	for {
+		left := time.Until(deadline).Milliseconds() + 1
+		if left <= 0 {
+			return false
+		}
+		n, err := unix.Poll(fds, int(left))
+		if err == unix.EINTR {
+			continue
+		}
+		return n > 0
+	}
+}

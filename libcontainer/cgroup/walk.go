@@ -1,0 +1,132 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// walk goes through the cgroup dir and all below it: visit is called with a
+// descriptor of each directory before those below it, leave with a descriptor of
+// the parent and the name after them (not for dir itself). Either may be nil. The
+// first error ends the walk.
+//
+// A container may have made cgroups deeper than the longest path and than the
+// limit of descriptors: the walk goes by descriptors, one or two at a time, and
+// comes back up by "..".
+func walk(dir string, visit func(fd int) error, leave func(parent int, name string) error) error {
+	cur, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		if gone(err) {
+			return nil
+		}
+		return fmt.Errorf("open %s: %w", dir, err)
+	}
+	defer func() { unix.Close(cur) }()
+	type level struct {
+		name string
+		todo []string
+	}
+	enter := func(name string) (level, error) {
+		if visit != nil {
+			if err := visit(cur); err != nil && !gone(err) {
+				return level{}, err
+			}
+		}
+		todo, err := subdirs(cur)
+		if gone(err) {
+			err = nil
+		}
+		return level{name, todo}, err
+	}
+	top, err := enter("")
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	for stack := []level{top}; ; {
+		l := &stack[len(stack)-1]
+		next := ".."
+		if len(l.todo) > 0 {
+			next, l.todo = l.todo[0], l.todo[1:]
+		} else if len(stack) == 1 {
+			return nil
+		}
+		fd, err := unix.Openat(cur, next, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			if next != ".." && gone(err) {
+				continue
+			}
+			return fmt.Errorf("%s: open %s of a sub-cgroup: %w", dir, next, err)
+		}
+		unix.Close(cur)
+		cur = fd
+		if next != ".." {
+			l, err := enter(next)
+			if err != nil {
+				return fmt.Errorf("%s: sub-cgroup %s: %w", dir, next, err)
+			}
+			stack = append(stack, l)
+			continue
+		}
+		stack = stack[:len(stack)-1]
+		if leave != nil {
+			if err := leave(cur, l.name); err != nil && !gone(err) {
+				return fmt.Errorf("%s: sub-cgroup %s: %w", dir, l.name, err)
+			}
+		}
+	}
+}
+
+// subdirs lists the directories in fd. A cgroup's link count is two more than
+// their number, which spares the listing of some dozen files.
+func subdirs(fd int) ([]string, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Nlink == 2 {
+		return nil, err
+	}
+	var out []string
+	buf := make([]byte, 8192)
+	for {
+		n, err := unix.ReadDirent(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			return out, err
+		}
+		var names []string
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+		for _, name := range names {
+			if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+				out = append(out, name)
+			}
+		}
+	}
+}
+
+// members lists the processes of dir and all below it, but for this process.
+func members(dir string) ([]int, error) {
+	var pids []int
+	top, self := true, os.Getpid()
+	err := walk(dir, func(fd int) error {
+		text, err := readFile(fd, "cgroup.procs")
+		if errors.Is(err, unix.EOPNOTSUPP) && !top {
+			return nil // threaded: the processes stand in the domain above
+		}
+		top = false
+		for line := range strings.Lines(text) {
+			// A process outside of this pid namespace shows as 0.
+			if pid, err := strconv.Atoi(strings.TrimSuffix(line, "\n")); err == nil && pid > 0 && pid != self {
+				pids = append(pids, pid)
+			}
+		}
+		return err
+	}, nil)
+	slices.Sort(pids)
+	return slices.Compact(pids), err
+}
