@@ -1,0 +1,90 @@
+# Hutch's commands. `make demo` runs it, `make test` proves it, `make check` is the fast loop.
+
+SHELL := /bin/bash
+GO ?= go
+export CGO_ENABLED := 0
+
+TAGS := urfave_cli_no_docs,urfave_cli_no_suggest
+COMMIT := $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null)
+LDFLAGS := -s -w -X main.commit=$(COMMIT)
+ARCHES := amd64 arm64 arm 386 riscv64 ppc64le s390x loong64
+STATICCHECK := bin/staticcheck-0.8.2
+FUZZTIME ?= 10s
+RUNTIME ?= $(CURDIR)/hutch
+
+.PHONY: build demo check test unit integration conformance fuzz clean \
+	fmt vet lint floors cross hello-bundle test-deps
+
+build:
+	$(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o hutch .
+
+# The default bundle: config.json and rootfs/hello.
+hello-bundle bin/hello-bundle:
+	examples/hello/make-bundle bin/hello-bundle
+
+# demo runs the default bundle, in a state directory of its own. It needs root.
+demo: build hello-bundle
+	@[ "$$(id -u)" = 0 ] || { echo "make demo: a container with host ids needs root" >&2; exit 1; }
+	@root=$$(mktemp -d) && trap 'rm -rf "$$root"' EXIT && \
+		echo "+ hutch run --bundle bin/hello-bundle demo" && \
+		./hutch --root "$$root" run --bundle bin/hello-bundle "demo-$$$$"
+
+# check is the fast loop; nothing in it needs root, what needs it skips.
+check: fmt vet lint floors unit cross
+
+fmt:
+	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "gofmt these:"; echo "$$bad"; exit 1; }
+
+vet:
+	$(GO) vet -tags $(TAGS) ./...
+
+lint: $(STATICCHECK)
+	$(STATICCHECK) -tags $(TAGS) ./...
+
+$(STATICCHECK):
+	@mkdir -p bin/tools
+	GOBIN=$(CURDIR)/bin/tools $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.8.2
+	@mv bin/tools/staticcheck $@
+
+floors:
+	$(GO) test -tags $(TAGS) ./internal/floors
+
+# unit runs every package's own tests; as root also those that need it.
+unit:
+	$(GO) test -tags $(TAGS) -shuffle=on $$($(GO) list ./... | grep -v '^hutch/tests/')
+
+# cross links the binary (which proves the nosplit frames) and type-checks the
+# tests for every architecture.
+cross:
+	@mkdir -p bin/cross
+	@for arch in $(ARCHES); do \
+		echo "cross $$arch"; \
+		GOARCH=$$arch $(GO) build -trimpath -tags $(TAGS) -ldflags "-s -w" -o bin/cross/hutch-$$arch . || exit 1; \
+		GOARCH=$$arch $(GO) build -tags $(TAGS) ./... || exit 1; \
+		GOARCH=$$arch $(GO) vet -tags $(TAGS) ./... || exit 1; \
+	done
+
+test-deps:
+	tests/install
+
+# test is everything. It needs root: containers with host ids, mounts, cgroups.
+test: test-deps check integration conformance
+
+# integration drives the binary that RUNTIME names, as an engine would.
+integration: build
+	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 10m ./tests/integration
+
+# conformance runs OCI runtime-tools' validation programs on RUNTIME.
+conformance: build
+	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 15m -v ./tests/conformance
+
+# fuzz runs each fuzz target for FUZZTIME.
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -tags $(TAGS) -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			$(GO) test -tags $(TAGS) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+clean:
+	rm -rf hutch bin
