@@ -312,8 +312,11 @@ func TestCreateRefusesUsedAndFrozen(t *testing.T) {
 		if err := second.Create(); !errors.Is(err, ErrNotEmpty) || !strings.Contains(err.Error(), "1 process(es)") {
 			t.Errorf("used: got %v, want %v", err, ErrNotEmpty)
 		}
-		if err := unix.Kill(cmd.Process.Pid, 0); err != nil {
-			t.Errorf("the other container's process is gone: %v", err)
+		if err := second.Undo(); err != nil {
+			t.Error(err)
+		}
+		if pids, err := m.Pids(); err != nil || !slices.Equal(pids, []int{cmd.Process.Pid}) {
+			t.Errorf("the other container's process is gone: %v, %v", pids, err)
 		}
 
 		// A new cgroup below a frozen one is frozen.
@@ -372,6 +375,29 @@ func TestUndoTakesParents(t *testing.T) {
 			if above := strings.TrimSuffix(dir, "/a/b"); above == dir || exists(above) {
 				t.Errorf("%s is left", above)
 			}
+		}
+	})
+}
+
+func TestKillAllOfNothingLetsOthersBeBorn(t *testing.T) {
+	forEach(t, func(t *testing.T, l *Layout) {
+		p, m := planned(t, l, unique())
+		if err := m.KillAll(); err != nil {
+			t.Fatal(err)
+		}
+		born(t, p, "echo ready; exec sleep 1000")
+	})
+}
+
+func TestUndoKillsWhatWasBorn(t *testing.T) {
+	forEach(t, func(t *testing.T, l *Layout) {
+		p, m := planned(t, l, unique())
+		cmd := born(t, p, "echo ready; exec sleep 1000")
+		if err := p.Undo(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err == nil || m.Exists() {
+			t.Errorf("the process ended with %v, the cgroup exists: %v", err, m.Exists())
 		}
 	})
 }

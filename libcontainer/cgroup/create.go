@@ -36,6 +36,7 @@ func (p *Plan) Create() (retErr error) {
 			}
 		}
 	}
+	p.created = true
 	return nil
 }
 
@@ -112,12 +113,18 @@ func (c *place) check() error {
 	return nil
 }
 
-// Undo takes Create back: it removes the directories that Create made and no
+// Undo takes Create back, with what is born in the cgroups since. After a Create
+// that failed it touches no process: they are others'. It kills the members,
+// removes the directories that Create made and no
 // others, as Manager.Remove does, and then the parents that it made when they are
 // empty. (A later delete, which works from the record, leaves parents, as runc
 // does: by then others may count on them.)
 func (p *Plan) Undo() error {
 	var errs []error
+	if p.created {
+		errs = append(errs, p.Manager().KillAll())
+		p.created = false
+	}
 	deadline := time.Now().Add(removeWait)
 	for i := range p.places {
 		c := &p.places[i]

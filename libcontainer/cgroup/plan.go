@@ -10,9 +10,10 @@ import (
 // Plan is where a container's cgroups are going to be. Nothing is made before
 // Create. It uses the Layout's descriptors.
 type Plan struct {
-	places []place
-	mode   Mode
-	root   string
+	places  []place
+	mode    Mode
+	root    string
+	created bool // Create has succeeded: the members are the container's
 }
 
 // place is the container's directory in one hierarchy.

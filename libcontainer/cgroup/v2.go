@@ -16,13 +16,22 @@ func (m v2) Exists() bool         { return exists(string(m)) }
 func (m v2) Pids() ([]int, error) { return members(string(m)) }
 func (m v2) Remove() error        { return removeTree(string(m), true, time.Now().Add(removeWait)) }
 
-// KillAll uses cgroup.kill, which kills a whole subtree, forks included. Remove
+// KillAll leaves an empty cgroup alone: since Linux 6.13 cgroup.kill raises a
+// number that a child of CLONE_INTO_CGROUP compares with that of its parent's
+// cgroup, so that whoever is born there afterwards is killed at once (kernel
+// cgroup.c, cgroup_css_set_fork and kill_seq; seen on 6.18).
+//
+// It uses cgroup.kill, which kills a whole subtree, forks included. Remove
 // the other way once 5.14 (cgroup.kill) is the floor, but for threaded cgroups,
 // which do not have it.
 //
 // Source: cgroup-v2.rst, cgroup.kill. Frozen processes are killed too.
 func (m v2) KillAll() error {
-	err := writeFile(unix.AT_FDCWD, string(m)+"/cgroup.kill", "1")
+	events, err := readFile(unix.AT_FDCWD, string(m)+"/cgroup.events")
+	if err == nil && strings.Contains(events, "populated 0") {
+		return nil
+	}
+	err = writeFile(unix.AT_FDCWD, string(m)+"/cgroup.kill", "1")
 	if err == nil || !exists(string(m)) {
 		return nil
 	}

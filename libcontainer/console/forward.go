@@ -1,0 +1,80 @@
+package console
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Forwarder passes the signals that the runtime gets on to a container.
+type Forwarder struct {
+	signals chan os.Signal
+	stop    chan struct{}
+	ended   chan struct{} // closed when the goroutine of To has ended, nil before To
+}
+
+// Forward begins to catch signals. It comes before the container is made: what
+// comes before To is kept for it.
+//
+// All signals are caught but SIGKILL and SIGSTOP, which cannot be; SIGCHLD, the
+// runtime's own; SIGURG, which Go's scheduler sends to itself; SIGWINCH, which a
+// Proxy turns into a new size; and SIGTTIN and SIGTTOU. These two stop a process
+// that uses its terminal from the background, until the shell brings it to the
+// front: caught, the terminal's calls would be restarted, and the signal sent
+// again, without end.
+//
+// SIGTSTP is passed on, and the runtime does not stop itself: with a terminal ^Z
+// is a byte for the container's terminal, and without one the container is in a
+// session of its own, where the kernel discards the stop of an orphaned process
+// group.
+//
+// Source: signal(7), setpgid(2), termios(3).
+func Forward() *Forwarder {
+	f := &Forwarder{signals: make(chan os.Signal, 256), stop: make(chan struct{})}
+	signal.Notify(f.signals, forwarded()...)
+	return f
+}
+
+func forwarded() []os.Signal {
+	out := make([]os.Signal, 0, 64)
+	for s := syscall.Signal(1); s <= 64; s++ {
+		switch s {
+		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGTTIN, unix.SIGTTOU, 32, 33: // the last two are a C library's own
+		default:
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// To sends the signals that came, and from now on come, to the process of pidfd,
+// which must stay open until Stop. It is called once.
+func (f *Forwarder) To(pidfd int) {
+	f.ended = make(chan struct{})
+	go func() {
+		defer close(f.ended)
+		for {
+			select {
+			case s := <-f.signals:
+				if n, ok := s.(syscall.Signal); ok {
+					// A process that has ended takes no signal, and its
+					// end is told elsewhere.
+					_ = unix.PidfdSendSignal(pidfd, n, nil, 0)
+				}
+			case <-f.stop:
+				return
+			}
+		}
+	}()
+}
+
+// Stop gives the signals their former effect. It is called once.
+func (f *Forwarder) Stop() {
+	signal.Stop(f.signals)
+	close(f.stop)
+	if f.ended != nil {
+		<-f.ended
+	}
+}
