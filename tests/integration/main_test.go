@@ -1,0 +1,122 @@
+// Package integration drives the built binary as an engine would and checks
+// effects: mount tables, /proc/PID/status, cgroup folders, exit codes, texts.
+// It imports no package of ours.
+//
+// RUNTIME=path picks the binary; without it ../../hutch is taken. Each test
+// has been seen to pass on Debian's runc too, or says by hutchOnly why not.
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	runtimePath string // absolute path of the binary under test
+	runtimeName string // "hutch", "runc", "crun": first word of its --version
+	workDir     string // everything that the tests make is below it
+)
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	if os.Geteuid() != 0 {
+		return refuse("needs root: containers with host ids, mounts, cgroups")
+	}
+	// An engine is a child subreaper: containers become its children.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return refuse("prctl(PR_SET_CHILD_SUBREAPER): %v", err)
+	}
+	unix.Umask(0o022)
+	if err := findRuntime(); err != nil {
+		return refuse("%v", err)
+	}
+	dir, err := os.MkdirTemp("", "hutch-integration-")
+	if err != nil {
+		return refuse("%v", err)
+	}
+	defer os.RemoveAll(dir)
+	workDir = dir
+	if err := layAssets(); err != nil {
+		return refuse("%v", err)
+	}
+	code := m.Run()
+	if left := livingChildren(); len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "tests/integration: processes left behind:\n%s\n", strings.Join(left, "\n"))
+		code = 1
+	}
+	return code
+}
+
+func refuse(format string, args ...any) int {
+	fmt.Fprintf(os.Stderr, "tests/integration: "+format+"\n", args...)
+	return 1
+}
+
+func findRuntime() error {
+	path := os.Getenv("RUNTIME")
+	if path == "" {
+		path = "../../hutch"
+	}
+	if !strings.Contains(path, "/") {
+		found, err := exec.LookPath(path)
+		if err != nil {
+			return fmt.Errorf("RUNTIME: %w", err)
+		}
+		path = found
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	out, err := exec.Command(path, "--version").Output()
+	if err != nil {
+		return fmt.Errorf("%s --version: %w (make build, or set RUNTIME)", path, err)
+	}
+	name, _, _ := strings.Cut(string(out), " ")
+	runtimePath, runtimeName = path, name
+	return nil
+}
+
+// livingChildren reaps what is dead and describes the rest.
+func livingChildren() []string {
+	for {
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		if err != nil || pid <= 0 {
+			break
+		}
+	}
+	var left []string
+	tasks, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, file := range tasks {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for _, pid := range strings.Fields(string(data)) {
+			cmdline, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+			left = append(left, pid+" "+strings.ReplaceAll(string(cmdline), "\x00", " "))
+			if n, err := strconv.Atoi(pid); err == nil {
+				unix.Kill(n, unix.SIGKILL)
+				unix.Wait4(n, nil, 0, nil)
+			}
+		}
+	}
+	return left
+}
+
+// hutchOnly skips a test on another runtime. reason says where that one falls
+// short of the specification or differs from Hutch's decided behaviour.
+func hutchOnly(t testing.TB, reason string) {
+	t.Helper()
+	if runtimeName != "hutch" {
+		t.Skipf("%s: %s", runtimeName, reason)
+	}
+}
