@@ -1,0 +1,212 @@
+// Package notify passes a container's word that it is ready on to the service
+// manager that runs the runtime. The container's processes are no processes of
+// the service that the manager knows, so that it would not take theirs.
+//
+// Source: sd_notify(3); the way of doing it is runc's.
+package notify
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// Dir is the directory, below a container's state, that is bound to
+	// ContainerDir, read-only, in the container.
+	Dir = "notify"
+	// ContainerDir is where the container has it.
+	ContainerDir = "/run/notify"
+	// ContainerSocket is the value of NOTIFY_SOCKET in the container.
+	ContainerSocket = ContainerDir + "/" + name
+
+	name = "notify.sock"
+)
+
+// barrierWait is how long the manager has to take the messages, as in runc and in
+// systemd's own sd_notify_barrier users.
+const barrierWait = 30 * time.Second
+
+// Prepare makes the directory Dir below the container's state directory, and
+// gives its path. It is there before the container's mounts are made.
+func Prepare(state string) (string, error) {
+	dir := state + "/" + Dir
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask
+		return "", err
+	}
+	return dir, nil
+}
+
+// Socket is the socket that a container's processes send to.
+type Socket struct {
+	fd   int
+	path string
+}
+
+// Listen makes the socket in the directory that Prepare has made; anybody in the
+// container may send to it. A socket that is left there is replaced.
+func Listen(dir string) (*Socket, error) {
+	s := &Socket{fd: -1, path: dir + "/" + name}
+	d, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("NOTIFY_SOCKET: open %s: %w", dir, err)
+	}
+	defer unix.Close(d)
+	if err := unix.Unlinkat(d, name, 0); err != nil && err != unix.ENOENT {
+		return nil, fmt.Errorf("NOTIFY_SOCKET: unlink %s: %w", s.path, err)
+	}
+	s.fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("NOTIFY_SOCKET: socket: %w", err)
+	}
+	// By the descriptor, since a state directory's path may be longer than a
+	// socket's address.
+	at := "/proc/self/fd/" + strconv.Itoa(d) + "/" + name
+	if err := unix.Bind(s.fd, &unix.SockaddrUnix{Name: at}); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("NOTIFY_SOCKET: bind %s: %w", s.path, err)
+	}
+	if err := unix.Fchmodat(d, name, 0o777, 0); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("NOTIFY_SOCKET: chmod %s: %w", s.path, err)
+	}
+	return s, nil
+}
+
+// Close closes the socket and removes it. A nil Socket is that of a container
+// without NOTIFY_SOCKET.
+func (s *Socket) Close() {
+	if s == nil || s.fd < 0 {
+		return
+	}
+	unix.Close(s.fd)
+	s.fd = -1
+	_ = os.Remove(s.path) // goes with the state directory at the latest
+}
+
+// Relay waits until a process of the container says READY= and tells it to the
+// service manager at host, the caller's NOTIFY_SOCKET; then that mainPid, as the
+// caller numbers it, is the process to watch (0 tells nothing: a runtime that
+// stays is itself the one); then it waits until the manager has taken both. It
+// returns nil without having told anything when the process of pidfd has ended.
+//
+// A runtime that ends after start calls it before; one that stays calls it in a
+// goroutine, which ends with the container.
+func (s *Socket) Relay(host string, pidfd, mainPid int) error {
+	if s == nil {
+		return nil
+	}
+	ready, err := s.ready(pidfd)
+	if err != nil || ready == nil {
+		return err
+	}
+	return tell(host, ready, mainPid)
+}
+
+// ready waits for a line READY= and returns it, nil when the process has ended
+// without one.
+func (s *Socket) ready(pidfd int) ([]byte, error) {
+	buf := make([]byte, 4096)
+	for {
+		fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
+		if _, err := unix.Poll(fds, -1); err != nil {
+			if err == unix.EINTR {
+				continue
+			}
+			return nil, fmt.Errorf("NOTIFY_SOCKET: poll: %w", err)
+		}
+		n, err := unix.Read(s.fd, buf)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			if fds[1].Revents != 0 {
+				return nil, nil // and it had said nothing before its end
+			}
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("NOTIFY_SOCKET: read %s: %w", s.path, err)
+		}
+		// One message is one datagram, and may have more lines.
+		for line := range bytes.SplitSeq(buf[:n], []byte{'\n'}) {
+			if bytes.HasPrefix(line, []byte("READY=")) {
+				return line, nil
+			}
+		}
+	}
+}
+
+// tell sends the messages to the service manager.
+func tell(host string, ready []byte, mainPid int) error {
+	if host == "" || host[0] != '/' && host[0] != '@' {
+		return fmt.Errorf("NOTIFY_SOCKET: %q is neither an absolute path nor an abstract name (@NAME)", host)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("NOTIFY_SOCKET: socket: %w", err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: host}); err != nil {
+		return fmt.Errorf("NOTIFY_SOCKET: connect to %s: %w", host, err)
+	}
+	if err := send(fd, host, string(ready)+"\n", nil); err != nil {
+		return err
+	}
+	if mainPid > 0 {
+		if err := send(fd, host, "MAINPID="+strconv.Itoa(mainPid)+"\n", nil); err != nil {
+			return err
+		}
+	}
+	return barrier(fd, host, barrierWait)
+}
+
+// barrier waits until the manager has handled what was sent before: it closes
+// the descriptor that it gets.
+//
+// Source: sd_notify(3), BARRIER=1.
+func barrier(fd int, host string, wait time.Duration) error {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("NOTIFY_SOCKET: pipe: %w", err)
+	}
+	defer unix.Close(p[0])
+	err := send(fd, host, "BARRIER=1", unix.UnixRights(p[1]))
+	unix.Close(p[1])
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(wait); ; {
+		left := time.Until(end).Milliseconds() + 1
+		if left <= 0 {
+			return fmt.Errorf("NOTIFY_SOCKET: %s: %w: the service manager has not taken the messages within %v", host, unix.ETIMEDOUT, wait)
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(p[0])}}, int(left)) // POLLHUP comes unasked
+		if err != nil && err != unix.EINTR {
+			return fmt.Errorf("NOTIFY_SOCKET: poll: %w", err)
+		}
+		if n > 0 {
+			return nil
+		}
+	}
+}
+
+func send(fd int, host, text string, oob []byte) error {
+	for {
+		_, err := unix.SendmsgN(fd, []byte(text), oob, nil, unix.MSG_NOSIGNAL)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("NOTIFY_SOCKET: send %q to %s: %w", text, host, err)
+		}
+		return nil
+	}
+}
