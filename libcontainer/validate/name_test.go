@@ -1,0 +1,84 @@
+package validate
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestSysctlPath(t *testing.T) {
+	for _, c := range []struct{ key, want, err string }{
+		{"net.ipv4.ip_forward", "net/ipv4/ip_forward", ""},
+		{"net/ipv4/ip_forward", "net/ipv4/ip_forward", ""},
+		{"net/ipv4/conf/eth0.100/forwarding", "net/ipv4/conf/eth0.100/forwarding", ""},
+		{"net.ipv4.conf.eth0/100.forwarding", "net/ipv4/conf/eth0.100/forwarding", ""},
+		{"kernel", "kernel", ""},
+		{"", "", `"" has an empty component`},
+		{"/net/ipv4", "", `"/net/ipv4" has an empty component`},
+		{"net/", "", `"net/" has an empty component`},
+		{"net..ipv4", "", `"net..ipv4" has an empty component`},
+		{"net/../kernel/panic", "", `"net/../kernel/panic" has the component ..`},
+		{"net.//.kernel", "", `"net.//.kernel" has the component ..`},
+		{"net/./x", "", `"net/./x" has the component .`},
+		{"net/...", "net/...", ""},
+		{"net\x00.x", "", `"net\x00.x" is too long or holds a NUL character`},
+		{"net." + strings.Repeat("x", 4090), "", `"net.` + strings.Repeat("x", 96) + `"... is too long or holds a NUL character`},
+	} {
+		got, err := SysctlPath(c.key)
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if got != c.want || text != c.err {
+			t.Errorf("%.100q: got %q, error %q, want %q, error %q", c.key, got, text, c.want, c.err)
+		}
+	}
+}
+
+func TestID(t *testing.T) {
+	for _, id := range []string{"a", "-a", "+a", "a.b", "...", "A_0-9+.", strings.Repeat("x", 1024)} {
+		if err := ID(id); err != nil {
+			t.Errorf("%.20q: got %v", id, err)
+		}
+	}
+	const rest = "; use letters, digits and _ + . - only"
+	for id, want := range map[string]string{
+		"":      "container id cannot be empty; give one as argument",
+		".":     `invalid container ID format: "." names a directory of its own` + rest,
+		"..":    `invalid container ID format: ".." names a directory of its own` + rest,
+		"a/b":   `invalid container ID format: "a/b" has the character '/'` + rest,
+		"../a":  `invalid container ID format: "../a" has the character '/'` + rest,
+		"a b":   `invalid container ID format: "a b" has the character ' '` + rest,
+		"a\n":   `invalid container ID format: "a\n" has the character '\n'` + rest,
+		"a\x00": `invalid container ID format: "a\x00" has the character '\x00'` + rest,
+		"é":     `invalid container ID format: "é" has the character 'é'` + rest,
+		"\xff":  `invalid container ID format: "\xff" has the character '` + "\ufffd" + `'` + rest,
+		strings.Repeat("x", 1025): `invalid container ID format: "` + strings.Repeat("x", 100) +
+			`"... has 1025 bytes; use at most 1024`,
+	} {
+		if err := ID(id); err == nil || err.Error() != want {
+			t.Errorf("%.20q:\ngot  %v\nwant %s", id, err, want)
+		}
+	}
+}
+
+func TestRlimitNumbersAreTheKernels(t *testing.T) {
+	for name, want := range map[string]int{
+		"RLIMIT_CPU": unix.RLIMIT_CPU, "RLIMIT_FSIZE": unix.RLIMIT_FSIZE, "RLIMIT_DATA": unix.RLIMIT_DATA,
+		"RLIMIT_STACK": unix.RLIMIT_STACK, "RLIMIT_CORE": unix.RLIMIT_CORE, "RLIMIT_RSS": unix.RLIMIT_RSS,
+		"RLIMIT_NPROC": unix.RLIMIT_NPROC, "RLIMIT_NOFILE": unix.RLIMIT_NOFILE, "RLIMIT_MEMLOCK": unix.RLIMIT_MEMLOCK,
+		"RLIMIT_AS": unix.RLIMIT_AS, "RLIMIT_LOCKS": unix.RLIMIT_LOCKS, "RLIMIT_SIGPENDING": unix.RLIMIT_SIGPENDING,
+		"RLIMIT_MSGQUEUE": unix.RLIMIT_MSGQUEUE, "RLIMIT_NICE": unix.RLIMIT_NICE, "RLIMIT_RTPRIO": unix.RLIMIT_RTPRIO,
+		"RLIMIT_RTTIME": unix.RLIMIT_RTTIME,
+	} {
+		if got, ok := Rlimit(name); !ok || got != want {
+			t.Errorf("%s: got %d, %v, want %d", name, got, ok, want)
+		}
+	}
+	for _, name := range []string{"", "RLIMIT_", "CPU", "rlimit_cpu", "RLIMIT_CPUS"} {
+		if got, ok := Rlimit(name); ok {
+			t.Errorf("%q: got %d", name, got)
+		}
+	}
+}
