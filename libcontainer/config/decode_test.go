@@ -206,7 +206,7 @@ func TestDecodeErrorsNameThePlaceAndTheFault(t *testing.T) {
 		{"large id", `{"process":{"user":{"uid":4294967296}}}`, "process.user.uid: want an integer from 0 to 4294967295, found 4294967296 (line 1, column 27)"},
 		{"huge number", `{"process":{"rlimits":[{"hard":` + strings.Repeat("9", 99) + `}]}}`, "process.rlimits[0].hard: want an integer from 0 to 18446744073709551615, found " + strings.Repeat("9", 30) + "... (line 1, column 32)"},
 		{"fraction", `{"process":{"user":{"gid":1.0}}}`, "process.user.gid: want an integer from 0 to 4294967295, found 1.0 (line 1, column 27)"},
-		{"exponent", `{"linux":{"pids":0,"timeOffsets":{"a":{"secs":1e2}}}}`, "linux.timeOffsets.a.secs: want an integer from -9223372036854775808 to 9223372036854775807, found 1e2 (line 1, column 46)"},
+		{"exponent", `{"linux":{"pids":0,"timeOffsets":{"a":{"secs":1e2}}}}`, "linux.timeOffsets.a.secs: want an integer from -9223372036854775808 to 9223372036854775807, found 1e2 (line 1, column 47)"},
 		{"32 bits", `{"process":{"scheduler":{"nice":2147483648}}}`, "process.scheduler.nice: want an integer from -2147483648 to 2147483647, found 2147483648 (line 1, column 33)"},
 		{"16 bits", `{"linux":{"resources":{"blockIO":{"weight":65536}}}}`, "linux.resources.blockIO.weight: want an integer from 0 to 65535, found 65536 (line 1, column 44)"},
 		{"string for number", `{"process":{"user":{"uid":"0"}}}`, "process.user.uid: want an integer from 0 to 4294967295, found a string (line 1, column 27)"},
