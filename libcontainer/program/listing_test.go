@@ -1,0 +1,360 @@
+package program
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// linked is the program of b.
+func linked(t testing.TB, b *Builder) *Program {
+	t.Helper()
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// mountProc is a program as the emitters build them.
+func mountProc(b *Builder) {
+	b.InParent(func() {
+		b.Element(T("root.path"))
+		b.Doing(T("open %s", "/bundle/rootfs"))
+		b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/bundle/rootfs"), Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
+	})
+	root := b.ParentFds()[0]
+	b.CloseExcept(3, root)
+	b.Element(N("mounts[%d]", 0))
+	b.Doing(T("mount proc on /proc"))
+	b.Step(T("fsopen"))
+	fs := b.Sys(unix.SYS_FSOPEN, b.Str("proc"), Imm(unix.FSOPEN_CLOEXEC)).Fd()
+	b.Step(T("option %s", "hidepid"))
+	b.Sys(unix.SYS_FSCONFIG, Val(fs), Imm(unix.FSCONFIG_SET_STRING), b.Str("hidepid"), b.Str("2"), Imm(0))
+	b.Sys(unix.SYS_FSCONFIG, Val(fs), Imm(unix.FSCONFIG_CMD_CREATE), Imm(0), Imm(0), Imm(0))
+	b.Step(T("fsmount"))
+	mnt := b.Sys(unix.SYS_FSMOUNT, Val(fs), Imm(unix.FSMOUNT_CLOEXEC), Imm(unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC)).Fd()
+	b.Step(T("make read-only"))
+	b.Sys(unix.SYS_MOUNT_SETATTR, Val(mnt), b.Str(""), Imm(unix.AT_EMPTY_PATH),
+		Struct(b, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY, Attr_clr: unix.MOUNT_ATTR__ATIME, Propagation: unix.MS_PRIVATE}).Arg(), Imm(unsafe.Sizeof(unix.MountAttr{})))
+	b.Step(T("open target"))
+	retry, open := b.Label(), b.Label()
+	how := Struct(b, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	b.Bind(retry)
+	target := b.RegOf(-1)
+	b.Sys(unix.SYS_OPENAT2, Val(root), b.Str("proc"), how.Arg(), Imm(how.Len)).To(target).On(unix.ENOENT, open)
+	b.Step(T("is it a directory"))
+	st := b.Zero(int(unsafe.Sizeof(unix.Statx_t{})))
+	b.Sys(unix.SYS_STATX, Val(target), b.Str(""), Imm(unix.AT_EMPTY_PATH), Imm(unix.STATX_TYPE), st.Arg())
+	ok := b.Label()
+	b.IfWord(Mem{st.Off + 28, 2}, unix.S_IFMT, Eq, unix.S_IFDIR, ok)
+	b.Fail(unix.ENOTDIR)
+	b.Bind(open)
+	b.Step(T("make target"))
+	b.Sys(unix.SYS_MKDIRAT, Val(root), b.Str("proc"), Imm(0o755)).On(0, retry)
+	b.Jump(retry)
+	b.Bind(ok)
+	b.Step(T("attach"))
+	b.Sys(unix.SYS_MOVE_MOUNT, Val(mnt), b.Str(""), Val(target), b.Str(""), Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
+	b.Sys(unix.SYS_CLOSE, Val(mnt)).Ignore()
+}
+
+// runProcess has the other half: identity, limits, barriers, execve.
+func runProcess(b *Builder) {
+	b.Element(T("process.rlimits[0]"))
+	b.Sys(unix.SYS_PRLIMIT64, Imm(0), Imm(unix.RLIMIT_NOFILE), Struct(b, &unix.Rlimit{Cur: 1024, Max: unix.RLIM_INFINITY}).Arg(), Imm(0))
+	b.Element(T("process.user"))
+	b.Sys(unix.SYS_SETGROUPS, Imm(2), b.Bytes(wordsOf[uint32](5, 1000)).Arg())
+	b.Sys(unix.SYS_SETRESUID, Imm(-1), Imm(0), Imm(1000))
+	b.Sys(unix.SYS_UMASK, Imm(0o22))
+	b.Element(T("process.capabilities"))
+	b.Sys(unix.SYS_PRCTL, Imm(unix.PR_CAPBSET_DROP), Imm(unix.CAP_SYS_ADMIN))
+	b.Sys(unix.SYS_CAPSET, Struct(b, &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}).Arg(),
+		Struct(b, &[2]unix.CapUserData{{Effective: 1 << unix.CAP_KILL, Permitted: 1<<unix.CAP_KILL | 1<<unix.CAP_CHOWN}, {Permitted: 1 << (unix.CAP_BPF - 32)}}).Arg())
+	b.Sys(unix.SYS_PRCTL, Imm(unix.PR_CAP_AMBIENT), Imm(unix.PR_CAP_AMBIENT_RAISE), Imm(unix.CAP_KILL), Imm(0), Imm(0))
+	b.Sys(unix.SYS_PRCTL, Imm(unix.PR_SET_NO_NEW_PRIVS), Imm(1), Imm(0), Imm(0), Imm(0))
+	b.Element(T("process.scheduler"))
+	b.Sys(unix.SYS_SCHED_SETATTR, Imm(0), Struct(b, &unix.SchedAttr{Size: 48, Policy: unix.SCHED_FIFO, Priority: 5}).Arg(), Imm(0))
+	b.Sys(unix.SYS_SCHED_SETAFFINITY, Imm(0), Imm(8), b.Bytes([]byte{0b10111, 1, 0, 0, 0, 0, 0, 0}).Arg())
+	b.Sys(unix.SYS_IOPRIO_SET, Imm(1), Imm(0), Imm(2<<13|4))
+	b.Element(T("linux.namespaces"))
+	clone := b.Zero(64)
+	b.Set(clone.Reg(0), unix.CLONE_PARENT|unix.CLONE_NEWPID)
+	b.Set(clone.Reg(32), int64(unix.SIGCHLD))
+	pid, child := b.Reg(), b.Label()
+	b.Sys(unix.SYS_CLONE3, clone.Arg(), Imm(clone.Len)).To(pid)
+	b.If(pid, Eq, 0, child)
+	b.Tell(1, pid)
+	b.Exit(0)
+	b.Bind(child)
+	b.Sys(unix.SYS_UNSHARE, Imm(unix.CLONE_NEWCGROUP))
+	b.Element(T("process.terminal"))
+	b.Sys(unix.SYS_IOCTL, Imm(0), Imm(unix.TIOCSCTTY), Imm(0))
+	b.Sys(unix.SYS_IOCTL, Imm(0), Imm(unix.TIOCSWINSZ), Struct(b, &unix.Winsize{Row: 24, Col: 80}).Arg())
+	b.Element(T("linux.devices"))
+	b.Sys(unix.SYS_MKNODAT, Imm(unix.AT_FDCWD), b.Str("dev/null"), Imm(unix.S_IFCHR|0o666), Imm(unix.Mkdev(1, 3)))
+	b.Element(T("fifo"))
+	fifo := b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/run/x"), Imm(unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC), Imm(0o600)).Fd()
+	b.Sys(unix.SYS_WRITE, Val(fifo), b.Bytes([]byte("a\x00b")).Arg(), Imm(3))
+	b.Sys(unix.SYS_FCNTL, Val(fifo), Imm(unix.F_SETFD), Imm(unix.FD_CLOEXEC))
+	iov := b.Zero(16)
+	b.Pointer(iov, 0, b.Bytes([]byte("hello")))
+	b.Set(iov.Reg(8), 5)
+	cmsg := b.Bytes(wordsOf[uint64](20, unix.SCM_RIGHTS<<32|unix.SOL_SOCKET, 0))
+	b.Sys(unix.SYS_DUP, Imm(0)).To(cmsg.Reg(16))
+	msg := b.Zero(int(unsafe.Sizeof(unix.Msghdr{})))
+	b.Pointer(msg, 16, iov)
+	b.Set(msg.Reg(24), 1)
+	b.Pointer(msg, 32, cmsg)
+	b.Set(msg.Reg(40), 24)
+	b.Sys(unix.SYS_SENDMSG, Val(b.Sync()), msg.Arg(), Imm(unix.MSG_NOSIGNAL))
+	b.Sys(unix.SYS_CONNECT, Val(fifo), b.Bytes([]byte("\x01\x00\x00notify\x00")).Arg(), Imm(9))
+	b.Sys(unix.SYS_PPOLL, b.Bytes(wordsOf[uint32](7, unix.POLLIN)).Arg(), Imm(1), Struct(b, &unix.Timespec{Sec: 2, Nsec: 500}).Arg(), Imm(0), Imm(8))
+	b.Sys(unix.SYS_RT_SIGPROCMASK, Imm(unix.SIG_SETMASK), b.Bytes(wordsOf[uint64](1<<14|1)).Arg(), Imm(0), Imm(8))
+	got := b.Zero(8)
+	b.Wait(8, got)
+	b.If(got.Reg(0), Ne, -int64(unix.EAGAIN), child)
+	b.Barrier(2, b.RegOf(40))
+	r := b.Reg()
+	b.Sys(unix.SYS_SOCKET, Imm(unix.AF_UNIX), Imm(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), Imm(0)).To(r)
+	b.Element(T("process.args"))
+	b.Sys(unix.SYS_EXECVE, b.Str("/bin/sh"), b.Strv([]string{"sh", "-c", `echo "$A"`}).Arg(), b.Strv(nil).Arg())
+}
+
+// wordsOf is the memory of an array of numbers.
+func wordsOf[N uint32 | uint64](v ...N) []byte {
+	return bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), len(v)*int(unsafe.Sizeof(v[0]))))
+}
+
+func tagNames(tag uint32) string { return map[uint32]string{1: "adopt", 8: "go"}[tag] }
+
+func TestListingIsGolden(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		emit func(*Builder)
+	}{{"mount", mountProc}, {"process", runProcess}} {
+		t.Run(c.name, func(t *testing.T) {
+			b := New()
+			c.emit(b)
+			lines := linked(t, b).List(&ListOptions{TagName: tagNames})
+			var got bytes.Buffer
+			if err := WriteText(&got, lines); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", c.name+".golden")
+			if *update {
+				if err := os.MkdirAll("testdata", 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.String() != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", &got, want)
+			}
+		})
+	}
+}
+
+func TestJSONDecodesToTheSameLines(t *testing.T) {
+	b := New()
+	mountProc(b)
+	runProcess(b)
+	lines := linked(t, b).List(nil)
+	var text bytes.Buffer
+	if err := WriteJSON(&text, lines); err != nil {
+		t.Fatal(err)
+	}
+	var got []Line
+	d := json.NewDecoder(bytes.NewReader(text.Bytes()))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&got); err != nil {
+		t.Fatalf("%v in\n%s", err, &text)
+	}
+	if !reflect.DeepEqual(got, lines) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, lines)
+	}
+	var ins []map[string]any
+	if err := json.Unmarshal(text.Bytes(), &ins); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"section", "pc", "call", "args"} {
+		if _, ok := ins[0][name]; !ok {
+			t.Errorf("%v has no %s", ins[0], name)
+		}
+	}
+}
+
+func TestEmptyListings(t *testing.T) {
+	lines := linked(t, New()).List(nil)
+	var text, js bytes.Buffer
+	if err := WriteText(&text, lines); err != nil || text.Len() != 0 {
+		t.Errorf("%q, %v; want nothing", &text, err)
+	}
+	if err := WriteJSON(&js, lines); err != nil || !json.Valid(js.Bytes()) {
+		t.Errorf("%q, %v; want an empty array", &js, err)
+	}
+}
+
+// callsOf are the constants of the case clauses of a function of a file of this
+// package, by name.
+func callsOf(t *testing.T, file string, funcs ...string) map[string]bool {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	for _, d := range f.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		for _, name := range funcs {
+			if fn.Name.Name != name {
+				continue
+			}
+			ast.Inspect(fn, func(n ast.Node) bool {
+				if c, ok := n.(*ast.CaseClause); ok {
+					for _, e := range c.List {
+						if s, ok := e.(*ast.SelectorExpr); ok {
+							out[s.Sel.Name] = true
+						}
+					}
+				}
+				return true
+			})
+		}
+	}
+	return out
+}
+
+func TestEveryCallWithANameHasASignature(t *testing.T) {
+	names := callsOf(t, "names.go", "CallName")
+	sigs := callsOf(t, "signature.go", "fileSignature", "mountSignature", "processSignature")
+	if len(names) < 100 {
+		t.Fatalf("only %d names found in names.go", len(names))
+	}
+	for n := range names {
+		if !sigs[n] {
+			t.Errorf("%s has a name in names.go and no signature in signature.go", n)
+		}
+	}
+	for n := range sigs {
+		if !names[n] {
+			t.Errorf("%s has a signature and no name", n)
+		}
+	}
+}
+
+func TestEveryWordOfASignatureIsKnown(t *testing.T) {
+	src, err := os.ReadFile("args.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	structs, err := os.ReadFile("structs.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(src) + string(structs)
+	for nr := range uint32(600) {
+		words, _ := signature(nr)
+		kinds := strings.Fields(words)
+		if len(kinds) > 6 {
+			t.Errorf("%s: %d arguments", CallName(uintptr(nr)), len(kinds))
+		}
+		for _, k := range kinds {
+			if flagSet(k) == nil && enumSet(k) == nil && !strings.Contains(text, `"`+k+`"`) {
+				t.Errorf("%s: nothing writes a %s", CallName(uintptr(nr)), k)
+			}
+		}
+	}
+}
+
+func TestFlagsByName(t *testing.T) {
+	for _, c := range []struct {
+		kind string
+		v    uint64
+		want string
+	}{
+		{"open", 0, "O_RDONLY"},
+		{"open", unix.O_PATH, "O_PATH"},
+		{"open", unix.O_RDWR | unix.O_NOCTTY, "O_RDWR|O_NOCTTY"},
+		{"open", unix.O_TMPFILE | unix.O_WRONLY, "O_WRONLY|O_TMPFILE"},
+		{"open", 1 << 40, "O_RDONLY|0x10000000000"},
+		{"mode", unix.S_IFIFO | 0o600, "S_IFIFO|0600"},
+		{"mode", 0, "0"},
+		{"fd", ^uint64(99), "AT_FDCWD"},
+		{"fd", ^uint64(0), "-1"},
+		{"fdmax", 1<<31 - 1, "max"},
+		{"clone", unix.CLONE_NEWUSER | unix.CLONE_NEWTIME, "CLONE_NEWUSER|CLONE_NEWTIME"},
+		{"mount", unix.MS_BIND | unix.MS_REC, "MS_BIND|MS_REC"},
+		{"mount", 0, "0"},
+		{"resource", unix.RLIMIT_CORE, "RLIMIT_CORE"},
+		{"resource", 99, "99"},
+		{"keyctl", unix.KEYCTL_SETPERM, "KEYCTL_SETPERM"},
+		{"keyring", ^uint64(2), "KEY_SPEC_SESSION_KEYRING"},
+		{"signal", uint64(unix.SIGKILL), "SIGKILL"},
+		{"signal", 1 << 40, "1099511627776"},
+		{"capability", unix.CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE"},
+		{"capability", 77, "77"},
+		{"securebits", 0x15, "SECBIT_NOROOT|SECBIT_NO_SETUID_FIXUP|SECBIT_KEEP_CAPS"},
+		{"tree", unix.OPEN_TREE_CLONE | unix.O_CLOEXEC | unix.AT_RECURSIVE, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE"},
+		{"mempolicy", unix.MPOL_BIND | unix.MPOL_F_STATIC_NODES, "MPOL_BIND|MPOL_F_STATIC_NODES"},
+		{"socktype", unix.SOCK_STREAM, "SOCK_STREAM"},
+		{"how", 0, "NULL"},
+		{"int", ^uint64(0), "-1"},
+		{"hex", 0x80, "0x80"},
+	} {
+		if got := number(c.v, c.kind); got != c.want {
+			t.Errorf("%s %#x: got %s, want %s", c.kind, c.v, got, c.want)
+		}
+	}
+}
+
+func TestCapabilityNamesEndWithTheKernelsLast(t *testing.T) {
+	if got := capability(unix.CAP_LAST_CAP); got == fmt.Sprint(unix.CAP_LAST_CAP) {
+		t.Errorf("capability %d has no name", unix.CAP_LAST_CAP)
+	}
+	if got := capability(unix.CAP_LAST_CAP + 1); got != fmt.Sprint(unix.CAP_LAST_CAP+1) {
+		t.Errorf("capability %d is called %s", unix.CAP_LAST_CAP+1, got)
+	}
+	if got := capability(unix.CAP_SYS_ADMIN); got != "CAP_SYS_ADMIN" {
+		t.Errorf("CAP_SYS_ADMIN is called %s", got)
+	}
+}
+
+// What an address outside of the arena, or without an end, makes of each kind of
+// argument is an address: nothing is read there.
+func TestAddressesOutsideTheArenaAreNotRead(t *testing.T) {
+	for nr := range uint32(600) {
+		for _, off := range []uint64{0, 1 << 20, 1<<64 - 1, 1<<64 - 8} {
+			p := linked(t, New())
+			in := Instr{NR: nr, NArgs: 6}
+			for i := range in.Args {
+				in.Args[i] = Arg{argAddr, off}
+			}
+			p.Child = []Instr{in}
+			p.List(nil)
+		}
+	}
+}
