@@ -1,0 +1,68 @@
+package idmap
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// helperDirs are where the host's helpers are looked for. PATH is not: it may
+// come from a container's configuration, or from an unprivileged caller.
+func helperDirs() []string {
+	return []string{"/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin", "/run/wrappers/bin"}
+}
+
+// helper writes a map by newuidmap or newgidmap.
+//
+// Source: newuidmap(1): newuidmap pid uid loweruid count …
+func helper(tool string, pid int, ids []specs.LinuxIDMapping) error {
+	return runHelper(helperDirs(), tool, pid, ids)
+}
+
+func runHelper(dirs []string, tool string, pid int, ids []specs.LinuxIDMapping) error {
+	path := ""
+	for _, dir := range dirs {
+		if st, err := os.Stat(dir + "/" + tool); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+			path = dir + "/" + tool
+			break
+		}
+	}
+	if path == "" {
+		return fmt.Errorf("%s is not installed in any of %s; install the package uidmap (shadow-utils)", tool, strings.Join(dirs, ", "))
+	}
+	argv := []string{tool, strconv.Itoa(pid)}
+	for _, m := range ids {
+		for _, n := range [...]uint32{m.ContainerID, m.HostID, m.Size} {
+			argv = append(argv, strconv.FormatUint(uint64(n), 10))
+		}
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		w.Close()
+		return err
+	}
+	defer null.Close()
+	p, err := os.StartProcess(path, argv, &os.ProcAttr{Dir: "/", Env: []string{}, Files: []*os.File{null, null, w}})
+	w.Close()
+	if err != nil {
+		return err
+	}
+	text, _ := io.ReadAll(io.LimitReader(r, 1024)) // the exit status tells enough without it
+	st, err := p.Wait()
+	if err != nil {
+		return fmt.Errorf("%s: wait: %w", path, err)
+	}
+	if !st.Success() {
+		return fmt.Errorf("%s: %s: %s", path, st, strings.Join(strings.Fields(string(text)), " "))
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+// Package idmap gives user namespaces their mappings: that of a container, and
+// namespaces of no process that idmapped mounts take their mapping from. It is the
+// parent's side.
+//
+// Source: user_namespaces(7), "User and group ID mappings"; mount_setattr(2),
+// MOUNT_ATTR_IDMAP.
+package idmap
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// maxLines is the number of lines that the kernel takes.
+const maxLines = 340
+
+// WriteMaps writes the mappings of the user namespace that the process pid is
+// in: its owner must be in the namespace above. Empty mappings are left alone.
+// rootless says that the caller is not privileged above; then a mapping of its own
+// id alone is written directly, for groups after setgroups is denied, which the
+// kernel asks for, and others by the host's newuidmap and newgidmap. These are
+// used too where a privileged caller is refused. The error names the mapping.
+//
+// Source: user_namespaces(7); newuidmap(1).
+func WriteMaps(pid int, uids, gids []specs.LinuxIDMapping, rootless bool) error {
+	dir, err := unix.Open("/proc/"+strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open /proc/%d: %w", pid, err)
+	}
+	defer unix.Close(dir)
+	if rootless && own(gids, os.Getegid()) {
+		if err := write(dir, "setgroups", []byte("deny")); err != nil {
+			return err
+		}
+	}
+	if err := writeMap(dir, pid, "uid_map", "newuidmap", uids); err != nil {
+		return err
+	}
+	return writeMap(dir, pid, "gid_map", "newgidmap", gids)
+}
+
+// own says whether ids maps the one id and no other.
+func own(ids []specs.LinuxIDMapping, id int) bool {
+	return len(ids) == 1 && ids[0].Size == 1 && int(ids[0].HostID) == id
+}
+
+func writeMap(dir, pid int, file, tool string, ids []specs.LinuxIDMapping) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if len(ids) > maxLines {
+		return fmt.Errorf("%s: %d mappings are more than the kernel's %d", file, len(ids), maxLines)
+	}
+	err := write(dir, file, lines(ids))
+	if errors.Is(err, unix.EPERM) {
+		if toolErr := helper(tool, pid, ids); toolErr != nil {
+			return fmt.Errorf("%w; %w", err, toolErr)
+		}
+		return nil
+	}
+	if errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("%w: ranges overlap, are empty, or too large", err)
+	}
+	return err
+}
+
+// lines is the text of a map, which the kernel takes in one write.
+func lines(ids []specs.LinuxIDMapping) []byte {
+	out := make([]byte, 0, 32*len(ids))
+	for _, m := range ids {
+		out = strconv.AppendUint(out, uint64(m.ContainerID), 10)
+		out = append(out, ' ')
+		out = strconv.AppendUint(out, uint64(m.HostID), 10)
+		out = append(out, ' ')
+		out = strconv.AppendUint(out, uint64(m.Size), 10)
+		out = append(out, '\n')
+	}
+	return out
+}
+
+// write writes a file of /proc/PID in one call.
+func write(dir int, file string, text []byte) error {
+	fd, err := unix.Openat(dir, file, unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", file, err)
+	}
+	defer unix.Close(fd)
+	for {
+		_, err := unix.Write(fd, text)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("write %q to %s: %w", text, file, err)
+		}
+		return nil
+	}
+}
