@@ -17,6 +17,9 @@ const (
 	clockMonotonic  = unix.CLOCK_MONOTONIC
 )
 
+// pidfdOff is where clone3 stores the pidfd, in the arena's reserved head.
+const pidfdOff = messageOff + 16
+
 // ErrEnded is returned when the child has closed its socket: it has executed its
 // last instruction, or has ended without a report.
 var ErrEnded = errors.New("the child has closed its socket")
@@ -87,10 +90,11 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 		}
 		m.trace = unsafe.Pointer(&c.trace[0])
 	}
-	var pidfd int32 = -1
+	// The kernel stores the pidfd in the arena: a variable here could lie on
+	// this goroutine's stack, which may move before the clone.
 	args := &cloneArgs{
 		flags:      o.Flags | unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND,
-		pidfd:      uint64(uintptr(unsafe.Pointer(&pidfd))),
+		pidfd:      uint64(uintptr(at(p.arena, pidfdOff))),
 		exitSignal: uint64(unix.SIGCHLD),
 	}
 	if o.Cgroup >= 0 {
@@ -104,8 +108,7 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 		c.Close()
 		return nil, err
 	}
-	c.Pid, c.Pidfd = pid, int(pidfd)
-	runtime.KeepAlive(&pidfd)
+	c.Pid, c.Pidfd = pid, int(*(*int32)(at(p.arena, pidfdOff)))
 	return c, nil
 }
 
