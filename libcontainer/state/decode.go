@@ -1,0 +1,371 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// decodeRecord reads what appendRecord has written. Members that it does not
+// know are skipped.
+func decodeRecord(text []byte, r *Record) error {
+	d := &decoder{s: string(text)} // a copy, of which the record's strings are parts
+	v := int64(-1)
+	d.object(func(name string) {
+		switch name {
+		case "version":
+			v = d.number()
+		case "id":
+			r.ID = d.text()
+		case "bundle":
+			r.Bundle = d.text()
+		case "rootfs":
+			r.Rootfs = d.text()
+		case "ociVersion":
+			r.OCIVersion = d.text()
+		case "status":
+			r.Status = d.text()
+		case "pid":
+			r.Pid = int(d.number())
+		case "pidStart":
+			r.PidStart = d.unsigned()
+		case "created":
+			r.Created = d.time()
+		case "annotations":
+			r.Annotations = d.texts()
+		case "cgroup":
+			d.cgroup(&r.Cgroup)
+		case "namespaces":
+			d.list(func() { r.Namespaces = append(r.Namespaces, d.namespace()) })
+		case "hasProcess":
+			r.HasProcess = d.bool()
+		case "privatePid":
+			r.PrivatePid = d.bool()
+		case "configDigest":
+			r.ConfigDigest = d.text()
+		case "afterStart":
+			d.list(func() { r.AfterStart = append(r.AfterStart, d.failure()) })
+		case "hooks":
+			d.hooks(&r.Hooks)
+		default:
+			d.skip()
+		}
+	})
+	d.end()
+	switch {
+	case d.fault != "":
+		return fmt.Errorf("offset %d: %s", d.at, d.fault)
+	case v < 0:
+		return errors.New("is no record: version is absent")
+	case v > version:
+		return fmt.Errorf("is a record of version %d, this program knows up to %d: use the newer one that wrote it", v, version)
+	}
+	return nil
+}
+
+func (d *decoder) cgroup(c *Cgroup) {
+	d.object(func(name string) {
+		switch name {
+		case "driver":
+			c.Driver = d.text()
+		case "paths":
+			c.Paths = d.texts()
+		case "own":
+			c.Own = d.bool()
+		default:
+			d.skip()
+		}
+	})
+}
+
+func (d *decoder) namespace() (n Namespace) {
+	d.object(func(name string) {
+		switch name {
+		case "type":
+			n.Type = d.text()
+		case "path":
+			n.Path = d.text()
+		default:
+			d.skip()
+		}
+	})
+	return n
+}
+
+func (d *decoder) failure() (f Failure) {
+	d.object(func(name string) {
+		switch name {
+		case "pc":
+			f.PC = int(d.number())
+		case "text":
+			f.Text = d.text()
+		default:
+			d.skip()
+		}
+	})
+	return f
+}
+
+func (d *decoder) hooks(h *Hooks) {
+	d.object(func(name string) {
+		var to *[]specs.Hook
+		switch name {
+		case "startContainer":
+			to = &h.StartContainer
+		case "poststart":
+			to = &h.Poststart
+		case "poststop":
+			to = &h.Poststop
+		default:
+			d.skip()
+			return
+		}
+		d.list(func() { *to = append(*to, d.hook()) })
+	})
+}
+
+func (d *decoder) hook() (h specs.Hook) {
+	d.object(func(name string) {
+		switch name {
+		case "path":
+			h.Path = d.text()
+		case "args":
+			d.list(func() { h.Args = append(h.Args, d.text()) })
+		case "env":
+			d.list(func() { h.Env = append(h.Env, d.text()) })
+		case "timeout":
+			v := int(d.number())
+			h.Timeout = &v
+		default:
+			d.skip()
+		}
+	})
+	return h
+}
+
+// decoder reads JSON as appendRecord writes it, with white space between.
+// Its first fault is kept and ends all reading.
+type decoder struct {
+	s     string
+	i     int
+	depth int
+	fault string
+	at    int
+}
+
+// maxDepth bounds how deep skipped values may nest.
+const maxDepth = 100
+
+func (d *decoder) fail(fault string) {
+	if d.fault == "" {
+		d.fault, d.at = fault, d.i
+	}
+	d.i = len(d.s)
+}
+
+// peek skips white space and returns the next byte, 0 at the end.
+func (d *decoder) peek() byte {
+	for ; d.i < len(d.s); d.i++ {
+		switch c := d.s[d.i]; c {
+		case ' ', '\n', '\t', '\r':
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// take skips c when it comes next.
+func (d *decoder) take(c byte) bool {
+	if d.peek() == c {
+		d.i++
+		return true
+	}
+	return false
+}
+
+func (d *decoder) want(c byte) bool {
+	if d.take(c) {
+		return true
+	}
+	d.fail("want " + strconv.QuoteRune(rune(c)))
+	return false
+}
+
+func (d *decoder) end() {
+	if d.fault == "" && d.peek() != 0 || d.i < len(d.s) {
+		d.fail("want the end")
+	}
+}
+
+// object calls member with each name; member reads the value.
+func (d *decoder) object(member func(name string)) {
+	d.items('{', '}', func() {
+		name := d.text()
+		if d.want(':') {
+			member(name)
+		}
+	})
+}
+
+// list calls item before each element.
+func (d *decoder) list(item func()) { d.items('[', ']', item) }
+
+func (d *decoder) items(open, end byte, item func()) {
+	if !d.want(open) || d.take(end) {
+		return
+	}
+	if d.depth++; d.depth > maxDepth {
+		d.fail("nests too deep")
+	}
+	for d.fault == "" {
+		item()
+		if d.take(end) {
+			break
+		}
+		d.want(',')
+	}
+	d.depth--
+}
+
+func (d *decoder) texts() map[string]string {
+	m := make(map[string]string)
+	d.object(func(name string) { m[name] = d.text() })
+	return m
+}
+
+func (d *decoder) bool() bool {
+	d.peek()
+	switch rest := d.s[d.i:]; {
+	case strings.HasPrefix(rest, "true"):
+		d.i += 4
+		return true
+	case strings.HasPrefix(rest, "false"):
+		d.i += 5
+		return false
+	}
+	d.fail("want true or false")
+	return false
+}
+
+// digits returns the text of an integer.
+func (d *decoder) digits() string {
+	d.peek()
+	start := d.i
+	for d.i < len(d.s) && (d.s[d.i] == '-' || '0' <= d.s[d.i] && d.s[d.i] <= '9') {
+		d.i++
+	}
+	return d.s[start:d.i]
+}
+
+func (d *decoder) number() int64 {
+	v, err := strconv.ParseInt(d.digits(), 10, strconv.IntSize)
+	if err != nil {
+		d.fail("want an integer")
+	}
+	return v
+}
+
+func (d *decoder) unsigned() uint64 {
+	v, err := strconv.ParseUint(d.digits(), 10, 64)
+	if err != nil {
+		d.fail("want an integer of 0 or more")
+	}
+	return v
+}
+
+func (d *decoder) time() time.Time {
+	t, err := time.Parse(time.RFC3339Nano, d.text())
+	if err != nil {
+		d.fail("want a time of RFC 3339")
+	}
+	return t.UTC()
+}
+
+// text reads a string. Without escapes the result is a part of d.s.
+func (d *decoder) text() string {
+	if !d.want('"') {
+		return ""
+	}
+	start := d.i
+	for i := start; i < len(d.s); i++ {
+		switch c := d.s[i]; {
+		case c == '"':
+			d.i = i + 1
+			return d.s[start:i]
+		case c == '\\':
+			return d.escaped(start, i)
+		case c < ' ':
+			d.fail("found a control character in a string")
+			return ""
+		}
+	}
+	d.fail("want the end of a string")
+	return ""
+}
+
+const (
+	escapes = `"\/bfnrt`
+	meant   = "\"\\/\b\f\n\r\t"
+)
+
+// escaped is text for a string from start on, whose first escape is at i.
+func (d *decoder) escaped(start, i int) string {
+	out := append(make([]byte, 0, 2*(i-start)+32), d.s[start:i]...)
+	for i < len(d.s) {
+		c := d.s[i]
+		switch {
+		case c == '"':
+			d.i = i + 1
+			return string(out)
+		case c < ' ':
+			d.fail("found a control character in a string")
+			return ""
+		case c != '\\':
+			out = append(out, c)
+			i++
+			continue
+		}
+		rest := d.s[i+1:]
+		switch {
+		case rest != "" && strings.IndexByte(escapes, rest[0]) >= 0:
+			out = append(out, meant[strings.IndexByte(escapes, rest[0])])
+			i += 2
+		case len(rest) >= 5 && rest[0] == 'u':
+			v, err := strconv.ParseUint(rest[1:5], 16, 16)
+			if err != nil {
+				d.fail("found an unknown escape in a string")
+				return ""
+			}
+			// A half of a surrogate pair, which is never written, gives U+FFFD.
+			out = utf8.AppendRune(out, rune(v))
+			i += 6
+		default:
+			d.fail("found an unknown escape in a string")
+			return ""
+		}
+	}
+	d.fail("want the end of a string")
+	return ""
+}
+
+// skip reads a value of any kind.
+func (d *decoder) skip() {
+	switch c := d.peek(); {
+	case c == '{':
+		d.object(func(string) { d.skip() })
+	case c == '[':
+		d.list(d.skip)
+	case c == '"':
+		d.text()
+	case c == 't' || c == 'f':
+		d.bool()
+	default:
+		d.number()
+	}
+}

@@ -1,0 +1,171 @@
+package state
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// encoder appends JSON. encoding/json is not used here: its first call in a
+// process costs more than the rest of a save or a load.
+//
+// Bytes of strings that are not UTF-8 stay as they are, as file names may have
+// them; other readers of the file see replacement characters there.
+type encoder struct {
+	b []byte
+}
+
+func appendRecord(b []byte, r *Record) []byte {
+	e := &encoder{b}
+	e.open('{')
+	e.number("version", version)
+	e.text("id", r.ID)
+	e.text("bundle", r.Bundle)
+	e.text("rootfs", r.Rootfs)
+	e.text("ociVersion", r.OCIVersion)
+	e.text("status", r.Status)
+	e.number("pid", int64(r.Pid))
+	e.name("pidStart")
+	e.b = strconv.AppendUint(e.b, r.PidStart, 10)
+	e.name("created")
+	e.b = append(r.Created.UTC().AppendFormat(append(e.b, '"'), time.RFC3339Nano), '"')
+	e.texts("annotations", r.Annotations)
+	e.name("cgroup")
+	e.open('{')
+	e.text("driver", r.Cgroup.Driver)
+	e.texts("paths", r.Cgroup.Paths)
+	e.bool("own", r.Cgroup.Own)
+	e.close('}')
+	list(e, "namespaces", r.Namespaces, func(n *Namespace) {
+		e.text("type", n.Type)
+		e.text("path", n.Path)
+	})
+	e.bool("hasProcess", r.HasProcess)
+	e.bool("privatePid", r.PrivatePid)
+	e.text("configDigest", r.ConfigDigest)
+	list(e, "afterStart", r.AfterStart, func(f *Failure) {
+		e.number("pc", int64(f.PC))
+		e.text("text", f.Text)
+	})
+	e.name("hooks")
+	e.open('{')
+	list(e, "startContainer", r.Hooks.StartContainer, e.hook)
+	list(e, "poststart", r.Hooks.Poststart, e.hook)
+	list(e, "poststop", r.Hooks.Poststop, e.hook)
+	e.close('}')
+	e.close('}')
+	return append(e.b, '\n')
+}
+
+func (e *encoder) hook(h *specs.Hook) {
+	e.text("path", h.Path)
+	e.strings("args", h.Args)
+	e.strings("env", h.Env)
+	if h.Timeout != nil {
+		e.number("timeout", int64(*h.Timeout))
+	}
+}
+
+// next puts a comma behind what stands before, if anything does.
+func (e *encoder) next() {
+	if c := e.b[len(e.b)-1]; c != '{' && c != '[' {
+		e.b = append(e.b, ',')
+	}
+}
+
+func (e *encoder) open(c byte)  { e.b = append(e.b, c) }
+func (e *encoder) close(c byte) { e.b = append(e.b, c) }
+
+func (e *encoder) name(name string) {
+	e.next()
+	e.quote(name)
+	e.b = append(e.b, ':')
+}
+
+// text, like strings, texts, bool and list, leaves out what is empty.
+func (e *encoder) text(name, s string) {
+	if s != "" {
+		e.name(name)
+		e.quote(s)
+	}
+}
+
+func (e *encoder) number(name string, v int64) {
+	e.name(name)
+	e.b = strconv.AppendInt(e.b, v, 10)
+}
+
+func (e *encoder) bool(name string, v bool) {
+	if v {
+		e.name(name)
+		e.b = append(e.b, "true"...)
+	}
+}
+
+func (e *encoder) strings(name string, list []string) {
+	if len(list) == 0 {
+		return
+	}
+	e.name(name)
+	e.open('[')
+	for _, s := range list {
+		e.next()
+		e.quote(s)
+	}
+	e.close(']')
+}
+
+func (e *encoder) texts(name string, m map[string]string) {
+	if len(m) == 0 {
+		return
+	}
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	e.name(name)
+	e.open('{')
+	for _, k := range keys {
+		e.name(k)
+		e.quote(m[k])
+	}
+	e.close('}')
+}
+
+func list[T any](e *encoder, name string, all []T, members func(*T)) {
+	if len(all) == 0 {
+		return
+	}
+	e.name(name)
+	e.open('[')
+	for i := range all {
+		e.next()
+		e.open('{')
+		members(&all[i])
+		e.close('}')
+	}
+	e.close(']')
+}
+
+func (e *encoder) quote(s string) {
+	const hex = "0123456789abcdef"
+	b := append(e.b, '"')
+	start := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[start:i]...)
+		if c < ' ' {
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		} else {
+			b = append(b, '\\', c)
+		}
+		start = i + 1
+	}
+	e.b = append(append(b, s[start:]...), '"')
+}

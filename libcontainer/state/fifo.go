@@ -1,0 +1,104 @@
+package state
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// The two fifos connect init, which waits, with a later start:
+//
+//	exec.fifo    start writes a byte, and init goes on
+//	result.fifo  init's report of a failure; its end without one is the success
+//
+// Init inherits both open, so nothing in the container needs a way to them, and
+// they are for the state directory's owner alone.
+
+// CreateFifos makes the two fifos.
+//
+// Source: mkfifoat(3), mknod(2).
+func (d *Dir) CreateFifos() error {
+	for _, name := range [...]string{goName, resultName} {
+		if err := unix.Mknodat(d.fd, name, unix.S_IFIFO|0o600, 0); err != nil {
+			return fmt.Errorf("mkfifo %s/%s: %w", d.path, name, err)
+		}
+	}
+	return nil
+}
+
+// OpenFifos opens init's ends, which the caller closes. Both are open for
+// reading and writing: a read of goFd waits although nobody writes yet, and a
+// write to resultFd neither waits nor raises SIGPIPE although nobody reads.
+//
+// Source: fifo(7), "Linux ... read and write".
+func (d *Dir) OpenFifos() (goFd, resultFd int, err error) {
+	if goFd, err = d.openFifo(goName, unix.O_RDWR); err != nil {
+		return -1, -1, err
+	}
+	if resultFd, err = d.openFifo(resultName, unix.O_RDWR); err != nil {
+		unix.Close(goFd)
+		return -1, -1, err
+	}
+	return goFd, resultFd, nil
+}
+
+// OpenResult opens start's end of result.fifo, for non-blocking reading. The
+// caller closes it, and opens it before Go: then a read gives the end only after
+// init has closed its own end, by execve or by its end.
+func (d *Dir) OpenResult() (int, error) {
+	return d.openFifo(resultName, unix.O_RDONLY|unix.O_NONBLOCK)
+}
+
+// Go lets init go on. The error is unix.ENXIO, wrapped, when nobody waits.
+func (d *Dir) Go() error {
+	fd, err := d.openFifo(goName, unix.O_WRONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for {
+		_, err = unix.Write(fd, []byte{1})
+		switch err {
+		case nil:
+			return nil
+		case unix.EINTR:
+			continue
+		case unix.EPIPE: // init has ended since the open
+			err = unix.ENXIO
+		}
+		return fmt.Errorf("write a byte to %s/%s: %w", d.path, goName, err)
+	}
+}
+
+// Waiting tells whether an init waits for start: it holds exec.fifo open.
+func (d *Dir) Waiting() bool {
+	fd, err := d.openFifo(goName, unix.O_WRONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
+}
+
+// RemoveFifos removes both; what is gone already is no error.
+func (d *Dir) RemoveFifos() error {
+	for _, name := range [...]string{goName, resultName} {
+		if err := unix.Unlinkat(d.fd, name, 0); err != nil && err != unix.ENOENT {
+			return fmt.Errorf("unlink %s/%s: %w", d.path, name, err)
+		}
+	}
+	return nil
+}
+
+func (d *Dir) openFifo(name string, flags int) (int, error) {
+	for {
+		fd, err := unix.Openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return -1, fmt.Errorf("open %s/%s: %w", d.path, name, err)
+		}
+		return fd, nil
+	}
+}

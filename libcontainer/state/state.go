@@ -1,0 +1,180 @@
+// Package state keeps what is known of containers: a directory ROOT/ID for each,
+// with the record in state.json, the two fifos between init and start, and a
+// lock.
+//
+// A record is committed by rename before what it tells of happens, so that
+// whoever comes after a killed command finds all that may exist. Everything is
+// done on directory descriptors and follows no symbolic link below ROOT.
+//
+// The package does not look at processes; whether a recorded one is still there
+// says package proc.
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The texts of these errors are matched by engines.
+var (
+	// ErrNotExist is returned for a container that there is none of.
+	ErrNotExist = errors.New("container does not exist")
+	// ErrExists is returned when a container of the same id is there.
+	ErrExists = errors.New("container with given ID already exists")
+)
+
+// Root is the directory that holds a directory for each container.
+type Root struct {
+	path string
+	fd   int // -1 while there is no such directory
+}
+
+// Open opens the directory path. One that does not exist is no error: it holds
+// no containers, and Create makes it. The caller calls Close; directories of
+// containers that come from the Root stay open.
+func Open(path string) (*Root, error) {
+	r := &Root{path: path, fd: -1}
+	if err := r.open(); err != nil && err != unix.ENOENT {
+		return nil, fmt.Errorf("open the state directory %s: %w", path, err)
+	}
+	return r, nil
+}
+
+func (r *Root) open() error {
+	fd, err := unix.Open(r.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		r.fd = fd
+	}
+	return err
+}
+
+// Close closes the descriptor.
+func (r *Root) Close() {
+	if r.fd >= 0 {
+		unix.Close(r.fd)
+		r.fd = -1
+	}
+}
+
+// maxCreateTries bounds how often Create meets a delete that takes its directory
+// away before it is locked: each time needs another one to come in between.
+const maxCreateTries = 16
+
+// Create makes the directory of the container id, and the root with its parents
+// where it is missing. The directory is locked exclusively, so that others can
+// tell a container that is being created from what a killed create has left. The
+// error is ErrExists when it is there. The caller calls Remove to take it back,
+// and Close.
+func (r *Root) Create(id string) (*Dir, error) {
+	if !plain(id) {
+		return nil, fmt.Errorf("container id %q: is not a file name", id)
+	}
+	if err := r.make(); err != nil {
+		return nil, fmt.Errorf("make the state directory %s: %w", r.path, err)
+	}
+	for range maxCreateTries {
+		err := unix.Mkdirat(r.fd, id, 0o711)
+		if err == unix.EEXIST {
+			return nil, ErrExists
+		}
+		if err != nil {
+			return nil, fmt.Errorf("mkdir %s/%s: %w", r.path, id, err)
+		}
+		d, err := r.Load(id)
+		if err == nil {
+			if err = d.Lock(); err == nil {
+				return d, nil
+			}
+			d.Close()
+		}
+		if !errors.Is(err, ErrNotExist) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("create %s/%s: another command removes it again and again", r.path, id)
+}
+
+// make makes the root where it is missing.
+func (r *Root) make() error {
+	if r.fd >= 0 {
+		return nil
+	}
+	if err := os.MkdirAll(r.path, 0o700); err != nil {
+		return err
+	}
+	return r.open()
+}
+
+// Load opens the directory of the container id, which may have no record yet.
+// The error is ErrNotExist when there is none. The caller calls Close.
+func (r *Root) Load(id string) (*Dir, error) {
+	if r.fd < 0 || !plain(id) {
+		return nil, ErrNotExist
+	}
+	how := &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	for {
+		fd, err := unix.Openat2(r.fd, id, how)
+		switch err {
+		case nil:
+			return &Dir{id: id, path: r.path + "/" + id, fd: fd}, nil
+		case unix.EINTR:
+			continue
+		case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EXDEV, unix.ENAMETOOLONG:
+			return nil, ErrNotExist
+		}
+		return nil, fmt.Errorf("openat2 %s/%s: %w", r.path, id, err)
+	}
+}
+
+// List returns the ids of all containers, sorted. What is no directory is left
+// out, and so is what begins with a dot.
+func (r *Root) List() ([]string, error) {
+	if r.fd < 0 {
+		return nil, nil
+	}
+	names, err := r.names()
+	if err != nil {
+		return nil, fmt.Errorf("read the state directory %s: %w", r.path, err)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		if !plain(name) || name[0] == '.' {
+			return true
+		}
+		var st unix.Stat_t
+		err := unix.Fstatat(r.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		return err != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR
+	})
+	slices.Sort(names)
+	return names, nil
+}
+
+func (r *Root) names() ([]string, error) {
+	if _, err := unix.Seek(r.fd, 0, 0); err != nil {
+		return nil, err
+	}
+	var names []string
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := unix.ReadDirent(r.fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if n <= 0 || err != nil {
+			return names, err
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
+}
+
+// plain tells whether name is that of an entry of a directory.
+func plain(name string) bool {
+	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
+}
