@@ -30,6 +30,9 @@ type Forwarder struct {
 // session of its own, where the kernel discards the stop of an orphaned process
 // group.
 //
+// SIGPIPE is passed on too, so that a container learns when a Proxy's output is
+// gone, as a process that writes there itself would.
+//
 // Source: signal(7), setpgid(2), termios(3).
 func Forward() *Forwarder {
 	f := &Forwarder{signals: make(chan os.Signal, 256), stop: make(chan struct{})}
