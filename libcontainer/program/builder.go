@@ -169,6 +169,9 @@ func (b *Builder) Bind(l Label) {
 	b.labels[l] = int32(len(*b.section()))
 }
 
+// Len is the number of the section's instructions so far.
+func (b *Builder) Len() int { return len(*b.section()) }
+
 // Fault makes Program return err with the current note before it.
 func (b *Builder) Fault(err error) {
 	if b.err != nil {

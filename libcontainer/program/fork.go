@@ -30,6 +30,9 @@ func fork(args *cloneArgs, m *machine) (pid uintptr, errno syscall.Errno) {
 	runtimeBeforeFork()
 	pid, _, errno = syscall.RawSyscall6(sysClone3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0, 0, 0, 0)
 	if errno == 0 && pid == 0 {
+		// Else the child would keep its own socket open, and wait forever
+		// for a parent that has died.
+		syscall.RawSyscall6(syscall.SYS_CLOSE, m.peer, 0, 0, 0, 0, 0)
 		interpret(m)
 	}
 	runtimeAfterFork()

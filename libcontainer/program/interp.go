@@ -39,6 +39,7 @@ type machine struct {
 	n     int
 	arena unsafe.Pointer
 	sync  uint32         // offset of the register with the socket
+	peer  uintptr        // the parent's end of it, which the child closes
 	trace unsafe.Pointer // shared array of 16 bytes an instruction, or nil
 	fault int            // index of the instruction that a test makes fail, or -1
 	errno uintptr        // what it fails with

@@ -31,8 +31,7 @@ type Options struct {
 	// Tasks are descriptors of cgroup v1 "tasks" files. The forking thread
 	// writes itself there before the clone and ends after it: the child is
 	// born in these cgroups, and nothing that lives is moved, which would wait
-	// for an RCU grace period. The caller must not be on the main thread alone:
-	// see the main package's init.
+	// for an RCU grace period.
 	Tasks []int
 	Trace bool // take a time stamp before each instruction
 
@@ -74,7 +73,7 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 	p.Set(p.sync, int64(pair[1]))
 	p.setClosings()
 	c := &Child{p: p, sock: pair[0], Pidfd: -1}
-	m := &machine{arena: base(p.arena), sync: uint32(p.sync), n: len(p.Child), fault: -1}
+	m := &machine{arena: base(p.arena), sync: uint32(p.sync), peer: uintptr(pair[0]), n: len(p.Child), fault: -1}
 	if len(p.Child) > 0 {
 		m.code = unsafe.Pointer(&p.Child[0])
 	}
@@ -117,26 +116,38 @@ func clone(args *cloneArgs, m *machine, tasks []int) (int, error) {
 	if len(tasks) == 0 {
 		return cloneHere(args, m)
 	}
-	type result struct {
-		pid int
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		// Never unlocked: the thread is in the container's cgroups and ends
-		// with this goroutine.
-		runtime.LockOSThread()
-		for _, fd := range tasks {
-			if _, err := unix.Write(fd, []byte("0")); err != nil {
-				done <- result{0, fmt.Errorf("enter the cgroup: write 0 to tasks: %w", err)}
-				return
-			}
-		}
-		pid, err := cloneHere(args, m)
-		done <- result{pid, err}
-	}()
+	done := make(chan cloned, 1)
+	go cloneApart(args, m, tasks, done)
 	r := <-done
 	return r.pid, r.err
+}
+
+type cloned struct {
+	pid int
+	err error
+}
+
+// cloneApart forks on a thread that enters the cgroups of tasks and then ends.
+func cloneApart(args *cloneArgs, m *machine, tasks []int, done chan cloned) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// The main thread cannot end before the process: hold it, so that the
+		// fork is on another one.
+		defer runtime.UnlockOSThread()
+		apart := make(chan cloned, 1)
+		go cloneApart(args, m, tasks, apart)
+		done <- <-apart
+		return
+	}
+	// Never unlocked: the thread ends with this goroutine.
+	for _, fd := range tasks {
+		if _, err := unix.Write(fd, []byte("0")); err != nil {
+			done <- cloned{0, fmt.Errorf("enter the cgroup: write 0 to tasks: %w", err)}
+			return
+		}
+	}
+	pid, err := cloneHere(args, m)
+	done <- cloned{pid, err}
 }
 
 func cloneHere(args *cloneArgs, m *machine) (int, error) {
