@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/isolate"
 )
 
 var (
@@ -30,9 +32,10 @@ func testMain(m *testing.M) int {
 	if os.Geteuid() != 0 {
 		return refuse("needs root: containers with host ids, mounts, cgroups")
 	}
-	// An engine is a child subreaper: containers become its children.
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return refuse("prctl(PR_SET_CHILD_SUBREAPER): %v", err)
+	// As an engine is, this process is a child subreaper: containers become
+	// its children.
+	if code, first := isolate.Rerun(); first {
+		return code
 	}
 	unix.Umask(0o022)
 	if err := findRuntime(); err != nil {
