@@ -1,0 +1,140 @@
+// Package hook runs the hooks of a configuration: programs that are told the
+// container's state on their standard input.
+//
+// What each kind of failure means, by runtime.md "Lifecycle" of version 1.3.0:
+//
+//	prestart, createRuntime,        an error; the container is destroyed and
+//	createContainer,                the lifecycle goes on at step 12, so the
+//	startContainer, poststart       poststop hooks run: Run
+//	poststop                        a warning; the remaining hooks run: RunAll
+//
+// For poststart that is a change of the specification: up to version 1.0 its
+// failure was a warning as well.
+//
+// prestart, createRuntime, poststart and poststop hooks run in the runtime's
+// namespaces, which this package does by itself. createContainer and
+// startContainer hooks run in the container's; Options.Start makes those.
+package hook
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Options say how hooks are run.
+type Options struct {
+	// Dir is the working directory of hooks in the runtime's namespaces: the
+	// bundle, absolute. Empty is the caller's.
+	Dir string
+	// Start makes the process of a hook elsewhere than in the runtime's
+	// namespaces; nil stands for those. The process must be a child of the
+	// caller and lead a process group of its own, have stdin as its standard
+	// input, stdout as standard output and error, and no other descriptor.
+	// Start returns when the hook's program is executed. The pidfd becomes
+	// Run's, which also reaps the process.
+	Start func(h specs.Hook, stdin, stdout *os.File) (pidfd, pid int, err error)
+}
+
+// Run runs the hooks in their order up to the first that fails. Kind is their
+// name in the configuration, as in createRuntime; state is the JSON that each
+// gets on its standard input.
+//
+// A hook's environment is what its env says and nothing else, as execv has it:
+// runc does the same, and hands nothing of its own environment nor of the
+// image's on, where an LD_PRELOAD would run foreign code on the host. A hook that
+// does not read its input is no error. A hook's output is shown in the error
+// only. One that is over its timeout is killed with its process group.
+//
+// Source: runtime-spec config.md "POSIX-platform Hooks".
+func Run(hooks []specs.Hook, kind string, state []byte, o Options) error {
+	for i := range hooks {
+		if err := run(&hooks[i], state, &o); err != nil {
+			return fmt.Errorf("hooks.%s[%d]: %w", kind, i, err)
+		}
+	}
+	return nil
+}
+
+// RunAll runs all hooks as Run does, goes on after one that fails, and returns
+// what failed, in words.
+func RunAll(hooks []specs.Hook, kind string, state []byte, o Options) (warnings []string) {
+	for i := range hooks {
+		if err := run(&hooks[i], state, &o); err != nil {
+			warnings = append(warnings, fmt.Sprintf("hooks.%s[%d]: %v", kind, i, err))
+		}
+	}
+	return warnings
+}
+
+// run runs one hook to its end.
+func run(h *specs.Hook, state []byte, o *Options) error {
+	if h.Timeout != nil && *h.Timeout <= 0 {
+		return fmt.Errorf("timeout: %d is no time; give a number of seconds above 0, or leave it out", *h.Timeout)
+	}
+	a, err := newAttendance(state)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", h.Path, err)
+	}
+	defer a.close()
+	start := o.Start
+	if start == nil {
+		start = o.startHere
+	}
+	a.pidfd, a.pid, err = start(*h, a.stdin, a.stdout)
+	a.started()
+	if err != nil {
+		a.pidfd = -1
+		return fmt.Errorf("run %s: %w", h.Path, err)
+	}
+	return a.attend(h)
+}
+
+// startHere makes the process of a hook in the runtime's namespaces.
+func (o *Options) startHere(h specs.Hook, stdin, stdout *os.File) (pidfd, pid int, err error) {
+	args := h.Args
+	if len(args) == 0 {
+		args = []string{h.Path}
+	}
+	env := h.Env
+	if env == nil {
+		env = []string{}
+	}
+	files := []uintptr{stdin.Fd(), stdout.Fd(), stdout.Fd()}
+	last, err := lastInherited()
+	if err != nil {
+		return -1, 0, err
+	}
+	for len(files) <= last {
+		files = append(files, ^uintptr(0)) // closed in the child
+	}
+	pidfd = -1
+	pid, err = syscall.ForkExec(h.Path, args, &syscall.ProcAttr{
+		Dir:   o.Dir,
+		Env:   env,
+		Files: files,
+		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+	})
+	if err != nil {
+		return -1, 0, o.explain(h.Path, err)
+	}
+	return pidfd, pid, nil
+}
+
+// explain tells apart what one errno of fork and execve may mean.
+func (o *Options) explain(path string, err error) error {
+	if !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	if o.Dir != "" && unix.Access(o.Dir, unix.F_OK) == unix.ENOENT {
+		return fmt.Errorf("chdir to the bundle %s: %w", o.Dir, err)
+	}
+	if unix.Access(path, unix.F_OK) == nil {
+		return fmt.Errorf("%w: the file is there, its interpreter (the #! line, or the dynamic linker) is not", err)
+	}
+	return err
+}
