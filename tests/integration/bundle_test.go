@@ -25,6 +25,8 @@ type bundle struct {
 	root string // --root
 	spec *specs.Spec
 	pid  int // of init on the host, after create
+
+	release []func() // called after the container is deleted, before the look for leftovers
 }
 
 var lastID atomic.Int64
@@ -261,6 +263,9 @@ func (b *bundle) cleanup() {
 			pid, err := unix.Wait4(b.pid, nil, unix.WNOHANG, nil)
 			return pid == b.pid || err == unix.ECHILD
 		})
+	}
+	for _, release := range b.release {
+		release()
 	}
 	b.nothingLeft()
 	if !b.t.Failed() {

@@ -1,0 +1,296 @@
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func TestMountTypes(t *testing.T) {
+	t.Parallel()
+	list := mountsIn(t, mount(specs.Mount{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}}))
+	for at, fs := range map[string]string{
+		"/proc": "proc", "/dev": "tmpfs", "/dev/pts": "devpts", "/dev/shm": "tmpfs", "/sys": "sysfs", "/dev/mqueue": "mqueue",
+	} {
+		if m := mountAt(t, list, at); m.fs != fs {
+			t.Errorf("%s is %s, want %s", at, m.fs, fs)
+		}
+	}
+	checkOptions(t, mountAt(t, list, "/dev/pts"), "nosuid,noexec,!nodev,gid=5,mode=620,ptmxmode=666")
+	checkOptions(t, mountAt(t, list, "/sys"), "ro,nosuid,nodev,noexec")
+	checkOptions(t, mountAt(t, list, "/dev/shm"), "nosuid,nodev,noexec,size=65536k")
+}
+
+// TestMountsInOrder: a later mount hides an earlier one below it.
+func TestMountsInOrder(t *testing.T) {
+	t.Parallel()
+	out := script(t, "ls /mnt; ls /mnt/a", tmpfsMount("/mnt"), tmpfsMount("/mnt/a/b"), tmpfsMount("/mnt/a/c"))
+	if out != "a\nb\nc\n" {
+		t.Errorf("below /mnt: %q", out)
+	}
+	if out := script(t, "ls /mnt", tmpfsMount("/mnt/a"), tmpfsMount("/mnt")); out != "" {
+		t.Errorf("below the later mount: %q, want nothing", out)
+	}
+}
+
+func TestBindDirectory(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh("cat /mnt/in; echo out >/mnt/new"))
+	source := b.path("source")
+	writeText(t, source+"/in", "in\n")
+	bindMount(source, "/mnt")(b.spec)
+	b.writeSpec()
+	if out := b.run().ok(t).stdout; out != "in\n" {
+		t.Errorf("read %q", out)
+	}
+	if got := readText(t, source+"/new"); got != "out\n" {
+		t.Errorf("written %q", got)
+	}
+}
+
+// TestBindMakesMountPoint: missing folders and a missing file are made, with
+// the kind of the source.
+func TestBindMakesMountPoint(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh("cat /a/b/file; ls -d /c/d/dir; test -S /e/socket && echo socket"))
+	file, dir, sock := writeText(t, b.path("file"), "text\n"), b.path("dir"), b.path("socket")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("unix", sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	bindMount(file, "/a/b/file")(b.spec)
+	bindMount(dir, "/c/d/dir")(b.spec)
+	bindMount(sock, "/e/socket")(b.spec)
+	b.writeSpec()
+	if out := b.run().ok(t).stdout; out != "text\n/c/d/dir\nsocket\n" {
+		t.Errorf("output %q", out)
+	}
+}
+
+// TestBindByOptionNotType: the specification lets the type be anything then.
+func TestBindByOptionNotType(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"", "bind", "none", "ext4"} {
+		t.Run("type "+kind, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, args("cat", "/mnt"))
+			source := writeText(t, b.path("source"), "text")
+			mount(specs.Mount{Destination: "/mnt", Type: kind, Source: source, Options: []string{"rbind"}})(b.spec)
+			b.writeSpec()
+			if out := b.run().ok(t).stdout; out != "text" {
+				t.Errorf("read %q", out)
+			}
+		})
+	}
+}
+
+// TestBindRelativeSource is taken from the bundle.
+func TestBindRelativeSource(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, args("cat", "/mnt"), bindMount("rootfs/etc/group", "/mnt"))
+	if out := b.run().ok(t).stdout; !strings.HasPrefix(out, "root:") {
+		t.Errorf("read %q", out)
+	}
+}
+
+func TestMountErrors(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name  string
+		only  string
+		texts []string
+		edit  edit
+	}{
+		{"source of a bind is missing", "", []string{"/no/such/source", "no such file or directory"}, bindMount("/no/such/source", "/mnt")},
+		{"unknown file system", "", []string{"no such device"}, mount(specs.Mount{Destination: "/mnt", Type: "nosuchfs", Source: "x"})},
+		{"directory on a file", "", []string{"/etc/passwd"}, bindMount("/usr", "/etc/passwd")},
+		{"through a file", "", []string{"/etc/passwd"}, tmpfsMount("/etc/passwd/below")},
+		{"over /proc's own", "1.1 allows a tmpfs there", []string{"/proc/self/attr"}, tmpfsMount("/proc/self/attr")},
+		{"names the element", "1.1 names source and target", []string{"mounts[5]"}, bindMount("/no/such/source", "/mnt")},
+		{"no destination", "1.1 mounts on /", []string{"mounts[5]"}, mount(specs.Mount{Destination: "", Type: "tmpfs", Source: "x"})},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if c.only != "" {
+				hutchOnly(t, c.only)
+			}
+			refused(t, c.texts, c.edit)
+		})
+	}
+}
+
+// TestMountInsideRootOnly: links of the image never lead out of the root.
+func TestMountInsideRootOnly(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh("echo text >/link/file; cat /host/file"), tmpfsMount("/link"))
+	if err := os.Symlink("../../../../../../../../host", b.rootfs("link")); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.run().ok(t).stdout; out != "text\n" {
+		t.Errorf("read %q", out)
+	}
+	if _, err := os.Stat("/host"); err == nil {
+		t.Error("the link led to /host of the machine")
+	}
+}
+
+func TestTmpcopyup(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh("cat /data/file /data/sub/deep; readlink /data/link; probe stat /data /data/file /data/sub; echo new >/data/file"),
+		tmpfsMount("/data", "tmpcopyup"))
+	writeText(t, b.rootfs("data/file"), "one\n")
+	writeText(t, b.rootfs("data/sub/deep"), "two\n")
+	for _, err := range []error{
+		os.Symlink("file", b.rootfs("data/link")), os.Chmod(b.rootfs("data/file"), 0o640),
+		os.Chown(b.rootfs("data/file"), 7, 8), os.Chmod(b.rootfs("data/sub"), 0o750),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := b.run().ok(t).stdout
+	for _, want := range []string{"one\ntwo\nfile\n", "/data/file file 0640 7:8", "/data/sub dir 0750 0:0"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %q", want, out)
+		}
+	}
+	if got := readText(t, b.rootfs("data/file")); got != "one\n" {
+		t.Errorf("the image's file is now %q", got)
+	}
+}
+
+// TestTmpcopyupReadOnly: ro comes after the copying.
+func TestTmpcopyupReadOnly(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh("cat /data/file; touch /data/new || true; ls /data"), tmpfsMount("/data", "tmpcopyup", "ro"))
+	writeText(t, b.rootfs("data/file"), "one\n")
+	res := b.run()
+	if res.code != 0 || res.stdout != "one\nfile\n" || !strings.Contains(res.stderr, "Read-only") {
+		t.Errorf("%s", res)
+	}
+}
+
+func cgroupMount(options ...string) edit {
+	return mount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup",
+		Options: append([]string{"nosuid", "noexec", "nodev", "relatime"}, options...)})
+}
+
+// TestCgroupMount shows the machine's hierarchies, each from the container's
+// own cgroup on.
+func TestCgroupMount(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		edits []edit
+	}{
+		{"cgroup namespace", []edit{cgroupMount("ro")}},
+		{"host's cgroup namespace", []edit{cgroupMount("ro"), withoutNamespace(specs.CgroupNamespace)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, append(c.edits, sh("cat /proc/self/mountinfo; echo ===; cd /sys/fs/cgroup; ls; echo ===; cat cgroup.procs */cgroup.procs 2>/dev/null | sort -u; echo ===; ls -l"))...)
+			sections := strings.Split(b.run().ok(t).stdout, "===\n")
+			hierarchies := 0
+			for _, m := range parseMounts(t, sections[0]) {
+				if strings.HasPrefix(m.at, "/sys/fs/cgroup") && strings.HasPrefix(m.fs, "cgroup") {
+					hierarchies++
+					checkOptions(t, m, "ro,nosuid,nodev,noexec")
+				}
+			}
+			if hierarchies == 0 {
+				t.Fatalf("no cgroup hierarchy mounted:\n%s", sections[0])
+			}
+			if _, err := os.Stat(cgroupRoot + "/cgroup.controllers"); err != nil { // v1 or hybrid
+				if hierarchies < 5 || !strings.Contains(sections[1], "memory") {
+					t.Errorf("%d hierarchies, names %q", hierarchies, sections[1])
+				}
+			}
+			if !strings.Contains("\n"+sections[2], "\n1\n") {
+				t.Errorf("init is not in the cgroups shown: %q", sections[2])
+			}
+		})
+	}
+}
+
+// TestCgroupMountIsReadOnly: ro is real, also for the folder of hierarchies.
+func TestCgroupMountIsReadOnly(t *testing.T) {
+	t.Parallel()
+	res := newBundle(t, cgroupMount("ro"), sh("cd /sys/fs/cgroup; for d in . *; do mkdir $d/new 2>/dev/null && echo made $d; done; true")).run().ok(t)
+	if runtimeName == "hutch" && res.stdout != "" { // 1.1 leaves the tmpfs writable
+		t.Errorf("a container could write: %s", res.stdout)
+	}
+}
+
+// TestIdmappedMount: owners on disk are shown through the mount's mapping.
+func TestIdmappedMount(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 has no idmapped mounts")
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: mappedRoot, Size: 65536}}
+	for _, c := range []struct {
+		name  string
+		edits []edit
+		mount specs.Mount
+		want  string // owner of a file of 0:0, and then of one of 5:6
+	}{
+		{"per-mount mapping", nil, specs.Mount{Options: []string{"bind"}, UIDMappings: ids, GIDMappings: ids},
+			fmt.Sprintf("%d:%d %d:%d", mappedRoot, mappedRoot, mappedRoot+5, mappedRoot+6)},
+		{"container's mapping", []edit{userNamespace}, specs.Mount{Options: []string{"bind", "idmap"}}, "0:0 5:6"},
+		{"container's mapping, recursive", []edit{userNamespace}, specs.Mount{Options: []string{"rbind", "ridmap"}}, "0:0 5:6"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, append(c.edits, sh("stat -c %u:%g /mnt/root /mnt/other"))...)
+			source := b.path("source")
+			writeText(t, source+"/root", "")
+			if err := os.Chown(writeText(t, source+"/other", ""), 5, 6); err != nil {
+				t.Fatal(err)
+			}
+			c.mount.Destination, c.mount.Source, c.mount.Type = "/mnt", source, "bind"
+			mount(c.mount)(b.spec)
+			b.writeSpec()
+			if out := strings.Join(strings.Fields(b.run().ok(t).stdout), " "); out != c.want {
+				t.Errorf("owners %q, want %q", out, c.want)
+			}
+		})
+	}
+}
+
+func TestIdmappedMountErrors(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 has no idmapped mounts")
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: mappedRoot, Size: 65536}}
+	for name, m := range map[string]specs.Mount{
+		"uids without gids":      {Type: "bind", Source: "/usr", Options: []string{"bind"}, UIDMappings: ids},
+		"idmap without anything": {Type: "bind", Source: "/usr", Options: []string{"bind", "idmap"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m.Destination = "/mnt"
+			refused(t, []string{"mounts[5]"}, mount(m))
+		})
+	}
+}
+
+// TestMountPointsStay: what was made in the image for a mount is seen on the
+// host afterwards, owned by root, and nothing else is.
+func TestMountPointsStay(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, tmpfsMount("/new/folder"))
+	b.run().ok(t)
+	if info, err := os.Stat(b.rootfs("new/folder")); err != nil || !info.IsDir() || info.Mode().Perm() != 0o755 {
+		t.Errorf("%v, %v: want a folder of mode 0755", info, err)
+	}
+	names := dirNames(t, b.rootfs("dev"))
+	if len(names) != 0 {
+		t.Errorf("in the image's /dev: %q", names)
+	}
+}

@@ -1,0 +1,234 @@
+package integration
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// TestMountOptions mounts a tmpfs with each option that leaves a trace in the
+// mount table, and binds with those that a bind can have.
+//
+// Source: runtime-spec config.md "Linux mount options", mount(8).
+func TestMountOptions(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		options string // separated by commas
+		want    string // options that stand in the table; !x: that do not
+		only    string
+	}{
+		{"ro", "ro", ""},
+		{"rw", "rw,!ro", ""},
+		{"ro,rw", "rw", ""},
+		{"nosuid", "nosuid", ""},
+		{"nosuid,suid", "!nosuid", ""},
+		{"nodev", "nodev", ""},
+		{"nodev,dev", "!nodev", ""},
+		{"noexec", "noexec", ""},
+		{"noexec,exec", "!noexec", ""},
+		{"nosuid,nodev,noexec,ro", "nosuid,nodev,noexec,ro", ""},
+		{"nosuid,nodev,noexec,ro,defaults", "rw,!nosuid,!nodev,!noexec", "1.1 ignores defaults"},
+		{"noatime", "noatime", ""},
+		{"noatime,atime", "relatime,!noatime", ""},
+		{"nodiratime", "nodiratime", ""},
+		{"nodiratime,diratime", "!nodiratime", ""},
+		{"relatime", "relatime", ""},
+		{"strictatime", "!relatime,!noatime", ""},
+		{"strictatime,nostrictatime", "relatime", "1.1 leaves strictatime"},
+		{"relatime,norelatime", "relatime", "1.1 sets neither"},
+		{"sync", "sync", ""},
+		{"sync,async", "!sync", ""},
+		{"dirsync", "dirsync", ""},
+		{"lazytime", "lazytime", "1.1 does not know it"},
+		{"lazytime,nolazytime", "!lazytime", "1.1 does not know it"},
+		{"iversion", "", "1.1 passes it to tmpfs; the table does not show it"},
+		{"noiversion", "", "1.1 passes it to tmpfs"},
+		{"silent", "", "1.1 passes it to tmpfs"},
+		{"loud", "", "1.1 passes it to tmpfs"},
+		{"mand", "", ""},
+		{"nomand", "", ""},
+		{"nosymfollow", "nosymfollow", "1.1 does not know it"},
+		{"nosymfollow,symfollow", "!nosymfollow", "1.1 does not know it"},
+		{"size=4k", "size=4k", ""},
+		{"mode=0700,uid=5,gid=6", "mode=700,uid=5,gid=6", ""},
+		{"nr_inodes=77", "nr_inodes=77", ""},
+		{"rro", "ro", "1.1 has no recursive options"},
+		{"rnosuid,rnodev,rnoexec", "nosuid,nodev,noexec", "1.1 has no recursive options"},
+		{"rnoatime", "noatime", "1.1 has no recursive options"},
+		{"rnodiratime", "nodiratime", "1.1 has no recursive options"},
+		{"rnosymfollow", "nosymfollow", "1.1 has no recursive options"},
+		{"rstrictatime", "!relatime,!noatime", "1.1 has no recursive options"},
+	}
+	for _, c := range cases {
+		t.Run(c.options, func(t *testing.T) {
+			t.Parallel()
+			if c.only != "" {
+				hutchOnly(t, c.only)
+			}
+			m := mountAt(t, mountsIn(t, tmpfsMount("/mnt", strings.Split(c.options, ",")...)), "/mnt")
+			checkOptions(t, m, c.want)
+		})
+	}
+}
+
+func checkOptions(t testing.TB, m mountLine, want string) {
+	t.Helper()
+	for _, option := range strings.Split(want, ",") {
+		if option == "" {
+			continue
+		}
+		absent, negated := strings.CutPrefix(option, "!")
+		if m.has(absent) == negated {
+			t.Errorf("%+v: want %s", m, option)
+		}
+	}
+}
+
+// TestBindOptions: a bind takes its source's flags, changed by the options.
+func TestBindOptions(t *testing.T) {
+	t.Parallel()
+	cases := []struct{ options, want, only string }{
+		{"", "rw,!nosuid,!nodev,!noexec", ""},
+		{"ro", "ro", ""},
+		{"ro,nosuid,nodev,noexec", "ro,nosuid,nodev,noexec", ""},
+		{"noatime", "noatime", ""},
+		{"nodiratime", "nodiratime", ""},
+		{"nosymfollow", "nosymfollow", "1.1 does not know it"},
+		{"rro", "ro", "1.1 has no recursive options"},
+	}
+	for _, c := range cases {
+		t.Run("bind,"+c.options, func(t *testing.T) {
+			t.Parallel()
+			if c.only != "" {
+				hutchOnly(t, c.only)
+			}
+			b := newBundle(t)
+			source := b.path("source")
+			writeText(t, source+"/file", "x")
+			var options []string
+			if c.options != "" {
+				options = strings.Split(c.options, ",")
+			}
+			args("cat", "/proc/self/mountinfo")(b.spec)
+			bindMount(source, "/mnt", options...)(b.spec)
+			b.writeSpec()
+			checkOptions(t, mountAt(t, parseMounts(t, b.run().ok(t).stdout), "/mnt"), c.want)
+		})
+	}
+}
+
+// TestBindKeepsFlags: the source's own ro, nosuid, nodev, noexec stay,
+// unless the options clear them.
+func TestBindKeepsFlags(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, args("cat", "/proc/self/mountinfo"))
+	source := hostTmpfs(t, b.path("source"), "nosuid,nodev,noexec")
+	bindMount(source, "/mnt")(b.spec)
+	bindMount(source, "/cleared", "suid", "dev", "exec")(b.spec)
+	b.writeSpec()
+	list := parseMounts(t, b.run().ok(t).stdout)
+	checkOptions(t, mountAt(t, list, "/mnt"), "nosuid,nodev,noexec")
+	if runtimeName == "hutch" { // 1.1 cannot tell "clear" from "unset"
+		checkOptions(t, mountAt(t, list, "/cleared"), "!nosuid,!nodev,!noexec")
+	}
+}
+
+// hostTmpfs mounts a tmpfs for the test, in the test's own mount namespace.
+func hostTmpfs(t testing.TB, dir, options string) string {
+	t.Helper()
+	for _, words := range [][]string{{"mkdir", "-p", dir}, {"mount", "-t", "tmpfs", "-o", options, "tmpfs", dir}} {
+		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v\n%s", words, err, out)
+		}
+	}
+	t.Cleanup(func() { exec.Command("umount", "-l", dir).Run() })
+	return dir
+}
+
+// hostMount runs mount(8) in the test's own mount namespace.
+func hostMount(t testing.TB, words ...string) {
+	t.Helper()
+	if out, err := exec.Command("mount", words...).CombinedOutput(); err != nil {
+		t.Fatalf("mount %q: %v\n%s", words, err, out)
+	}
+}
+
+// TestRecursiveOptions: r* options reach the mounts below, plain ones do not.
+func TestRecursiveOptions(t *testing.T) {
+	t.Parallel()
+	cases := []struct{ options, top, below, only string }{
+		{"rbind,ro", "ro", "rw", ""},
+		{"rbind,rro", "ro", "ro", "1.1 has no recursive options"},
+		{"rbind,ro,rrw", "rw", "rw", "1.1 has no recursive options"},
+		{"rbind,rnosuid,rnodev,rnoexec", "nosuid,nodev,noexec", "nosuid,nodev,noexec", "1.1 has no recursive options"},
+		{"rbind,rnosuid,rsuid", "!nosuid", "!nosuid", "1.1 has no recursive options"},
+		{"rbind,rnodev,rdev", "!nodev", "!nodev", "1.1 has no recursive options"},
+		{"rbind,rnoexec,rexec", "!noexec", "!noexec", "1.1 has no recursive options"},
+		{"rbind,rnoatime", "noatime", "noatime", "1.1 has no recursive options"},
+		{"rbind,rnoatime,ratime", "!noatime", "!noatime", "1.1 has no recursive options"},
+		{"rbind,rstrictatime", "!relatime,!noatime", "!relatime,!noatime", "1.1 has no recursive options"},
+		{"rbind,rstrictatime,rnostrictatime", "relatime", "relatime", "1.1 has no recursive options"},
+		{"rbind,rrelatime", "relatime", "relatime", "1.1 has no recursive options"},
+		{"rbind,rnoatime,rnorelatime", "!relatime", "!relatime", "1.1 has no recursive options"},
+		{"rbind,rnodiratime", "nodiratime", "nodiratime", "1.1 has no recursive options"},
+		{"rbind,rnodiratime,rdiratime", "!nodiratime", "!nodiratime", "1.1 has no recursive options"},
+		{"rbind,rnosymfollow", "nosymfollow", "nosymfollow", "1.1 has no recursive options"},
+		{"rbind,rnosymfollow,rsymfollow", "!nosymfollow", "!nosymfollow", "1.1 has no recursive options"},
+	}
+	for _, c := range cases {
+		t.Run(c.options, func(t *testing.T) {
+			t.Parallel()
+			if c.only != "" {
+				hutchOnly(t, c.only)
+			}
+			b := newBundle(t, args("cat", "/proc/self/mountinfo"))
+			source := hostTmpfs(t, b.path("source"), "rw")
+			hostTmpfs(t, source+"/below", "rw")
+			mountOptions := strings.Split(c.options, ",")
+			bindMount(source, "/mnt", mountOptions...)(b.spec)
+			b.spec.Mounts[len(b.spec.Mounts)-1].Options = mountOptions // without plain bind
+			b.writeSpec()
+			list := parseMounts(t, b.run().ok(t).stdout)
+			checkOptions(t, mountAt(t, list, "/mnt"), c.top)
+			checkOptions(t, mountAt(t, list, "/mnt/below"), c.below)
+		})
+	}
+}
+
+// TestMountPropagation: the options that say where later mounts spread.
+func TestMountPropagation(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		option string
+		check  func(m mountLine) bool
+	}{
+		{"shared", func(m mountLine) bool { return m.tag("shared:") }},
+		{"rshared", func(m mountLine) bool { return m.tag("shared:") }},
+		{"slave", func(m mountLine) bool { return m.tag("master:") && !m.tag("shared:") }},
+		{"rslave", func(m mountLine) bool { return m.tag("master:") && !m.tag("shared:") }},
+		{"private", func(m mountLine) bool { return len(m.tags) == 0 }},
+		{"rprivate", func(m mountLine) bool { return len(m.tags) == 0 }},
+		{"unbindable", func(m mountLine) bool { return m.tag("unbindable") }},
+		{"runbindable", func(m mountLine) bool { return m.tag("unbindable") }},
+	}
+	for _, c := range cases {
+		t.Run(c.option, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, args("cat", "/proc/self/mountinfo"), func(s *specs.Spec) { s.Linux.RootfsPropagation = "rslave" })
+			source := hostTmpfs(t, b.path("source"), "rw")
+			hostMount(t, "--make-shared", source)
+			bindMount(source, "/mnt", c.option)(b.spec)
+			b.writeSpec()
+			if m := mountAt(t, parseMounts(t, b.run().ok(t).stdout), "/mnt"); !c.check(m) {
+				t.Errorf("%s: %+v", c.option, m)
+			}
+		})
+	}
+}
+
+func TestMountOptionUnknownToFilesystem(t *testing.T) {
+	t.Parallel()
+	refused(t, []string{"nosuchoption"}, tmpfsMount("/mnt", "nosuchoption=1"))
+}
