@@ -28,16 +28,9 @@ func memfd() (fd int, retErr error) {
 		return -1, fmt.Errorf("open %s: %w", self, err)
 	}
 	defer unix.Close(exe)
-	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
-	fd, err = unix.MemfdCreate("hutch", flags|unix.MFD_EXEC)
-	if err == unix.EINVAL { // Remove once 6.3 is the floor: MFD_EXEC.
-		fd, err = unix.MemfdCreate("hutch", flags)
-	}
-	if err == unix.EACCES {
-		return -1, fmt.Errorf("memfd_create: %w: sysctl vm.memfd_noexec forbids executable ones", err)
-	}
+	fd, err = createMemfd("hutch")
 	if err != nil {
-		return -1, fmt.Errorf("memfd_create: %w", err)
+		return -1, err
 	}
 	defer func() {
 		if retErr != nil {
@@ -56,11 +49,32 @@ func memfd() (fd int, retErr error) {
 			break
 		}
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
-		return -1, fmt.Errorf("seal a memfd: %w", err)
+	return fd, seal(fd)
+}
+
+// createMemfd makes a memfd that can be executed and sealed.
+func createMemfd(name string) (int, error) {
+	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_EXEC)
+	if err == unix.EINVAL { // Remove once 6.3 is the floor: MFD_EXEC.
+		fd, err = unix.MemfdCreate(name, flags)
 	}
-	if !sealed(fd) {
-		return -1, errors.New("seal a memfd: the seals are not there")
+	if err == unix.EACCES {
+		return -1, fmt.Errorf("memfd_create: %w: sysctl vm.memfd_noexec forbids executable ones", err)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("memfd_create: %w", err)
 	}
 	return fd, nil
+}
+
+// seal forbids all change of the memfd fd.
+func seal(fd int) error {
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
+		return fmt.Errorf("seal a memfd: %w", err)
+	}
+	if !sealed(fd) {
+		return errors.New("seal a memfd: the seals are not there")
+	}
+	return nil
 }

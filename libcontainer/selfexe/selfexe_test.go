@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 		if p, _ := Prove(); p == None {
 			err = executeMemfd()
 		}
+	case "link":
+		err = linkChild(os.Args[1:])
 	case "read-only":
 		err = proveMounts()
 	}
@@ -118,8 +120,8 @@ func copyFile(from, to string) error {
 	return out.Close()
 }
 
-// program copies the test binary to a plain file, which may be destroyed.
-func program(t testing.TB) string {
+// copyOfTest copies the test binary to a plain file, which may be destroyed.
+func copyOfTest(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
@@ -221,7 +223,7 @@ func TestProtect(t *testing.T) {
 		{"protect", 65534, SealedMemfd, unix.EPERM}, // falls back without CAP_SYS_ADMIN
 	} {
 		t.Run(fmt.Sprintf("%s by %d", c.mode, c.uid), func(t *testing.T) {
-			path := program(t)
+			path := copyOfTest(t)
 			before, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)
@@ -263,7 +265,7 @@ func TestProtect(t *testing.T) {
 
 func TestProveTellsSuperblockFromMount(t *testing.T) {
 	needRoot(t)
-	cmd := exec.Command(program(t), "quick")
+	cmd := exec.Command(copyOfTest(t), "quick")
 	cmd.Dir = t.TempDir()
 	cmd.Env = []string{modeEnv + "=read-only"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
@@ -276,7 +278,7 @@ func TestProveTellsSuperblockFromMount(t *testing.T) {
 
 // A copy that is not proven ends with an error and is not executed for ever.
 func TestNoLoop(t *testing.T) {
-	cmd := exec.Command(program(t), "quick")
+	cmd := exec.Command(copyOfTest(t), "quick")
 	cmd.Env = []string{modeEnv + "=guard"}
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "is not proven unwritable") {
@@ -288,7 +290,7 @@ func TestNoLoop(t *testing.T) {
 // the program.
 func TestForgedGuardSkipsNothing(t *testing.T) {
 	needRoot(t)
-	cmd := exec.Command(program(t))
+	cmd := exec.Command(copyOfTest(t))
 	cmd.Env = []string{modeEnv + "=protect", guardEnv + "=1"}
 	out, err := cmd.Output()
 	if err != nil || !strings.HasPrefix(string(out), ReadOnlySuperblock.String()+"|") {
@@ -351,7 +353,7 @@ func BenchmarkStart(b *testing.B) {
 			if mode != "direct" {
 				needRoot(b)
 			}
-			path := program(b)
+			path := copyOfTest(b)
 			for b.Loop() {
 				cmd := exec.Command(path, "quick")
 				cmd.Env = []string{modeEnv + "=" + mode}
