@@ -63,15 +63,10 @@ const (
 // descriptors for that before the clone. It is to come first: nothing is closed
 // yet, and the child has the caller's capabilities, or all of a new user
 // namespace. It needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE there. The error is
-// ErrNoLink where this cannot be had: then Protect is what is left.
+// ErrNoLink where this cannot be had: then Protect is what is
+// left.
 func EmitLink(b *program.Builder) (*Link, error) {
-	// Elsewhere the structure or mmap differs.
-	switch runtime.GOARCH {
-	case "amd64", "arm64", "riscv64", "ppc64le", "loong64":
-	default:
-		return nil, ErrNoLink
-	}
-	if !canMap() {
+	if !canLink() {
 		return nil, ErrNoLink
 	}
 	segments, err := readSegments()
@@ -84,7 +79,7 @@ func EmitLink(b *program.Builder) (*Link, error) {
 	for i := range segments {
 		s := &segments[i]
 		b.Step(program.T("map segment %s of it from another mount", strconv.Itoa(i)))
-		b.Sys(unix.SYS_MMAP, program.Imm(s.addr), program.Imm(s.length), program.Imm(s.prot),
+		b.Sys(sysMmap, program.Imm(s.addr), program.Imm(s.length), program.Imm(s.prot),
 			program.Imm(unix.MAP_FIXED|unix.MAP_PRIVATE), program.Val(l.text), program.Imm(s.offset))
 	}
 	b.Step(program.T("prctl PR_SET_MM_MAP"))
@@ -95,27 +90,28 @@ func EmitLink(b *program.Builder) (*Link, error) {
 	return l, nil
 }
 
-// canMap asks whether the kernel has PR_SET_MM_MAP in the form that is known
-// here: it is built with CONFIG_CHECKPOINT_RESTORE.
-func canMap() bool {
-	b := make([]byte, 4)
-	if proc.PrctlMapSize(b) != nil {
+// canLink tells whether kernel and architecture have PR_SET_MM_MAP in the form
+// that is known here: the kernel is built with CONFIG_CHECKPOINT_RESTORE.
+func canLink() bool {
+	switch runtime.GOARCH {
+	case "amd64", "arm64", "riscv64", "ppc64le", "loong64":
+	default: // the structure, or mmap, is another
 		return false
 	}
-	return binary.NativeEndian.Uint32(b) == prctlMapLen
+	size, err := proc.PrctlMapSize()
+	return err == nil && size == prctlMapLen
 }
 
-// newMap describes the child's memory as it is, but for the environment, which
-// /proc/PID/environ no longer shows.
+// newMap describes the child's memory as it is, but for arguments and
+// environment: until it executes the container's program it shows neither.
 func newMap(segments []segment) *prctlMap {
 	m := &prctlMap{startCode: segments[0].addr, endCode: segments[0].addr + segments[0].length}
 	last := segments[len(segments)-1]
 	m.startData, m.endData = last.addr, last.addr+last.length
 	m.startBrk = m.endData + uint64(os.Getpagesize()) // never used by Go; kernels want it behind the data
 	m.brk = m.startBrk
-	start, end := proc.Arguments()
-	m.argStart, m.argEnd, m.envStart, m.envEnd = uint64(start), uint64(end), uint64(end), uint64(end)
-	m.startStack = m.argStart
+	nothing := m.startData
+	m.startStack, m.argStart, m.argEnd, m.envStart, m.envEnd = nothing, nothing, nothing, nothing, nothing
 	return m
 }
 

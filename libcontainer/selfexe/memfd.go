@@ -10,13 +10,13 @@ import (
 
 // executeMemfd executes this program from a sealed memfd. It returns only an
 // error.
-func executeMemfd() error {
+func executeMemfd(args, env []string) error {
 	fd, err := memfd()
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	return execute("/proc/self/fd/" + strconv.Itoa(fd))
+	return execute("/proc/self/fd/"+strconv.Itoa(fd), args, env)
 }
 
 // memfd copies the executable into a memfd and seals it.

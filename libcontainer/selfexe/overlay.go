@@ -11,14 +11,14 @@ import (
 
 // executeOverlay executes this program from a read-only overlay. It returns only
 // an error.
-func executeOverlay() error {
+func executeOverlay(args, env []string) error {
 	mnt, name, err := overlay()
 	if err != nil {
 		return err
 	}
 	defer unix.Close(mnt)
 	// By its name, which the kernel gives the process.
-	return execute("/proc/self/fd/" + strconv.Itoa(mnt) + "/" + name)
+	return execute("/proc/self/fd/"+strconv.Itoa(mnt)+"/"+name, args, env)
 }
 
 // overlay makes a detached mount of an overlay over the executable's directory

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,18 +27,18 @@ func TestMain(m *testing.M) {
 	case "direct":
 	case "prove":
 	case "guard": // as a copy whose proof does not hold
-		if err = os.Setenv(guardEnv, strconv.Itoa(os.Getpid())); err == nil {
-			err = Protect()
-		}
-	case "protect":
-		err = Protect()
+		err = Protect(os.Args, append(os.Environ(), guard()))
+	case "protect": // as where the link cannot be changed
+		err = protect(os.Args, os.Environ(), slices.Contains(os.Environ(), guard()))
+	case "whole":
+		err = Protect(os.Args, os.Environ())
 	case "overlay":
 		if p, _ := Prove(); p == None {
-			err = executeOverlay()
+			err = executeOverlay(os.Args, os.Environ())
 		}
 	case "memfd":
 		if p, _ := Prove(); p == None {
-			err = executeMemfd()
+			err = executeMemfd(os.Args, os.Environ())
 		}
 	case "link":
 		err = linkChild(os.Args[1:])
@@ -283,6 +284,20 @@ func TestNoLoop(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "is not proven unwritable") {
 		t.Errorf("got %v, %q", err, out)
+	}
+}
+
+// Where the link can be changed the program is not started twice, and otherwise it
+// is.
+func TestProtectPrefersLink(t *testing.T) {
+	needRoot(t)
+	want := ReadOnlySuperblock
+	if _, err := readSegments(); err == nil && canLink() {
+		want = None
+	}
+	s := start(t, copyOfTest(t), "whole", 0)
+	if s.shows[0] != want.String() {
+		t.Errorf("proof %s, want %s", s.shows[0], want)
 	}
 }
 
