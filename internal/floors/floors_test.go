@@ -1,0 +1,170 @@
+// Package floors holds the test that keeps the project's imports pointing down.
+// It has no code to import.
+//
+// Source: ARCHITECTURE.md, "Floors".
+package floors
+
+import (
+	"bytes"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// module is the prefix of every import path of ours.
+const module = "hutch"
+
+// tags are the build tags of the released binary.
+const tags = "urfave_cli_no_docs,urfave_cli_no_suggest"
+
+// parts is the floor of the packages that hold one kernel facility each, or
+// one of the parent's effects. They do not import each other.
+const parts = 2
+
+// floors gives each package its floor; packages below internal are on floor 0,
+// tests and examples stand outside. Change it together with ARCHITECTURE.md.
+func floors() map[string]int {
+	return map[string]int{
+		"":                        5,
+		"libcontainer":            4,
+		"libcontainer/compile":    3,
+		"libcontainer/capability": parts,
+		"libcontainer/cgroup":     parts,
+		"libcontainer/config":     parts,
+		"libcontainer/console":    parts,
+		"libcontainer/hook":       parts,
+		"libcontainer/idmap":      parts,
+		"libcontainer/keyring":    parts,
+		"libcontainer/lsm":        parts,
+		"libcontainer/namespace":  parts,
+		"libcontainer/netdev":     parts,
+		"libcontainer/passwd":     parts,
+		"libcontainer/process":    parts,
+		"libcontainer/rootfs":     parts,
+		"libcontainer/selfexe":    parts,
+		"libcontainer/state":      parts,
+		"libcontainer/sysctl":     parts,
+		"libcontainer/trace":      parts,
+		"libcontainer/validate":   parts,
+		"libcontainer/program":    1,
+	}
+}
+
+// floorOf says on which floor a package of ours stands. outside is true for
+// what stands beside the house: tests and examples.
+func floorOf(path string) (floor int, known, outside bool) {
+	rel := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+	switch top, _, _ := strings.Cut(rel, "/"); top {
+	case "internal":
+		return 0, true, false
+	case "tests", "examples":
+		return 0, true, true
+	}
+	floor, known = floors()[rel]
+	return floor, known, false
+}
+
+// ours says whether an import path is of this module.
+func ours(path string) bool { return path == module || strings.HasPrefix(path, module+"/") }
+
+func TestImportsGoDown(t *testing.T) {
+	for _, line := range goList(t, "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
+		f := strings.Fields(line)
+		own, known, outside := floorOf(f[0])
+		switch {
+		case !known:
+			t.Errorf("%s has no floor in the table", f[0])
+			continue
+		case outside:
+			continue
+		}
+		for _, imp := range f[1:] {
+			if !ours(imp) {
+				continue
+			}
+			n, _, outside := floorOf(imp)
+			if outside || n > own || n == own && own > 0 {
+				t.Errorf("%s (floor %d) imports %s (floor %d)", f[0], own, imp, n)
+			}
+		}
+	}
+}
+
+// TestTestsImportNothingOfOurs keeps the outside tests honest: they know the
+// binary as its users do.
+func TestTestsImportNothingOfOurs(t *testing.T) {
+	const format = "{{.ImportPath}} {{join .Imports \" \"}} {{join .TestImports \" \"}} {{join .XTestImports \" \"}}"
+	for _, line := range goList(t, format, "./...") {
+		f := strings.Fields(line)
+		if _, _, outside := floorOf(f[0]); !outside {
+			continue
+		}
+		for _, imp := range f[1:] {
+			if _, _, outside := floorOf(imp); ours(imp) && !outside {
+				t.Errorf("%s imports %s; it may only drive the binary", f[0], imp)
+			}
+		}
+	}
+}
+
+// TestTableHasNoGhosts fails for a floor whose package is gone.
+func TestTableHasNoGhosts(t *testing.T) {
+	there := map[string]bool{}
+	for _, line := range goList(t, "{{.ImportPath}}", "./...") {
+		there[strings.TrimPrefix(strings.TrimPrefix(line, module), "/")] = true
+	}
+	for rel := range floors() {
+		if !there[rel] {
+			t.Errorf("the table has %q, which is no package", rel)
+		}
+	}
+}
+
+// TestBinaryLinksNothingCostly fails when the binary links a package that
+// costs start-up time or pulls in half the standard library.
+func TestBinaryLinksNothingCostly(t *testing.T) {
+	reasons := map[string]string{
+		"net":        "its start-up reads the environment and it brings the resolver; sockets are made by internal/linux",
+		"net/http":   "400 KB and a thousand allocations at start-up",
+		"crypto/tls": "tables built at start-up",
+		"log/slog":   "a default logger built at start-up",
+		"regexp":     "patterns compiled at start-up; parse by hand",
+	}
+	for _, dep := range goList(t, "{{.ImportPath}}", "-deps", ".") {
+		if reason, bad := reasons[dep]; bad {
+			t.Errorf("the binary links %s: %s", dep, reason)
+		}
+		if strings.HasPrefix(dep, "google.golang.org/protobuf") {
+			t.Errorf("the binary links %s: its registry is built at start-up", dep)
+		}
+	}
+}
+
+// goList runs go list at the module's top and returns the lines of its answer.
+func goList(t *testing.T, format string, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-tags", tags, "-f", format}, args...)...)
+	cmd.Dir = top(t)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, stderr.Bytes())
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) < 2 {
+		t.Fatalf("%s: only %q; the test would prove nothing", cmd, lines)
+	}
+	return lines
+}
+
+// top is the module's top folder.
+func top(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

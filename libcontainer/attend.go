@@ -1,0 +1,214 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"hutch/internal/proc"
+	"hutch/libcontainer/compile"
+	"hutch/libcontainer/console"
+	"hutch/libcontainer/hook"
+	"hutch/libcontainer/idmap"
+	"hutch/libcontainer/keyring"
+	"hutch/libcontainer/netdev"
+	"hutch/libcontainer/passwd"
+	"hutch/libcontainer/process"
+	"hutch/libcontainer/program"
+	"hutch/libcontainer/rootfs"
+)
+
+// attend answers init at its barriers until it is ready for start.
+func (b *build) attend() error {
+	for {
+		e, err := b.child.Next()
+		if errors.Is(err, program.ErrEnded) {
+			return b.ended()
+		}
+		if err != nil {
+			return err
+		}
+		ready, err := b.answer(e)
+		if ready || err != nil {
+			return err
+		}
+	}
+}
+
+// ended says why init is gone without a report.
+func (b *build) ended() error {
+	ws, err := b.child.Wait()
+	if err != nil {
+		return err
+	}
+	if ws.Signaled() {
+		return fmt.Errorf("init was killed by signal %d (%s) while the container was set up", ws.Signal(), unix.SignalName(ws.Signal()))
+	}
+	return fmt.Errorf("init ended with status %d while the container was set up", ws.ExitStatus())
+}
+
+// answer does what one message of init asks for. ready says that init has done
+// all there is before start.
+func (b *build) answer(e program.Event) (ready bool, err error) {
+	switch {
+	case e.Tag == compile.Adopt:
+		return false, b.child.Adopt(int(e.Value))
+	case e.Tag == compile.Born:
+		b.trace.Phase("born")
+		err = b.born()
+	case e.Tag == compile.TimeOffsets:
+		err = writeTimeOffsets(b.child.Pid, b.spec.Linux.TimeOffsets)
+	case e.Tag == compile.Hooks:
+		b.trace.Phase("hooks")
+		err = b.hooks()
+	case e.Tag == rootfs.ConsoleTag:
+		err = b.terminal(int(e.Value))
+	case e.Tag == process.HomeTag:
+		return false, b.home(int(e.Value))
+	case e.Tag == keyring.QuotaTag:
+		b.r.warn("the session keyring quota of the user is used up (kernel.keys.maxkeys, maxbytes): the container keeps the caller's keyring, ignoring")
+		return false, nil
+	case e.Tag >= rootfs.TargetTag:
+		more, err := b.out.Root.Handle(b.child, e)
+		if more || err != nil {
+			return false, err
+		}
+	case e.Tag == compile.Ready:
+		return true, nil
+	default:
+		return false, fmt.Errorf("program: init told the unknown tag %d", e.Tag)
+	}
+	if err != nil {
+		return false, err
+	}
+	return false, b.child.Release()
+}
+
+// born records the process, then does what only the runtime may do for it.
+func (b *build) born() error {
+	start, _, err := proc.StartTime(b.child.Pid)
+	if err != nil {
+		return err
+	}
+	b.rec.Pid, b.rec.PidStart = b.child.Pid, start
+	if err := b.dir.Save(b.rec); err != nil {
+		return err
+	}
+	l := b.spec.Linux
+	if l == nil {
+		return nil
+	}
+	if b.out.Namespaces.Made(unix.CLONE_NEWUSER) {
+		if err := idmap.WriteMaps(b.child.Pid, l.UIDMappings, l.GIDMappings, os.Geteuid() != 0); err != nil {
+			return fmt.Errorf("linux.uidMappings: %w", err)
+		}
+	}
+	if p := b.spec.Process; p != nil && b.out.Namespaces.Own(unix.CLONE_NEWUSER) {
+		if err := process.ApplyRlimits(b.child.Pid, p); err != nil {
+			return err
+		}
+		if err := process.ApplyOOMScoreAdj(b.child.Pid, p); err != nil {
+			return err
+		}
+	}
+	if len(l.NetDevices) > 0 {
+		return b.netDevices()
+	}
+	return nil
+}
+
+// netDevices moves linux.netDevices into the container's network namespace.
+func (b *build) netDevices() error {
+	ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/net", b.child.Pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("linux.netDevices: open the network namespace of init: %w", err)
+	}
+	defer unix.Close(ns)
+	return netdev.Move(b.spec.Linux.NetDevices, ns)
+}
+
+// hooks runs prestart and createRuntime in the runtime's namespaces and
+// createContainer in the container's.
+//
+// Source: runtime-spec config.md "POSIX-platform Hooks".
+func (b *build) hooks() error {
+	h := b.spec.Hooks
+	state := b.hookState(Creating)
+	o := hook.Options{Dir: b.o.Bundle}
+	if err := hook.Run(h.Prestart, "prestart", state, o); err != nil { //nolint:staticcheck // deprecated, and still used
+		return err
+	}
+	if err := hook.Run(h.CreateRuntime, "createRuntime", state, o); err != nil {
+		return err
+	}
+	o.Start = b.inNamespaces().start
+	return hook.Run(h.CreateContainer, "createContainer", state, o)
+}
+
+func (b *build) inNamespaces() *inNamespaces {
+	return &inNamespaces{
+		pid: b.child.Pid, pidfd: b.child.Pidfd, flags: b.out.Namespaces.Flags(), cwd: "/",
+		ignored: process.IgnoredSignals(),
+	}
+}
+
+// terminal takes the terminal's master from init and hands it on: to the console
+// socket, or to the proxy of an attached run.
+func (b *build) terminal(fd int) error {
+	ptmx, err := b.child.GetFd(fd)
+	if err != nil {
+		return fmt.Errorf("process.terminal: %w", err)
+	}
+	if b.o.ConsoleSocket == "" {
+		b.console = os.NewFile(uintptr(ptmx), "terminal of the container")
+		return nil
+	}
+	defer unix.Close(ptmx)
+	if err := console.SendFd(b.o.ConsoleSocket, ptmx, "/dev/ptmx"); err != nil {
+		return fmt.Errorf("--console-socket: %w", err)
+	}
+	return nil
+}
+
+// home answers with the home directory that the container's passwd file, which
+// init has opened as fd, gives the user.
+func (b *build) home(fd int) error {
+	dir := "/"
+	if fd >= 0 {
+		n, err := b.child.GetFd(fd)
+		if err != nil {
+			return fmt.Errorf("process.env: %w", err)
+		}
+		f := os.NewFile(uintptr(n), "passwd of the container")
+		dir = passwd.Home(f, b.spec.Process.User.UID)
+		f.Close()
+	}
+	return b.child.Send(process.HomeReply(dir))
+}
+
+// announce hands out the process id, the pidfd, and commits the new status; the
+// pid file comes last, since engines take it for success.
+func (b *build) announce() error {
+	b.rec.AfterStart = b.afterStart()
+	b.rec.Status = string(Created)
+	if err := b.dir.Save(b.rec); err != nil {
+		return err
+	}
+	if b.o.PidfdSocket != "" {
+		if err := console.SendFd(b.o.PidfdSocket, b.child.Pidfd, "standard"); err != nil {
+			return fmt.Errorf("--pidfd-socket: %w", err)
+		}
+	}
+	if b.o.PidFile != "" {
+		if err := writePidFile(b.o.PidFile, b.child.Pid); err != nil {
+			return fmt.Errorf("--pid-file: %w", err)
+		}
+		b.onFailure(func() { b.warnIf(os.Remove(b.o.PidFile)) })
+	}
+	if b.trace != nil {
+		b.trace.AddChild(b.child.Stamps(), b.child.Pid, 0)
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+// Package compile turns a configuration and the facts of the host into the
+// program that the container's init runs. It touches nothing: the same input
+// gives the same program, which tests compare with golden listings and which
+// hutch plan prints.
+//
+// Source: runtime-spec config.md, config-linux.md, runtime.md "Lifecycle".
+package compile
+
+import (
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/capability"
+	"hutch/libcontainer/keyring"
+	"hutch/libcontainer/lsm"
+	"hutch/libcontainer/namespace"
+	"hutch/libcontainer/process"
+	"hutch/libcontainer/program"
+	"hutch/libcontainer/rootfs"
+	"hutch/libcontainer/sysctl"
+)
+
+// Input is all that a program depends on.
+type Input struct {
+	Spec   *specs.Spec
+	ID     string
+	Rootfs string // absolute path on the host
+
+	NoPivot      bool
+	NoNewKeyring bool
+	PreserveFds  int
+	ListenFds    int
+	NotifyDir    string // directory with notify.sock to bind at /run/notify, or empty
+	Fifo         bool   // init waits on the fifo (create); else at a barrier (run)
+
+	// Shield emits what keeps the runtime's executable out of the container's
+	// reach, before all else in the child; nil emits nothing.
+	Shield func(*program.Builder) error
+
+	Host Host
+}
+
+// Host is what is asked of the running system.
+type Host struct {
+	Privileged bool           // the caller is root of the initial user namespace
+	Cgroup     *rootfs.Cgroup // for mounts of type cgroup, nil when there is none
+	Ignored    []unix.Signal  // signals that the caller ignores
+	LastCap    int            // highest capability of the kernel
+	LSM        lsm.Host
+}
+
+// Output is the program and what the parent needs to run it.
+type Output struct {
+	Program    *program.Program
+	CloneFlags uint64
+	Namespaces *namespace.Set
+	Root       *rootfs.Root
+
+	Go     program.Reg // to be set to exec.fifo's descriptor, with Fifo
+	Result program.Reg // to be set to result.fifo's descriptor, with Fifo
+	Start  int         // index of the first instruction after the wait for start
+}
+
+// Compile builds the program of a container's init.
+func Compile(in *Input) (*Output, error) {
+	ns, err := namespace.New(linux(in.Spec).Namespaces)
+	if err != nil {
+		return nil, err
+	}
+	b := program.New()
+	c := &compiler{Input: in, b: b, ns: ns, out: &Output{Namespaces: ns, CloneFlags: ns.CloneFlags()}}
+	if in.Shield != nil {
+		if err := in.Shield(b); err != nil {
+			return nil, err
+		}
+	}
+	c.parent()
+	c.namespaces()
+	c.rootfs()
+	c.process()
+	c.start()
+	c.out.Program, err = b.Program()
+	if err != nil {
+		return nil, err
+	}
+	return c.out, nil
+}
+
+type compiler struct {
+	*Input
+	b    *program.Builder
+	ns   *namespace.Set
+	root *rootfs.Root
+	out  *Output
+	exec *process.Target
+	env  program.Mem
+	proc program.Reg
+}
+
+// linux is the spec's Linux part, empty where it has none.
+func linux(s *specs.Spec) *specs.Linux {
+	if s.Linux == nil {
+		return &specs.Linux{}
+	}
+	return s.Linux
+}
+
+// parent emits what is opened before the clone.
+func (c *compiler) parent() {
+	l := linux(c.Spec)
+	if c.Fifo {
+		c.out.Go, c.out.Result = c.b.RegOf(-1), c.b.RegOf(-1)
+	}
+	rc := rootfs.Config{
+		Spec:            c.Spec,
+		Rootfs:          c.Rootfs,
+		NoPivot:         c.NoPivot,
+		SourcesInParent: c.Host.Privileged,
+		Userns:          c.ns.Own(unix.CLONE_NEWUSER),
+		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER),
+		NewNet:          c.ns.Own(unix.CLONE_NEWNET),
+		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
+		Cgroup:          c.Host.Cgroup,
+		NotifyDir:       c.NotifyDir,
+		RootUID:         hostID(l.UIDMappings),
+		RootGID:         hostID(l.GIDMappings),
+		Terminal:        c.Spec.Process != nil && c.Spec.Process.Terminal,
+	}
+	c.root = rootfs.New(rc)
+	c.out.Root = c.root
+	c.ns.Open(c.b)
+	c.root.Open(c.b)
+}
+
+// hostID is the id outside of the user namespace that is 0 inside.
+func hostID(m []specs.LinuxIDMapping) int {
+	for _, e := range m {
+		if e.ContainerID == 0 {
+			return int(e.HostID)
+		}
+	}
+	return 0
+}
+
+// namespaces emits the child's way to being root of all its namespaces.
+func (c *compiler) namespaces() {
+	b := c.b
+	c.ns.Enter(b, Adopt)
+	b.Element(program.T("linux"))
+	b.Doing(program.T("wait for the runtime to write mappings and limits"))
+	b.Barrier(Born, 0)
+	c.ns.BecomeRoot(b)
+	process.Setsid(b)
+	if !c.NoNewKeyring {
+		keyring.Join(b, c.ID)
+	}
+	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets)
+	c.ns.Loopback(b)
+	namespace.Names(b, c.Spec.Hostname, c.Spec.Domainname)
+}
+
+// rootfs emits the root file system, with the hooks that see it before the
+// pivot.
+func (c *compiler) rootfs() {
+	b := c.b
+	c.proc = rootfs.PrivateProc(b)
+	c.root.Mount(b)
+	if h := c.Spec.Hooks; h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0 { //nolint:staticcheck // prestart is deprecated and still used
+		b.Element(program.T("hooks"))
+		b.Doing(program.T("wait for the runtime to run prestart, createRuntime and createContainer"))
+		b.Barrier(Hooks, 0)
+	}
+	c.root.Pivot(b)
+	sysctl.Emit(b, c.proc, linux(c.Spec).Sysctl)
+	if c.Spec.Process != nil && c.Spec.Process.Terminal {
+		c.root.Console(b)
+	}
+	c.root.Finish(b)
+}
+
+// process emits the properties of the process, up to its readiness for start.
+func (c *compiler) process() {
+	b, p := c.b, c.Spec.Process
+	process.Signals(b, c.Host.Ignored)
+	process.ResetAffinity(b)
+	if p == nil {
+		return
+	}
+	userns := c.ns.Own(unix.CLONE_NEWUSER)
+	if !userns { // else the runtime does it, which has the privileges
+		process.Rlimits(b, p)
+		process.OOMScoreAdj(b, c.proc, p)
+	}
+	process.Scheduler(b, p)
+	process.IOPriority(b, p)
+	process.Personality(b, linux(c.Spec))
+	process.MemoryPolicy(b, linux(c.Spec))
+	lsm.Emit(b, c.proc, p, c.Host.LSM)
+	c.env = process.Env(b, p, c.extraEnv())
+	process.Stdio(b, p)
+	cwd := process.EnterCwd(b, p.Cwd)
+	caps := capability.New(p.Capabilities, c.Host.LastCap)
+	caps.Bounding(b)
+	process.IDs(b, p)
+	caps.Apply(b)
+	cwd.Prove(b)
+	process.Umask(b, p)
+	process.NoNewPrivileges(b, p)
+	c.exec = process.Lookup(b, p.Args[0], p.Env)
+}
+
+// extraEnv is what Hutch adds to the environment.
+func (c *compiler) extraEnv() []string {
+	var env []string
+	if c.NotifyDir != "" {
+		env = append(env, "NOTIFY_SOCKET=/run/notify/notify.sock")
+	}
+	if c.ListenFds > 0 {
+		env = append(env, "LISTEN_FDS="+strconv.Itoa(c.ListenFds), "LISTEN_PID=1")
+	}
+	return env
+}
+
+// start emits the wait for start, and execve.
+func (c *compiler) start() {
+	b := c.b
+	preserve := c.PreserveFds + c.ListenFds
+	b.Element(program.T("process"))
+	b.Doing(program.T("get ready for start"))
+	if c.Fifo {
+		b.CloseExcept(3+preserve, c.out.Go, c.out.Result)
+	}
+	process.Descriptors(b, preserve)
+	b.Tell(Ready, 0)
+	if c.Fifo {
+		c.waitFifo()
+	} else {
+		b.Wait(Ready, b.Zero(1))
+	}
+	c.out.Start = b.Len()
+	if c.Spec.Process == nil {
+		b.Doing(program.T("is absent: there is nothing to start"))
+		b.Fail(0)
+		return
+	}
+	process.Unblock(b)
+	b.Tell(Executing, 0)
+	c.exec.Execve(b, c.Spec.Process.Args, c.env)
+}
+
+// waitFifo emits the wait for start's byte. From then on reports go to
+// result.fifo: the process that made this one has left.
+func (c *compiler) waitFifo() {
+	b := c.b
+	b.Doing(program.T("wait for start"))
+	b.Step(program.T("put result.fifo in the socket's place"))
+	b.Sys(unix.SYS_DUP3, program.Val(c.out.Result), program.Val(b.Sync()), program.Imm(unix.O_CLOEXEC))
+	b.Step(program.T("read exec.fifo"))
+	b.Sys(unix.SYS_READ, program.Val(c.out.Go), b.Zero(1).Arg(), program.Imm(1))
+}

@@ -1,0 +1,51 @@
+package compile
+
+import (
+	"hutch/libcontainer/keyring"
+	"hutch/libcontainer/process"
+	"hutch/libcontainer/rootfs"
+)
+
+// Tags of the messages between init and the runtime, in the order in which they
+// come. At a barrier init waits for the runtime's answer of one byte.
+//
+// Further tags belong to the packages that emit them: rootfs.TargetTag and on,
+// rootfs.CopyUpTag and on, rootfs.ConsoleTag, process.HomeTag, and
+// keyring.QuotaTag.
+const (
+	Adopt       = 1 // value: the process that goes on in this one's place; no answer
+	Born        = 2 // barrier: the runtime records init, writes id mappings, limits and devices
+	TimeOffsets = 3 // barrier: the runtime writes linux.timeOffsets
+	Hooks       = 4 // barrier: the runtime runs prestart, createRuntime, createContainer
+	Ready       = 5 // all is set up; no answer with a fifo, else a barrier until start
+	Executing   = 6 // execve comes next; no answer. The socket's end then means success
+)
+
+// TagName is the word for a tag in listings, empty for one of another package.
+func TagName(tag uint32) string {
+	switch {
+	case tag == Adopt:
+		return "adopt"
+	case tag == Born:
+		return "born"
+	case tag == TimeOffsets:
+		return "time offsets"
+	case tag == Hooks:
+		return "hooks"
+	case tag == Ready:
+		return "ready"
+	case tag == Executing:
+		return "executing"
+	case tag == process.HomeTag:
+		return "home directory"
+	case tag == keyring.QuotaTag:
+		return "keyring quota"
+	case tag == rootfs.ConsoleTag:
+		return "console"
+	case tag >= rootfs.CopyUpTag:
+		return "copy up"
+	case tag >= rootfs.TargetTag:
+		return "make the mount point"
+	}
+	return ""
+}

@@ -1,0 +1,299 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/cgroup"
+	"hutch/libcontainer/compile"
+	"hutch/libcontainer/config"
+	"hutch/libcontainer/notify"
+	"hutch/libcontainer/program"
+	"hutch/libcontainer/selfexe"
+	"hutch/libcontainer/state"
+	"hutch/libcontainer/trace"
+	"hutch/libcontainer/validate"
+)
+
+// Create makes the container o.ID from the bundle and leaves it with its init
+// waiting for Start. A failed Create leaves nothing behind.
+//
+// Source: runtime-spec runtime.md "Create".
+func (r *Runtime) Create(o *CreateOptions) error {
+	b, err := r.build(o, true)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	return b.trace.Write(o.TraceFile)
+}
+
+// build is a container that is being made.
+type build struct {
+	r     *Runtime
+	o     *CreateOptions
+	spec  *specs.Spec
+	dir   *state.Dir
+	rec   *state.Record
+	cg    *cgroup.Plan
+	out   *compile.Output
+	child *program.Child
+	trace *trace.Trace
+	fifo  bool // init waits on the fifo; else at the barrier Ready
+
+	planning  bool           // nothing is run
+	layout    *cgroup.Layout // closed with the build
+	notifyDir string
+	link      *selfexe.Link // nil where the executable needs none
+
+	console *os.File // terminal of an attached run, owned by the build
+	undo    []func() // in order of what was done
+}
+
+// build does all up to an init that waits for start. Its failure leaves nothing.
+func (r *Runtime) build(o *CreateOptions, fifo bool) (b *build, retErr error) {
+	b = &build{r: r, o: o, fifo: fifo}
+	if o.TraceFile != "" || testPhase != nil {
+		b.trace = trace.New()
+		b.trace.OnPhase = testPhase
+	}
+	defer func() {
+		if retErr != nil {
+			b.takeBack()
+			b.close()
+			retErr = fmt.Errorf("create %s: %w", o.ID, retErr)
+		}
+	}()
+	steps := [...]struct {
+		name string
+		do   func() error
+	}{
+		{"load config.json", b.load},
+		{"plan cgroups", b.planCgroup},
+		{"record", b.record},
+		{"make cgroups", b.makeCgroup},
+		{"compile", b.compile},
+		{"clone", b.spawn},
+		{"set up", b.attend},
+		{"announce", b.announce},
+	}
+	for _, s := range steps {
+		b.trace.Phase(s.name)
+		if err := s.do(); err != nil {
+			return nil, err
+		}
+	}
+	b.trace.End()
+	return b, nil
+}
+
+// testPhase is called at each phase of a create: for tests that end the process
+// there.
+var testPhase func(name string)
+
+// load reads and checks the bundle.
+func (b *build) load() error {
+	if err := validate.ID(b.o.ID); err != nil {
+		return err
+	}
+	if err := absolute(&b.o.Bundle); err != nil {
+		return err
+	}
+	if err := absolute(&b.o.PidFile); err != nil {
+		return err
+	}
+	s, _, err := config.Load(b.o.Bundle, "")
+	if err != nil {
+		return err
+	}
+	warnings, err := validate.Spec(s, validate.Options{Rootless: b.r.Rootless})
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		b.r.warn(w)
+	}
+	b.spec = s
+	return b.checkTerminal()
+}
+
+// checkTerminal refuses combinations of terminal and console socket that leave
+// the terminal without a reader, as runc does.
+func (b *build) checkTerminal() error {
+	terminal := b.spec.Process != nil && b.spec.Process.Terminal
+	detached := b.fifo || b.o.Detach
+	switch {
+	case terminal && detached && b.o.ConsoleSocket == "":
+		return errors.New("cannot allocate tty if runc will detach without setting console socket: give --console-socket, or set process.terminal to false")
+	case !terminal && b.o.ConsoleSocket != "":
+		return errors.New("cannot use console socket if runc will not detach or allocate tty: leave --console-socket out, or set process.terminal to true")
+	}
+	return nil
+}
+
+// absolute makes *path absolute; an empty path is the working directory for a
+// bundle and stays empty otherwise.
+func absolute(path *string) error {
+	if *path == "" {
+		return nil
+	}
+	p, err := filepath.Abs(*path)
+	*path = p
+	return err
+}
+
+func (b *build) rootfs() string {
+	if filepath.IsAbs(b.spec.Root.Path) {
+		return filepath.Clean(b.spec.Root.Path)
+	}
+	return filepath.Join(b.o.Bundle, b.spec.Root.Path)
+}
+
+// record writes down what is about to exist, before any of it does.
+func (b *build) record() error {
+	root, err := state.Open(b.r.Root)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	b.dir, err = root.Create(b.o.ID) // and locks it
+	if err != nil {
+		return err
+	}
+	b.onFailure(func() { b.warnIf(b.dir.Remove()) })
+	if b.o.NotifySocket != "" {
+		b.onFailure(func() { b.warnIf(b.r.removeNotify(b.o.ID)) })
+		if b.notifyDir, err = notify.Prepare(b.r.stateDir(b.o.ID)); err != nil {
+			return err
+		}
+	}
+	if b.fifo {
+		if err := b.dir.CreateFifos(); err != nil {
+			return err
+		}
+	}
+	b.rec = b.newRecord()
+	return b.dir.Save(b.rec)
+}
+
+func (b *build) newRecord() *state.Record {
+	rec := &state.Record{
+		ID:          b.o.ID,
+		Bundle:      b.o.Bundle,
+		Rootfs:      b.rootfs(),
+		OCIVersion:  b.spec.Version,
+		Status:      string(Creating),
+		Created:     time.Now().UTC(),
+		Annotations: b.spec.Annotations,
+		HasProcess:  b.spec.Process != nil,
+	}
+	rec.Cgroup.Paths = b.cg.Paths()
+	if h := b.spec.Hooks; h != nil {
+		rec.Hooks = state.Hooks{StartContainer: h.StartContainer, Poststart: h.Poststart, Poststop: h.Poststop}
+	}
+	if l := b.spec.Linux; l != nil {
+		for _, n := range l.Namespaces {
+			rec.Namespaces = append(rec.Namespaces, state.Namespace{Type: string(n.Type), Path: n.Path})
+			if n.Type == specs.PIDNamespace && n.Path == "" {
+				rec.PrivatePid = true
+			}
+		}
+	}
+	return rec
+}
+
+// spawn makes the child, born in its cgroups.
+func (b *build) spawn() error {
+	p := b.out.Program
+	if b.fifo {
+		goFd, resultFd, err := b.dir.OpenFifos()
+		if err != nil {
+			return err
+		}
+		defer unix.Close(goFd)
+		defer unix.Close(resultFd)
+		p.Set(b.out.Go, int64(goFd))
+		p.Set(b.out.Result, int64(resultFd))
+	}
+	closeIdmaps, err := b.openIdmaps()
+	if err != nil {
+		return err
+	}
+	defer closeIdmaps()
+	unlink, err := b.link.Open(p)
+	if err != nil {
+		return err
+	}
+	defer unlink()
+	e, err := b.cg.Entry()
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	// Nothing in the container may look into init before execve: not dumpable,
+	// it and its descriptors belong to the host's root.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("prctl PR_SET_DUMPABLE 0: %w", err)
+	}
+	b.child, err = program.Spawn(p, &program.Options{
+		Flags: b.out.CloneFlags, Cgroup: e.Cgroup, Tasks: e.Tasks, Trace: b.trace != nil, Fault: testFault,
+	})
+	if err != nil {
+		return err
+	}
+	b.onFailure(func() { b.child.Kill() })
+	return nil
+}
+
+// testFault is an instruction that a test makes fail.
+var testFault *program.Fault
+
+func (b *build) onFailure(f func()) { b.undo = append(b.undo, f) }
+
+// takeBack undoes what was done, the last first.
+func (b *build) takeBack() {
+	for i := len(b.undo) - 1; i >= 0; i-- {
+		b.undo[i]()
+	}
+	b.undo = nil
+}
+
+// close lets go of what only this process holds.
+func (b *build) close() {
+	if b.child != nil {
+		b.child.Close()
+	}
+	if b.console != nil {
+		b.console.Close()
+	}
+	if b.dir != nil {
+		b.dir.Close()
+	}
+	if b.layout != nil {
+		b.layout.Close()
+	}
+}
+
+func (b *build) warnIf(err error) {
+	if err != nil {
+		b.r.warn(err.Error() + ", ignoring")
+	}
+}
+
+func (r *Runtime) warn(text string) {
+	if r.Warn != nil {
+		r.Warn(text)
+	}
+}
+
+func (r *Runtime) debug(text string) {
+	if r.Debug != nil {
+		r.Debug(text)
+	}
+}

@@ -1,0 +1,84 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Delete takes back all that create made: what is left of the processes, the
+// cgroups, the state. A running container is refused unless force is set; a
+// created one is ended. With force an id that does not exist is no error.
+//
+// Source: runtime-spec runtime.md "Delete".
+func (r *Runtime) Delete(id string, force bool) error {
+	c, err := r.open(id, true)
+	if errors.Is(err, ErrNotExist) && force {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", id, err)
+	}
+	defer c.close()
+	if err := c.delete(force); err != nil {
+		return fmt.Errorf("delete %s: %w", id, err)
+	}
+	return nil
+}
+
+func (c *container) delete(force bool) error {
+	if s := c.status(); !force && s != Stopped && s != Created {
+		return fmt.Errorf("%w: it is %s; stop it first, or use --force", ErrNotStopped, s)
+	}
+	if err := c.end(); err != nil {
+		return err
+	}
+	return c.destroy()
+}
+
+// end kills init and waits for its end.
+func (c *container) end() error {
+	pidfd, err := c.pidfd()
+	if err != nil || pidfd < 0 {
+		return err
+	}
+	defer unix.Close(pidfd)
+	if err := c.killInit(pidfd, unix.SIGKILL); err != nil && !errors.Is(err, ErrNotRunning) {
+		return err
+	}
+	if !waitEnd(pidfd) {
+		return fmt.Errorf("init, process %d, does not end after SIGKILL: it is in the kernel; try again later", c.rec.Pid)
+	}
+	return nil
+}
+
+// destroy removes what a container without init leaves, the state last, so that
+// a delete that fails can be tried again.
+func (c *container) destroy() error {
+	if err := c.removeCgroup(); err != nil {
+		return err
+	}
+	c.poststop()
+	if err := c.r.removeNotify(c.rec.ID); err != nil {
+		return err
+	}
+	return c.dir.Remove()
+}
+
+// removeCgroup ends what is left in the container's cgroups and removes them.
+// Where the record does not tell that they were made, what is in them is
+// somebody else's.
+func (c *container) removeCgroup() error {
+	if !c.cg.Exists() {
+		return nil
+	}
+	if c.rec.Cgroup.Own {
+		if err := c.cg.KillAll(); err != nil {
+			return err
+		}
+	} else if pids, err := c.cg.Pids(); err != nil || len(pids) > 0 {
+		return err
+	}
+	return c.cg.Remove()
+}

@@ -1,0 +1,234 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/program"
+)
+
+// odd is an errno that no instruction has a way out for.
+const odd = unix.EUCLEAN
+
+// TestEachInstructionFails makes each instruction of real creates fail, one
+// after the other: the error names the element and the reason, and nothing is
+// left.
+func TestEachInstructionFails(t *testing.T) {
+	needRoot(t)
+	failed, tolerated := 0, 0
+	for name, change := range faultConfigs() {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, change)
+			p := w.program()
+			for _, s := range []struct {
+				parent bool
+				code   []program.Instr
+			}{{true, p.Program.Parent}, {false, p.Program.Child}} {
+				for pc := range s.code {
+					want := p.Program.Notes[s.code[pc].Note]
+					err := w.createWithFault(&program.Fault{Parent: s.parent, PC: pc, Errno: odd})
+					if err == nil {
+						tolerated++
+					} else if failed++; !strings.Contains(err.Error(), want.Element.String()) || !errors.Is(err, odd) && !strings.Contains(err.Error(), odd.Error()) {
+						t.Errorf("instruction %d (%s): the error is %v", pc, want, err)
+					}
+					w.checkNothingLeft(fmt.Sprintf("instruction %d (%s)", pc, want))
+				}
+			}
+		})
+	}
+	t.Logf("instructions made to fail: %d gave an error with the right element, %d have a way on", failed, tolerated)
+	if failed < 100 {
+		t.Errorf("only %d instructions gave an error", failed)
+	}
+}
+
+// TestCreateKilledAtEachPhase ends create with SIGKILL at each phase of the
+// parent and at each message of init; delete --force then takes all back.
+func TestCreateKilledAtEachPhase(t *testing.T) {
+	needRoot(t)
+	if k := os.Getenv("HUTCH_TEST_KILL_AT"); k != "" {
+		killedCreate(k)
+		return
+	}
+	must(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+	killed := 0
+	for name, change := range faultConfigs() {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, change)
+			for k := 1; ; k++ {
+				cmd := exec.Command("/proc/self/exe", "-test.run=^TestCreateKilledAtEachPhase$")
+				cmd.Env = append(os.Environ(), "HUTCH_TEST_KILL_AT="+strconv.Itoa(k), "HUTCH_TEST_BUNDLE="+w.bundle, "HUTCH_TEST_ROOT="+w.r.Root, "HUTCH_TEST_ID="+w.id)
+				out, err := cmd.CombinedOutput()
+				reapAll()
+				if cmd.ProcessState.ExitCode() == 0 {
+					must(t, w.r.Delete(w.id, true))
+					reapAll()
+					break
+				}
+				if ws := cmd.ProcessState.Sys().(interface{ Signal() unix.Signal }).Signal(); ws != unix.SIGKILL {
+					t.Fatalf("phase %d: %v\n%s", k, err, out)
+				}
+				killed++
+				if err := w.r.Delete(w.id, true); err != nil {
+					t.Errorf("killed at phase %d: %v", k, err)
+				}
+				reapAll()
+				w.checkNothingLeft("killed at phase " + strconv.Itoa(k))
+			}
+		})
+	}
+	t.Logf("creates killed: %d, all taken back by delete --force", killed)
+	if killed < 20 {
+		t.Errorf("only %d creates were killed", killed)
+	}
+}
+
+// killedCreate is the process that is killed at its k-th phase.
+func killedCreate(k string) {
+	n, _ := strconv.Atoi(k)
+	testPhase = func(string) {
+		if n--; n == 0 {
+			_ = unix.Kill(unix.Getpid(), unix.SIGKILL)
+			select {}
+		}
+	}
+	r := &Runtime{Root: os.Getenv("HUTCH_TEST_ROOT")}
+	err := r.Create(&CreateOptions{ID: os.Getenv("HUTCH_TEST_ID"), Bundle: os.Getenv("HUTCH_TEST_BUNDLE")})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
+	os.Exit(0)
+}
+
+// world is a bundle and a state directory, and what the host had before.
+type world struct {
+	t          *testing.T
+	r          *Runtime
+	id, bundle string
+	mounts     string
+	fds        int
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newWorld lays out a bundle with busybox and the configuration that change
+// makes of the default one.
+func newWorld(t *testing.T, change func(*specs.Spec)) *world {
+	t.Helper()
+	dir := t.TempDir()
+	w := &world{t: t, id: fmt.Sprintf("fault-%d", unix.Getpid()), bundle: filepath.Join(dir, "bundle"), r: &Runtime{Root: filepath.Join(dir, "state")}}
+	rootfs := filepath.Join(w.bundle, "rootfs")
+	must(t, os.MkdirAll(filepath.Join(rootfs, "bin"), 0o755))
+	must(t, os.MkdirAll(w.r.Root, 0o700))
+	busybox, err := os.ReadFile("/bin/busybox")
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(rootfs, "bin", "sh"), busybox, 0o755))
+	s := template(t)
+	change(s)
+	must(t, writeJSON(filepath.Join(w.bundle, "config.json"), s))
+	// A first create makes the mount points that the image lacks.
+	must(t, w.r.Create(w.options()))
+	must(t, w.r.Delete(w.id, true))
+	reapAll()
+	w.mounts, w.fds = mountTable(t), openFds(t)
+	return w
+}
+
+func (w *world) options() *CreateOptions { return &CreateOptions{ID: w.id, Bundle: w.bundle} }
+
+// program compiles the bundle as Create does.
+func (w *world) program() *compiled {
+	w.t.Helper()
+	b := &build{r: w.r, o: w.options(), fifo: true}
+	for _, step := range [...]func() error{b.load, b.planCgroup, b.compile} {
+		must(w.t, step())
+	}
+	b.close()
+	return b.out
+}
+
+func (w *world) createWithFault(f *program.Fault) error {
+	testFault = f
+	err := w.r.Create(w.options())
+	testFault = nil
+	if err != nil {
+		return err
+	}
+	err = w.r.Start(w.id, &StartOptions{})
+	if e := w.r.Delete(w.id, true); e != nil {
+		w.t.Errorf("delete after %v: %v", err, e)
+	}
+	reapAll()
+	return err
+}
+
+func (w *world) checkNothingLeft(after string) {
+	w.t.Helper()
+	if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+		w.t.Errorf("%s: a process is left (wait4: %v)", after, err)
+	}
+	entries, _ := os.ReadDir(w.r.Root)
+	for _, e := range entries {
+		w.t.Errorf("%s: %s is left in the state directory", after, e.Name())
+	}
+	if got := mountTable(w.t); got != w.mounts {
+		w.t.Errorf("%s: mounts are left:\n%s", after, got)
+	}
+	if n := openFds(w.t); n != w.fds {
+		w.t.Errorf("%s: %d descriptors, %d before", after, n, w.fds)
+	}
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() == w.id {
+			w.t.Errorf("%s: cgroup %s is left", after, path)
+		}
+		return nil
+	})
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+}
+
+func mountTable(t *testing.T) string {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	return string(b)
+}
+
+func openFds(t *testing.T) int {
+	e, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	return len(e)
+}
+
+// reapAll waits for all children that have ended or are about to.
+func reapAll() {
+	for {
+		if _, err := unix.Wait4(-1, nil, 0, nil); err != nil && err != unix.EINTR {
+			return
+		}
+	}
+}

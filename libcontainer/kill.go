@@ -1,0 +1,83 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Kill sends sig to the container's init, or, with all, to all its processes.
+//
+// A container without a pid namespace of its own outlives its init, so SIGKILL
+// reaches all its processes. A stopped container is ErrNotRunning, but not with
+// all: then what is left in its cgroup gets the signal.
+//
+// Source: runtime-spec runtime.md "Kill".
+func (r *Runtime) Kill(id string, sig Signal, all bool) error {
+	c, err := r.open(id, false)
+	if err != nil {
+		return fmt.Errorf("kill %s: %w", id, err)
+	}
+	defer c.close()
+	if err := c.kill(sig, all); err != nil {
+		return fmt.Errorf("kill %s: %w", id, err)
+	}
+	return nil
+}
+
+func (c *container) kill(sig Signal, all bool) error {
+	pidfd, err := c.pidfd()
+	if err != nil {
+		return err
+	}
+	if pidfd >= 0 {
+		defer unix.Close(pidfd)
+	}
+	switch {
+	case sig == unix.SIGKILL && (all || pidfd >= 0 && !c.rec.PrivatePid):
+		if err := c.cg.KillAll(); err != nil {
+			return err
+		}
+		// Where there is no cgroup, init is all that is known.
+		if pidfd >= 0 {
+			return c.killInit(pidfd, sig)
+		}
+		return nil
+	case all:
+		return c.signalAll(sig)
+	case pidfd < 0:
+		return ErrNotRunning
+	}
+	return c.killInit(pidfd, sig)
+}
+
+// killInit signals init. On cgroup v1 a frozen process dies only when thawed.
+func (c *container) killInit(pidfd int, sig Signal) error {
+	err := unix.PidfdSendSignal(pidfd, sig, nil, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return ErrNotRunning
+	}
+	if err != nil {
+		return fmt.Errorf("send signal %d: %w", int(sig), err)
+	}
+	if sig == unix.SIGKILL {
+		return c.cg.Thaw()
+	}
+	return nil
+}
+
+// signalAll sends sig to each process of the cgroup once.
+func (c *container) signalAll(sig Signal) error {
+	pids, err := c.cg.Pids()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, pid := range pids {
+		if err := unix.Kill(pid, sig); err != nil && err != unix.ESRCH {
+			errs = append(errs, fmt.Errorf("send signal %d to %d: %w", int(sig), pid, err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,57 @@
+package process
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/program"
+)
+
+// Cwd is the change to process.cwd, in two parts: some directories can be
+// entered by root only, some by the user only.
+type Cwd struct {
+	path    string
+	entered program.Reg // result of the first part
+}
+
+// EnterCwd emits the first part, as root: the directory is made when it is
+// missing.
+func EnterCwd(b *program.Builder, path string) *Cwd {
+	c := &Cwd{path: path, entered: b.Reg()}
+	b.Element(program.T("process.cwd"))
+	b.Doing(program.T("change to %s", path))
+	there := b.Label()
+	b.Sys(unix.SYS_CHDIR, b.Str(path)).To(c.entered).Ignore()
+	b.If(c.entered, program.Ne, -int64(unix.ENOENT), there)
+	for i := 1; i <= len(path); i++ {
+		if i == len(path) || path[i] == '/' {
+			if dir := path[:i]; !strings.HasSuffix(dir, "/") {
+				b.Sys(unix.SYS_MKDIRAT, program.Imm(unix.AT_FDCWD), b.Str(dir), program.Imm(0o755)).Ignore()
+			}
+		}
+	}
+	b.Sys(unix.SYS_CHDIR, b.Str(path)).To(c.entered).Ignore()
+	b.Bind(there)
+	return c
+}
+
+// Prove emits the second part, as the user: it enters the directory if root
+// could not, and proves that it is inside the container: a directory outside,
+// reached by a leaked descriptor, has no path there.
+//
+// Source: getcwd(3), "(unreachable)"; CVE-2024-21626.
+func (c *Cwd) Prove(b *program.Builder) {
+	b.Element(program.T("process.cwd"))
+	b.Doing(program.T("change to %s", c.path))
+	in, ok := b.Label(), b.Label()
+	b.If(c.entered, program.Eq, 0, in)
+	b.Sys(unix.SYS_CHDIR, b.Str(c.path))
+	b.Bind(in)
+	buf := b.Zero(unix.PathMax)
+	b.Doing(program.T("%s is outside of the container: refused", c.path))
+	b.Sys(unix.SYS_GETCWD, buf.Arg(), program.Imm(buf.Len))
+	b.IfWord(program.Mem{Off: buf.Off, Len: 1}, -1, program.Eq, '/', ok)
+	b.Fail(0)
+	b.Bind(ok)
+}

@@ -1,0 +1,127 @@
+package process
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hutch/internal/nofile"
+	"hutch/libcontainer/program"
+)
+
+// rlimitNames are the limits in the order of their numbers on the architectures
+// that Go has.
+var rlimitNames = [...]string{
+	"RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE", "RLIMIT_RSS", "RLIMIT_NPROC", "RLIMIT_NOFILE",
+	"RLIMIT_MEMLOCK", "RLIMIT_AS", "RLIMIT_LOCKS", "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
+}
+
+func rlimit(name string) int {
+	for i, n := range rlimitNames {
+		if n == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// limit is one to set.
+type limit struct {
+	note  program.Text
+	doing program.Text
+	nr    int
+	v     unix.Rlimit
+}
+
+// limits are those of the configuration, and the limit of open files that the
+// caller was started with, which Go has changed.
+func limits(p *specs.Process) ([]limit, error) {
+	var out []limit
+	files := false
+	for i, r := range p.Rlimits {
+		nr := rlimit(r.Type)
+		if nr < 0 {
+			return nil, fmt.Errorf("process.rlimits[%d].type: %q is no limit of Linux", i, r.Type)
+		}
+		files = files || nr == unix.RLIMIT_NOFILE
+		out = append(out, limit{program.N("process.rlimits[%d]", i), program.T("set %s to %s", r.Type, number(r.Soft)+":"+number(r.Hard)), nr, unix.Rlimit{Cur: r.Soft, Max: r.Hard}})
+	}
+	if soft, hard := nofile.Inherited(); !files {
+		out = append(out, limit{program.T("process.rlimits"), program.T("keep RLIMIT_NOFILE at %s", number(soft)), unix.RLIMIT_NOFILE, unix.Rlimit{Cur: soft, Max: hard}})
+	}
+	return out, nil
+}
+
+func number(v uint64) string { return strconv.FormatUint(v, 10) }
+
+// Rlimits emits the limits.
+func Rlimits(b *program.Builder, p *specs.Process) {
+	ls, err := limits(p)
+	if err != nil {
+		b.Fault(err)
+	}
+	for i := range ls {
+		l := &ls[i]
+		b.Element(l.note)
+		b.Doing(l.doing)
+		b.Sys(unix.SYS_PRLIMIT64, program.Imm(0), program.Imm(l.nr), program.Struct(b, &l.v).Arg(), program.Imm(0))
+	}
+}
+
+// ApplyRlimits sets the limits of pid from outside: a process in a user namespace
+// may not raise its own.
+func ApplyRlimits(pid int, p *specs.Process) error {
+	ls, err := limits(p)
+	for i := range ls {
+		if err == nil {
+			if err = unix.Prlimit(pid, ls[i].nr, &ls[i].v, nil); err != nil {
+				err = fmt.Errorf("%s: %s: %w", ls[i].note.String(), ls[i].doing.String(), err)
+			}
+		}
+	}
+	return err
+}
+
+// OOMScoreAdj emits the adjustment, written to /proc/self/oom_score_adj of proc.
+//
+// Source: proc(5).
+func OOMScoreAdj(b *program.Builder, proc program.Reg, p *specs.Process) {
+	if p.OOMScoreAdj == nil {
+		return
+	}
+	text := strconv.Itoa(*p.OOMScoreAdj)
+	b.Element(program.T("process.oomScoreAdj"))
+	b.Doing(program.T("set it to %s", text))
+	WriteProc(b, proc, "self/oom_score_adj", text)
+}
+
+// ApplyOOMScoreAdj writes the adjustment of pid from outside.
+func ApplyOOMScoreAdj(pid int, p *specs.Process) error {
+	if p.OOMScoreAdj == nil {
+		return nil
+	}
+	path := "/proc/" + strconv.Itoa(pid) + "/oom_score_adj"
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("process.oomScoreAdj: open %s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Write(fd, []byte(strconv.Itoa(*p.OOMScoreAdj))); err != nil {
+		return fmt.Errorf("process.oomScoreAdj: set it to %d: %w", *p.OOMScoreAdj, err)
+	}
+	return nil
+}
+
+// WriteProc emits the writing of text to the file path of the procfs proc, which
+// is Hutch's own: nothing that the container has mounted is reached.
+func WriteProc(b *program.Builder, proc program.Reg, path, text string) {
+	how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
+	b.Step(program.T("open /proc/%s", path))
+	fd := b.Sys(unix.SYS_OPENAT2, program.Val(proc), b.Str(path), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).Fd()
+	b.Step(program.T("write %q to /proc/%s", text, path))
+	b.Sys(unix.SYS_WRITE, program.Val(fd), b.Str(text), program.Imm(len(text)))
+	b.Step(program.Text{})
+	b.Sys(unix.SYS_CLOSE, program.Val(fd))
+}

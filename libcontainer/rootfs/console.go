@@ -1,0 +1,70 @@
+package rootfs
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/program"
+)
+
+const devptsMagic = 0x1cd1
+
+// Console emits the terminal: one of the container's own devpts, handed to the
+// parent, bound on /dev/console, and put on the standard descriptors.
+//
+// Source: pts(4), ioctl_tty(2); runtime-spec config-linux.md "Default Devices".
+func (r *Root) Console(b *program.Builder) {
+	b.Element(program.T("process.terminal"))
+	b.Doing(program.T("open a terminal"))
+	b.Step(program.T("open /dev/pts/ptmx of the container (mount a devpts on /dev/pts)"))
+	ptmx, ok, buf := open(b, r.Fd, "/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY, inRoot).Fd(), b.Label(), b.Zero(statfsSize)
+	b.Sys(unix.SYS_FSTATFS, program.Val(ptmx), buf.Arg())
+	b.IfWord(word(buf, 0, 4), -1, program.Eq, devptsMagic, ok)
+	b.Step(program.T("/dev/pts/ptmx is not on a devpts"))
+	b.Fail(unix.ENODEV)
+	b.Bind(ok)
+	b.Step(program.T("unlock it"))
+	b.Sys(unix.SYS_IOCTL, program.Val(ptmx), program.Imm(unix.TIOCSPTLCK), b.Zero(4).Arg())
+	b.Step(program.T("open its other end"))
+	slave := b.Sys(unix.SYS_IOCTL, program.Val(ptmx), program.Imm(unix.TIOCGPTPEER), program.Imm(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).Fd()
+	r.consoleSize(b, ptmx)
+	if uid := r.c.Spec.Process.User.UID; uid != 0 {
+		b.Step(program.T("hand it to the user"))
+		b.Sys(unix.SYS_FCHOWN, program.Val(slave), program.Imm(uid), program.Imm(-1))
+	}
+	if r.dev != 0 {
+		r.bindConsole(b, slave)
+	}
+	b.Step(program.T("hand it to the runtime"))
+	b.Barrier(ConsoleTag, ptmx)
+	for fd := range 3 {
+		b.Step(program.N("put it on descriptor %d", fd))
+		b.Sys(unix.SYS_DUP3, program.Val(slave), program.Imm(fd), program.Imm(0))
+	}
+	b.Step(program.T("make it the controlling terminal"))
+	b.Sys(unix.SYS_IOCTL, program.Imm(0), program.Imm(unix.TIOCSCTTY), program.Imm(0))
+}
+
+func (r *Root) consoleSize(b *program.Builder, ptmx program.Reg) {
+	s := r.c.Spec.Process.ConsoleSize
+	if s == nil {
+		return
+	}
+	var size [8]byte // struct winsize
+	binary.NativeEndian.PutUint16(size[0:], uint16(s.Height))
+	binary.NativeEndian.PutUint16(size[2:], uint16(s.Width))
+	b.Step(program.T("set process.consoleSize"))
+	b.Sys(unix.SYS_IOCTL, program.Val(ptmx), program.Imm(unix.TIOCSWINSZ), b.Bytes(size[:]).Arg())
+}
+
+// bindConsole emits the bind of the terminal on /dev/console, by descriptors on
+// both sides, through no symbolic link.
+func (r *Root) bindConsole(b *program.Builder, slave program.Reg) {
+	b.Step(program.T("make /dev/console"))
+	b.Sys(unix.SYS_MKNODAT, program.Val(r.dev), b.Str("console"), program.Imm(unix.S_IFREG|0o600), program.Imm(0)).Ignore()
+	b.Step(program.T("open /dev/console, which must be no symbolic link"))
+	target := open(b, r.dev, "console", unix.O_PATH|unix.O_NOFOLLOW, inRoot|unix.RESOLVE_NO_SYMLINKS).Fd()
+	b.Step(program.T("bind the terminal on /dev/console"))
+	attach(b, cloneTree(b, slave, false), target)
+}

@@ -1,0 +1,145 @@
+package rootfs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/program"
+)
+
+// maxLinks bounds the symbolic links on the way to a target, as the kernel does.
+const maxLinks = 40
+
+// Handle does what an event of TargetTag or CopyUpTag asks for; init waits for
+// one byte when more is false.
+func (r *Root) Handle(c *program.Child, e program.Event) (more bool, err error) {
+	if e.Tag >= CopyUpTag && e.Tag < ConsoleTag {
+		return r.handleCopyUp(c, e)
+	}
+	i := int(e.Tag-TargetTag) &^ asDir
+	if i >= len(r.wanted) {
+		return false, fmt.Errorf("program: init asks for the unknown target %d", i)
+	}
+	w := r.wanted[i]
+	root, err := c.GetFd(int(e.Value))
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(root)
+	return false, MakeTarget(root, w.dest, w.dir || e.Tag&asDir != 0, r.c.RootUID, r.c.RootGID)
+}
+
+// MakeTarget makes the directory or file dest below the descriptor root, with the
+// directories on the way, as uid and gid. Symbolic links are followed as if root
+// were "/", also those that lead to nothing yet. Nothing outside of root is
+// reached, whatever is renamed meanwhile: each step is one openat2 or mkdirat
+// below root.
+func MakeTarget(root int, dest string, dir bool, uid, gid int) error {
+	return asOwner(uid, gid, func() error {
+		parts := strings.Split(strings.Trim(path.Clean(dest), "/"), "/")
+		at := "/" // clean, of directories that are there and no links
+		links := 0
+		for len(parts) > 0 {
+			part := parts[0]
+			parts = parts[1:]
+			if part == ".." {
+				at = path.Dir(at)
+				continue
+			}
+			to, err := step(root, at, part, dir || len(parts) > 0)
+			if err != nil {
+				return fmt.Errorf("make %s in the container: %w", path.Join(at, part), err)
+			}
+			if to == "" {
+				at = path.Join(at, part)
+				continue
+			}
+			if links++; links > maxLinks {
+				return fmt.Errorf("make %s in the container: %w", dest, unix.ELOOP)
+			}
+			if strings.HasPrefix(to, "/") {
+				at = "/"
+			}
+			var more []string
+			for p := range strings.SplitSeq(to, "/") {
+				if p != "" && p != "." {
+					more = append(more, p)
+				}
+			}
+			parts = append(more, parts...)
+		}
+		return nil
+	})
+}
+
+// step makes sure that name is in the directory at. When it is a symbolic link
+// it returns where to.
+func step(root int, at, name string, dir bool) (link string, err error) {
+	d, err := unix.Openat2(root, at, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: inRoot | unix.RESOLVE_NO_SYMLINKS})
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(d)
+	buf := make([]byte, unix.PathMax)
+	if n, err := unix.Readlinkat(d, name, buf); err == nil {
+		return string(buf[:n]), nil
+	} else if err != unix.ENOENT && err != unix.EINVAL {
+		return "", err
+	} else if err == unix.EINVAL {
+		return "", nil // there, and no link
+	}
+	if dir {
+		err = unix.Mkdirat(d, name, 0o755)
+	} else {
+		err = unix.Mknodat(d, name, unix.S_IFREG|0o644, 0)
+	}
+	if errors.Is(err, unix.EEXIST) {
+		err = nil
+	}
+	return "", err
+}
+
+// asOwner runs f with the file system ids of the container's root.
+//
+// Source: setfsuid(2).
+func asOwner(uid, gid int, f func() error) error {
+	if uid == 0 && gid == 0 {
+		return f()
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_ = unix.Setfsgid(gid)
+	_ = unix.Setfsuid(uid)
+	defer func() { _ = unix.Setfsuid(0); _ = unix.Setfsgid(0) }()
+	return f()
+}
+
+// copyUp emits the filling of a new tmpfs with what the image has at its place.
+func (r *Root) copyUp(b *program.Builder, i int, s *source) {
+	b.Step(program.T("copy the content of %s up", s.dest))
+	src := open(b, r.Fd, s.dest, unix.O_RDONLY|unix.O_DIRECTORY, inRoot).Fd()
+	b.Tell(uint32(CopyUpTag+i), src)
+	b.Barrier(uint32(CopyUpTag+i)|asDir, s.tree)
+}
+
+// handleCopyUp takes the source by the first message, and copies at the second.
+func (r *Root) handleCopyUp(c *program.Child, e program.Event) (more bool, err error) {
+	fd, err := c.GetFd(int(e.Value))
+	if err != nil {
+		return false, err
+	}
+	if e.Tag&asDir == 0 {
+		r.copyFrom = os.NewFile(uintptr(fd), "directory of the image")
+		return true, nil
+	}
+	to := os.NewFile(uintptr(fd), "tmpfs")
+	defer to.Close()
+	defer r.copyFrom.Close()
+	return false, asOwner(r.c.RootUID, r.c.RootGID, func() error { return copyTree(r.copyFrom, to) })
+}

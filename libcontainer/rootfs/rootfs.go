@@ -1,0 +1,113 @@
+// Package rootfs emits what makes a container's root file system: the root, the
+// mounts, the devices, the masked and read-only paths, the change of root and
+// the console.
+//
+// No path below the root is ever given to the kernel as a string from outside
+// it. The root is a detached clone of the tree at root.path, attached on top of
+// "/" of the child's mount namespace; every target is opened by openat2(2) with
+// RESOLVE_IN_ROOT from the root's descriptor; every mount is attached to a
+// descriptor, by move_mount(2), or by mount(2) on the working directory that was
+// set by fchdir(2) to the target. Nothing reads mountinfo.
+//
+// A program calls, in this order: Open, Mount, (the container's hooks), Pivot,
+// Console when there is a terminal, Finish. While it runs, the parent gives every
+// event of the child to Handle.
+//
+// Kernel: openat2, open_tree, move_mount, fsopen are in 5.10. mount_setattr,
+// without which there are no flags on bind mounts, no read-only paths and no
+// read-only root, came with 5.12.
+//
+// Source: runtime-spec config.md "Root", "Mounts", config-linux.md "Devices",
+// "Default Devices", "Masked Paths", "Readonly Paths", "Rootfs Mount
+// Propagation"; mount_namespaces(7), openat2(2), mount_setattr(2).
+package rootfs
+
+import (
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"hutch/libcontainer/program"
+)
+
+// Tags of the events by which the child asks the parent for something. The low
+// bits of TargetTag and CopyUpTag are an index that only Handle understands.
+const (
+	TargetTag  = 0x1000 // up to 0x1fff: make a mount target (value: root's descriptor), then release
+	CopyUpTag  = 0x2000 // up to 0x2fff: fill a tmpfs, see Handle
+	ConsoleTag = 0x3000 // take the terminal's master (value: its descriptor), then release
+)
+
+// Config is what the root file system depends on.
+type Config struct {
+	Spec   *specs.Spec
+	Rootfs string // root.path, absolute, in the caller's mount namespace
+
+	NoPivot bool // chroot in place of pivot_root
+	// SourcesInParent opens the root and the sources of binds in the parent
+	// section: with the caller's privileges and in its mount namespace.
+	// Otherwise they are opened in the child, for callers that have no
+	// privileges outside of the container's user namespace.
+	SourcesInParent bool
+
+	Userns      bool // the container has a user namespace of its own
+	NewNet      bool // the container has a network namespace of its own, new or joined
+	NewCgroupNS bool // the container has a cgroup namespace of its own
+	BindDevices bool // bind the host's device nodes: mknod is denied in a user namespace
+	Terminal    bool // process.terminal
+
+	Cgroup    *Cgroup // nil when the container has no cgroup of its own
+	NotifyDir string  // host directory to bind on /run/notify, empty for none
+
+	// RootUID and RootGID are the container's root as the caller sees it: the
+	// owner of what Handle makes.
+	RootUID, RootGID int
+}
+
+// Cgroup says where the container's cgroups are, for mounts of type cgroup.
+type Cgroup struct {
+	V2          bool
+	Dir         string      // v2: directory of the container's cgroup on the host; with V2 unset and Dir set, the host is hybrid
+	Hierarchies []Hierarchy // v1
+}
+
+// Hierarchy is a cgroup v1 hierarchy.
+type Hierarchy struct {
+	Name    string   // of the directory below /sys/fs/cgroup: cpu,cpuacct or systemd
+	Options string   // mount options: cpu,cpuacct or none,name=systemd
+	Dir     string   // directory of the container's cgroup on the host
+	Links   []string // symlinks to Name beside it: cpu, cpuacct
+}
+
+// Idmap is an idmapped mount: before Spawn the caller gives its register, by
+// Program.Set, the descriptor of a user namespace with the mappings.
+type Idmap struct {
+	Mount int         // index in mounts
+	Fd    program.Reg // struct mount_attr's userns_fd
+	// UIDs and GIDs are the mount's own mappings; without them it takes those of
+	// the container.
+	UIDs, GIDs []specs.LinuxIDMapping
+}
+
+// Root emits the root file system of one container.
+type Root struct {
+	Fd     program.Reg // descriptor of the root, for openat2; valid after Open
+	Idmaps []Idmap     // valid after Open
+
+	c        Config
+	prop     propagation   // of linux.rootfsPropagation
+	trees    []source      // by index of mounts
+	cgroups  []program.Reg // detached trees of the container's cgroups, where they are bound
+	null     program.Reg   // detached mount of the host's null device
+	notify   program.Reg   // detached mount of NotifyDir
+	umask    program.Reg
+	dev      program.Reg // /dev of the container
+	made     []node
+	wanted   []wanted // targets that the parent may have to make, by index
+	deferred []late
+	copyFrom *os.File // between the two messages of a copy
+}
+
+// New returns the emitter for c. What is wrong in the configuration is reported
+// by Builder.Program, after Open.
+func New(c Config) *Root { return &Root{c: c} }

@@ -1,0 +1,155 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/compile"
+	"hutch/libcontainer/console"
+	"hutch/libcontainer/hook"
+	"hutch/libcontainer/program"
+)
+
+// Run creates a container, starts it, waits for the end of its process and
+// deletes it. It returns the process's exit status, 128+n when signal n ended it.
+// With o.Detach it returns when the process runs, with o.Keep it does not delete.
+func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
+	if !o.NoReaper {
+		// Processes that lose their parent come to this one, so that those of a
+		// container without a pid namespace do not stay as zombies elsewhere.
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+			return -1, fmt.Errorf("run %s: prctl PR_SET_CHILD_SUBREAPER: %w", o.ID, err)
+		}
+	}
+	var signals *console.Forwarder
+	if !o.Detach {
+		// Before the container is there, so that no signal is lost.
+		signals = console.Forward()
+		defer signals.Stop()
+	}
+	b, err := r.build(o, false)
+	if err != nil {
+		return -1, err
+	}
+	defer b.close()
+	defer func() {
+		if retErr != nil {
+			retErr = fmt.Errorf("run %s: %w", o.ID, retErr)
+		}
+	}()
+	ready, err := r.listen(o.ID, o.NotifySocket)
+	if err != nil {
+		return -1, b.abandon(err)
+	}
+	defer ready.close()
+	proxy, err := b.proxy()
+	if err != nil {
+		return -1, b.abandon(err)
+	}
+	defer proxy.Stop()
+	if err := b.release(); err != nil {
+		return -1, b.abandon(err)
+	}
+	b.undo = nil
+	b.dir.Unlock() // others may kill, look and delete while it runs
+	if err := b.trace.Write(o.TraceFile); err != nil {
+		return -1, err
+	}
+	if o.Detach {
+		return 0, ready.pass(b.child.Pidfd, b.child.Pid)
+	}
+	if ready != nil {
+		go func() { b.warnIf(ready.pass(b.child.Pidfd, b.child.Pid)) }()
+	}
+	signals.To(b.child.Pidfd)
+	status, err = b.wait()
+	proxy.Finish()
+	if err != nil {
+		return -1, err
+	}
+	if o.Keep {
+		return status, nil
+	}
+	c := &container{r: r, dir: b.dir, rec: b.rec, cg: b.cg.Manager()}
+	if err := b.dir.Lock(); errors.Is(err, ErrNotExist) {
+		return status, nil // somebody has deleted it
+	} else if err != nil {
+		return -1, err
+	}
+	return status, c.destroy()
+}
+
+// abandon takes back a container whose start failed.
+func (b *build) abandon(err error) error {
+	b.takeBack()
+	c := &container{r: b.r, rec: b.rec}
+	c.poststop()
+	return err
+}
+
+// proxy connects the caller's terminal with that of the container.
+func (b *build) proxy() (*console.Proxy, error) {
+	if b.console == nil {
+		return nil, nil
+	}
+	return console.StartProxy(b.console)
+}
+
+// release runs the startContainer hooks, lets init go on and waits until its
+// execve has succeeded.
+func (b *build) release() error {
+	b.trace.Phase("start")
+	if h := b.spec.Hooks; h != nil && len(h.StartContainer) > 0 {
+		o := hook.Options{Dir: b.o.Bundle, Start: b.inNamespaces().start}
+		if err := hook.Run(h.StartContainer, "startContainer", b.hookState(Created), o); err != nil {
+			return err
+		}
+	}
+	if b.spec.Process == nil {
+		return errors.New("config.json: process is absent: there is nothing to start; give process.args")
+	}
+	if err := b.child.Release(); err != nil {
+		return err
+	}
+	executing := false
+	for {
+		e, err := b.child.Next()
+		if errors.Is(err, program.ErrEnded) {
+			if !executing {
+				return b.ended()
+			}
+			break
+		}
+		if err != nil {
+			return err
+		}
+		executing = executing || e.Tag == compile.Executing
+	}
+	c := &container{r: b.r, rec: b.rec}
+	return hook.Run(b.rec.Hooks.Poststart, "poststart", c.hookState(Running), hook.Options{Dir: b.o.Bundle})
+}
+
+// wait waits for the end of init and reaps, beside it, what else comes to the
+// caller as a subreaper.
+func (b *build) wait() (int, error) {
+	for {
+		p := []unix.PollFd{{Fd: int32(b.child.Pidfd), Events: unix.POLLIN}}
+		if _, err := unix.Poll(p, -1); err != nil {
+			if err == unix.EINTR {
+				continue
+			}
+			return -1, fmt.Errorf("wait for init: poll: %w", err)
+		}
+		break
+	}
+	ws, err := b.child.Wait()
+	if err != nil {
+		return -1, err
+	}
+	if ws.Signaled() {
+		return 128 + int(ws.Signal()), nil
+	}
+	return ws.ExitStatus(), nil
+}

@@ -1,0 +1,246 @@
+package libcontainer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/hook"
+	"hutch/libcontainer/namespace"
+	"hutch/libcontainer/process"
+	"hutch/libcontainer/state"
+	"hutch/libcontainer/trace"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// StartOptions are what start takes beside the id.
+type StartOptions struct {
+	TraceFile    string // path of a Chrome trace to write; empty is none
+	NotifySocket string // the caller's NOTIFY_SOCKET, empty when there is none
+}
+
+// Start lets the init of a created container execute its process, and returns
+// when it has: the error of an execve that fails is returned.
+//
+// Source: runtime-spec runtime.md "Start".
+func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
+	defer func() {
+		if retErr != nil {
+			retErr = fmt.Errorf("start %s: %w", id, retErr)
+		}
+	}()
+	var t *trace.Trace
+	if o.TraceFile != "" {
+		t = trace.New()
+	}
+	t.Phase("load state")
+	c, err := r.open(id, true)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	switch s := c.status(); s {
+	case Created:
+	case Stopped:
+		return ErrStopped
+	case Running, Paused:
+		return ErrRunning
+	default:
+		return fmt.Errorf("cannot start a container in the %s state", s)
+	}
+	if !c.rec.HasProcess {
+		return errors.New("config.json: process is absent: there is nothing to start; give process.args")
+	}
+	pidfd, err := c.pidfd()
+	if err != nil {
+		return err
+	}
+	if pidfd < 0 {
+		return ErrStopped
+	}
+	defer unix.Close(pidfd)
+	t.Phase("startContainer hooks")
+	if err := c.startHooks(pidfd); err != nil {
+		return err
+	}
+	notify, err := r.listen(id, o.NotifySocket)
+	if err != nil {
+		return err
+	}
+	defer notify.close()
+	t.Phase("release init")
+	if err := c.release(); err != nil {
+		return err
+	}
+	t.Phase("poststart hooks")
+	if err := c.poststart(pidfd); err != nil {
+		return err
+	}
+	t.Phase("relay notifications")
+	if err := notify.pass(pidfd, c.rec.Pid); err != nil {
+		return err
+	}
+	t.End()
+	return t.Write(o.TraceFile)
+}
+
+// startHooks runs startContainer. Their failure ends the container.
+func (c *container) startHooks(pidfd int) error {
+	if len(c.rec.Hooks.StartContainer) == 0 {
+		return nil
+	}
+	n := &inNamespaces{pid: c.rec.Pid, pidfd: pidfd, cwd: "/", flags: recordedFlags(c.rec.Namespaces), ignored: process.IgnoredSignals()}
+	text := c.hookState(Created)
+	err := hook.Run(c.rec.Hooks.StartContainer, "startContainer", text, hook.Options{Dir: c.rec.Bundle, Start: n.start})
+	if err != nil {
+		c.abort(pidfd)
+	}
+	return err
+}
+
+func recordedFlags(ns []state.Namespace) uint64 {
+	var f uint64
+	for _, n := range ns {
+		f |= namespace.Flag(specs.LinuxNamespaceType(n.Type))
+	}
+	return f
+}
+
+// release sends the byte that init waits for, and waits until execve has
+// succeeded, which closes init's end of result.fifo, or the report of what went
+// wrong comes from there.
+func (c *container) release() error {
+	result, err := c.dir.OpenResult()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(result)
+	err = c.dir.Go()
+	if errors.Is(err, unix.ENXIO) { // nobody reads: init has gone
+		return ErrStopped
+	}
+	if err != nil {
+		return err
+	}
+	report, err := readReport(result)
+	if err != nil {
+		return err
+	}
+	if err := c.dir.RemoveFifos(); err != nil {
+		return err
+	}
+	if report != nil {
+		return c.reported(report)
+	}
+	return nil
+}
+
+// readReport reads init's report, nil when execve has succeeded.
+func readReport(fd int) ([]byte, error) {
+	var buf [64]byte
+	n := 0
+	for {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if _, err := unix.Poll(p, -1); err != nil {
+			if err == unix.EINTR {
+				continue
+			}
+			return nil, fmt.Errorf("poll: %w", err)
+		}
+		m, err := unix.Read(fd, buf[n:])
+		if err == unix.EINTR || err == unix.EAGAIN {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read result.fifo: %w", err)
+		}
+		if n += m; m == 0 || n == len(buf) {
+			break
+		}
+	}
+	// A message that is no failure says that execve comes next: what follows
+	// it, if anything, is the failure.
+	for p := buf[:n]; len(p) >= reportLen; p = p[reportLen:] {
+		if binary.NativeEndian.Uint32(p) == failedTag {
+			return p[:reportLen], nil
+		}
+	}
+	return nil, nil
+}
+
+// A report is the child's message of libcontainer/program: the tag, the index of
+// the instruction, the errno.
+const (
+	reportLen = 16
+	failedTag = 0xffffffff
+)
+
+// reported is the error of a report, in the words that the record keeps for it.
+func (c *container) reported(p []byte) error {
+	pc, errno := int(binary.NativeEndian.Uint32(p[4:])), unix.Errno(binary.NativeEndian.Uint64(p[8:]))
+	for _, a := range c.rec.AfterStart {
+		if a.PC == pc {
+			if errno == 0 {
+				return errors.New(a.Text)
+			}
+			return fmt.Errorf("%s: %w", a.Text, process.ExplainExec(errno))
+		}
+	}
+	return fmt.Errorf("instruction %d: %w", pc, errno)
+}
+
+// poststart runs the poststart hooks. Their failure ends the container.
+//
+// Source: runtime-spec runtime.md "Lifecycle", step 9.
+func (c *container) poststart(pidfd int) error {
+	err := hook.Run(c.rec.Hooks.Poststart, "poststart", c.hookState(Running), hook.Options{Dir: c.rec.Bundle})
+	if err != nil {
+		c.abort(pidfd)
+	}
+	return err
+}
+
+// abort ends a container whose start has failed.
+func (c *container) abort(pidfd int) {
+	_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
+	waitEnd(pidfd)
+	c.poststop()
+	c.rec.Hooks.Poststop = nil // they ran
+	c.warnIf(c.dir.Save(c.rec))
+}
+
+// poststop runs the poststop hooks; their failures are warned of.
+//
+// Source: runtime-spec runtime.md "Lifecycle", step 13.
+func (c *container) poststop() {
+	for _, w := range hook.RunAll(c.rec.Hooks.Poststop, "poststop", c.hookState(Stopped), hook.Options{Dir: c.rec.Bundle}) {
+		c.r.warn(w + ", ignoring")
+	}
+}
+
+func (c *container) warnIf(err error) {
+	if err != nil {
+		c.r.warn(err.Error() + ", ignoring")
+	}
+}
+
+// waitEnd waits until the process of pidfd has ended, at most ten seconds: a
+// process in uninterruptible sleep may stay longer.
+func waitEnd(pidfd int) bool {
+	until := time.Now().Add(10 * time.Second)
+	for {
+		left := time.Until(until)
+		if left <= 0 {
+			return false
+		}
+		p := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+		n, err := unix.Poll(p, int(left.Milliseconds())+1)
+		if err == nil && n == 1 {
+			return true
+		}
+	}
+}

@@ -1,0 +1,51 @@
+// Package sysctl emits linux.sysctl.
+//
+// Source: runtime-spec config-linux.md "Sysctl"; sysctl.d(5) for names.
+package sysctl
+
+import (
+	"sort"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/program"
+)
+
+// Path is the file of a key below /proc/sys. The first separator decides: with a
+// slash first, dots are part of names (net/ipv4/conf/eth0.100/forwarding); with a
+// dot first, the two are exchanged.
+func Path(key string) string {
+	if i := strings.IndexAny(key, "./"); i < 0 || key[i] == '/' {
+		return key
+	}
+	swap := func(r rune) rune {
+		switch r {
+		case '.':
+			return '/'
+		case '/':
+			return '.'
+		}
+		return r
+	}
+	return strings.Map(swap, key)
+}
+
+// Emit emits the writes, in the order of the keys, through the procfs proc, which
+// is Hutch's own. The keys have been checked against the container's namespaces.
+func Emit(b *program.Builder, proc program.Reg, values map[string]string) {
+	keys := make([]string, 0, len(values))
+	for k := range values {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for _, k := range keys {
+		how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS}
+		b.Element(program.T("linux.sysctl[%q]", k))
+		b.Doing(program.T("set it to %q", values[k]))
+		b.Step(program.T("open /proc/sys/%s", Path(k)))
+		fd := b.Sys(unix.SYS_OPENAT2, program.Val(proc), b.Str("sys/"+Path(k)), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).Fd()
+		b.Step(program.T("write"))
+		b.Sys(unix.SYS_WRITE, program.Val(fd), b.Str(values[k]), program.Imm(len(values[k])))
+	}
+}

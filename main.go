@@ -1,0 +1,215 @@
+// Hutch is an OCI low-level container runtime: it takes a bundle and runs it as
+// a container. See README.md.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer"
+	"hutch/libcontainer/selfexe"
+)
+
+// version is Hutch's own; commit is set by the linker.
+const version = "0.1.0"
+
+var commit = "unknown"
+
+func main() {
+	os.Exit(run(os.Args))
+}
+
+// protect makes sure that no container gets at this program's file; where only
+// another copy of it helps, that is executed, and protect does not return.
+func protect() error { return selfexe.Protect(os.Args, os.Environ()) }
+
+// exitStatus ends the program with a status and without a message.
+type exitStatus int
+
+func (e exitStatus) Error() string { return "exit status " + strconv.Itoa(int(e)) }
+
+// run runs one command line and gives the exit status.
+func run(args []string) int {
+	err := app().Run(args)
+	var status exitStatus
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		return int(status)
+	}
+	report(err)
+	return 1
+}
+
+func app() *cli.App {
+	a := cli.NewApp()
+	a.Name = "hutch"
+	a.Usage = "run OCI bundles as containers"
+	a.Flags = globalFlags()
+	a.Commands = commands()
+	a.HideVersion = false
+	a.Version = version
+	a.ExitErrHandler = func(*cli.Context, error) {}
+	a.OnUsageError = usageError
+	for _, c := range a.Commands {
+		c.OnUsageError = usageError
+	}
+	a.Before = prepareLog
+	cli.VersionPrinter = func(*cli.Context) { fmt.Print(versionText()) }
+	return a
+}
+
+// usageError hands the error on without cli's help text, which would go to
+// standard output, where engines read.
+func usageError(_ *cli.Context, err error, _ bool) error { return err }
+
+func versionText() string {
+	return "hutch version " + version + "\ncommit: " + commit + "\nspec: 1.3.0\ngo: " + runtime.Version() + "\n"
+}
+
+func globalFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "root", Usage: "`DIR` for the state of containers", DefaultText: "/run/hutch"},
+		&cli.StringFlag{Name: "log", Usage: "`FILE` to append messages to"},
+		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "text or json"},
+		&cli.BoolFlag{Name: "debug", Usage: "write what helps to find a fault"},
+		&cli.BoolFlag{Name: "systemd-cgroup", Usage: "make cgroups by systemd"},
+		&cli.StringFlag{Name: "rootless", Value: "auto", Usage: "tolerate unusable cgroups: true, false or auto"},
+	}
+}
+
+func commands() []*cli.Command {
+	return []*cli.Command{
+		createCommand(), startCommand(), runCommand(), stateCommand(), killCommand(), deleteCommand(),
+		listCommand(), psCommand(), specCommand(), featuresCommand(), planCommand(),
+	}
+}
+
+// newRuntime is the library's entry for the global flags.
+func newRuntime(c *cli.Context) (*libcontainer.Runtime, error) {
+	root := c.String("root")
+	if root == "" {
+		root = defaultRoot()
+	}
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	r := &libcontainer.Runtime{Root: root, SystemdCgroup: c.Bool("systemd-cgroup"), Warn: warn, Debug: debug}
+	switch v := c.String("rootless"); v {
+	case "auto", "":
+		r.Rootless = os.Geteuid() != 0
+	default:
+		if r.Rootless, err = strconv.ParseBool(v); err != nil {
+			return nil, fmt.Errorf("--rootless: %q is not true, false or auto", v)
+		}
+	}
+	return r, nil
+}
+
+// defaultRoot depends on the user and XDG_RUNTIME_DIR alone, so that a delete
+// with next to no environment finds what create made.
+func defaultRoot() string {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && os.Geteuid() != 0 {
+		return filepath.Join(dir, "hutch")
+	}
+	return "/run/hutch"
+}
+
+// oneID is the command's only argument, a container id.
+func oneID(c *cli.Context) (string, error) {
+	args, err := reparse(c)
+	if err != nil {
+		return "", err
+	}
+	if len(args) != 1 {
+		return "", fmt.Errorf("%s: requires exactly 1 argument, the container id; got %d", c.Command.Name, len(args))
+	}
+	return args[0], nil
+}
+
+// reparse takes flags that stand after the id, which the flag package does not.
+func reparse(c *cli.Context) ([]string, error) {
+	var args []string
+	rest := c.Args().Slice()
+	for i := 0; i < len(rest); i++ {
+		a := rest[i]
+		if len(a) < 2 || a[0] != '-' {
+			args = append(args, a)
+			continue
+		}
+		if a == "--" {
+			return append(args, rest[i+1:]...), nil
+		}
+		n, err := setFlag(c, rest[i:])
+		if err != nil {
+			return nil, err
+		}
+		i += n - 1
+	}
+	return args, nil
+}
+
+// setFlag sets the flag at words[0] and says how many words it took.
+func setFlag(c *cli.Context, words []string) (int, error) {
+	name, value, has := cut(words[0])
+	for _, f := range c.Command.Flags {
+		for _, n := range f.Names() {
+			if n != name {
+				continue
+			}
+			if _, isBool := f.(*cli.BoolFlag); isBool {
+				if !has {
+					value = "true"
+				}
+				return 1, c.Set(name, value)
+			}
+			if has {
+				return 1, c.Set(name, value)
+			}
+			if len(words) < 2 {
+				return 0, fmt.Errorf("flag needs an argument: -%s", name)
+			}
+			return 2, c.Set(name, words[1])
+		}
+	}
+	return 0, fmt.Errorf("flag provided but not defined: -%s", name)
+}
+
+func cut(word string) (name, value string, has bool) {
+	for len(word) > 0 && word[0] == '-' {
+		word = word[1:]
+	}
+	for i := range len(word) {
+		if word[i] == '=' {
+			return word[:i], word[i+1:], true
+		}
+	}
+	return word, "", false
+}
+
+// listenFds is the number of descriptors that socket activation hands over:
+// LISTEN_FDS counts only when LISTEN_PID is this process.
+//
+// Source: sd_listen_fds(3).
+func listenFds() int {
+	if pid, err := strconv.Atoi(os.Getenv("LISTEN_PID")); err != nil || pid != unix.Getpid() {
+		return 0
+	}
+	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
