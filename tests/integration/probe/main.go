@@ -11,7 +11,7 @@
 //	probe keyring         description of the session keyring
 //	probe mempolicy       NUMA policy mode (with flags) and nodes
 //	probe personality     execution domain, hexadecimal
-//	probe sched           policy nice priority flags runtime deadline period
+//	probe sched [PID]     policy nice priority flags runtime deadline period
 //	probe send SOCK TEXT  send TEXT to the datagram socket SOCK
 //	probe session         process id, group and session id
 //	probe stat PATH...    type, mode, owner, device number, link target
@@ -139,8 +139,14 @@ func personality([]string) (string, error) {
 	return fmt.Sprintf("%#x", v), nil
 }
 
-func sched([]string) (string, error) {
-	a, err := unix.SchedGetAttr(0, 0)
+func sched(args []string) (string, error) {
+	pid := 0
+	if len(args) == 1 {
+		if _, err := fmt.Sscan(args[0], &pid); err != nil {
+			return "", err
+		}
+	}
+	a, err := unix.SchedGetAttr(pid, 0)
 	if err != nil {
 		return "", fmt.Errorf("sched_getattr: %w", err)
 	}
