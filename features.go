@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"hutch/libcontainer/capability"
 	"hutch/libcontainer/features"
 )
 
@@ -16,7 +17,7 @@ func featuresCommand() *cli.Command {
 		Action: func(*cli.Context) error {
 			e := json.NewEncoder(os.Stdout)
 			e.SetIndent("", "    ")
-			return e.Encode(features.Document(version, commit))
+			return e.Encode(features.Document(version, commit, capability.Names()))
 		},
 	}
 }

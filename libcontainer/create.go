@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -57,8 +58,8 @@ type build struct {
 }
 
 // build does all up to an init that waits for start. Its failure leaves nothing.
-func (r *Runtime) build(o *CreateOptions, fifo bool) (b *build, retErr error) {
-	b = &build{r: r, o: o, fifo: fifo}
+func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
+	b := &build{r: r, o: o, fifo: fifo}
 	if o.TraceFile != "" || testPhase != nil {
 		b.trace = trace.New()
 		b.trace.OnPhase = testPhase
@@ -120,6 +121,11 @@ func (b *build) load() error {
 		b.r.warn(w)
 	}
 	b.spec = s
+	for i := range s.Mounts { // relative sources are the bundle's
+		if m := &s.Mounts[i]; isBind(m) && !filepath.IsAbs(m.Source) {
+			m.Source = filepath.Join(b.o.Bundle, m.Source)
+		}
+	}
 	return b.checkTerminal()
 }
 
@@ -146,6 +152,10 @@ func absolute(path *string) error {
 	p, err := filepath.Abs(*path)
 	*path = p
 	return err
+}
+
+func isBind(m *specs.Mount) bool {
+	return m.Type == "bind" || slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "rbind")
 }
 
 func (b *build) rootfs() string {

@@ -9,12 +9,11 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/opencontainers/runtime-spec/specs-go/features"
-
-	"hutch/libcontainer/capability"
 )
 
 // Document is what the runtime can do, whatever the host can.
-func Document(version, commit string) *features.Features {
+// capabilities are the names of all that it knows.
+func Document(version, commit string, capabilities []string) *features.Features {
 	yes, no := true, false
 	return &features.Features{
 		OCIVersionMin: "1.0.0",
@@ -23,7 +22,7 @@ func Document(version, commit string) *features.Features {
 		MountOptions:  mountOptions(),
 		Linux: &features.Linux{
 			Namespaces:   []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"},
-			Capabilities: capability.Names(),
+			Capabilities: capabilities,
 			Cgroup:       &features.Cgroup{V1: &yes, V2: &yes, Systemd: &no, SystemdUser: &no, Rdma: &no},
 			Seccomp:      &features.Seccomp{Enabled: &no},
 			Apparmor:     &features.Apparmor{Enabled: &yes},
