@@ -68,7 +68,7 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 		if retErr != nil {
 			b.takeBack()
 			b.close()
-			retErr = fmt.Errorf("create %s: %w", o.ID, retErr)
+			retErr = named("create", o.ID, retErr)
 		}
 	}()
 	steps := [...]struct {
@@ -92,6 +92,17 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 	}
 	b.trace.End()
 	return b, nil
+}
+
+// named puts the operation and the id, if it is one, before an error.
+func named(operation, id string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if validate.ID(id) != nil {
+		return fmt.Errorf("%s: %w", operation, err)
+	}
+	return fmt.Errorf("%s %s: %w", operation, id, err)
 }
 
 // testPhase is called at each phase of a create: for tests that end the process
@@ -119,6 +130,10 @@ func (b *build) load() error {
 	}
 	for _, w := range warnings {
 		b.r.warn(w)
+	}
+	b.warnOfGaps(s)
+	if err := hostSysctl(s); err != nil && !b.planning {
+		return err
 	}
 	b.spec = s
 	for i := range s.Mounts { // relative sources are the bundle's

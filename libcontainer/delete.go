@@ -18,11 +18,11 @@ func (r *Runtime) Delete(id string, force bool) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("delete %s: %w", id, err)
+		return named("delete", id, err)
 	}
 	defer c.close()
 	if err := c.delete(force); err != nil {
-		return fmt.Errorf("delete %s: %w", id, err)
+		return named("delete", id, err)
 	}
 	return nil
 }

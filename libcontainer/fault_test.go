@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,12 +10,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/libcontainer/compile"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/template"
 )
 
 // odd is an errno that no instruction has a way out for.
@@ -76,7 +80,7 @@ func TestCreateKilledAtEachPhase(t *testing.T) {
 					reapAll()
 					break
 				}
-				if ws := cmd.ProcessState.Sys().(interface{ Signal() unix.Signal }).Signal(); ws != unix.SIGKILL {
+				if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGKILL {
 					t.Fatalf("phase %d: %v\n%s", k, err, out)
 				}
 				killed++
@@ -110,6 +114,30 @@ func killedCreate(k string) {
 		os.Exit(3)
 	}
 	os.Exit(0)
+}
+
+// faultConfigs are the configurations whose programs are gone through.
+func faultConfigs() map[string]func(*specs.Spec) {
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 0, Size: 65536}}
+	return map[string]func(*specs.Spec){
+		"default": func(*specs.Spec) {},
+		"user namespace, hooks, everything": func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace}, specs.LinuxNamespace{Type: specs.TimeNamespace})
+			s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
+			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 5}}
+			s.Linux.Sysctl = map[string]string{"kernel.msgmax": "4096"}
+			s.Linux.RootfsPropagation = "rprivate"
+			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/pipe", Type: "p"}}
+			s.Process.User = specs.User{UID: 1000, GID: 1000, AdditionalGids: []uint32{5}}
+			s.Process.Cwd = "/made/here"
+			s.Process.Capabilities.Ambient = []string{"CAP_KILL"}
+			s.Process.Capabilities.Inheritable = []string{"CAP_KILL"}
+			s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/true"}}, CreateContainer: []specs.Hook{{Path: "/bin/true"}}}
+			s.Mounts = append(s.Mounts,
+				specs.Mount{Destination: "/a/b/c", Type: "bind", Source: "/etc/hostname", Options: []string{"bind", "ro", "rprivate"}},
+				specs.Mount{Destination: "/up", Type: "tmpfs", Source: "tmpfs", Options: []string{"tmpcopyup", "ro"}})
+		},
+	}
 }
 
 // world is a bundle and a state directory, and what the host had before.
@@ -147,9 +175,12 @@ func newWorld(t *testing.T, change func(*specs.Spec)) *world {
 	busybox, err := os.ReadFile("/bin/busybox")
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(rootfs, "bin", "sh"), busybox, 0o755))
-	s := template(t)
+	s := template.Spec()
+	s.Process.Terminal = false
 	change(s)
-	must(t, writeJSON(filepath.Join(w.bundle, "config.json"), s))
+	text, err := json.Marshal(s)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(w.bundle, "config.json"), text, 0o644))
 	// A first create makes the mount points that the image lacks.
 	must(t, w.r.Create(w.options()))
 	must(t, w.r.Delete(w.id, true))
@@ -161,7 +192,7 @@ func newWorld(t *testing.T, change func(*specs.Spec)) *world {
 func (w *world) options() *CreateOptions { return &CreateOptions{ID: w.id, Bundle: w.bundle} }
 
 // program compiles the bundle as Create does.
-func (w *world) program() *compiled {
+func (w *world) program() *compile.Output {
 	w.t.Helper()
 	b := &build{r: w.r, o: w.options(), fifo: true}
 	for _, step := range [...]func() error{b.load, b.planCgroup, b.compile} {

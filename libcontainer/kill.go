@@ -17,11 +17,11 @@ import (
 func (r *Runtime) Kill(id string, sig Signal, all bool) error {
 	c, err := r.open(id, false)
 	if err != nil {
-		return fmt.Errorf("kill %s: %w", id, err)
+		return named("kill", id, err)
 	}
 	defer c.close()
 	if err := c.kill(sig, all); err != nil {
-		return fmt.Errorf("kill %s: %w", id, err)
+		return named("kill", id, err)
 	}
 	return nil
 }

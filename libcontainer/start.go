@@ -29,9 +29,7 @@ type StartOptions struct {
 // Source: runtime-spec runtime.md "Start".
 func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
 	defer func() {
-		if retErr != nil {
-			retErr = fmt.Errorf("start %s: %w", id, retErr)
-		}
+		retErr = named("start", id, retErr)
 	}()
 	var t *trace.Trace
 	if o.TraceFile != "" {

@@ -12,7 +12,7 @@ import (
 // entered by root only, some by the user only.
 type Cwd struct {
 	path    string
-	entered program.Reg // result of the first part
+	entered program.Reg // its descriptor, once it could be opened
 }
 
 // EnterCwd emits the first part, as root: the directory is made when it is
@@ -22,7 +22,7 @@ func EnterCwd(b *program.Builder, path string) *Cwd {
 	b.Element(program.T("process.cwd"))
 	b.Doing(program.T("change to %s", path))
 	there := b.Label()
-	b.Sys(unix.SYS_CHDIR, b.Str(path)).To(c.entered).Ignore()
+	c.enter(b).Ignore()
 	b.If(c.entered, program.Ne, -int64(unix.ENOENT), there)
 	for i := 1; i <= len(path); i++ {
 		if i == len(path) || path[i] == '/' {
@@ -31,9 +31,16 @@ func EnterCwd(b *program.Builder, path string) *Cwd {
 			}
 		}
 	}
-	b.Sys(unix.SYS_CHDIR, b.Str(path)).To(c.entered).Ignore()
+	c.enter(b).Ignore()
 	b.Bind(there)
 	return c
+}
+
+// enter emits the opening of the directory, through no magic link: those of
+// /proc/self/fd lead wherever a descriptor does.
+func (c *Cwd) enter(b *program.Builder) program.Call {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS}
+	return b.Sys(unix.SYS_OPENAT2, program.Imm(unix.AT_FDCWD), b.Str(c.path), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).To(c.entered)
 }
 
 // Prove emits the second part, as the user: it enters the directory if root
@@ -45,9 +52,10 @@ func (c *Cwd) Prove(b *program.Builder) {
 	b.Element(program.T("process.cwd"))
 	b.Doing(program.T("change to %s", c.path))
 	in, ok := b.Label(), b.Label()
-	b.If(c.entered, program.Eq, 0, in)
-	b.Sys(unix.SYS_CHDIR, b.Str(c.path))
+	b.If(c.entered, program.Ge, 0, in)
+	c.enter(b)
 	b.Bind(in)
+	b.Sys(unix.SYS_FCHDIR, program.Val(c.entered))
 	buf := b.Zero(unix.PathMax)
 	b.Doing(program.T("%s is outside of the container: refused", c.path))
 	b.Sys(unix.SYS_GETCWD, buf.Arg(), program.Imm(buf.Len))

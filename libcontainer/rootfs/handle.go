@@ -116,8 +116,14 @@ func asOwner(uid, gid int, f func() error) error {
 	defer runtime.UnlockOSThread()
 	_ = unix.Setfsgid(gid)
 	_ = unix.Setfsuid(uid)
-	defer func() { _ = unix.Setfsuid(0); _ = unix.Setfsgid(0) }()
-	return f()
+	err := f()
+	_ = unix.Setfsuid(0)
+	_ = unix.Setfsgid(0)
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		// An image that belongs to the host's root: so does what is added.
+		err = f()
+	}
+	return err
 }
 
 // copyUp emits the filling of a new tmpfs with what the image has at its place.

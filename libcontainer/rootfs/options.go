@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -39,9 +40,9 @@ func attributes() []attribute {
 		{"nodev", unix.MOUNT_ATTR_NODEV, 0}, {"dev", 0, unix.MOUNT_ATTR_NODEV},
 		{"noexec", unix.MOUNT_ATTR_NOEXEC, 0}, {"exec", 0, unix.MOUNT_ATTR_NOEXEC},
 		{"nodiratime", unix.MOUNT_ATTR_NODIRATIME, 0}, {"diratime", 0, unix.MOUNT_ATTR_NODIRATIME},
-		{"noatime", unix.MOUNT_ATTR_NOATIME, atime}, {"atime", 0, atime},
-		{"relatime", unix.MOUNT_ATTR_RELATIME, atime}, {"norelatime", 0, atime},
-		{"strictatime", unix.MOUNT_ATTR_STRICTATIME, atime}, {"nostrictatime", 0, atime},
+		{"noatime", unix.MOUNT_ATTR_NOATIME, atime}, {"atime", 0, unix.MOUNT_ATTR_NOATIME},
+		{"relatime", unix.MOUNT_ATTR_RELATIME, atime}, {"norelatime", 0, 0},
+		{"strictatime", unix.MOUNT_ATTR_STRICTATIME, atime}, {"nostrictatime", 0, unix.MOUNT_ATTR_STRICTATIME},
 		{"nosymfollow", unix.MOUNT_ATTR_NOSYMFOLLOW, 0}, {"symfollow", 0, unix.MOUNT_ATTR_NOSYMFOLLOW},
 	}
 }
@@ -72,6 +73,12 @@ func super(name string) (word string, flag uintptr, ok bool) {
 func parseOptions(list []string) (o options, err error) {
 	attrs := attributes()
 	for _, name := range list {
+		if name == "defaults" { // rw, suid, dev, exec, async, of mount(8)
+			for _, n := range [...]string{"rw", "suid", "dev", "exec"} {
+				o.attribute(attrs, n)
+			}
+			name = "async"
+		}
 		if o.mode(name) || o.attribute(attrs, name) {
 			continue
 		}
@@ -79,6 +86,9 @@ func parseOptions(list []string) (o options, err error) {
 			o.legacy |= flag
 			if word != "" {
 				o.flags = append(o.flags, word)
+			}
+			if bare, no := strings.CutPrefix(name, "no"); no || name == "async" || name == "loud" {
+				o.without(bare)
 			}
 			continue
 		}
@@ -90,6 +100,20 @@ func parseOptions(list []string) (o options, err error) {
 		return o, fmt.Errorf("a bind takes no options of a file system: %q", strings.Join(o.data, ","))
 	}
 	return o, nil
+}
+
+// without takes back what the option "no" + name, or async for sync, undoes.
+func (o *options) without(name string) {
+	undone := map[string]uintptr{"mand": unix.MS_MANDLOCK, "lazytime": unix.MS_LAZYTIME, "iversion": unix.MS_I_VERSION, "loud": unix.MS_SILENT, "async": unix.MS_SYNCHRONOUS}
+	flag, ok := undone[name]
+	if !ok {
+		return
+	}
+	o.legacy &^= flag
+	if name == "async" {
+		name = "sync"
+	}
+	o.flags = slices.DeleteFunc(o.flags, func(f string) bool { return f == name })
 }
 
 // mode takes the options that say what kind of mount it is.
@@ -118,14 +142,25 @@ func (o *options) attribute(attrs []attribute, name string) bool {
 	for _, a := range attrs {
 		switch name {
 		case a.name:
-			o.set, o.clr = o.set&^a.clr|a.set, o.clr&^a.set|a.clr
+			o.set, o.clr = a.apply(o.set, o.clr)
 			return true
 		case "r" + a.name:
-			o.rset, o.rclr = o.rset&^a.clr|a.set, o.rclr&^a.set|a.clr
+			o.rset, o.rclr = a.apply(o.rset, o.rclr)
 			return true
 		}
 	}
 	return false
+}
+
+// apply adds the attribute to a pair of sets. The kernel changes the mode of
+// access times as a whole: it is cleared with all its bits.
+func (a attribute) apply(set, clr uint64) (uint64, uint64) {
+	const atime = unix.MOUNT_ATTR__ATIME
+	set, clr = set&^a.clr|a.set, clr&^a.set|a.clr
+	if clr&(unix.MOUNT_ATTR_NOATIME|unix.MOUNT_ATTR_STRICTATIME) != 0 {
+		clr |= atime
+	}
+	return set, clr
 }
 
 // propagation is a propagation type.

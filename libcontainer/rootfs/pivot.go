@@ -56,9 +56,47 @@ func (r *Root) Finish(b *program.Builder) {
 		b.Doing(program.T("make the root read-only"))
 		setattr(b, r.Fd, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}
-	if l := r.c.Spec.Linux; l != nil && l.RootfsPropagation != "" {
-		b.Element(program.T("linux.rootfsPropagation"))
-		b.Doing(program.T("set it to %s", l.RootfsPropagation))
-		setattr(b, r.Fd, r.prop.recursive, &unix.MountAttr{Propagation: r.prop.flag})
+	r.propagate(b)
+	r.prove(b)
+}
+
+// propagate emits linux.rootfsPropagation. The tree was made with it, but for
+// shared, which neither pivot_root takes nor may mounts be made in.
+func (r *Root) propagate(b *program.Builder) {
+	l := r.c.Spec.Linux
+	if l == nil || l.RootfsPropagation == "" {
+		return
+	}
+	b.Element(program.T("linux.rootfsPropagation"))
+	b.Doing(program.T("set it to %s", l.RootfsPropagation))
+	recursive := r.prop.recursive && r.prop.flag == unix.MS_SHARED
+	setattr(b, r.Fd, recursive, &unix.MountAttr{Propagation: r.prop.flag})
+	for i := range r.trees {
+		if s := &r.trees[i]; recursive && s.o.prop != 0 && s.tree != 0 {
+			b.Element(program.N("mounts[%d]", i))
+			r.keepPropagation(b, s.tree, s)
+		}
+	}
+}
+
+// prove emits that /proc and /sys of the configuration are where programs look
+// for them: the image may have been changed under the hands of the runtime.
+//
+// Source: CVE-2019-19921, CVE-2023-27561.
+func (r *Root) prove(b *program.Builder) {
+	for i := range r.c.Spec.Mounts {
+		m, s := &r.c.Spec.Mounts[i], &r.trees[i]
+		magic := map[string]int64{"proc": unix.PROC_SUPER_MAGIC, "sysfs": unix.SYSFS_MAGIC}[m.Type]
+		if magic == 0 || s.o.bind {
+			continue
+		}
+		b.Element(program.N("mounts[%d]", i))
+		b.Doing(program.T("check that %s is still the mount", m.Destination))
+		fd, buf, ok := open(b, r.Fd, s.dest, unix.O_PATH|unix.O_DIRECTORY, inRoot|unix.RESOLVE_NO_SYMLINKS).Fd(), b.Zero(statfsSize), b.Label()
+		b.Sys(unix.SYS_FSTATFS, program.Val(fd), buf.Arg())
+		b.IfWord(word(buf, 0, 4), -1, program.Eq, magic, ok)
+		b.Step(program.T("the root file system was changed meanwhile"))
+		b.Fail(unix.ESTALE)
+		b.Bind(ok)
 	}
 }

@@ -101,7 +101,7 @@ func (c *checker) mappings() error {
 	some := len(l.UIDMappings) > 0 || len(l.GIDMappings) > 0
 	switch {
 	case n == nil && some:
-		c.warn("linux.uidMappings, linux.gidMappings", "there is no user namespace in linux.namespaces that they could be for, ignoring")
+		return fault("linux.uidMappings", "there is no user namespace in linux.namespaces that they could be for", "add one, or leave uidMappings and gidMappings out")
 	case n != nil && n.Path != "" && some:
 		c.warn("linux.uidMappings, linux.gidMappings", "the user namespace "+n.Path+" that is joined has its own, ignoring")
 	case n != nil && n.Path == "" && len(l.UIDMappings) == 0:

@@ -1,0 +1,58 @@
+package libcontainer
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/capability"
+)
+
+// warnOfGaps warns of what the configuration asks for and the container will not
+// have.
+func (b *build) warnOfGaps(s *specs.Spec) {
+	if p := s.Process; p != nil {
+		for _, n := range capability.Unknown(p.Capabilities) {
+			b.r.warn(fmt.Sprintf("process.capabilities: %q is no capability of Linux, ignoring", n))
+		}
+	}
+	l := s.Linux
+	if l == nil {
+		return
+	}
+	if l.Seccomp != nil {
+		b.r.warn("linux.seccomp: this version applies no seccomp filter: the process may make all system calls, ignoring")
+	}
+	if l.IntelRdt != nil {
+		b.r.warn("linux.intelRdt: this version does not set it, ignoring")
+	}
+	if r := l.Resources; r != nil && (r.Memory != nil || r.CPU != nil || r.Pids != nil || r.BlockIO != nil || len(r.HugepageLimits) > 0 || r.Network != nil || len(r.Rdma) > 0 || len(r.Unified) > 0) {
+		b.r.warn("linux.resources: this version sets no limits: the container may use what its cgroup's parents allow, ignoring")
+	}
+}
+
+// hostSysctl refuses net.* when the network namespace is joined by a path that
+// leads to the runtime's own: the host's values would be changed.
+func hostSysctl(s *specs.Spec) error {
+	if s.Linux == nil {
+		return nil
+	}
+	for key := range s.Linux.Sysctl {
+		if !strings.HasPrefix(key, "net.") && !strings.HasPrefix(key, "net/") {
+			continue
+		}
+		for _, n := range s.Linux.Namespaces {
+			if n.Type == specs.NetworkNamespace && n.Path != "" && sameFile(n.Path, "/proc/self/ns/net") {
+				return fmt.Errorf("config.json: linux.sysctl[%q]: the network namespace %s is the host's; give the container one of its own", key, n.Path)
+			}
+		}
+	}
+	return nil
+}
+
+func sameFile(a, b string) bool {
+	var s, t unix.Stat_t
+	return unix.Stat(a, &s) == nil && unix.Stat(b, &t) == nil && s.Dev == t.Dev && s.Ino == t.Ino
+}
