@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // cgroupRoot is where the machine's cgroup hierarchies are mounted.
@@ -88,3 +90,5 @@ func writeText(t testing.TB, path, text string) string {
 	}
 	return path
 }
+
+func mkfifo(path string) error { return unix.Mkfifo(path, 0o644) }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,6 +52,10 @@ func testMain(m *testing.M) int {
 		return refuse("%v", err)
 	}
 	code := m.Run()
+	// What a failed test has reported as left is taken away.
+	for _, dir := range slices.Backward(cgroupsNamed(fmt.Sprintf("hutchtest-%d-", os.Getpid()))) {
+		unix.Rmdir(dir)
+	}
 	if left := livingChildren(); len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "tests/integration: processes left behind:\n%s\n", strings.Join(left, "\n"))
 		code = 1

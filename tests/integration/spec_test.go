@@ -105,6 +105,11 @@ func withCapabilities(names ...string) edit {
 
 func readonlyRoot(s *specs.Spec) { s.Root.Readonly = true }
 
+// asUser runs the process as a user and the group of the same number.
+func asUser(id uint32) edit {
+	return func(s *specs.Spec) { s.Process.User.UID, s.Process.User.GID = id, id }
+}
+
 func terminal(s *specs.Spec) { s.Process.Terminal = true }
 
 func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,216 @@
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// openFiles gives n files to hand on as descriptors from 3.
+func openFiles(t testing.TB, b *bundle, n int) []*os.File {
+	t.Helper()
+	var list []*os.File
+	for i := range n {
+		f, err := os.Open(writeText(t, b.path(fmt.Sprintf("fd%d", 3+i)), fmt.Sprintf("this is %d\n", 3+i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		list = append(list, f)
+	}
+	return list
+}
+
+// TestNoOtherDescriptor: what the caller left open never reaches the process.
+func TestNoOtherDescriptor(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, args("probe", "fds"))
+	res := call{root: b.root, args: b.line("run"), files: openFiles(t, b, 5)}.do(t).ok(t)
+	if res.stdout != "0 1 2\n" {
+		t.Errorf("descriptors %q, want 0 1 2", res.stdout)
+	}
+	c := newBundle(t, args("sleep", "100"))
+	line := c.createCall()
+	line.files = openFiles(t, c, 3)
+	line.do(t).ok(t)
+	c.readPid()
+	c.start()
+	eventually(t, "sleep runs", func() bool { return strings.HasPrefix(readText(t, fmt.Sprintf("/proc/%d/cmdline", c.pid)), "sleep") })
+	if names := dirNames(t, fmt.Sprintf("/proc/%d/fd", c.pid)); strings.Join(names, " ") != "0 1 2" {
+		t.Errorf("descriptors %q, want 0 1 2", names)
+	}
+}
+
+func TestPreserveFds(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh("probe fds; cat <&3; cat <&4"))
+	res := call{root: b.root, args: b.line("run", "--preserve-fds", "2"), files: openFiles(t, b, 4)}.do(t).ok(t)
+	if res.stdout != "0 1 2 3 4\nthis is 3\nthis is 4\n" {
+		t.Errorf("%q", res.stdout)
+	}
+}
+
+// TestPreserveFdsWithHoles: only what was open is handed on, and nothing of
+// the runtime's own fills a hole.
+func TestPreserveFdsWithHoles(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 refuses a hole")
+	b := newBundle(t, sh("probe fds; cat <&4; cat <&40"))
+	files := openFiles(t, b, 2)
+	// dash knows descriptors of one digit only.
+	out := call{root: b.root, args: b.line("run", "--preserve-fds", "38"), files: files,
+		wrap: []string{"bash", "-c", `exec 40<&3 3<&-; exec "$@"`, "bash"}}.do(t).ok(t)
+	if out.stdout != "0 1 2 4 40\nthis is 4\nthis is 3\n" {
+		t.Errorf("%q", out.stdout)
+	}
+}
+
+// TestListenFds: systemd's descriptors are handed on when they are meant for
+// this process, and the container is told so.
+//
+// Source: sd_listen_fds(3).
+func TestListenFds(t *testing.T) {
+	t.Parallel()
+	listen := func(t *testing.T, pid string, want string, flags ...string) {
+		b := newBundle(t, sh(`probe fds; echo "$LISTEN_FDS $LISTEN_PID"`))
+		res := call{root: b.root, args: b.line("run", flags...), files: openFiles(t, b, 3),
+			wrap: []string{"sh", "-c", "LISTEN_FDS=2 LISTEN_PID=" + pid + ` exec "$@"`, "sh"}}.do(t).ok(t)
+		if res.stdout != want {
+			t.Errorf("%q, want %q", res.stdout, want)
+		}
+	}
+	t.Run("for this process", func(t *testing.T) { t.Parallel(); listen(t, "$$", "0 1 2 3 4\n2 1\n") })
+	t.Run("for another process", func(t *testing.T) {
+		t.Parallel()
+		hutchOnly(t, "1.1 hands them on all the same")
+		listen(t, "1", "0 1 2\n \n")
+	})
+	t.Run("on top of the preserved", func(t *testing.T) {
+		t.Parallel()
+		listen(t, "$$", "0 1 2 3 4 5\n2 1\n", "--preserve-fds", "1")
+	})
+}
+
+// TestNotifySocket: what the process says to its service manager is passed on,
+// with MAINPID for READY.
+//
+// Source: sd_notify(3).
+func TestNotifySocket(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh(`echo "$NOTIFY_SOCKET"; sleep 0.2; probe send "$NOTIFY_SOCKET" READY=1; sleep 100`))
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: b.path("manager"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := b.createCall()
+	c.env = append(os.Environ(), "NOTIFY_SOCKET="+b.path("manager"))
+	c.do(t).ok(t)
+	b.readPid()
+	start := call{root: b.root, args: []string{"start", b.id}, env: c.env}.start(t)
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	var said []string
+	for !strings.Contains(strings.Join(said, "\n"), "MAINPID=") {
+		buf, oob := make([]byte, 4096), make([]byte, 256)
+		n, oobn, _, _, err := conn.ReadMsgUnix(buf, oob)
+		if err != nil {
+			t.Fatalf("%v after %q", err, said)
+		}
+		closeReceived(oob[:oobn])
+		said = append(said, string(buf[:n]))
+	}
+	text := strings.Join(said, "\n")
+	if !strings.Contains(text, "READY=1") || !strings.Contains(text, "MAINPID="+strconv.Itoa(b.pid)) {
+		t.Errorf("the manager heard %q, want READY=1 and MAINPID=%d", said, b.pid)
+	}
+	// A barrier's descriptor must be closed for start to end.
+	done := make(chan result, 1)
+	go func() { done <- start.wait() }()
+	for {
+		select {
+		case res := <-done:
+			res.ok(t)
+			if got := b.output(); !strings.HasPrefix(got, "/") || strings.Contains(got, b.tmp) {
+				t.Errorf("NOTIFY_SOCKET inside is %q", got)
+			}
+			return
+		default:
+			buf, oob := make([]byte, 4096), make([]byte, 256)
+			conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			if _, oobn, _, _, err := conn.ReadMsgUnix(buf, oob); err == nil {
+				closeReceived(oob[:oobn])
+			}
+		}
+	}
+}
+
+func closeReceived(oob []byte) {
+	messages, _ := unix.ParseSocketControlMessage(oob)
+	for i := range messages {
+		fds, _ := unix.ParseUnixRights(&messages[i])
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}
+}
+
+func TestPidfdSocket(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 has no --pidfd-socket")
+	b := newBundle(t, args("sleep", "100"))
+	s := newSocket(t, b.path("pidfd"))
+	b.create("--pidfd-socket", s.path)
+	f, payload := s.receive()
+	if payload != "standard" {
+		t.Errorf("payload %q, want standard", payload)
+	}
+	info := readText(t, fmt.Sprintf("/proc/self/fdinfo/%d", f.Fd()))
+	if !strings.Contains(info, fmt.Sprintf("Pid:\t%d\n", b.pid)) {
+		t.Errorf("not init's pidfd: %s", info)
+	}
+	if err := unix.PidfdSendSignal(int(f.Fd()), unix.SIGKILL, nil, 0); err != nil {
+		t.Error(err)
+	}
+	if code := b.wait(); code != 137 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestSignalsAreDefault: what the caller ignores or blocks is not inherited;
+// conmon runs its runtime with SIGPIPE ignored.
+func TestSignalsAreDefault(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, args("busybox", "grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"))
+	res := call{root: b.root, args: b.line("run"), wrap: []string{"sh", "-c", `trap "" PIPE HUP INT QUIT TERM USR1; exec "$@"`, "sh"}}.do(t).ok(t)
+	for _, line := range strings.Split(strings.TrimSpace(res.stdout), "\n") {
+		if !strings.HasSuffix(line, "\t0000000000000000") {
+			t.Errorf("%q: want no signal", line)
+		}
+	}
+}
+
+// TestStdioOwner: pipes and files on 0, 1, 2 become the process user's, so that
+// /dev/stdout can be opened again; the host's /dev/null does not.
+func TestStdioOwner(t *testing.T) {
+	t.Parallel()
+	before, err := os.Stat("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBundle(t, sh("echo one >/dev/stdout; echo two >/proc/self/fd/2; cat /dev/stdin"), asUser(1000))
+	res := b.run()
+	if res.code != 0 || !strings.Contains(res.stdout, "one") || !strings.Contains(res.stderr, "two") {
+		t.Errorf("%s", res)
+	}
+	after, err := os.Stat("/dev/null")
+	if err != nil || after.Sys().(*syscall.Stat_t).Uid != before.Sys().(*syscall.Stat_t).Uid {
+		t.Errorf("the host's /dev/null has a new owner (%v)", err)
+	}
+}
