@@ -438,7 +438,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"kill"}, "argument"},
 		{[]string{"delete"}, "argument"},
 		{[]string{"run"}, "argument"},
-		{[]string{"ps"}, "argument"},
+		{[]string{"ps"}, "requires"},
 		{[]string{"create", "a", "b"}, "argument"},
 		{[]string{"state", "a", "b"}, "argument"},
 		{[]string{"create", "--bundle"}, "needs an argument"},

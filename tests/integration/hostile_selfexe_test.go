@@ -176,7 +176,9 @@ exec sleep 1000`
 			}
 			held := hunter.waitOutput("holds ")
 			started := own.by(call{root: prey.root, args: []string{"start", prey.id}}).do(t)
-			t.Logf("start: %d %s, %s", started.code, started.stderr, readText(t, fmt.Sprintf("/proc/%d/stat", prey.pid)))
+			if strings.Contains(started.stderr, "has stopped") {
+				t.Fatalf("start of a waiting init:\n%s", started)
+			}
 			code := prey.wait()
 			t.Logf("start: %d %s; exit code %d, %s", started.code, strings.TrimSpace(started.stderr), code, strings.TrimSpace(prey.output()))
 			writeText(t, hunter.rootfs("tmp/over"), "")
@@ -207,8 +209,7 @@ exec sleep 1000`
 	hunter.readPid()
 	hunter.start()
 	prey := newBundle(t, everyCapability, joinPids(hunter))
-	for i := range 10 {
-		t.Log(i)
+	for range 10 {
 		own.by(prey.createCall()).do(t).ok(t)
 		prey.readPid()
 		own.by(call{root: prey.root, args: []string{"start", prey.id}}).do(t).ok(t)

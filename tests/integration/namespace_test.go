@@ -283,3 +283,21 @@ func TestLoopbackOfAnotherIsLeft(t *testing.T) {
 		t.Errorf("flags of lo %q, want 0x8", out)
 	}
 }
+
+// TestNoMountNamespace: a container may share the caller's mount namespace.
+// That one keeps its root and its mounts, or the container is refused.
+func TestNoMountNamespace(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh("echo ran; pwd"), withoutNamespace(specs.MountNamespace), func(s *specs.Spec) { s.Mounts = nil })
+	// In a mount namespace of its own, should the runtime do harm.
+	res := call{root: b.root, args: b.line("run"), wrap: []string{"unshare", "-m", "sh", "-c",
+		`ls / >` + b.path("before") + `; "$@"; code=$?; cd /; ls / >` + b.path("after") + `; exit $code`, "sh"}}.do(t)
+	if before, after := readText(t, b.path("before")), readText(t, b.path("after")); before != after {
+		t.Errorf("the caller's root has changed from %q to %q", before, after)
+	}
+	if res.code != 0 {
+		res.failed(t)
+	} else if res.stdout != "ran\n/\n" {
+		t.Errorf("%s", res)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // capabilityMasks asks for the five sets as the kernel shows them.
@@ -170,7 +171,9 @@ func TestScheduler(t *testing.T) {
 			t.Parallel()
 			// With a policy of its own the probe could not start Go's threads:
 			// ask from outside, of a process that waits.
-			b := newBundle(t, args("sleep", "100"), func(s *specs.Spec) { s.Process.Scheduler = &c.sched }).create().start()
+			b := newBundle(t, args("sleep", "100"), func(s *specs.Spec) { s.Process.Scheduler = &c.sched })
+			giveRealtime(t, b)
+			b.create().start()
 			eventually(t, "sleep runs", func() bool { return strings.Contains(readText(t, fmt.Sprintf("/proc/%d/cmdline", b.pid)), "sleep") })
 			if got := schedulerOf(t, b.pid); !strings.HasPrefix(got, c.want) {
 				t.Errorf("%q, want %q", got, c.want)
@@ -339,6 +342,25 @@ func TestLSMWithoutLSM(t *testing.T) {
 	}
 	hutchOnly(t, "1.1 says nothing of the field")
 	refused(t, []string{"apparmorProfile"}, func(s *specs.Spec) { s.Process.ApparmorProfile = "some-profile" })
+}
+
+// giveRealtime makes the container's cgroup beforehand, with some real-time
+// share, where the kernel gives a new one none (CONFIG_RT_GROUP_SCHED, v1).
+func giveRealtime(t testing.TB, b *bundle) {
+	t.Helper()
+	if _, err := os.Stat(cgroupRoot + "/cpu/cpu.rt_runtime_us"); err != nil {
+		return
+	}
+	dir := cgroupRoot + "/cpu/" + b.id
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b.release = append(b.release, func() { unix.Rmdir(dir) })
+	if err := os.WriteFile(dir+"/cpu.rt_runtime_us", []byte("1000"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.writeSpec()
 }
 
 // schedulerOf asks for another process's scheduling attributes.
