@@ -20,7 +20,7 @@ func psCommand() *cli.Command {
 		Flags:     []cli.Flag{&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "table or json"}},
 		Action: func(c *cli.Context) error {
 			if c.NArg() < 1 {
-				return fmt.Errorf("ps: requires the container id")
+				return fmt.Errorf("ps: requires at least 1 argument, the container id")
 			}
 			r, err := newRuntime(c)
 			if err != nil {

@@ -204,6 +204,10 @@ func (b *build) record() error {
 		}
 	}
 	b.rec = b.newRecord()
+	b.undo = append([]func(){func() { // last, when all else is taken back
+		c := &container{r: b.r, rec: b.rec}
+		c.poststop()
+	}}, b.undo...)
 	return b.dir.Save(b.rec)
 }
 

@@ -74,7 +74,6 @@ func TestCreateKilledAtEachPhase(t *testing.T) {
 				cmd := exec.Command("/proc/self/exe", "-test.run=^TestCreateKilledAtEachPhase$")
 				cmd.Env = append(os.Environ(), "HUTCH_TEST_KILL_AT="+strconv.Itoa(k), "HUTCH_TEST_BUNDLE="+w.bundle, "HUTCH_TEST_ROOT="+w.r.Root, "HUTCH_TEST_ID="+w.id)
 				out, err := cmd.CombinedOutput()
-				reapAll()
 				if cmd.ProcessState.ExitCode() == 0 {
 					must(t, w.r.Delete(w.id, true))
 					reapAll()

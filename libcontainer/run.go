@@ -84,8 +84,6 @@ func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
 // abandon takes back a container whose start failed.
 func (b *build) abandon(err error) error {
 	b.takeBack()
-	c := &container{r: b.r, rec: b.rec}
-	c.poststop()
 	return err
 }
 

@@ -177,6 +177,9 @@ func (c *compiler) rootfs() {
 	if c.Spec.Process != nil && c.Spec.Process.Terminal {
 		c.root.Console(b)
 	}
+	if c.Spec.Process != nil {
+		process.MakeCwd(b, c.Spec.Process.Cwd)
+	}
 	c.root.Finish(b)
 }
 

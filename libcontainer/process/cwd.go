@@ -15,25 +15,32 @@ type Cwd struct {
 	entered program.Reg // its descriptor, once it could be opened
 }
 
-// EnterCwd emits the first part, as root: the directory is made when it is
-// missing.
+// EnterCwd emits the first part, as root.
 func EnterCwd(b *program.Builder, path string) *Cwd {
 	c := &Cwd{path: path, entered: b.Reg()}
 	b.Element(program.T("process.cwd"))
 	b.Doing(program.T("change to %s", path))
-	there := b.Label()
 	c.enter(b).Ignore()
-	b.If(c.entered, program.Ne, -int64(unix.ENOENT), there)
+	return c
+}
+
+// MakeCwd emits the making of the directory, when it is missing, below the
+// container's root, which may become read-only after it.
+func MakeCwd(b *program.Builder, path string) {
+	b.Element(program.T("process.cwd"))
+	b.Doing(program.T("make %s", path))
+	r, there := b.Reg(), b.Label()
+	b.Sys(unix.SYS_FACCESSAT, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(unix.F_OK)).To(r).Ignore()
+	b.If(r, program.Ne, -int64(unix.ENOENT), there)
 	for i := 1; i <= len(path); i++ {
-		if i == len(path) || path[i] == '/' {
-			if dir := path[:i]; !strings.HasSuffix(dir, "/") {
-				b.Sys(unix.SYS_MKDIRAT, program.Imm(unix.AT_FDCWD), b.Str(dir), program.Imm(0o755)).Ignore()
-			}
+		if i < len(path) && path[i] != '/' {
+			continue
+		}
+		if dir := path[:i]; !strings.HasSuffix(dir, "/") {
+			b.Sys(unix.SYS_MKDIRAT, program.Imm(unix.AT_FDCWD), b.Str(dir), program.Imm(0o755)).Ignore()
 		}
 	}
-	c.enter(b).Ignore()
 	b.Bind(there)
-	return c
 }
 
 // enter emits the opening of the directory, through no magic link: those of

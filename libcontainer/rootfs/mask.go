@@ -1,6 +1,8 @@
 package rootfs
 
 import (
+	"strings"
+
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
@@ -74,16 +76,33 @@ func (r *Root) masks(b *program.Builder) {
 	}
 }
 
+// below gives the descriptor and the name to open p by: below a procfs or sysfs of
+// the configuration that is the mount itself, wherever the image's directory may
+// have been renamed to.
+func (r *Root) below(p string) (program.Reg, string) {
+	for i := range r.c.Spec.Mounts {
+		s := &r.trees[i]
+		if t := r.c.Spec.Mounts[i].Type; s.o.bind || s.tree == 0 || t != "proc" && t != "sysfs" {
+			continue
+		}
+		if name, ok := strings.CutPrefix(p, s.dest+"/"); ok {
+			return s.tree, name
+		}
+	}
+	return r.Fd, p
+}
+
 // there emits the opening of a path below the root; the register is negative
 // when there is none.
 func (r *Root) there(b *program.Builder, p string) program.Reg {
 	fd, skip := b.RegOf(-1), b.Label()
+	dir, name := r.below(destination(p))
 	b.Step(program.T("open"))
-	open(b, r.Fd, destination(p), unix.O_PATH, inRoot).To(fd).Ignore()
+	open(b, dir, name, unix.O_PATH, inRoot).To(fd).Ignore()
 	b.If(fd, program.Ge, 0, skip)
 	b.IfErrno(fd, unix.ENOENT, skip)
 	b.IfErrno(fd, unix.ENOTDIR, skip)
-	open(b, r.Fd, destination(p), unix.O_PATH, inRoot).To(fd) // fails with its errno
+	open(b, dir, name, unix.O_PATH, inRoot).To(fd) // fails with its errno
 	b.Bind(skip)
 	b.Step(program.Text{})
 	return fd
