@@ -6,6 +6,7 @@ package floors
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -33,18 +34,21 @@ func floors() map[string]int {
 		"libcontainer/cgroup":     parts,
 		"libcontainer/config":     parts,
 		"libcontainer/console":    parts,
+		"libcontainer/features":   parts,
 		"libcontainer/hook":       parts,
 		"libcontainer/idmap":      parts,
 		"libcontainer/keyring":    parts,
 		"libcontainer/lsm":        parts,
 		"libcontainer/namespace":  parts,
 		"libcontainer/netdev":     parts,
+		"libcontainer/notify":     parts,
 		"libcontainer/passwd":     parts,
 		"libcontainer/process":    parts,
 		"libcontainer/rootfs":     parts,
 		"libcontainer/selfexe":    parts,
 		"libcontainer/state":      parts,
 		"libcontainer/sysctl":     parts,
+		"libcontainer/template":   parts,
 		"libcontainer/trace":      parts,
 		"libcontainer/validate":   parts,
 		"libcontainer/program":    1,
@@ -129,7 +133,6 @@ func TestBinaryLinksNothingCostly(t *testing.T) {
 		"net/http":   "400 KB and a thousand allocations at start-up",
 		"crypto/tls": "tables built at start-up",
 		"log/slog":   "a default logger built at start-up",
-		"regexp":     "patterns compiled at start-up; parse by hand",
 	}
 	for _, dep := range goList(t, "{{.ImportPath}}", "-deps", ".") {
 		if reason, bad := reasons[dep]; bad {
@@ -137,6 +140,35 @@ func TestBinaryLinksNothingCostly(t *testing.T) {
 		}
 		if strings.HasPrefix(dep, "google.golang.org/protobuf") {
 			t.Errorf("the binary links %s: its registry is built at start-up", dep)
+		}
+	}
+}
+
+// TestOwnPackagesInitNothing runs the binary with the runtime's own account of
+// what each package does before main.
+//
+// Source: package runtime, "Environment Variables", GODEBUG inittrace.
+func TestOwnPackagesInitNothing(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "hutch")
+	build := exec.Command("go", "build", "-tags", tags, "-o", binary, ".")
+	build.Dir = top(t)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", build, err, out)
+	}
+	run := exec.Command(binary, "--version")
+	run.Env = append(os.Environ(), "GODEBUG=inittrace=1")
+	var trace bytes.Buffer
+	run.Stderr = &trace
+	if err := run.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s", run, err, trace.Bytes())
+	}
+	lines := strings.Split(trace.String(), "\n")
+	if len(lines) < 5 {
+		t.Fatalf("no trace: %q", lines)
+	}
+	for _, line := range lines {
+		if f := strings.Fields(line); len(f) > 1 && ours(f[1]) && !strings.HasSuffix(line, " 0 bytes, 0 allocs") {
+			t.Errorf("allocates before main: %s", line)
 		}
 	}
 }

@@ -135,6 +135,24 @@ func costly(value ast.Expr) string {
 	return ""
 }
 
+// TestOwnImports fails for packages that ours do without: they are slow to
+// start or to call.
+func TestOwnImports(t *testing.T) {
+	bad := map[string]bool{
+		"net": true, "net/http": true, "regexp": true, "text/template": true, "html/template": true, "log": true, "log/slog": true, "reflect": true,
+	}
+	for _, s := range sources(t) {
+		if strings.HasPrefix(s.rel, "internal/gen/") {
+			continue
+		}
+		for _, imp := range s.file.Imports {
+			if bad[strings.Trim(imp.Path.Value, `"`)] {
+				t.Errorf("%s: imports %s", s.at(imp), imp.Path.Value)
+			}
+		}
+	}
+}
+
 // TestOnlyTheTopSpeaks keeps arguments, environment, standard output and exit
 // to floor 5.
 func TestOnlyTheTopSpeaks(t *testing.T) {
