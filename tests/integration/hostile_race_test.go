@@ -18,7 +18,7 @@ import (
 
 const (
 	raceRuns  = 100
-	raceLimit = 5 * time.Second // for a slow runtime; ten runs are made in any case
+	raceLimit = 3 * time.Second // for a slow runtime; ten runs are made in any case
 )
 
 // swap exchanges two names over and over until the test ends.

@@ -144,7 +144,7 @@ until [ -s /tmp/prey ]; do sleep 0.01; done
 exe=/proc/$(cat /tmp/prey)/exe
 hold() {
 	echo holds $(stat -L -c %d:%i /proc/self/fd/9)
-	until [ -e /tmp/over ]; do (: >>/proc/self/fd/9) 2>/dev/null && echo wrote; sleep 0.02; done
+	until [ -e /tmp/over ]; do (echo spoilt >>/proc/self/fd/9) 2>/dev/null && echo wrote; sleep 0.02; done
 	for i in 1 2 3; do (echo spoilt >>/proc/self/fd/9) 2>/dev/null && echo wrote; sleep 0.02; done
 }
 { hold; } 9<$exe
