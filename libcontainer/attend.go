@@ -30,8 +30,26 @@ func (b *build) attend() error {
 		if err != nil {
 			return err
 		}
+		b.trace.Phase("message of init")
 		ready, err := b.answer(e)
+		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ESRCH) {
+			err = b.cause(err) // init has ended meanwhile: its report tells why
+		}
 		if ready || err != nil {
+			return err
+		}
+	}
+}
+
+// cause is the failure that init has reported before its end, else err.
+func (b *build) cause(err error) error {
+	var reported *program.Error
+	for {
+		_, e := b.child.Next()
+		if errors.As(e, &reported) {
+			return reported
+		}
+		if e != nil {
 			return err
 		}
 	}

@@ -30,8 +30,10 @@ func (b *build) makeCgroup() error {
 	if err := b.cg.Create(); err != nil {
 		return err
 	}
-	b.rec.Cgroup.Own = true // committed with init's pid
-	return nil
+	// From here on what is in the cgroups is the container's, and delete may
+	// kill it.
+	b.rec.Cgroup.Own = true
+	return b.dir.Save(b.rec)
 }
 
 // cgroupMounts describes the container's cgroups for mounts of type cgroup.

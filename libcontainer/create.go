@@ -307,6 +307,9 @@ func (b *build) close() {
 	if b.layout != nil {
 		b.layout.Close()
 	}
+	if b.out != nil {
+		b.out.Root.Close()
+	}
 }
 
 func (b *build) warnIf(err error) {

@@ -62,7 +62,9 @@ func (r *Root) consoleSize(b *program.Builder, ptmx program.Reg) {
 // both sides, through no symbolic link.
 func (r *Root) bindConsole(b *program.Builder, slave program.Reg) {
 	b.Step(program.T("make /dev/console"))
-	b.Sys(unix.SYS_MKNODAT, program.Val(r.dev), b.Str("console"), program.Imm(unix.S_IFREG|0o600), program.Imm(0)).Ignore()
+	there := b.Label()
+	b.Sys(unix.SYS_MKNODAT, program.Val(r.dev), b.Str("console"), program.Imm(unix.S_IFREG|0o600), program.Imm(0)).On(unix.EEXIST, there)
+	b.Bind(there)
 	b.Step(program.T("open /dev/console, which must be no symbolic link"))
 	target := open(b, r.dev, "console", unix.O_PATH|unix.O_NOFOLLOW, inRoot|unix.RESOLVE_NO_SYMLINKS).Fd()
 	b.Step(program.T("bind the terminal on /dev/console"))

@@ -199,7 +199,9 @@ func (r *Root) nodeDir(b *program.Builder, dir string) program.Reg {
 // bindNode emits the bind of the host's node.
 func (r *Root) bindNode(b *program.Builder, n *node, at program.Reg, name string) {
 	b.Step(program.T("make the mount point"))
-	b.Sys(unix.SYS_MKNODAT, program.Val(at), b.Str(name), program.Imm(unix.S_IFREG|0o644), program.Imm(0)).Ignore()
+	there := b.Label()
+	b.Sys(unix.SYS_MKNODAT, program.Val(at), b.Str(name), program.Imm(unix.S_IFREG|0o644), program.Imm(0)).On(unix.EEXIST, there)
+	b.Bind(there)
 	b.Step(program.T("open the mount point"))
 	target := open(b, at, name, unix.O_PATH|unix.O_NOFOLLOW, inRoot|unix.RESOLVE_NO_SYMLINKS).Fd()
 	b.Step(program.T("set its options"))

@@ -141,11 +141,20 @@ func (r *Root) handleCopyUp(c *program.Child, e program.Event) (more bool, err e
 		return false, err
 	}
 	if e.Tag&asDir == 0 {
+		r.Close()
 		r.copyFrom = os.NewFile(uintptr(fd), "directory of the image")
 		return true, nil
 	}
 	to := os.NewFile(uintptr(fd), "tmpfs")
 	defer to.Close()
-	defer r.copyFrom.Close()
+	defer r.Close()
 	return false, asOwner(r.c.RootUID, r.c.RootGID, func() error { return copyTree(r.copyFrom, to) })
+}
+
+// Close closes what Handle keeps between two messages.
+func (r *Root) Close() {
+	if r.copyFrom != nil {
+		r.copyFrom.Close()
+		r.copyFrom = nil
+	}
 }

@@ -102,7 +102,7 @@ func (r *Root) there(b *program.Builder, p string) program.Reg {
 	b.If(fd, program.Ge, 0, skip)
 	b.IfErrno(fd, unix.ENOENT, skip)
 	b.IfErrno(fd, unix.ENOTDIR, skip)
-	open(b, dir, name, unix.O_PATH, inRoot).To(fd) // fails with its errno
+	open(b, dir, name, unix.O_PATH, inRoot).To(fd).On(unix.ENOENT, skip) // else fails with its errno
 	b.Bind(skip)
 	b.Step(program.Text{})
 	return fd
