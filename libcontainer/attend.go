@@ -32,24 +32,12 @@ func (b *build) attend() error {
 		}
 		b.trace.Phase("message of init")
 		ready, err := b.answer(e)
-		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ESRCH) {
-			err = b.cause(err) // init has ended meanwhile: its report tells why
+		if err != nil {
+			if cause := b.child.Reported(); cause != nil {
+				err = cause // init has ended meanwhile, which is why
+			}
 		}
 		if ready || err != nil {
-			return err
-		}
-	}
-}
-
-// cause is the failure that init has reported before its end, else err.
-func (b *build) cause(err error) error {
-	var reported *program.Error
-	for {
-		_, e := b.child.Next()
-		if errors.As(e, &reported) {
-			return reported
-		}
-		if e != nil {
 			return err
 		}
 	}
@@ -72,7 +60,7 @@ func (b *build) ended() error {
 func (b *build) answer(e program.Event) (ready bool, err error) {
 	switch {
 	case e.Tag == compile.Adopt:
-		return false, b.child.Adopt(int(e.Value))
+		err = b.child.Adopt(int(e.Value))
 	case e.Tag == compile.Born:
 		b.trace.Phase("born")
 		err = b.born()

@@ -60,7 +60,11 @@ func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid i
 			c.Kill()
 			return -1, 0, err
 		case e.Tag == hookAdopt:
-			if err := c.Adopt(int(e.Value)); err != nil {
+			err := c.Adopt(int(e.Value))
+			if err == nil {
+				err = c.Release()
+			}
+			if err != nil {
 				c.Kill()
 				return -1, 0, err
 			}
@@ -108,6 +112,7 @@ func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Progra
 		b.Tell(hookAdopt, r)
 		b.Exit(0)
 		b.Bind(child)
+		b.Wait(hookAdopt, b.Zero(1))
 	}
 	b.Step(program.T("make a process group"))
 	b.Sys(unix.SYS_SETPGID, program.Imm(0), program.Imm(0))

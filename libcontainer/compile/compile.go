@@ -7,6 +7,7 @@
 package compile
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -60,7 +61,7 @@ type Output struct {
 
 	Go     program.Reg // to be set to exec.fifo's descriptor, with Fifo
 	Result program.Reg // to be set to result.fifo's descriptor, with Fifo
-	Start  int         // index of the first instruction after the wait for start
+	Start  int         // index of the first instruction after the message Ready
 }
 
 // Compile builds the program of a container's init.
@@ -68,6 +69,10 @@ func Compile(in *Input) (*Output, error) {
 	ns, err := namespace.New(linux(in.Spec).Namespaces)
 	if err != nil {
 		return nil, err
+	}
+	if !ns.Own(unix.CLONE_NEWNS) {
+		// The root would be attached over the runtime's own.
+		return nil, errors.New(`config.json: linux.namespaces: there is no mount namespace; add {"type": "mount"}`)
 	}
 	b := program.New()
 	c := &compiler{Input: in, b: b, ns: ns, out: &Output{Namespaces: ns, CloneFlags: ns.CloneFlags()}}
@@ -237,12 +242,12 @@ func (c *compiler) start() {
 	}
 	process.Descriptors(b, preserve)
 	b.Tell(Ready, 0)
+	c.out.Start = b.Len()
 	if c.Fifo {
 		c.waitFifo()
 	} else {
 		b.Wait(Ready, b.Zero(1))
 	}
-	c.out.Start = b.Len()
 	if c.Spec.Process == nil {
 		b.Doing(program.T("is absent: there is nothing to start"))
 		b.Fail(0)

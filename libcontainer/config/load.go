@@ -51,9 +51,19 @@ func Load(dir, name string) (*specs.Spec, []byte, error) {
 	return s, data, nil
 }
 
+// readable waits a while for the writer of a pipe.
+func readable(fd int) bool {
+	const waitMS = 2000
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(p, waitMS)
+	return n > 0 || err == unix.EINTR
+}
+
 // read returns the bytes of the file at path, which may have up to maxSize.
 func read(path string) ([]byte, error) {
-	fd, err := retry(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	fd, err := retry(func() (int, error) {
+		return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	})
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -70,6 +80,9 @@ func read(path string) ([]byte, error) {
 			data = append(data, 0)[:len(data)]
 		}
 		n, err := retry(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
+		if err == unix.EAGAIN && readable(fd) {
+			continue
+		}
 		if err != nil {
 			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
 		}

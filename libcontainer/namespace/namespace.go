@@ -197,6 +197,7 @@ func (s *Set) cloneAgain(b *program.Builder, adopt uint32) {
 	b.Tell(adopt, r)
 	b.Exit(0)
 	b.Bind(child)
+	b.Wait(adopt, b.Zero(1)) // nothing is told before the parent knows by whom
 }
 
 // BecomeRoot emits the change to user and group 0 of the container's user

@@ -26,6 +26,9 @@ const tagFailed = 0xffffffff
 // the report needs no status.
 const exitFailed = 1
 
+// maxAgain bounds the tries of openat2 in a tree that is being renamed.
+const maxAgain = 1000
+
 // message is what the child writes: a tag, the index of the instruction, and
 // the value told or the errno.
 type message struct {
@@ -50,7 +53,7 @@ type machine struct {
 //go:nosplit
 //go:norace
 func interpret(m *machine) {
-	pc := 0
+	pc, again := 0, 0
 	for {
 		if pc >= m.n {
 			exit(0)
@@ -71,6 +74,10 @@ func interpret(m *machine) {
 			r, e := call(m, in)
 			if e == uintptr(syscall.EINTR) {
 				continue // all signals are blocked: only a stop and continue of the process
+			}
+			if e == uintptr(syscall.EAGAIN) && in.NR == sysOpenat2 && again < maxAgain {
+				again++ // something was renamed meanwhile: openat2(2), "EAGAIN"
+				continue
 			}
 			pc = settle(m, in, pc, r, e)
 		case OpJump:

@@ -13,6 +13,7 @@ import (
 
 const (
 	sysClone3       = unix.SYS_CLONE3
+	sysOpenat2      = unix.SYS_OPENAT2
 	sysClockGettime = unix.SYS_CLOCK_GETTIME
 	clockMonotonic  = unix.CLOCK_MONOTONIC
 )
@@ -257,6 +258,27 @@ func (c *Child) Next() (Event, error) {
 		return Event{}, c.p.Failure(int(m.pc), unix.Errno(m.value))
 	}
 	return Event{m.tag, int(m.pc), m.value}, nil
+}
+
+// Reported is the failure that the child has reported before it ended, nil when
+// it has not. It does not wait.
+func (c *Child) Reported() error {
+	for {
+		p := []unix.PollFd{{Fd: int32(c.sock), Events: unix.POLLIN}}
+		n, err := unix.Poll(p, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if n == 0 || err != nil {
+			return nil
+		}
+		var reported *Error
+		if _, err := c.Next(); errors.As(err, &reported) {
+			return reported
+		} else if err != nil {
+			return nil
+		}
+	}
 }
 
 // Expect waits for the message tag and returns its value.

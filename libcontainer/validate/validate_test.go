@@ -217,6 +217,7 @@ var cases = []struct {
 	{"mapping of a mount", func(s *specs.Spec) { s.Mounts[1].GIDMappings = []specs.LinuxIDMapping{{}} }, "mounts[1].gidMappings[0].size: is 0"},
 	{"idmap without mapping", func(s *specs.Spec) {
 		drop(s, "user")
+		s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
 		s.Mounts[1].GIDMappings, s.Mounts[1].UIDMappings = nil, nil
 	}, "mounts[1]: the option idmap or ridmap has no mapping to apply; "},
 
@@ -240,7 +241,7 @@ var cases = []struct {
 	{"sysctl hostname", func(s *specs.Spec) { s.Linux.Sysctl["kernel.hostname"] = "1" }, `linux.sysctl["kernel.hostname"]: conflicts with the property hostname; set hostname`},
 	{"sysctl twice", func(s *specs.Spec) { s.Linux.Sysctl["net/ipv4/ip_forward"] = "0" }, `linux.sysctl["net/ipv4/ip_forward"]: is the same parameter as "net.ipv4.ip_forward"; `},
 	{"sysctl needs ipc", func(s *specs.Spec) { drop(s, "ipc") }, `linux.sysctl["fs.mqueue.msg_max"]: needs a ipc namespace`},
-	{"sysctl needs user", func(s *specs.Spec) { drop(s, "user") }, `linux.sysctl["user.max_user_namespaces"]: needs a user namespace`},
+	{"sysctl needs user", func(s *specs.Spec) { drop(s, "user"); s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil }, `linux.sysctl["user.max_user_namespaces"]: needs a user namespace`},
 	{"sysctl value without NUL", func(s *specs.Spec) { s.Linux.Sysctl["kernel.msgmax"] = "\x00" }, `linux.sysctl["kernel.msgmax"]: "\x00" holds a NUL`},
 
 	{"memory mode", func(s *specs.Spec) { s.Linux.MemoryPolicy.Mode = "MPOL_X" }, `linux.memoryPolicy.mode: "MPOL_X" is not known; `},
@@ -287,7 +288,6 @@ func TestSpecWarns(t *testing.T) {
 	}{
 		{"relative destination", func(s *specs.Spec) { s.Mounts[0].Destination = "proc" }, `mounts[0].destination: "proc" is not absolute, taken from /; relative paths are deprecated`},
 		{"mappings and a joined user namespace", func(s *specs.Spec) { join(s, "user", "/u"); s.Process.User.UID = 99999 }, "linux.uidMappings, linux.gidMappings: the user namespace /u that is joined has its own, ignoring"},
-		{"mappings without user namespace", func(s *specs.Spec) { drop(s, "user"); delete(s.Linux.Sysctl, "user.max_user_namespaces") }, "linux.uidMappings, linux.gidMappings: there is no user namespace in linux.namespaces that they could be for, ignoring"},
 		{"odd file mode", func(s *specs.Spec) { *s.Linux.Devices[0].FileMode |= os.ModeDevice }, "linux.devices[0].fileMode: 67109302 has bits that no mode of a file has, ignoring them"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -25,7 +25,7 @@ func hooks(kind string, list ...specs.Hook) edit {
 		}
 		switch kind {
 		case "prestart":
-			s.Hooks.Prestart = list //lint:ignore SA1019 engines still use it
+			s.Hooks.Prestart = list
 		case "createRuntime":
 			s.Hooks.CreateRuntime = list
 		case "createContainer":
