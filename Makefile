@@ -52,7 +52,7 @@ floors:
 
 # unit runs every package's own tests; as root also those that need it.
 unit:
-	$(GO) test -tags $(TAGS) -shuffle=on $$($(GO) list ./... | grep -v '^hutch/tests/')
+	$(GO) test -tags $(TAGS) -shuffle=on -timeout 5m $$($(GO) list ./... | grep -v '^hutch/tests/')
 
 # cross links the binary (which proves the nosplit frames) and type-checks the
 # tests for every architecture.

@@ -86,6 +86,7 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 	}
 	for _, s := range steps {
 		b.trace.Phase(s.name)
+		r.debug("create " + o.ID + ": " + s.name)
 		if err := s.do(); err != nil {
 			return nil, err
 		}

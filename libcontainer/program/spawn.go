@@ -55,7 +55,6 @@ type Child struct {
 	p     *Program
 	sock  int
 	trace []byte
-	start time.Duration
 }
 
 // Spawn runs p's parent section, makes the child, and closes the descriptors of

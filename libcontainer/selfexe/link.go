@@ -50,8 +50,8 @@ var ErrNoLink = errors.New("the kernel cannot change /proc/PID/exe for this prog
 type prctlMap struct {
 	startCode, endCode, startData, endData, startBrk, brk, startStack uint64
 	argStart, argEnd, envStart, envEnd                                uint64
-	auxv                                                              uint64
-	auxvSize, exeFd                                                   uint32
+	_                                                                 uint64 // auxv: stays
+	_, _                                                              uint32 // auxvSize, exeFd: see prctlMapLast
 }
 
 const (
