@@ -230,6 +230,9 @@ func TestExecErrorAtStart(t *testing.T) {
 			}
 			b.create()
 			b.rt("start", b.id).failed(t, c.want, "/tool")
+			if code := b.wait(); code == 0 {
+				t.Error("init ended well")
+			}
 			b.status("stopped")
 		})
 	}
