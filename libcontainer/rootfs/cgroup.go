@@ -3,97 +3,111 @@ package rootfs
 import (
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
 )
 
-// openCgroup emits the opening of the container's cgroups, where its namespaces
-// let it have no mount of its own of them.
-func (r *Root) openCgroup(b *program.Builder) {
-	if r.c.Cgroup == nil || r.c.NewCgroupNS || !r.hasCgroupMount() {
-		return
-	}
-	b.Element(program.T("linux.cgroupsPath"))
-	if r.c.Cgroup.V2 {
-		b.Doing(program.T("open %s", r.c.Cgroup.Dir))
-		r.cgroups = []program.Reg{treeAt(b, r.c.Cgroup.Dir, false)}
-		return
-	}
-	for _, h := range r.c.Cgroup.Hierarchies {
-		b.Doing(program.T("open %s", h.Dir))
-		r.cgroups = append(r.cgroups, treeAt(b, h.Dir, false))
-	}
-}
-
-func (r *Root) hasCgroupMount() bool {
-	for i := range r.c.Spec.Mounts {
-		if t := r.c.Spec.Mounts[i].Type; (t == "cgroup" || t == "cgroup2") && !r.trees[i].o.bind {
-			return true
-		}
-	}
-	return false
-}
-
-// mountCgroup emits a mount of type cgroup: what the container's layout has.
+// mountCgroup emits a mount of type cgroup: what the host's layout has. With a
+// cgroup namespace the container sees its own cgroups as the root of new mounts,
+// and otherwise by binds of their directories.
 //
-// Source: runtime-spec config-linux.md "Default Filesystems"; cgroups(7).
-func (r *Root) mountCgroup(b *program.Builder, i int, m *specs.Mount, s *source) {
-	target := r.target(b, i, s.dest, kindOf{dir: true}, true)
-	if r.c.Cgroup == nil || r.c.Cgroup.V2 || m.Type == "cgroup2" {
-		r.attachTo(b, r.cgroup2(b, s), target, &source{})
+// Source: runtime-spec config-linux.md "Default Filesystems"; cgroups(7),
+// cgroup_namespaces(7).
+func (r *Root) mountCgroup(b *program.Builder, i int) {
+	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
+	target := r.target(b, place{dest: s.dest, plain: true})
+	f := r.newFS(m, s)
+	if c := r.c.Cgroup; c == nil || c.V2 || m.Type == "cgroup2" {
+		f.kind = "cgroup2"
+		if m.Type == "cgroup" {
+			f.data = nil // names of v1 hierarchies
+		}
+		dir := ""
+		if c != nil {
+			dir = c.Dir
+		}
+		r.cgroupAt(b, f, dir, target)
 		return
 	}
-	s.tree = newFS(b, "tmpfs", []param{{"source", "tmpfs"}, {"mode", "755"}}, s.o.set&^unix.MOUNT_ATTR_RDONLY)
-	r.attachTo(b, s.tree, target, &source{})
-	for j, h := range r.c.Cgroup.Hierarchies {
-		r.hierarchy(b, j, &h, s)
-	}
-	if s.o.set&unix.MOUNT_ATTR_RDONLY != 0 {
-		b.Step(program.T("make it read-only"))
-		setattr(b, s.tree, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
-	}
-	r.keepPropagation(b, s.tree, s)
+	r.hierarchies(b, f, s, target)
 }
 
-func (r *Root) cgroup2(b *program.Builder, s *source) program.Reg {
-	if len(r.cgroups) > 0 {
+// cgroupAt emits one cgroup file system, or the bind of dir in its place. dir may
+// be empty when there is no cgroup of the container.
+func (r *Root) cgroupAt(b *program.Builder, f *newFS, dir string, target program.Reg) {
+	tree, bind, attached, done := b.RegOf(-1), b.Label(), b.Label(), b.Label()
+	if r.c.NewCgroupNS || dir == "" {
+		refused := bind
+		if dir == "" {
+			refused = noLabel
+		}
+		if f.attrs&unix.MOUNT_ATTR_RDONLY == 0 {
+			slow := b.Label()
+			f.mountOn(b, target, slow)
+			b.Jump(done)
+			b.Bind(slow)
+		}
+		f.mountAPI(b, tree, refused)
+		b.Jump(attached)
+	}
+	b.Bind(bind)
+	if dir != "" {
+		// In the child: only now is the cgroup there for sure. "/" is still the
+		// host's.
+		b.Step(program.T("open the cgroup %s", dir))
+		b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str(dir), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).To(tree)
 		b.Step(program.T("set its options"))
-		setattr(b, r.cgroups[0], false, &unix.MountAttr{Attr_set: s.o.set})
-		return r.cgroups[0]
+		setattr(b, tree, false, &unix.MountAttr{Attr_set: f.attrs, Propagation: r.beneath()})
 	}
-	return newFS(b, "cgroup2", []param{{"source", "cgroup"}}, s.o.set)
+	b.Bind(attached)
+	b.Step(program.T("attach it"))
+	attach(b, tree, target)
+	b.Bind(done)
 }
 
-// hierarchy emits the mount of one v1 hierarchy below the tmpfs.
-func (r *Root) hierarchy(b *program.Builder, j int, h *Hierarchy, s *source) {
-	b.Step(program.T("make %s", h.Name))
-	b.Sys(unix.SYS_MKDIRAT, program.Val(s.tree), b.Str(h.Name), program.Imm(0o755))
-	dir := open(b, s.tree, h.Name, unix.O_PATH|unix.O_DIRECTORY, inRoot|unix.RESOLVE_NO_SYMLINKS).Fd()
-	var tree program.Reg
-	switch {
-	case len(r.cgroups) > 0:
-		tree = r.cgroups[j]
-		b.Step(program.T("set the options of %s", h.Name))
-		setattr(b, tree, false, &unix.MountAttr{Attr_set: s.o.set})
-	case h.Options == "":
-		tree = newFS(b, "cgroup2", []param{{"source", "cgroup2"}}, s.o.set)
-	default:
-		params := []param{{"source", "cgroup"}}
-		if strings.HasPrefix(h.Options, "name=") {
-			params = append(params, param{key: "none"})
-		}
-		for o := range strings.SplitSeq(h.Options, ",") {
-			k, v, _ := strings.Cut(o, "=")
-			params = append(params, param{k, v})
-		}
-		tree = newFS(b, "cgroup", params, s.o.set)
+// hierarchies emits a tmpfs with the v1 hierarchies below. ro is for all of them,
+// at the end.
+func (r *Root) hierarchies(b *program.Builder, f *newFS, s *source, target program.Reg) {
+	top := &newFS{kind: "tmpfs", source: "tmpfs", data: []string{"mode=755"}, attrs: f.attrs &^ unix.MOUNT_ATTR_RDONLY}
+	if l := r.c.Spec.Linux; l != nil {
+		top.label = l.MountLabel
 	}
-	b.Step(program.T("attach %s", h.Name))
-	attach(b, tree, dir)
-	for _, l := range h.Links {
-		b.Step(program.T("link %s to %s", l, h.Name))
-		b.Sys(unix.SYS_SYMLINKAT, b.Str(h.Name), program.Val(s.tree), b.Str(l))
+	s.tree = b.RegOf(-1)
+	top.mountAPI(b, s.tree, noLabel)
+	b.Step(program.T("attach it"))
+	attach(b, s.tree, target)
+	for i := range r.c.Cgroup.Hierarchies {
+		h := &r.c.Cgroup.Hierarchies[i]
+		b.Step(program.T("make %s", h.Name))
+		b.Sys(unix.SYS_MKDIRAT, program.Val(s.tree), b.Str(h.Name), program.Imm(0o755))
+		b.Step(program.T("open %s", h.Name))
+		dir := open(b, s.tree, h.Name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
+		r.cgroupAt(b, h.fs(top.attrs), h.Dir, dir)
+		for _, l := range h.Links {
+			b.Step(program.T("link %s to %s", l, h.Name))
+			b.Sys(unix.SYS_SYMLINKAT, b.Str(h.Name), program.Val(s.tree), b.Str(l))
+		}
 	}
+	if f.attrs&unix.MOUNT_ATTR_RDONLY != 0 {
+		b.Step(program.T("make it read-only"))
+		setattr(b, s.tree, true, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+	}
+	if s.o.prop != 0 {
+		b.Step(program.T("set its propagation"))
+		setattr(b, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
+	}
+}
+
+// fs is the file system of a hierarchy; without options it is the v2 part of a
+// hybrid layout.
+func (h *Hierarchy) fs(attrs uint64) *newFS {
+	if h.Options == "" {
+		return &newFS{kind: "cgroup2", source: "cgroup2", attrs: attrs}
+	}
+	f := &newFS{kind: "cgroup", source: "cgroup", attrs: attrs, data: strings.Split(h.Options, ",")}
+	if strings.HasPrefix(h.Options, "name=") {
+		f.data = append([]string{"none"}, f.data...)
+	}
+	return f
 }

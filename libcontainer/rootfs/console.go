@@ -8,7 +8,7 @@ import (
 	"hutch/libcontainer/program"
 )
 
-const devptsMagic = 0x1cd1
+const devptsMagic = unix.DEVPTS_SUPER_MAGIC
 
 // Console emits the terminal: one of the container's own devpts, handed to the
 // parent, bound on /dev/console, and put on the standard descriptors.
@@ -18,12 +18,9 @@ func (r *Root) Console(b *program.Builder) {
 	b.Element(program.T("process.terminal"))
 	b.Doing(program.T("open a terminal"))
 	b.Step(program.T("open /dev/pts/ptmx of the container (mount a devpts on /dev/pts)"))
-	ptmx, ok, buf := open(b, r.Fd, "/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY, inRoot).Fd(), b.Label(), b.Zero(statfsSize)
-	b.Sys(unix.SYS_FSTATFS, program.Val(ptmx), buf.Arg())
-	b.IfWord(word(buf, 0, 4), -1, program.Eq, devptsMagic, ok)
+	ptmx := open(b, r.Fd, "/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY, inRoot).Fd()
 	b.Step(program.T("/dev/pts/ptmx is not on a devpts"))
-	b.Fail(unix.ENODEV)
-	b.Bind(ok)
+	mustBeOn(b, ptmx, devptsMagic, unix.ENODEV)
 	b.Step(program.T("unlock it"))
 	b.Sys(unix.SYS_IOCTL, program.Val(ptmx), program.Imm(unix.TIOCSPTLCK), b.Zero(4).Arg())
 	b.Step(program.T("open its other end"))
@@ -33,9 +30,7 @@ func (r *Root) Console(b *program.Builder) {
 		b.Step(program.T("hand it to the user"))
 		b.Sys(unix.SYS_FCHOWN, program.Val(slave), program.Imm(uid), program.Imm(-1))
 	}
-	if r.dev != 0 {
-		r.bindConsole(b, slave)
-	}
+	r.bindConsole(b, slave)
 	b.Step(program.T("hand it to the runtime"))
 	b.Barrier(ConsoleTag, ptmx)
 	for fd := range 3 {
@@ -61,12 +56,16 @@ func (r *Root) consoleSize(b *program.Builder, ptmx program.Reg) {
 // bindConsole emits the bind of the terminal on /dev/console, by descriptors on
 // both sides, through no symbolic link.
 func (r *Root) bindConsole(b *program.Builder, slave program.Reg) {
-	b.Step(program.T("make /dev/console"))
+	if r.dev == 0 { // a bind's
+		b.Step(program.T("open /dev, which must be a directory (no symbolic link)"))
+		r.dev = open(b, r.Fd, "/dev", unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
+	}
 	there := b.Label()
+	b.Step(program.T("make /dev/console"))
 	b.Sys(unix.SYS_MKNODAT, program.Val(r.dev), b.Str("console"), program.Imm(unix.S_IFREG|0o600), program.Imm(0)).On(unix.EEXIST, there)
 	b.Bind(there)
 	b.Step(program.T("open /dev/console, which must be no symbolic link"))
-	target := open(b, r.dev, "console", unix.O_PATH|unix.O_NOFOLLOW, inRoot|unix.RESOLVE_NO_SYMLINKS).Fd()
+	target := open(b, r.dev, "console", unix.O_PATH, plain).Fd()
 	b.Step(program.T("bind the terminal on /dev/console"))
-	attach(b, cloneTree(b, slave, false), target)
+	attach(b, cloneTree(b, slave, false).Fd(), target)
 }

@@ -18,6 +18,7 @@ type node struct {
 	major, minor uint32
 	mode         uint32
 	uid, gid     uint32
+	byDefault    bool
 	host         program.Reg // the host's node, to be bound
 }
 
@@ -26,6 +27,9 @@ type node struct {
 //
 // Source: runtime-spec config-linux.md "Default Devices".
 func (r *Root) nodes() []node {
+	if !r.ownDev() {
+		return nil
+	}
 	var out []node
 	if l := r.c.Spec.Linux; l != nil {
 		for i := range l.Devices {
@@ -38,7 +42,7 @@ func (r *Root) nodes() []node {
 	}{{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}} {
 		p := "/dev/" + d.name
 		if !named(out, p) {
-			out = append(out, node{element: program.T("default device"), path: p, kind: unix.S_IFCHR, major: d.major, minor: d.minor, mode: 0o666})
+			out = append(out, node{element: program.T("default devices"), byDefault: true, path: p, kind: unix.S_IFCHR, major: d.major, minor: d.minor, mode: 0o666})
 		}
 	}
 	return out
@@ -77,20 +81,26 @@ func configured(i int, d *specs.LinuxDevice) node {
 
 // ownDev says whether /dev is the container's: a bind brings its own nodes.
 func (r *Root) ownDev() bool {
-	for i := range r.c.Spec.Mounts {
-		if r.trees[i].dest == "/dev" && r.trees[i].o.bind {
-			return false
+	for i := len(r.mounts) - 1; i >= 0; i-- {
+		if r.mounts[i].dest == "/dev" {
+			return !r.mounts[i].o.bind
 		}
 	}
 	return true
 }
 
+// mountedOn says whether a mount of the configuration has this destination.
+func (r *Root) mountedOn(p string) bool {
+	for i := range r.mounts {
+		if r.mounts[i].dest == p {
+			return true
+		}
+	}
+	return false
+}
+
 // openDevices emits the opening of the host's nodes, where they are bound.
 func (r *Root) openDevices(b *program.Builder) {
-	if !r.ownDev() {
-		return
-	}
-	r.made = r.nodes()
 	if !r.c.BindDevices {
 		return
 	}
@@ -101,45 +111,81 @@ func (r *Root) openDevices(b *program.Builder) {
 		}
 		b.Element(n.element)
 		b.Doing(program.T("open the host's %s, since mknod is not allowed in a user namespace", n.path))
-		n.host = treeAt(b, n.path, false)
+		n.host = hostNode(b, n.path)
 	}
 }
 
-// devices emits the nodes and links of /dev.
+// devices emits the nodes and links of /dev. The umask is 0.
 func (r *Root) devices(b *program.Builder) {
 	if !r.ownDev() {
 		return
 	}
 	b.Element(program.T("default devices"))
-	b.Doing(program.T("open /dev of the container"))
-	b.Sys(unix.SYS_MKDIRAT, program.Val(r.Fd), b.Str("dev"), program.Imm(0o755)).Ignore()
-	r.dev = open(b, r.Fd, "/dev", unix.O_PATH|unix.O_DIRECTORY, inRoot).Fd()
+	if r.dev == 0 {
+		r.openDev(b)
+	}
 	for i := range r.made {
 		r.node(b, &r.made[i])
 	}
 	b.Element(program.T("default devices"))
 	for _, l := range [...][2]string{{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}} {
-		r.link(b, l[0], l[1])
+		r.link(b, l[0], l[1], false)
 	}
 	none := b.Label()
-	b.Doing(program.T("link core to /proc/kcore"))
+	b.Doing(program.T("look whether there is /proc/kcore"))
 	b.Sys(unix.SYS_FACCESSAT, program.Imm(unix.AT_FDCWD), b.Str("/proc/kcore"), program.Imm(0)).On(0, none)
-	b.Sys(unix.SYS_SYMLINKAT, b.Str("/proc/kcore"), program.Val(r.dev), b.Str("core")).On(unix.EEXIST, none)
+	r.link(b, "/proc/kcore", "core", false)
 	b.Bind(none)
-	b.Doing(program.T("link ptmx to pts/ptmx"))
-	b.Sys(unix.SYS_UNLINKAT, program.Val(r.dev), b.Str("ptmx"), program.Imm(0)).Ignore()
-	r.link(b, "pts/ptmx", "ptmx")
+	r.link(b, "pts/ptmx", "ptmx", true)
 }
 
-func (r *Root) link(b *program.Builder, to, name string) {
-	there := b.Label()
-	b.Doing(program.T("link %s to %s", name, to))
-	b.Sys(unix.SYS_SYMLINKAT, b.Str(to), program.Val(r.dev), b.Str(name)).On(unix.EEXIST, there)
+// openDev emits the opening of the image's own /dev. It must be a directory: what
+// is made and removed there would otherwise be made and removed somewhere else.
+//
+// Source: CVE-2026-41579.
+func (r *Root) openDev(b *program.Builder) {
+	r.dev = b.RegOf(-1)
+	missing, got := b.Label(), b.Label()
+	b.Doing(program.T("open /dev, which must be a directory of the root file system (no symbolic link)"))
+	open(b, r.Fd, "/dev", unix.O_PATH|unix.O_DIRECTORY, plain).To(r.dev).On(unix.ENOENT, missing)
+	b.Jump(got)
+	b.Bind(missing)
+	b.Step(program.T("make it"))
+	b.Sys(unix.SYS_MKDIRAT, program.Val(r.Fd), b.Str("dev"), program.Imm(0o755)).Ignore()
+	b.Step(program.Text{})
+	open(b, r.Fd, "/dev", unix.O_PATH|unix.O_DIRECTORY, plain).To(r.dev)
+	b.Bind(got)
+}
+
+// link emits a symbolic link in /dev. One that is there is left alone, or replaced.
+func (r *Root) link(b *program.Builder, to, name string, replace bool) {
+	if r.mountedOn("/dev/" + name) {
+		return
+	}
+	there, done := b.Label(), b.Label()
+	b.Doing(program.T("link /dev/%s to %s", name, to))
+	make := func() program.Call {
+		return b.Sys(unix.SYS_SYMLINKAT, b.Str(to), program.Val(r.dev), b.Str(name))
+	}
+	make().On(unix.EEXIST, there)
+	b.Jump(done)
 	b.Bind(there)
+	if replace {
+		b.Step(program.T("remove what is there"))
+		b.Sys(unix.SYS_UNLINKAT, program.Val(r.dev), b.Str(name), program.Imm(0))
+		b.Step(program.Text{})
+		make()
+	}
+	b.Bind(done)
 }
 
-// node emits one device. One that is there must be the same.
+// node emits one device. One that is there must be the same: "If a file already
+// exists at path that does not match the requested device, the runtime MUST
+// generate an error."
 func (r *Root) node(b *program.Builder, n *node) {
+	if n.byDefault && r.mountedOn(n.path) {
+		return
+	}
 	b.Element(n.element)
 	b.Doing(program.T("make %s", n.path))
 	dir, name := path.Split(n.path)
@@ -152,27 +198,55 @@ func (r *Root) node(b *program.Builder, n *node) {
 		return
 	}
 	there, done := b.Label(), b.Label()
-	dev := unix.Mkdev(n.major, n.minor)
-	if n.kind == unix.S_IFIFO {
-		dev = 0
-	}
 	b.Step(program.T("mknod"))
-	b.Sys(unix.SYS_MKNODAT, program.Val(at), b.Str(name), program.Imm(n.kind|n.mode), program.Imm(dev)).On(unix.EEXIST, there)
+	b.Sys(unix.SYS_MKNODAT, program.Val(at), b.Str(name), program.Imm(n.kind|n.mode), program.Imm(unix.Mkdev(n.major, n.minor))).On(unix.EEXIST, there)
 	if n.uid != 0 || n.gid != 0 {
-		b.Step(program.T("chown"))
-		b.Sys(unix.SYS_FCHOWNAT, program.Val(at), b.Str(name), program.Imm(n.uid), program.Imm(n.gid), program.Imm(unix.AT_SYMLINK_NOFOLLOW))
+		r.own(b, n, at, name)
 	}
 	b.Jump(done)
 	b.Bind(there)
 	b.Step(program.T("look at what is there"))
-	fd, buf, differs := open(b, at, name, unix.O_PATH|unix.O_NOFOLLOW, inRoot).Fd(), b.Zero(statxSize), b.Label()
+	fd := open(b, at, name, unix.O_PATH|unix.O_NOFOLLOW, inRoot).Fd()
+	n.mustBe(b, fd)
+	b.Bind(done)
+}
+
+// own emits the change of owner of a node that was just made. In a directory that
+// others may reach the name may by now be another file's, so the file is opened
+// and looked at.
+func (r *Root) own(b *program.Builder, n *node, at program.Reg, name string) {
+	if at == r.dev && r.devOwn {
+		b.Step(program.T("chown"))
+		b.Sys(unix.SYS_FCHOWNAT, program.Val(at), b.Str(name), program.Imm(n.uid), program.Imm(n.gid), program.Imm(unix.AT_SYMLINK_NOFOLLOW))
+		return
+	}
+	b.Step(program.T("open it"))
+	fd := open(b, at, name, unix.O_PATH, plain).Fd()
+	n.mustBe(b, fd)
+	b.Step(program.T("chown"))
+	b.Sys(unix.SYS_FCHOWNAT, program.Val(fd), b.Str(""), program.Imm(n.uid), program.Imm(n.gid), program.Imm(unix.AT_EMPTY_PATH))
+}
+
+// mustBe emits the check that the file at fd is the device.
+func (n *node) mustBe(b *program.Builder, fd program.Reg) {
+	buf, differs, same := b.Zero(statxSize), b.Label(), b.Label()
 	statx(b, fd, buf)
 	isNotDevice(b, buf, int64(n.kind), int64(n.major), int64(n.minor), differs)
-	b.Jump(done)
+	b.Jump(same)
 	b.Bind(differs)
-	b.Step(program.T("%s is there and is another file than device %s: remove it from the image, or mount a tmpfs on /dev", n.path, n.number()))
+	b.Step(program.T("%s is there and is another file than %s: remove it from the image, or mount a tmpfs on /dev", n.path, n.what()))
 	b.Fail(unix.EEXIST)
-	b.Bind(done)
+	b.Bind(same)
+}
+
+func (n *node) what() string {
+	switch n.kind {
+	case unix.S_IFIFO:
+		return "a fifo"
+	case unix.S_IFBLK:
+		return "block device " + n.number()
+	}
+	return "character device " + n.number()
 }
 
 func (n *node) number() string {
@@ -182,30 +256,21 @@ func (n *node) number() string {
 // nodeDir emits the making and opening of a directory below the root.
 func (r *Root) nodeDir(b *program.Builder, dir string) program.Reg {
 	b.Step(program.T("open %s", dir))
-	parent := r.Fd
 	if dir == "/" {
-		return parent
+		return r.Fd
 	}
-	for i := 1; i <= len(dir); i++ {
-		if i < len(dir) && dir[i] != '/' {
-			continue
-		}
-		b.Sys(unix.SYS_MKDIRAT, program.Val(parent), b.Str(path.Base(dir[:i])), program.Imm(0o755)).Ignore()
-		parent = open(b, r.Fd, dir[:i], unix.O_PATH|unix.O_DIRECTORY, inRoot).Fd()
-	}
-	return parent
+	return r.target(b, place{dest: dir})
 }
 
 // bindNode emits the bind of the host's node.
 func (r *Root) bindNode(b *program.Builder, n *node, at program.Reg, name string) {
-	b.Step(program.T("make the mount point"))
 	there := b.Label()
+	b.Step(program.T("make the mount point"))
 	b.Sys(unix.SYS_MKNODAT, program.Val(at), b.Str(name), program.Imm(unix.S_IFREG|0o644), program.Imm(0)).On(unix.EEXIST, there)
 	b.Bind(there)
 	b.Step(program.T("open the mount point"))
-	target := open(b, at, name, unix.O_PATH|unix.O_NOFOLLOW, inRoot|unix.RESOLVE_NO_SYMLINKS).Fd()
-	b.Step(program.T("set its options"))
-	setattr(b, n.host, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC})
+	target := open(b, at, name, unix.O_PATH, plain).Fd()
 	b.Step(program.T("bind the host's node"))
 	attach(b, n.host, target)
+	r.closeUsed(b, n.host, target)
 }

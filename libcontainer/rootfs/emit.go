@@ -8,7 +8,13 @@ import (
 
 // The few calls that everything here is made of.
 
-const inRoot = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
+// inRoot follows symbolic links as if the directory were "/"; plain follows none,
+// and implies RESOLVE_NO_MAGICLINKS. With O_PATH|O_NOFOLLOW plain would yet open a
+// link at the end of a path, so it never goes with that.
+const (
+	inRoot = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
+	plain  = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS
+)
 
 // open emits openat2 of path below dir.
 func open(b *program.Builder, dir program.Reg, path string, flags, resolve uint64) program.Call {
@@ -17,12 +23,12 @@ func open(b *program.Builder, dir program.Reg, path string, flags, resolve uint6
 }
 
 // cloneTree emits a detached clone of the mount, or the tree, at the descriptor.
-func cloneTree(b *program.Builder, fd program.Reg, recursive bool) program.Reg {
+func cloneTree(b *program.Builder, fd program.Reg, recursive bool) program.Call {
 	flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
-	return b.Sys(unix.SYS_OPEN_TREE, program.Val(fd), b.Str(""), program.Imm(flags)).Fd()
+	return b.Sys(unix.SYS_OPEN_TREE, program.Val(fd), b.Str(""), program.Imm(flags))
 }
 
 // treeAt emits a detached clone of the mount, or the tree, at a path of the
@@ -33,6 +39,14 @@ func treeAt(b *program.Builder, path string, recursive bool) program.Reg {
 		flags |= unix.AT_RECURSIVE
 	}
 	return b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(flags)).Fd()
+}
+
+// hostNode emits a detached bind of a device node of the host. It is private: what
+// the container mounts on it must not appear on the host's node.
+func hostNode(b *program.Builder, path string) program.Reg {
+	tree := treeAt(b, path, false)
+	setattr(b, tree, false, &unix.MountAttr{Propagation: unix.MS_PRIVATE})
+	return tree
 }
 
 // attach emits the attaching of a detached mount to the target's descriptor.
@@ -50,36 +64,23 @@ func setattr(b *program.Builder, fd program.Reg, recursive bool, attr *unix.Moun
 	return b.Sys(unix.SYS_MOUNT_SETATTR, program.Val(fd), b.Str(""), program.Imm(flags), program.Struct(b, attr).Arg(), program.Imm(sizeofMountAttr))
 }
 
-// param is one option of a new file system; without a value it is a flag.
-type param struct{ key, value string }
-
-// newFS emits a detached mount of a new file system.
-func newFS(b *program.Builder, kind string, params []param, attrs uint64) program.Reg {
-	b.Step(program.T("fsopen %s", kind))
-	ctx := b.Sys(unix.SYS_FSOPEN, b.Str(kind), program.Imm(unix.FSOPEN_CLOEXEC)).Fd()
-	return finishFS(b, ctx, kind, params, attrs)
-}
-
-func finishFS(b *program.Builder, ctx program.Reg, kind string, params []param, attrs uint64) program.Reg {
-	for _, p := range params {
-		if p.value == "" {
-			b.Step(program.T("option %s of %s", p.key, kind))
-			b.Sys(unix.SYS_FSCONFIG, program.Val(ctx), program.Imm(unix.FSCONFIG_SET_FLAG), b.Str(p.key), program.Imm(0), program.Imm(0))
-			continue
-		}
-		b.Step(program.T("option %s", p.key+"="+p.value))
-		b.Sys(unix.SYS_FSCONFIG, program.Val(ctx), program.Imm(unix.FSCONFIG_SET_STRING), b.Str(p.key), b.Str(p.value), program.Imm(0))
+// closeUsed emits the closing of descriptors that are not needed any more, when
+// there are many.
+func (r *Root) closeUsed(b *program.Builder, fds ...program.Reg) {
+	if !r.many {
+		return
 	}
-	b.Step(program.T("create the %s file system", kind))
-	b.Sys(unix.SYS_FSCONFIG, program.Val(ctx), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
-	b.Step(program.T("fsmount %s", kind))
-	return b.Sys(unix.SYS_FSMOUNT, program.Val(ctx), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(attrs)).Fd()
+	for _, fd := range fds {
+		b.Sys(unix.SYS_CLOSE, program.Val(fd)).Ignore()
+	}
 }
 
 // PrivateProc emits a procfs of Hutch's own, attached nowhere, for what is to be
 // read and written there: nothing that the container mounts can stand in its
 // way. Where the kernel refuses a new one, in a user namespace below one with a
-// masked /proc, it is the host's.
+// masked /proc, it is the host's, proven to be a procfs; what may be reached
+// through it is the same, since the kernel goes by the namespaces of the process.
+// It comes before Pivot.
 func PrivateProc(b *program.Builder) program.Reg {
 	b.Element(program.Text{})
 	b.Doing(program.T("open a private procfs"))
@@ -90,6 +91,7 @@ func PrivateProc(b *program.Builder) program.Reg {
 	b.Jump(done)
 	b.Bind(host)
 	b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/proc"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).To(fd)
+	mustBeOn(b, fd, unix.PROC_SUPER_MAGIC, unix.EPERM)
 	b.Bind(done)
 	return fd
 }
@@ -101,7 +103,7 @@ const (
 	statxMajor      = 128
 	statxMinor      = 132
 	sizeofMountAttr = 32
-	statfsSize      = 128 // its type comes first, 4 bytes of it matter
+	statfsSize      = 128 // its type comes first; 4 bytes of it matter, which are the first on every architecture with Go
 )
 
 // statx emits statx on a descriptor.
@@ -109,18 +111,28 @@ func statx(b *program.Builder, fd program.Reg, buf program.Mem) program.Call {
 	return b.Sys(unix.SYS_STATX, program.Val(fd), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_BASIC_STATS), buf.Arg())
 }
 
-// word is a part of a buffer, for comparisons.
-func word(m program.Mem, off, n uint32) program.Mem { return program.Mem{Off: m.Off + off, Len: n} }
+// part is a part of a buffer, for comparisons.
+func part(m program.Mem, off, n uint32) program.Mem { return program.Mem{Off: m.Off + off, Len: n} }
 
 // isDir emits a jump to yes when the statx buffer tells of a directory.
 func isDir(b *program.Builder, buf program.Mem, yes program.Label) {
-	b.IfWord(word(buf, statxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFDIR, yes)
+	b.IfWord(part(buf, statxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFDIR, yes)
 }
 
 // isNotDevice emits a jump to no when the buffer tells of anything but the
 // device kind (S_IFCHR, S_IFBLK) major:minor.
 func isNotDevice(b *program.Builder, buf program.Mem, kind, major, minor int64, no program.Label) {
-	b.IfWord(word(buf, statxMode, 2), unix.S_IFMT, program.Ne, kind, no)
-	b.IfWord(word(buf, statxMajor, 4), -1, program.Ne, major, no)
-	b.IfWord(word(buf, statxMinor, 4), -1, program.Ne, minor, no)
+	b.IfWord(part(buf, statxMode, 2), unix.S_IFMT, program.Ne, kind, no)
+	b.IfWord(part(buf, statxMajor, 4), -1, program.Ne, major, no)
+	b.IfWord(part(buf, statxMinor, 4), -1, program.Ne, minor, no)
+}
+
+// mustBeOn emits the proof that a descriptor is on a file system of the type
+// magic; otherwise the program fails with errno under the current note.
+func mustBeOn(b *program.Builder, fd program.Reg, magic int64, errno unix.Errno) {
+	buf, ok := b.Zero(statfsSize), b.Label()
+	b.Sys(unix.SYS_FSTATFS, program.Val(fd), buf.Arg())
+	b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, ok)
+	b.Fail(errno)
+	b.Bind(ok)
 }

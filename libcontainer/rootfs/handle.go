@@ -22,6 +22,9 @@ func (r *Root) Handle(c *program.Child, e program.Event) (more bool, err error) 
 	if e.Tag >= CopyUpTag && e.Tag < ConsoleTag {
 		return r.handleCopyUp(c, e)
 	}
+	if e.Tag < TargetTag || e.Tag >= ConsoleTag {
+		return false, fmt.Errorf("program: init told the unknown tag %#x", e.Tag)
+	}
 	i := int(e.Tag-TargetTag) &^ asDir
 	if i >= len(r.wanted) {
 		return false, fmt.Errorf("program: init asks for the unknown target %d", i)
@@ -105,31 +108,33 @@ func step(root int, at, name string, dir bool) (link string, err error) {
 	return "", err
 }
 
-// asOwner runs f with the file system ids of the container's root.
+// asOwner runs f with the file system ids of the container's root, which f makes
+// files as. Where those may not, f runs again with the caller's: an image that
+// belongs to the host's root stays the host's.
 //
-// Source: setfsuid(2).
+// Source: setfsuid(2), which is for the thread alone.
 func asOwner(uid, gid int, f func() error) error {
-	if uid == 0 && gid == 0 {
+	euid, egid := os.Geteuid(), os.Getegid()
+	if uid == euid && gid == egid {
 		return f()
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	_ = unix.Setfsgid(gid)
-	_ = unix.Setfsuid(uid)
+	_ = unix.Setfsgid(gid) // both tell no errors; where they do nothing the
+	_ = unix.Setfsuid(uid) // files belong to the caller
 	err := f()
-	_ = unix.Setfsuid(0)
-	_ = unix.Setfsgid(0)
+	_ = unix.Setfsuid(euid)
+	_ = unix.Setfsgid(egid)
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
-		// An image that belongs to the host's root: so does what is added.
 		err = f()
 	}
 	return err
 }
 
 // copyUp emits the filling of a new tmpfs with what the image has at its place.
-func (r *Root) copyUp(b *program.Builder, i int, s *source) {
+func (r *Root) copyUp(b *program.Builder, i int, s *source, target program.Reg) {
 	b.Step(program.T("copy the content of %s up", s.dest))
-	src := open(b, r.Fd, s.dest, unix.O_RDONLY|unix.O_DIRECTORY, inRoot).Fd()
+	src := open(b, target, ".", unix.O_RDONLY|unix.O_DIRECTORY, plain).Fd()
 	b.Tell(uint32(CopyUpTag+i), src)
 	b.Barrier(uint32(CopyUpTag+i)|asDir, s.tree)
 }
@@ -145,10 +150,15 @@ func (r *Root) handleCopyUp(c *program.Child, e program.Event) (more bool, err e
 		r.copyFrom = os.NewFile(uintptr(fd), "directory of the image")
 		return true, nil
 	}
+	if r.copyFrom == nil {
+		unix.Close(fd)
+		return false, fmt.Errorf("program: init tells where to copy to before where from")
+	}
 	to := os.NewFile(uintptr(fd), "tmpfs")
 	defer to.Close()
 	defer r.Close()
-	return false, asOwner(r.c.RootUID, r.c.RootGID, func() error { return copyTree(r.copyFrom, to) })
+	cp := copier{uid: r.c.RootUID, gid: r.c.RootGID}
+	return false, cp.tree(r.copyFrom, to)
 }
 
 // Close closes what Handle keeps between two messages.

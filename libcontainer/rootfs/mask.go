@@ -10,6 +10,8 @@ import (
 
 // openMasks emits the opening of the host's null device, which hides files. It is
 // proven to be that: the container's own /dev/null may be anything.
+//
+// Source: CVE-2025-31133.
 func (r *Root) openMasks(b *program.Builder) {
 	l := r.c.Spec.Linux
 	if l == nil || len(l.MaskedPaths) == 0 {
@@ -17,7 +19,7 @@ func (r *Root) openMasks(b *program.Builder) {
 	}
 	b.Element(program.T("linux.maskedPaths"))
 	b.Doing(program.T("open the host's /dev/null"))
-	r.null = treeAt(b, "/dev/null", false)
+	r.null = hostNode(b, "/dev/null")
 	buf, no, ok := b.Zero(statxSize), b.Label(), b.Label()
 	statx(b, r.null, buf)
 	isNotDevice(b, buf, unix.S_IFCHR, 1, 3, no)
@@ -28,83 +30,86 @@ func (r *Root) openMasks(b *program.Builder) {
 	b.Bind(ok)
 }
 
-// reused is a mount that is attached once and cloned for every further place:
-// before Linux 6.15 only attached mounts can be cloned.
-type reused struct {
-	mnt      program.Reg
-	attached program.Reg // 0 when it is
-}
-
-func (s reused) attach(b *program.Builder, target program.Reg) {
-	again, done := b.Label(), b.Label()
-	b.If(s.attached, program.Eq, 0, again)
-	attach(b, s.mnt, target).To(s.attached)
-	b.Jump(done)
-	b.Bind(again)
-	attach(b, cloneTree(b, s.mnt, false), target)
-	b.Bind(done)
-}
-
 // masks emits the hiding of linux.maskedPaths: files by the null device,
-// directories by an empty one.
+// directories by an empty one. Most paths are missing on most hosts and cost one
+// call; a file takes three. The empty directory is made for the first that needs
+// it: one for all, since each would be a file system of its own.
+//
+// Only attached mounts can be cloned before Linux 6.15: the null device of the
+// parent section is attached first, and from then on cloned.
 func (r *Root) masks(b *program.Builder) {
 	l := r.c.Spec.Linux
-	if l == nil || len(l.MaskedPaths) == 0 || r.null == 0 {
+	if l == nil {
 		return
 	}
-	b.Element(program.T("linux.maskedPaths"))
-	b.Doing(program.T("make an empty directory"))
-	params := []param{{"source", "tmpfs"}, {"size", "4096"}, {"mode", "755"}}
-	if l.MountLabel != "" {
-		params = append(params, param{"context", l.MountLabel})
-	}
-	attrs := uint64(unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC)
-	empty := reused{newFS(b, "tmpfs", params, attrs), b.RegOf(-1)}
-	null := reused{r.null, b.RegOf(-1)}
+	null, empty := r.null, b.RegOf(-1)
 	for i, p := range l.MaskedPaths {
 		b.Element(program.N("linux.maskedPaths[%d]", i))
 		b.Doing(program.T("mask %s", p))
-		fd, next, dir, buf := r.there(b, p), b.Label(), b.Label(), b.Zero(statxSize)
-		b.If(fd, program.Lt, 0, next)
-		statx(b, fd, buf)
-		isDir(b, buf, dir)
-		null.attach(b, fd)
-		b.Jump(next)
+		next, dir, done := b.Label(), b.Label(), b.Label()
+		fd := r.there(b, p, next)
+		b.Step(program.T("cover it by the null device"))
+		attach(b, null, fd).On(unix.EINVAL, dir) // one is a directory, the other is not
+		if i+1 < len(l.MaskedPaths) {
+			b.Step(program.T("clone the null device"))
+			cloneTree(b, null, false).To(null)
+		}
+		b.Jump(done)
 		b.Bind(dir)
-		empty.attach(b, fd)
+		r.maskDir(b, fd, empty)
+		b.Bind(done)
+		r.closeUsed(b, fd)
 		b.Bind(next)
 	}
+}
+
+// maskDir emits the covering of a directory by the empty one.
+func (r *Root) maskDir(b *program.Builder, fd, empty program.Reg) {
+	again, done := b.Label(), b.Label()
+	b.If(empty, program.Ge, 0, again)
+	f := &newFS{kind: "tmpfs", source: "tmpfs", data: []string{"mode=755"}, label: r.c.Spec.Linux.MountLabel,
+		attrs: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}
+	f.mountAPI(b, empty, noLabel)
+	b.Step(program.T("cover it by an empty directory"))
+	attach(b, empty, fd)
+	b.Jump(done)
+	b.Bind(again)
+	b.Step(program.T("clone the empty directory"))
+	tree := cloneTree(b, empty, false).Fd()
+	b.Step(program.T("cover it by an empty directory"))
+	attach(b, tree, fd)
+	r.closeUsed(b, tree)
+	b.Bind(done)
 }
 
 // below gives the descriptor and the name to open p by: below a procfs or sysfs of
 // the configuration that is the mount itself, wherever the image's directory may
 // have been renamed to.
+//
+// Source: CVE-2019-19921.
 func (r *Root) below(p string) (program.Reg, string) {
-	for i := range r.c.Spec.Mounts {
-		s := &r.trees[i]
-		if t := r.c.Spec.Mounts[i].Type; s.o.bind || s.tree == 0 || t != "proc" && t != "sysfs" {
-			continue
-		}
-		if name, ok := strings.CutPrefix(p, s.dest+"/"); ok {
+	for i := len(r.mounts) - 1; i >= 0; i-- {
+		s := &r.mounts[i]
+		name, ok := strings.CutPrefix(p, s.dest+"/")
+		if t := r.c.Spec.Mounts[i].Type; ok && s.tree != 0 && !s.o.bind && (t == "proc" || t == "sysfs") {
 			return s.tree, name
 		}
 	}
 	return r.Fd, p
 }
 
-// there emits the opening of a path below the root; the register is negative
-// when there is none.
-func (r *Root) there(b *program.Builder, p string) program.Reg {
-	fd, skip := b.RegOf(-1), b.Label()
+// there emits the opening of a path below the root; when it is missing the program
+// goes on at next.
+func (r *Root) there(b *program.Builder, p string, next program.Label) program.Reg {
+	fd, opened := b.RegOf(-1), b.Label()
 	dir, name := r.below(destination(p))
-	b.Step(program.T("open"))
+	b.Step(program.T("open it"))
 	open(b, dir, name, unix.O_PATH, inRoot).To(fd).Ignore()
-	b.If(fd, program.Ge, 0, skip)
-	b.IfErrno(fd, unix.ENOENT, skip)
-	b.IfErrno(fd, unix.ENOTDIR, skip)
-	open(b, dir, name, unix.O_PATH, inRoot).To(fd).On(unix.ENOENT, skip) // else fails with its errno
-	b.Bind(skip)
-	b.Step(program.Text{})
+	b.If(fd, program.Ge, 0, opened)
+	b.IfErrno(fd, unix.ENOENT, next)
+	b.IfErrno(fd, unix.ENOTDIR, next)
+	open(b, dir, name, unix.O_PATH, inRoot).To(fd).On(unix.ENOENT, next) // else fails as it did
+	b.Bind(opened)
 	return fd
 }
 
@@ -115,14 +120,24 @@ func (r *Root) readonlyPaths(b *program.Builder) {
 	if l == nil {
 		return
 	}
+	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
 	for i, p := range l.ReadonlyPaths {
 		b.Element(program.N("linux.readonlyPaths[%d]", i))
 		b.Doing(program.T("make %s read-only", p))
-		fd, next := r.there(b, p), b.Label()
-		b.If(fd, program.Lt, 0, next)
-		tree := cloneTree(b, fd, true)
-		setattr(b, tree, true, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+		next, two, ready := b.Label(), b.Label(), b.Label()
+		fd, tree := r.there(b, p, next), b.RegOf(-1)
+		b.Step(program.T("clone it read-only"))
+		b.Sys(unix.SYS_OPEN_TREE_ATTR, program.Val(fd), b.Str(""), program.Imm(flags), program.Struct(b, attr).Arg(), program.Imm(sizeofMountAttr)).To(tree).On(unix.ENOSYS, two)
+		b.Jump(ready)
+		// Remove once 6.15 (open_tree_attr) is the floor.
+		b.Bind(two)
+		cloneTree(b, fd, true).To(tree)
+		setattr(b, tree, true, attr)
+		b.Bind(ready)
+		b.Step(program.T("attach it"))
 		attach(b, tree, fd)
+		r.closeUsed(b, tree, fd)
 		b.Bind(next)
 	}
 }

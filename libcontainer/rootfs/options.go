@@ -1,7 +1,6 @@
 package rootfs
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,44 +10,72 @@ import (
 // options are a mount's options, sorted by what the kernel takes them for.
 type options struct {
 	bind, recursive bool // bind, rbind
-	set, clr        uint64
-	rset, rclr      uint64 // of the recursive options
-	prop            uint64 // MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0
-	propRecursive   bool
-	flags           []string // of the file system, without a value
-	legacy          uintptr  // MS_ flags for mount(2)
+	remount         bool
+	change          change   // of the mount itself
+	below           change   // of the whole tree: the recursive options
+	prop            uint64   // MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0
+	propRecursive   bool     // rshared and so on
+	flags           []string // of the file system, words without a value
+	legacy          uintptr  // the same as MS_ flags for mount(2)
 	data            []string // for the file system
 	copyUp          bool
 	idmap, ridmap   bool
 }
 
-// attribute is an option that sets or clears attributes of a mount.
+// change is a pair of attribute sets for mount_setattr.
+type change struct{ set, clr uint64 }
+
+func (c change) empty() bool { return c.set|c.clr == 0 }
+
+// then is c followed by d, as one change.
+func (c change) then(d change) change {
+	return change{c.set&^d.clr | d.set, c.clr&^d.set | d.clr}
+}
+
+// attribute is an option that changes attributes of a mount.
 type attribute struct {
-	name     string
-	set, clr uint64
+	name string
+	change
 }
 
 // attributes are those of the mount. With an "r" before the name they are for
-// the whole tree.
+// the whole tree. The kernel changes the mode of access times as a whole: what
+// touches it clears all its bits, which is relatime.
 //
 // Source: runtime-spec config.md "Linux mount options"; mount_setattr(2).
-func attributes() []attribute {
-	const atime = unix.MOUNT_ATTR__ATIME
-	return []attribute{
-		{"ro", unix.MOUNT_ATTR_RDONLY, 0}, {"rw", 0, unix.MOUNT_ATTR_RDONLY},
-		{"nosuid", unix.MOUNT_ATTR_NOSUID, 0}, {"suid", 0, unix.MOUNT_ATTR_NOSUID},
-		{"nodev", unix.MOUNT_ATTR_NODEV, 0}, {"dev", 0, unix.MOUNT_ATTR_NODEV},
-		{"noexec", unix.MOUNT_ATTR_NOEXEC, 0}, {"exec", 0, unix.MOUNT_ATTR_NOEXEC},
-		{"nodiratime", unix.MOUNT_ATTR_NODIRATIME, 0}, {"diratime", 0, unix.MOUNT_ATTR_NODIRATIME},
-		{"noatime", unix.MOUNT_ATTR_NOATIME, atime}, {"atime", 0, unix.MOUNT_ATTR_NOATIME},
-		{"relatime", unix.MOUNT_ATTR_RELATIME, atime}, {"norelatime", 0, 0},
-		{"strictatime", unix.MOUNT_ATTR_STRICTATIME, atime}, {"nostrictatime", 0, unix.MOUNT_ATTR_STRICTATIME},
-		{"nosymfollow", unix.MOUNT_ATTR_NOSYMFOLLOW, 0}, {"symfollow", 0, unix.MOUNT_ATTR_NOSYMFOLLOW},
+var attributes = [...]attribute{
+	{"ro", change{unix.MOUNT_ATTR_RDONLY, 0}}, {"rw", change{0, unix.MOUNT_ATTR_RDONLY}},
+	{"nosuid", change{unix.MOUNT_ATTR_NOSUID, 0}}, {"suid", change{0, unix.MOUNT_ATTR_NOSUID}},
+	{"nodev", change{unix.MOUNT_ATTR_NODEV, 0}}, {"dev", change{0, unix.MOUNT_ATTR_NODEV}},
+	{"noexec", change{unix.MOUNT_ATTR_NOEXEC, 0}}, {"exec", change{0, unix.MOUNT_ATTR_NOEXEC}},
+	{"nosymfollow", change{unix.MOUNT_ATTR_NOSYMFOLLOW, 0}}, {"symfollow", change{0, unix.MOUNT_ATTR_NOSYMFOLLOW}},
+	{"nodiratime", change{unix.MOUNT_ATTR_NODIRATIME, 0}}, {"diratime", change{0, unix.MOUNT_ATTR_NODIRATIME}},
+	{"noatime", change{unix.MOUNT_ATTR_NOATIME, unix.MOUNT_ATTR__ATIME}}, {"atime", change{0, unix.MOUNT_ATTR__ATIME}},
+	{"relatime", change{unix.MOUNT_ATTR_RELATIME, unix.MOUNT_ATTR__ATIME}}, {"norelatime", change{}},
+	{"strictatime", change{unix.MOUNT_ATTR_STRICTATIME, unix.MOUNT_ATTR__ATIME}}, {"nostrictatime", change{0, unix.MOUNT_ATTR__ATIME}},
+}
+
+// mountFlags are the MS_ flags of mount(2) for attributes.
+func mountFlags(set uint64) uintptr {
+	var flags uintptr
+	for _, f := range [...]struct {
+		attr  uint64
+		flags uintptr
+	}{
+		{unix.MOUNT_ATTR_RDONLY, unix.MS_RDONLY}, {unix.MOUNT_ATTR_NOSUID, unix.MS_NOSUID},
+		{unix.MOUNT_ATTR_NODEV, unix.MS_NODEV}, {unix.MOUNT_ATTR_NOEXEC, unix.MS_NOEXEC},
+		{unix.MOUNT_ATTR_NOATIME, unix.MS_NOATIME}, {unix.MOUNT_ATTR_STRICTATIME, unix.MS_STRICTATIME},
+		{unix.MOUNT_ATTR_NODIRATIME, unix.MS_NODIRATIME}, {unix.MOUNT_ATTR_NOSYMFOLLOW, unix.MS_NOSYMFOLLOW},
+	} {
+		if set&f.attr != 0 {
+			flags |= f.flags
+		}
 	}
+	return flags
 }
 
 // super are the options of the file system that are no data: the word for
-// fsconfig, empty for what is only taken back, and the flag for mount(2).
+// fsconfig, empty when there is none, and the flag for mount(2).
 func super(name string) (word string, flag uintptr, ok bool) {
 	switch name {
 	case "sync":
@@ -60,60 +87,75 @@ func super(name string) (word string, flag uintptr, ok bool) {
 	case "lazytime":
 		return "lazytime", unix.MS_LAZYTIME, true
 	case "iversion":
-		return "", unix.MS_I_VERSION, true // the kernel has no fsconfig word: always on where it matters
+		return "", unix.MS_I_VERSION, true // fsconfig has no word for it
 	case "silent":
 		return "", unix.MS_SILENT, true
-	case "async", "nomand", "nolazytime", "noiversion", "loud", "defaults", "remount":
-		return "", 0, true
 	}
 	return "", 0, false
 }
 
-// parseOptions sorts the options of a mount.
-func parseOptions(list []string) (o options, err error) {
-	attrs := attributes()
-	for _, name := range list {
-		if name == "defaults" { // rw, suid, dev, exec, async, of mount(8)
-			for _, n := range [...]string{"rw", "suid", "dev", "exec"} {
-				o.attribute(attrs, n)
-			}
-			name = "async"
-		}
-		if o.mode(name) || o.attribute(attrs, name) {
-			continue
-		}
-		if word, flag, ok := super(name); ok {
-			o.legacy |= flag
-			if word != "" {
-				o.flags = append(o.flags, word)
-			}
-			if bare, no := strings.CutPrefix(name, "no"); no || name == "async" || name == "loud" {
-				o.without(bare)
-			}
-			continue
-		}
-		if name != "" {
-			o.data = append(o.data, name)
-		}
+// undoes is the option of super that name takes back, empty for none.
+func undoes(name string) string {
+	switch name {
+	case "async":
+		return "sync"
+	case "nomand":
+		return "mand"
+	case "nolazytime":
+		return "lazytime"
+	case "noiversion":
+		return "iversion"
+	case "loud":
+		return "silent"
 	}
-	if o.bind && len(o.data) > 0 {
-		return o, fmt.Errorf("a bind takes no options of a file system: %q", strings.Join(o.data, ","))
-	}
-	return o, nil
+	return ""
 }
 
-// without takes back what the option "no" + name, or async for sync, undoes.
-func (o *options) without(name string) {
-	undone := map[string]uintptr{"mand": unix.MS_MANDLOCK, "lazytime": unix.MS_LAZYTIME, "iversion": unix.MS_I_VERSION, "loud": unix.MS_SILENT, "async": unix.MS_SYNCHRONOUS}
-	flag, ok := undone[name]
-	if !ok {
-		return
+// parseOptions sorts the options of a mount. The last of two that contradict each
+// other wins.
+func parseOptions(list []string) options {
+	var o options
+	for _, name := range list {
+		o.parse(name)
 	}
-	o.legacy &^= flag
-	if name == "async" {
-		name = "sync"
+	return o
+}
+
+func (o *options) parse(name string) {
+	switch {
+	case name == "" || forMountHelpers(name):
+	case name == "defaults": // rw, suid, dev, exec, async: mount(8)
+		for _, n := range [...]string{"rw", "suid", "dev", "exec", "async"} {
+			o.parse(n)
+		}
+	case o.mode(name) || o.attribute(name):
+	case undoes(name) != "":
+		word, flag, _ := super(undoes(name))
+		o.legacy &^= flag
+		o.flags = slices.DeleteFunc(o.flags, func(f string) bool { return f == word })
+	default:
+		word, flag, ok := super(name)
+		if !ok {
+			o.data = append(o.data, name)
+			return
+		}
+		o.legacy |= flag
+		if word != "" {
+			o.flags = append(o.flags, word)
+		}
 	}
-	o.flags = slices.DeleteFunc(o.flags, func(f string) bool { return f == name })
+}
+
+// forMountHelpers says whether the option is for user space, and never for the
+// kernel.
+//
+// Source: mount(8), "FILESYSTEM-INDEPENDENT MOUNT OPTIONS".
+func forMountHelpers(name string) bool {
+	switch name {
+	case "auto", "noauto", "nofail", "_netdev":
+		return true
+	}
+	return strings.HasPrefix(name, "x-") || strings.HasPrefix(name, "X-") || strings.HasPrefix(name, "comment=")
 }
 
 // mode takes the options that say what kind of mount it is.
@@ -124,6 +166,8 @@ func (o *options) mode(name string) bool {
 		o.bind = true
 	case name == "rbind":
 		o.bind, o.recursive = true, true
+	case name == "remount":
+		o.remount = true
 	case name == "tmpcopyup":
 		o.copyUp = true
 	case name == "idmap":
@@ -138,29 +182,29 @@ func (o *options) mode(name string) bool {
 	return true
 }
 
-func (o *options) attribute(attrs []attribute, name string) bool {
-	for _, a := range attrs {
-		switch name {
-		case a.name:
-			o.set, o.clr = a.apply(o.set, o.clr)
+func (o *options) attribute(name string) bool {
+	for i := range attributes {
+		a := &attributes[i]
+		switch {
+		case name == a.name:
+			o.change = o.change.then(a.change)
 			return true
-		case "r" + a.name:
-			o.rset, o.rclr = a.apply(o.rset, o.rclr)
+		case name[0] == 'r' && name[1:] == a.name:
+			o.below = o.below.then(a.change)
 			return true
 		}
 	}
 	return false
 }
 
-// apply adds the attribute to a pair of sets. The kernel changes the mode of
-// access times as a whole: it is cleared with all its bits.
-func (a attribute) apply(set, clr uint64) (uint64, uint64) {
-	const atime = unix.MOUNT_ATTR__ATIME
-	set, clr = set&^a.clr|a.set, clr&^a.set|a.clr
-	if clr&(unix.MOUNT_ATTR_NOATIME|unix.MOUNT_ATTR_STRICTATIME) != 0 {
-		clr |= atime
+// hasData says whether the file system's option key is given.
+func (o *options) hasData(key string) bool {
+	for _, d := range o.data {
+		if k, _, _ := strings.Cut(d, "="); k == key {
+			return true
+		}
 	}
-	return set, clr
+	return false
 }
 
 // propagation is a propagation type.

@@ -6,35 +6,43 @@ import (
 	"hutch/libcontainer/program"
 )
 
-// Pivot emits the change of root. The host's tree, of which the child has a copy,
-// is then gone, but for a container without pivot_root.
+// Pivot emits the change of root, with the working directory there. The host's
+// tree, of which the child has a copy, is then gone, but for a container without
+// pivot_root.
 //
 // Source: pivot_root(2), "pivot_root(".", ".")".
 func (r *Root) Pivot(b *program.Builder) {
 	b.Element(program.T("root.path"))
 	b.Doing(program.T("change to the root file system"))
+	if r.c.NoPivot {
+		r.hideHost(b)
+	}
 	b.Step(program.T("fchdir"))
 	b.Sys(unix.SYS_FCHDIR, program.Val(r.Fd))
 	if r.c.NoPivot {
-		r.hideHost(b)
 		b.Step(program.T("chroot"))
 		b.Sys(unix.SYS_CHROOT, b.Str("."))
-	} else {
-		b.Step(program.T("pivot_root (on a ramdisk use --no-pivot)"))
-		b.Sys(unix.SYS_PIVOT_ROOT, b.Str("."), b.Str("."))
-		b.Step(program.T("unmount the host's tree"))
-		b.Sys(unix.SYS_UMOUNT2, b.Str("."), program.Imm(unix.MNT_DETACH))
+		return
 	}
-	b.Step(program.T("chdir to /"))
-	b.Sys(unix.SYS_CHDIR, b.Str("/"))
+	b.Step(program.T("pivot_root (on a ramdisk use --no-pivot)"))
+	b.Sys(unix.SYS_PIVOT_ROOT, b.Str("."), b.Str("."))
+	b.Step(program.T("unmount the host's tree"))
+	b.Sys(unix.SYS_UMOUNT2, b.Str("."), program.Imm(unix.MNT_DETACH))
 }
 
 // hideHost emits the unmounting of the host's procfs and sysfs, which a process
-// that breaks out of a chroot would find.
+// that breaks out of a chroot would find, and which would let one in a user
+// namespace mount new ones. One that the kernel has locked is covered.
 func (r *Root) hideHost(b *program.Builder) {
 	for _, dir := range [...]string{"/proc", "/sys"} {
+		gone, cover := b.Label(), b.Label()
 		b.Step(program.T("unmount the host's %s", dir))
-		b.Sys(unix.SYS_UMOUNT2, b.Str(dir), program.Imm(unix.MNT_DETACH)).Ignore()
+		b.Sys(unix.SYS_UMOUNT2, b.Str(dir), program.Imm(unix.MNT_DETACH)).On(0, cover)
+		b.Jump(gone)
+		b.Bind(cover)
+		b.Step(program.T("cover the host's %s", dir))
+		b.Sys(unix.SYS_MOUNT, b.Str("tmpfs"), b.Str(dir), b.Str("tmpfs"), program.Imm(unix.MS_RDONLY), program.Imm(0)).On(unix.ENOENT, gone)
+		b.Bind(gone)
 	}
 }
 
@@ -53,28 +61,33 @@ func (r *Root) Finish(b *program.Builder) {
 	}
 	if r.c.Spec.Root != nil && r.c.Spec.Root.Readonly {
 		b.Element(program.T("root.readonly"))
-		b.Doing(program.T("make the root read-only"))
+		b.Doing(program.T("make the root read-only (needs Linux 5.12: mount_setattr)"))
 		setattr(b, r.Fd, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}
 	r.propagate(b)
 	r.prove(b)
 }
 
-// propagate emits linux.rootfsPropagation. The tree was made with it, but for
-// shared, which neither pivot_root takes nor may mounts be made in.
+// propagate emits linux.rootfsPropagation. The tree was opened with it, but for
+// what pivot_root does not take, or mounts may not be made in: the root then
+// becomes a peer group of its own, or cannot be bound.
+//
+// Source: runtime-spec config-linux.md "Rootfs Mount Propagation".
 func (r *Root) propagate(b *program.Builder) {
-	l := r.c.Spec.Linux
-	if l == nil || l.RootfsPropagation == "" {
+	if r.prop.flag != unix.MS_SHARED && r.prop.flag != unix.MS_UNBINDABLE {
 		return
 	}
 	b.Element(program.T("linux.rootfsPropagation"))
-	b.Doing(program.T("set it to %s", l.RootfsPropagation))
-	recursive := r.prop.recursive && r.prop.flag == unix.MS_SHARED
-	setattr(b, r.Fd, recursive, &unix.MountAttr{Propagation: r.prop.flag})
-	for i := range r.trees {
-		if s := &r.trees[i]; recursive && s.o.prop != 0 && s.tree != 0 {
+	b.Doing(program.T("set it to %s", r.c.Spec.Linux.RootfsPropagation))
+	setattr(b, r.Fd, r.prop.recursive, &unix.MountAttr{Propagation: r.prop.flag})
+	if !r.prop.recursive {
+		return
+	}
+	for i := range r.mounts { // what has asked for its own gets it back
+		if s := &r.mounts[i]; s.o.prop != 0 && s.o.prop != r.prop.flag && s.tree != 0 {
 			b.Element(program.N("mounts[%d]", i))
-			r.keepPropagation(b, s.tree, s)
+			b.Doing(program.T("set its propagation"))
+			setattr(b, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
 		}
 	}
 }
@@ -84,17 +97,19 @@ func (r *Root) propagate(b *program.Builder) {
 //
 // Source: CVE-2019-19921, CVE-2023-27561.
 func (r *Root) prove(b *program.Builder) {
-	for i := range r.c.Spec.Mounts {
-		m, s := &r.c.Spec.Mounts[i], &r.trees[i]
-		magic := map[string]int64{"proc": unix.PROC_SUPER_MAGIC, "sysfs": unix.SYSFS_MAGIC}[m.Type]
-		if magic == 0 || s.o.bind {
+	for i := range r.mounts {
+		s, magic := &r.mounts[i], int64(unix.PROC_SUPER_MAGIC)
+		switch t := r.c.Spec.Mounts[i].Type; {
+		case t != "proc" && t != "sysfs", s.o.bind:
 			continue
+		case t == "sysfs":
+			magic = unix.SYSFS_MAGIC
 		}
 		b.Element(program.N("mounts[%d]", i))
-		b.Doing(program.T("check that %s is still the mount", m.Destination))
-		fd, buf, ok := open(b, r.Fd, s.dest, unix.O_PATH|unix.O_DIRECTORY, inRoot|unix.RESOLVE_NO_SYMLINKS).Fd(), b.Zero(statfsSize), b.Label()
-		b.Sys(unix.SYS_FSTATFS, program.Val(fd), buf.Arg())
-		b.IfWord(word(buf, 0, 4), -1, program.Eq, magic, ok)
+		b.Doing(program.T("check that %s is still the mount", s.dest))
+		buf, ok := b.Zero(statfsSize), b.Label()
+		b.Sys(unix.SYS_STATFS, b.Str(s.dest), buf.Arg()) // in the container's root
+		b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, ok)
 		b.Step(program.T("the root file system was changed meanwhile"))
 		b.Fail(unix.ESTALE)
 		b.Bind(ok)

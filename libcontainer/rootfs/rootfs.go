@@ -33,9 +33,12 @@ import (
 // Tags of the events by which the child asks the parent for something. The low
 // bits of TargetTag and CopyUpTag are an index that only Handle understands.
 const (
-	TargetTag  = 0x1000 // up to 0x1fff: make a mount target (value: root's descriptor), then release
-	CopyUpTag  = 0x2000 // up to 0x2fff: fill a tmpfs, see Handle
-	ConsoleTag = 0x3000 // take the terminal's master (value: its descriptor), then release
+	TargetTag  = 0x10000 // up to 0x1ffff: make a mount target (value: root's descriptor), then release
+	CopyUpTag  = 0x20000 // up to 0x2ffff: fill a tmpfs, see Handle
+	ConsoleTag = 0x30000 // take the terminal's master (value: its descriptor), then release
+
+	asDir     = 0x8000    // in a tag of TargetTag: a directory; of CopyUpTag: the second message
+	maxMounts = asDir / 2 // and so many devices
 )
 
 // Config is what the root file system depends on.
@@ -92,21 +95,26 @@ type Idmap struct {
 // Root emits the root file system of one container.
 type Root struct {
 	Fd     program.Reg // descriptor of the root, for openat2; valid after Open
-	Idmaps []Idmap     // valid after Open
+	Idmaps []Idmap     // valid after Open and Mount
 
 	c        Config
-	prop     propagation   // of linux.rootfsPropagation
-	trees    []source      // by index of mounts
-	cgroups  []program.Reg // detached trees of the container's cgroups, where they are bound
-	null     program.Reg   // detached mount of the host's null device
-	notify   program.Reg   // detached mount of NotifyDir
-	umask    program.Reg
-	dev      program.Reg // /dev of the container
+	prop     propagation // of linux.rootfsPropagation
+	many     bool        // so many mounts that descriptors are closed after use
+	mounts   []source    // by index of mounts
+	done     int         // number of mounts that are emitted
+	null     program.Reg // detached mount of the host's null device
+	notify   source      // of NotifyDir
+	dev      program.Reg // /dev of the container; 0 until it is opened
+	devOwn   bool        // nothing but this program has reached /dev yet
 	made     []node
 	wanted   []wanted // targets that the parent may have to make, by index
 	deferred []late
 	copyFrom *os.File // between the two messages of a copy
 }
+
+// manyFds is the number of mounts, masks and read-only paths from which on
+// descriptors are closed after use. Otherwise execve closes them, in one go.
+const manyFds = 100
 
 // New returns the emitter for c. What is wrong in the configuration is reported
 // by Builder.Program, after Open.

@@ -1,0 +1,97 @@
+package rootfs
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+const mapped = 100000 // host id of the container's root
+
+// newUserWorld has a user namespace; its root belongs to the container's root.
+func newUserWorld(t *testing.T, mounts ...specs.Mount) *world {
+	t.Helper()
+	w := newWorld(t, mounts...)
+	w.flags |= unix.CLONE_NEWUSER
+	w.c.Userns, w.c.BindDevices, w.c.RootUID, w.c.RootGID = true, true, mapped, mapped
+	for _, d := range []string{"root", "root/bin", "root/proc", "root/sys", "root/dev", "root/etc", "root/tmp"} {
+		must(t, os.Chown(w.path(d), mapped, mapped))
+	}
+	return w
+}
+
+func TestUserNamespaceDefaults(t *testing.T) {
+	w := newUserWorld(t, defaults()...)
+	w.spec.Linux.MaskedPaths = []string{"/proc/timer_list", "/sys/firmware"}
+	w.spec.Linux.ReadonlyPaths = []string{"/proc/sys"}
+	w.spec.Root.Readonly = true
+	out := w.ok(`id -u; stat -c "%t:%T" /dev/null /dev/tty; echo x >/dev/null && wc -c </proc/timer_list; ls -A /sys/firmware; touch /x; echo 1 >/proc/sys/net/ipv4/ip_forward`)
+	if want := "0\n1:3\n5:0\n0\ntouch: /x: Read-only file system\nsh: can't create /proc/sys/net/ipv4/ip_forward: Read-only file system\n"; out != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+}
+
+// The sources of binds are opened as the host's root, also below directories that
+// the container's root may not enter; what is made for them belongs to it.
+func TestUserNamespaceSourcesOfTheHost(t *testing.T) {
+	w := newUserWorld(t, proc())
+	must(t, os.MkdirAll(w.path("closed/src"), 0o700))
+	must(t, os.WriteFile(w.path("closed/src/f"), []byte("seen\n"), 0o644))
+	must(t, os.Chmod(w.path("closed/src"), 0o755))
+	w.spec.Mounts = append(w.spec.Mounts, bind(w.path("closed/src"), "/deep/in/mnt"), tmpfs("/up", "tmpcopyup"))
+	must(t, os.MkdirAll(w.inRoot("up/d"), 0o755))
+	must(t, os.WriteFile(w.inRoot("up/d/f"), []byte("up\n"), 0o640))
+	for _, p := range []string{"up", "up/d", "up/d/f"} {
+		must(t, os.Chown(w.inRoot(p), mapped, mapped+5))
+	}
+	out := w.ok(`cat /deep/in/mnt/f /up/d/f; stat -c "%u %g" /deep /deep/in /up/d/f`)
+	if want := "seen\nup\n0 0\n0 0\n0 5\n"; out != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+}
+
+func TestUserNamespaceWithTheHostsNetwork(t *testing.T) {
+	w := newUserWorld(t, proc(), specs.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "ro"}})
+	w.flags &^= unix.CLONE_NEWNET
+	w.c.NewNet = false
+	w.spec.Linux.MaskedPaths = []string{"/sys/firmware"}
+	if got := w.mounts()["/sys"]; !strings.HasPrefix(got, "ro,nosuid") || !strings.Contains(got, "- sysfs") {
+		t.Errorf("/sys: %q", got)
+	}
+}
+
+// With sources opened in the child the host's flags are locked: what the options
+// do not name stays.
+func TestUserNamespaceLockedFlags(t *testing.T) {
+	w := newUserWorld(t, proc())
+	w.c.SourcesInParent = false
+	must(t, os.Chmod(w.dir, 0o755))
+	for p := w.dir; p != "/tmp"; p = p[:strings.LastIndex(p, "/")] {
+		must(t, os.Chmod(p, 0o755))
+	}
+	w.tmpfsOnHost("src", "nosuid,nodev,noexec")
+	w.spec.Mounts = append(w.spec.Mounts, bind(w.path("src"), "/mnt", "ro"))
+	if got := first(w.mounts()["/mnt"]); got != "ro,nosuid,nodev,noexec,relatime" {
+		t.Errorf("/mnt: %q", got)
+	}
+	w.spec.Mounts[1].Options = []string{"bind", "exec"}
+	w.fails("mounts[1]: bind ", "set its options", "operation not permitted")
+}
+
+func TestIdmappedBind(t *testing.T) {
+	w := newWorld(t, proc())
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: mapped, Size: 65536}}
+	w.tmpfsOnHost("src", "rw")
+	must(t, os.WriteFile(w.path("src/f"), nil, 0o644))
+	must(t, os.Chown(w.path("src/f"), 7, 7))
+	m := bind(w.path("src"), "/mnt", "idmap")
+	m.UIDMappings, m.GIDMappings = ids, ids
+	w.spec.Mounts = append(w.spec.Mounts, m)
+	w.idmaps = true
+	if out := w.ok("stat -c %u:%g /mnt/f"); out != "100007:100007\n" {
+		t.Errorf("owner %q", out)
+	}
+}
