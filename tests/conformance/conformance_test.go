@@ -338,12 +338,23 @@ func readOutdated(t *testing.T) []*exception {
 }
 
 // clearCgroups removes what the programs' cgroup, and the folder above it that
-// no runtime removes, leave empty.
+// no runtime removes, leave empty: at the top of each hierarchy, and below this
+// process's own cgroup for relative paths.
 func clearCgroups() {
-	for _, name := range []string{"testdir/cgrouptest", "testdir", "cgrouptest"} {
-		dirs, _ := filepath.Glob("/sys/fs/cgroup/*/" + name)
-		for _, dir := range append(dirs, "/sys/fs/cgroup/"+name) {
-			unix.Rmdir(dir)
+	const mounted = "/sys/fs/cgroup"
+	tops := []string{mounted}
+	data, _ := os.ReadFile("/proc/self/cgroup")
+	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
+		_, own, _ := strings.Cut(line, ":")
+		_, own, _ = strings.Cut(own, ":")
+		hierarchies, _ := filepath.Glob(mounted + "/*/")
+		for _, h := range append(hierarchies, mounted) {
+			tops = append(tops, h, filepath.Join(h, own))
+		}
+	}
+	for _, top := range tops {
+		for _, name := range []string{"testdir/cgrouptest", "testdir", "cgrouptest"} {
+			unix.Rmdir(filepath.Join(top, name))
 		}
 	}
 }
