@@ -2,6 +2,9 @@ package libcontainer
 
 import (
 	"os"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"hutch/libcontainer/capability"
 	"hutch/libcontainer/compile"
@@ -14,6 +17,10 @@ import (
 
 // compile makes the program.
 func (b *build) compile() error {
+	last, held, err := b.capabilities()
+	if err != nil {
+		return err
+	}
 	in := &compile.Input{
 		Spec:         b.spec,
 		ID:           b.o.ID,
@@ -28,7 +35,8 @@ func (b *build) compile() error {
 			Privileged: os.Geteuid() == 0 || b.planning,
 			Cgroup:     cgroupMounts(b.cg),
 			Ignored:    process.IgnoredSignals(),
-			LastCap:    capability.Last(),
+			LastCap:    last,
+			HeldCaps:   held,
 			LSM:        b.lsm(),
 		},
 	}
@@ -38,9 +46,28 @@ func (b *build) compile() error {
 			return err
 		}
 	}
-	var err error
 	b.out, err = compile.Compile(in)
 	return err
+}
+
+// capabilities are the kernel's highest one and the set that the runtime can
+// give, all of them when it only plans. It warns of those that are asked for
+// beyond that.
+func (b *build) capabilities() (last int, held uint64, err error) {
+	last, held = capability.Last(), ^uint64(0)
+	p := b.spec.Process
+	if b.planning || p == nil || p.Capabilities == nil {
+		return last, held, nil
+	}
+	if held, err = capability.Held(); err != nil {
+		return 0, 0, err
+	}
+	if !has(b.spec, specs.UserNamespace) {
+		for _, n := range capability.NotGranted(p.Capabilities, last, held) {
+			b.r.warn("process.capabilities: " + n + " cannot be granted in the ambient set without the permitted and inheritable ones, nor when the runtime lacks it, ignoring")
+		}
+	}
+	return last, held, nil
 }
 
 // afterStart are the words for what can fail after start, when the process that
@@ -64,4 +91,9 @@ func (b *build) lsm() lsm.Host {
 		return lsm.Host{AppArmor: true, SELinux: true}
 	}
 	return lsm.Ask()
+}
+
+// has says whether the configuration has a namespace of the kind, new or joined.
+func has(s *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	return s.Linux != nil && slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == kind })
 }

@@ -49,6 +49,7 @@ type Host struct {
 	Cgroup     *rootfs.Cgroup // for mounts of type cgroup, nil when there is none
 	Ignored    []unix.Signal  // signals that the caller ignores
 	LastCap    int            // highest capability of the kernel
+	HeldCaps   uint64         // the caller's permitted set, a bit for each number
 	LSM        lsm.Host
 }
 
@@ -210,6 +211,9 @@ func (c *compiler) process() {
 	process.Stdio(b, p)
 	cwd := process.EnterCwd(b, p.Cwd)
 	caps := capability.New(p.Capabilities, c.Host.LastCap)
+	if !c.ns.Own(unix.CLONE_NEWUSER) { // root of a user namespace holds all of them there
+		caps.Within(c.Host.HeldCaps)
+	}
 	caps.Bounding(b)
 	process.IDs(b, p)
 	caps.Apply(b)

@@ -95,7 +95,7 @@ func list(t *testing.T, s *specs.Spec, fifo bool, to *bytes.Buffer) {
 	t.Helper()
 	out, err := Compile(&Input{
 		Spec: s, ID: "web1", Rootfs: "/bundle/rootfs", Fifo: fifo, PreserveFds: 1,
-		Host: Host{Privileged: true, LastCap: 40, Cgroup: &rootfs.Cgroup{V2: true, Dir: "/sys/fs/cgroup/web1"}},
+		Host: Host{Privileged: true, LastCap: 40, HeldCaps: 1<<41 - 1, Cgroup: &rootfs.Cgroup{V2: true, Dir: "/sys/fs/cgroup/web1"}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,42 +12,58 @@ import (
 // entered by root only, some by the user only.
 type Cwd struct {
 	path    string
-	entered program.Reg // its descriptor, once it could be opened
+	entered program.Reg // 0 once it is the working directory
 }
 
-// EnterCwd emits the first part, as root.
+// EnterCwd emits the first part, as root. A failure is left to the second.
 func EnterCwd(b *program.Builder, path string) *Cwd {
-	c := &Cwd{path: path, entered: b.Reg()}
+	c := &Cwd{path: path, entered: b.RegOf(-1)}
 	b.Element(program.T("process.cwd"))
 	b.Doing(program.T("change to %s", path))
-	c.enter(b).Ignore()
+	later, fd := b.Label(), b.Reg()
+	openDir(b, program.Imm(unix.AT_FDCWD), path).To(fd).Ignore()
+	b.If(fd, program.Lt, 0, later)
+	b.Sys(unix.SYS_FCHDIR, program.Val(fd)).To(c.entered).Ignore()
+	b.Bind(later)
 	return c
 }
 
+// openDir emits the opening of a directory, through no magic link: those of
+// /proc/self/fd lead wherever one of the runtime's descriptors does.
+//
+// Source: openat2(2), RESOLVE_NO_MAGICLINKS; CVE-2024-21626.
+func openDir(b *program.Builder, dir program.Arg, path string) program.Call {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS}
+	return b.Sys(unix.SYS_OPENAT2, dir, b.Str(path), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow))
+}
+
 // MakeCwd emits the making of the directory, when it is missing, below the
-// container's root, which may become read-only after it.
+// container's root, which may become read-only after it. It is made by a walk
+// over descriptors: mkdir by its path would follow /proc/self/fd/7 to a
+// directory of the host.
 func MakeCwd(b *program.Builder, path string) {
 	b.Element(program.T("process.cwd"))
 	b.Doing(program.T("make %s", path))
-	r, there := b.Reg(), b.Label()
+	r, end := b.Reg(), b.Label()
 	b.Sys(unix.SYS_FACCESSAT, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(unix.F_OK)).To(r).Ignore()
-	b.If(r, program.Ne, -int64(unix.ENOENT), there)
-	for i := 1; i <= len(path); i++ {
-		if i < len(path) && path[i] != '/' {
+	b.If(r, program.Ne, -int64(unix.ENOENT), end)
+	b.Step(program.T("open /"))
+	dir := openDir(b, program.Imm(unix.AT_FDCWD), "/").Fd()
+	for name := range strings.SplitSeq(path, "/") {
+		if name == "" {
 			continue
 		}
-		if dir := path[:i]; !strings.HasSuffix(dir, "/") {
-			b.Sys(unix.SYS_MKDIRAT, program.Imm(unix.AT_FDCWD), b.Str(dir), program.Imm(0o755)).Ignore()
-		}
+		there := b.Label()
+		b.Step(program.T("make %s in it", name))
+		b.Sys(unix.SYS_MKDIRAT, program.Val(dir), b.Str(name), program.Imm(0o755)).On(unix.EEXIST, there)
+		b.Bind(there)
+		b.Step(program.T("open %s in it", name))
+		sub := openDir(b, program.Val(dir), name).Fd()
+		b.Sys(unix.SYS_CLOSE, program.Val(dir))
+		dir = sub
 	}
-	b.Bind(there)
-}
-
-// enter emits the opening of the directory, through no magic link: those of
-// /proc/self/fd lead wherever a descriptor does.
-func (c *Cwd) enter(b *program.Builder) program.Call {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS}
-	return b.Sys(unix.SYS_OPENAT2, program.Imm(unix.AT_FDCWD), b.Str(c.path), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).To(c.entered)
+	b.Sys(unix.SYS_CLOSE, program.Val(dir))
+	b.Bind(end)
 }
 
 // Prove emits the second part, as the user: it enters the directory if root
@@ -58,15 +74,19 @@ func (c *Cwd) enter(b *program.Builder) program.Call {
 func (c *Cwd) Prove(b *program.Builder) {
 	b.Element(program.T("process.cwd"))
 	b.Doing(program.T("change to %s", c.path))
-	in, ok := b.Label(), b.Label()
-	b.If(c.entered, program.Ge, 0, in)
-	c.enter(b)
+	in, outside, ok := b.Label(), b.Label(), b.Label()
+	b.If(c.entered, program.Eq, 0, in)
+	fd := b.Reg()
+	openDir(b, program.Imm(unix.AT_FDCWD), c.path).To(fd).On(unix.ELOOP, outside)
+	b.Sys(unix.SYS_FCHDIR, program.Val(fd))
 	b.Bind(in)
-	b.Sys(unix.SYS_FCHDIR, program.Val(c.entered))
 	buf := b.Zero(unix.PathMax)
 	b.Doing(program.T("%s is outside of the container: refused", c.path))
 	b.Sys(unix.SYS_GETCWD, buf.Arg(), program.Imm(buf.Len))
 	b.IfWord(program.Mem{Off: buf.Off, Len: 1}, -1, program.Eq, '/', ok)
+	b.Fail(0)
+	b.Bind(outside)
+	b.Step(program.T("it leads over a link of procfs to a descriptor, or over too many links"))
 	b.Fail(0)
 	b.Bind(ok)
 }

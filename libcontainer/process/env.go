@@ -1,6 +1,7 @@
 package process
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -11,39 +12,49 @@ import (
 )
 
 // HomeTag is the tag by which init hands the parent its passwd file (value: the
-// descriptor, negative for none) and waits for HomeReply.
+// descriptor of a regular file, negative for none) and waits for HomeReply.
 const HomeTag = 0x100
 
 // homeLen is the length of the answer.
 const homeLen = unix.PathMax + 8
 
-// HomeReply is the answer to HomeTag: the variable HOME.
+// HomeReply is the answer to HomeTag: the variable HOME. A dir that is no path
+// for its length or a NUL gives the root directory.
 func HomeReply(dir string) []byte {
+	if len(dir) >= unix.PathMax || strings.IndexByte(dir, 0) >= 0 {
+		dir = "/"
+	}
 	b := make([]byte, homeLen)
-	copy(b[:homeLen-1], "HOME="+dir)
+	copy(b, "HOME="+dir)
 	return b
 }
 
 // Env emits what fills in HOME when the configuration leaves it empty, and gives
-// the environment for execve.
+// the environment for execve: p's with extra after it. It comes while the working
+// directory and the ids are still root's.
 func Env(b *program.Builder, p *specs.Process, extra []string) program.Mem {
-	env := make([]string, 0, len(p.Env)+len(extra))
+	const word = strconv.IntSize / 8
+	list := make([]program.Mem, 0, len(p.Env)+len(extra)+1)
+	b.Element(program.T("process.env"))
+	add := func(v string) {
+		if strings.IndexByte(v, 0) >= 0 {
+			b.Fault(fmt.Errorf("%q %w", v, program.ErrNul))
+			return
+		}
+		list = append(list, b.Bytes(append([]byte(v), 0)))
+	}
 	home := false
 	for _, v := range p.Env {
-		if name, value, _ := strings.Cut(v, "="); name == "HOME" {
+		if value, is := strings.CutPrefix(v, "HOME="); is {
 			if value == "" {
 				continue
 			}
 			home = true
 		}
-		env = append(env, v)
+		add(v)
 	}
-	env = append(env, extra...)
-	const word = strconv.IntSize / 8
-	list := make([]program.Mem, 0, len(env)+1)
-	for _, v := range env {
-		b.Str(v) // checks it
-		list = append(list, b.Bytes(append([]byte(v), 0)))
+	for _, v := range extra {
+		add(v)
 	}
 	if !home {
 		list = append(list, askHome(b))
@@ -55,15 +66,28 @@ func Env(b *program.Builder, p *specs.Process, extra []string) program.Mem {
 	return m
 }
 
+// askHome emits the question for the home directory. Only a regular file is
+// handed on: reading a terminal, which an image's /etc/passwd may lead to,
+// would hold the parent up.
 func askHome(b *program.Builder) program.Mem {
 	slot := b.Zero(homeLen)
-	b.Element(program.T("process.env"))
 	b.Doing(program.T("find HOME in /etc/passwd of the container"))
-	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
-	fd, ask := b.RegOf(-1), b.Label()
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK, Resolve: unix.RESOLVE_NO_MAGICLINKS}
+	fd, none, r := b.RegOf(-1), b.RegOf(-1), b.Reg()
+	hand, wait, close := b.Label(), b.Label(), b.Label()
 	b.Sys(unix.SYS_OPENAT2, program.Imm(unix.AT_FDCWD), b.Str("/etc/passwd"), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).To(fd).Ignore()
-	b.Bind(ask)
+	b.If(fd, program.Lt, 0, hand)
+	buf := b.Zero(statxSize)
+	b.Sys(unix.SYS_STATX, program.Val(fd), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), buf.Arg()).To(r).Ignore()
+	b.If(r, program.Ne, 0, close)
+	b.IfWord(fileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFREG, hand)
+	b.Bind(close)
+	b.Sys(unix.SYS_CLOSE, program.Val(fd))
+	b.Tell(HomeTag, none)
+	b.Jump(wait)
+	b.Bind(hand)
 	b.Tell(HomeTag, fd)
+	b.Bind(wait)
 	b.Wait(HomeTag, slot)
 	return slot
 }

@@ -12,7 +12,9 @@ import (
 // defaultPath is searched when the environment has no PATH.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Target is the program file that Lookup has found.
+// Target is the program file that Lookup has found. A program has no pointers in
+// registers, so there is one execve for each path that was looked at, and a
+// register for each says whether it is the one.
 type Target struct {
 	name  string
 	paths []string
@@ -20,8 +22,17 @@ type Target struct {
 }
 
 // Lookup emits the search for the program name inside the container, as the
-// process's user and from its working directory. The texts of its errors are
-// matched by engines.
+// process's user and from its working directory: a name with a slash is the
+// file, any other is looked for in the directories of the PATH of env, an empty
+// one being the working directory. The texts of its errors are matched by
+// engines:
+//
+//	exec: "X": executable file not found in $PATH
+//	exec: "/x": stat /x: no such file or directory
+//	exec: "/x": permission denied
+//	exec: "/x": is a directory: permission denied
+//
+// Source: execvp(3); faccessat2(2).
 func Lookup(b *program.Builder, name string, env []string) *Target {
 	t := &Target{name: name}
 	b.Element(program.T("process.args[0]"))
@@ -35,13 +46,13 @@ func Lookup(b *program.Builder, name string, env []string) *Target {
 			path = p
 		}
 	}
-	done := b.Label()
+	done, buf, r := b.Label(), b.Zero(statxSize), b.Reg()
 	b.Doing(program.T("exec: %q: executable file not found in $PATH", name))
 	for dir := range strings.SplitSeq(path, ":") {
 		if dir == "" {
 			dir = "."
 		}
-		t.candidate(b, strings.TrimSuffix(dir, "/")+"/"+name, done)
+		t.candidate(b, strings.TrimSuffix(dir, "/")+"/"+name, buf, r, done)
 	}
 	b.Fail(0)
 	b.Bind(done)
@@ -55,47 +66,51 @@ func (t *Target) add(b *program.Builder, path string) program.Reg {
 	return r
 }
 
-// candidate emits the check of one file of PATH, and the jump to done.
-func (t *Target) candidate(b *program.Builder, path string, done program.Label) {
-	found, next, r, buf := t.add(b, path), b.Label(), b.Reg(), b.Zero(statxSize)
-	t.stat(b, path, buf).To(r).Ignore()
+// candidate emits the check of one file of PATH, and the jump to done. A file
+// that is none or cannot be executed is passed over.
+func (t *Target) candidate(b *program.Builder, path string, buf program.Mem, r program.Reg, done program.Label) {
+	found, next := t.add(b, path), b.Label()
+	stat(b, path, buf).To(r).Ignore()
 	b.If(r, program.Ne, 0, next)
-	b.IfWord(program.Mem{Off: buf.Off + statxMode, Len: 2}, unix.S_IFMT, program.Ne, unix.S_IFREG, next)
-	t.access(b, path).To(found).Ignore()
+	b.IfWord(fileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFREG, next)
+	access(b, path).To(found).Ignore()
 	b.If(found, program.Eq, 0, done)
 	b.Bind(next)
-}
-
-func (t *Target) stat(b *program.Builder, path string, buf program.Mem) program.Call {
-	return b.Sys(unix.SYS_STATX, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(0), program.Imm(unix.STATX_TYPE|unix.STATX_MODE), buf.Arg())
-}
-
-func (t *Target) access(b *program.Builder, path string) program.Call {
-	return b.Sys(unix.SYS_FACCESSAT2, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(unix.X_OK), program.Imm(unix.AT_EACCESS))
 }
 
 // direct emits the check of a name with a slash, whose errors are told.
 func (t *Target) direct(b *program.Builder) {
 	found, file, dir, buf := t.add(b, t.name), b.Label(), b.Label(), b.Zero(statxSize)
-	mode := program.Mem{Off: buf.Off + statxMode, Len: 2}
 	b.Doing(program.T("exec: %q", t.name))
 	b.Step(program.T("stat %s", t.name))
-	t.stat(b, t.name, buf)
-	b.IfWord(mode, unix.S_IFMT, program.Eq, unix.S_IFREG, file)
-	b.IfWord(mode, unix.S_IFMT, program.Eq, unix.S_IFDIR, dir)
+	stat(b, t.name, buf)
+	b.IfWord(fileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFREG, file)
+	b.IfWord(fileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFDIR, dir)
 	b.Step(program.T("is no regular file"))
 	b.Fail(unix.EACCES)
 	b.Bind(dir)
 	b.Step(program.T("is a directory"))
 	b.Fail(unix.EACCES)
 	b.Bind(file)
-	b.Step(program.Text{})
 	b.Doing(program.Text{})
-	b.Step(program.T("exec: %q", t.name))
-	t.access(b, t.name).To(found)
+	b.Step(program.T("exec: %q", t.name)) // a step, so that the call is not named
+	access(b, t.name).To(found)
+}
+
+// stat emits statx of path with the type of the file.
+func stat(b *program.Builder, path string, buf program.Mem) program.Call {
+	return b.Sys(unix.SYS_STATX, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(0), program.Imm(unix.STATX_TYPE), buf.Arg())
+}
+
+// access emits the question whether the process's effective ids may execute
+// path; a mount without exec says no.
+func access(b *program.Builder, path string) program.Call {
+	return b.Sys(unix.SYS_FACCESSAT2, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(unix.X_OK), program.Imm(unix.AT_EACCESS))
 }
 
 // Execve emits the execution of the file that Lookup has found.
+//
+// Source: execve(2).
 func (t *Target) Execve(b *program.Builder, args []string, env program.Mem) {
 	b.Element(program.T("process.args[0]"))
 	b.Step(program.T("exec: %q", t.name))
@@ -108,24 +123,33 @@ func (t *Target) Execve(b *program.Builder, args []string, env program.Mem) {
 	}
 }
 
-// ExplainExec says what an errno of execve may mean when the file was there.
+// ExplainExec says what an errno of execve may mean when the file was there. The
+// result wraps errno.
 //
 // Source: execve(2), "ERRORS".
 func ExplainExec(errno unix.Errno) error {
-	hints := [...]struct {
-		errno unix.Errno
-		text  string
-	}{
-		{unix.ENOENT, "the interpreter that the file names in its first line, or its dynamic loader, is missing in the root file system"},
-		{unix.ENOEXEC, "the file is for another architecture, or a script without a first line as #!/bin/sh"},
-		{unix.ELIBBAD, "the interpreter is no valid ELF file"},
-		{unix.E2BIG, "process.args and process.env are too long together"},
-		{unix.ENOMEM, "the container's memory limit is too low for the program"},
+	text := ""
+	switch errno {
+	case unix.ENOENT:
+		text = "the interpreter that the file names in its first line, or its dynamic loader, is missing in the root file system"
+	case unix.ENOEXEC:
+		text = "the file is for another architecture, or a script without a first line as #!/bin/sh"
+	case unix.ELIBBAD:
+		text = "the interpreter is no valid ELF file"
+	case unix.EACCES:
+		text = "the file, or the interpreter that it names, may not be executed by the user, or is on a mount with noexec"
+	case unix.ELOOP:
+		text = "the interpreters that the files name in their first lines follow one another too long"
+	case unix.E2BIG:
+		text = "process.args and process.env are too long together"
+	case unix.ENOMEM:
+		text = "the container's memory limit is too low for the program"
+	case unix.EAGAIN:
+		text = "the user has more processes than its RLIMIT_NPROC"
+	case unix.ETXTBSY:
+		text = "the file is open for writing"
+	default:
+		return errno
 	}
-	for _, h := range hints {
-		if h.errno == errno {
-			return fmt.Errorf("%w: %s", errno, h.text)
-		}
-	}
-	return errno
+	return fmt.Errorf("%w: %s", errno, text)
 }

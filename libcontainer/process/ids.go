@@ -2,40 +2,71 @@ package process
 
 import (
 	"encoding/binary"
+	"errors"
+	"math"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/longid"
 	"hutch/libcontainer/program"
 )
 
+// ErrID is returned for the id -1, which to the kernel means "no change": the
+// process would stay root.
+var ErrID = errors.New("is not an id; give a number from 0 to 4294967294")
+
 // IDs emits the change to the user, group and additional groups of the process.
+// Capabilities are kept over it only with PR_SET_KEEPCAPS; see capability.
 //
-// Source: setgroups(2), setresuid(2).
+// Source: setgroups(2), setresuid(2), prctl(2).
 func IDs(b *program.Builder, p *specs.Process) {
 	u := p.User
-	b.Element(program.T("process.user.additionalGids"))
-	b.Doing(program.N("set %d groups", len(u.AdditionalGids)))
-	var list []byte
-	for _, g := range u.AdditionalGids {
-		list = binary.NativeEndian.AppendUint32(list, g)
-	}
-	c := b.Sys(unix.SYS_SETGROUPS, program.Imm(len(u.AdditionalGids)), b.Bytes(append(list, 0, 0, 0, 0)).Arg())
-	if len(u.AdditionalGids) == 0 {
-		c.Ignore() // a user namespace may deny setgroups; then there are none to set
-	}
+	groups(b, u.AdditionalGids)
+	gid, uid := program.Imm(u.GID), program.Imm(u.UID)
 	b.Element(program.T("process.user.gid"))
-	b.Doing(program.T("change to group %s", strconv.Itoa(int(u.GID))))
-	b.Sys(unix.SYS_SETRESGID, program.Imm(u.GID), program.Imm(u.GID), program.Imm(u.GID))
+	b.Doing(program.T("change to group %s", id(u.GID)))
+	check(b, u.GID)
+	b.Sys(longid.Setresgid, gid, gid, gid)
 	b.Element(program.T("process.user.uid"))
-	b.Doing(program.T("change to user %s", strconv.Itoa(int(u.UID))))
-	b.Sys(unix.SYS_SETRESUID, program.Imm(u.UID), program.Imm(u.UID), program.Imm(u.UID))
+	b.Doing(program.T("change to user %s", id(u.UID)))
+	check(b, u.UID)
+	b.Sys(longid.Setresuid, uid, uid, uid)
+	// The kernel has set it to fs.suid_dumpable.
 	b.Doing(program.T("stay closed to the processes of the user"))
 	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_DUMPABLE), program.Imm(0))
 }
 
+func groups(b *program.Builder, gids []uint32) {
+	b.Element(program.T("process.user.additionalGids"))
+	b.Doing(program.N("set %d groups", len(gids)))
+	list := make([]byte, 0, 4*len(gids)+4)
+	for _, g := range gids {
+		check(b, g)
+		list = binary.NativeEndian.AppendUint32(list, g)
+	}
+	c := b.Sys(longid.Setgroups, program.Imm(len(gids)), b.Bytes(append(list, 0, 0, 0, 0)).Arg())
+	if len(gids) == 0 {
+		// A user namespace may deny setgroups. Its process keeps the groups
+		// that it came with, which is what the denial is for.
+		denied := b.Label()
+		c.On(unix.EPERM, denied)
+		b.Bind(denied)
+	}
+}
+
+func id(v uint32) string { return strconv.FormatUint(uint64(v), 10) }
+
+func check(b *program.Builder, v uint32) {
+	if v == math.MaxUint32 {
+		b.Fault(ErrID)
+	}
+}
+
 // Umask emits process.user.umask; when it is not set the umask stays.
+//
+// Source: umask(2).
 func Umask(b *program.Builder, p *specs.Process) {
 	if p.User.Umask == nil {
 		return
@@ -55,44 +86,4 @@ func NoNewPrivileges(b *program.Builder, p *specs.Process) {
 	b.Element(program.T("process.noNewPrivileges"))
 	b.Doing(program.T("set it"))
 	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_NO_NEW_PRIVS), program.Imm(1), program.Imm(0), program.Imm(0), program.Imm(0))
-}
-
-// Offsets in struct statx.
-const (
-	statxSize  = 256
-	statxMode  = 28
-	statxMajor = 128 // of the device that a special file stands for
-	statxMinor = 132
-)
-
-// Stdio emits the hand-over of the standard descriptors to the process's user,
-// so that it may open them again by /proc/self/fd. The null device stays as it
-// is. What cannot be handed over stays, too.
-func Stdio(b *program.Builder, p *specs.Process) {
-	if p.User.UID == 0 {
-		return
-	}
-	b.Element(program.T("process.user.uid"))
-	for fd := range 3 {
-		b.Doing(program.N("hand descriptor %d over to the user", fd))
-		buf, r, next, give := b.Zero(statxSize), b.Reg(), b.Label(), b.Label()
-		b.Sys(unix.SYS_STATX, program.Imm(fd), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_BASIC_STATS), buf.Arg()).To(r).Ignore()
-		b.If(r, program.Ne, 0, next)
-		b.IfWord(program.Mem{Off: buf.Off + statxMajor, Len: 4}, -1, program.Ne, 1, give)
-		b.IfWord(program.Mem{Off: buf.Off + statxMinor, Len: 4}, -1, program.Eq, 3, next)
-		b.Bind(give)
-		b.Sys(unix.SYS_FCHOWN, program.Imm(fd), program.Imm(p.User.UID), program.Imm(-1)).Ignore()
-		b.Bind(next)
-	}
-}
-
-// Descriptors emits that execve closes all but the standard descriptors and the
-// next preserve ones; of these, those stay closed that were not open when the
-// runtime was started, since all that it opens itself is close-on-exec.
-//
-// Source: close_range(2).
-func Descriptors(b *program.Builder, preserve int) {
-	b.Element(program.T("process"))
-	b.Doing(program.T("close all other descriptors at execve"))
-	b.Sys(unix.SYS_CLOSE_RANGE, program.Imm(3+preserve), program.Imm(uint32(1<<31-1)), program.Imm(unix.CLOSE_RANGE_CLOEXEC))
 }

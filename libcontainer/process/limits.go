@@ -36,7 +36,7 @@ type limit struct {
 }
 
 // limits are those of the configuration, and the limit of open files that the
-// caller was started with, which Go has changed.
+// caller was started with, which Go has raised.
 func limits(p *specs.Process) ([]limit, error) {
 	var out []limit
 	files := false
@@ -48,7 +48,8 @@ func limits(p *specs.Process) ([]limit, error) {
 		files = files || nr == unix.RLIMIT_NOFILE
 		out = append(out, limit{program.N("process.rlimits[%d]", i), program.T("set %s to %s", r.Type, number(r.Soft)+":"+number(r.Hard)), nr, unix.Rlimit{Cur: r.Soft, Max: r.Hard}})
 	}
-	if soft, hard := nofile.Inherited(); !files {
+	// Go changes nothing where the two are equal.
+	if soft, hard := nofile.Inherited(); !files && soft != hard {
 		out = append(out, limit{program.T("process.rlimits"), program.T("keep RLIMIT_NOFILE at %s", number(soft)), unix.RLIMIT_NOFILE, unix.Rlimit{Cur: soft, Max: hard}})
 	}
 	return out, nil
@@ -56,11 +57,16 @@ func limits(p *specs.Process) ([]limit, error) {
 
 func number(v uint64) string { return strconv.FormatUint(v, 10) }
 
-// Rlimits emits the limits.
+// Rlimits emits process.rlimits, and the limit of open files that the caller was
+// started with when they have none. To raise a hard limit takes CAP_SYS_RESOURCE
+// of the initial user namespace; without it see ApplyRlimits.
+//
+// Source: prlimit(2).
 func Rlimits(b *program.Builder, p *specs.Process) {
 	ls, err := limits(p)
 	if err != nil {
 		b.Fault(err)
+		return
 	}
 	for i := range ls {
 		l := &ls[i]
@@ -70,18 +76,20 @@ func Rlimits(b *program.Builder, p *specs.Process) {
 	}
 }
 
-// ApplyRlimits sets the limits of pid from outside: a process in a user namespace
-// may not raise its own.
+// ApplyRlimits sets what Rlimits does for the process pid from outside: a process
+// in a user namespace may not raise its own limits.
 func ApplyRlimits(pid int, p *specs.Process) error {
 	ls, err := limits(p)
+	if err != nil {
+		return err
+	}
 	for i := range ls {
-		if err == nil {
-			if err = unix.Prlimit(pid, ls[i].nr, &ls[i].v, nil); err != nil {
-				err = fmt.Errorf("%s: %s: %w", ls[i].note.String(), ls[i].doing.String(), err)
-			}
+		l := &ls[i]
+		if err := unix.Prlimit(pid, l.nr, &l.v, nil); err != nil {
+			return fmt.Errorf("%s: %s: %w", l.note.String(), l.doing.String(), err)
 		}
 	}
-	return err
+	return nil
 }
 
 // OOMScoreAdj emits the adjustment, written to /proc/self/oom_score_adj of proc.
@@ -97,7 +105,10 @@ func OOMScoreAdj(b *program.Builder, proc program.Reg, p *specs.Process) {
 	WriteProc(b, proc, "self/oom_score_adj", text)
 }
 
-// ApplyOOMScoreAdj writes the adjustment of pid from outside.
+// ApplyOOMScoreAdj writes the adjustment of pid from outside: a process in a user
+// namespace may not lower its own. It goes through the caller's /proc.
+//
+// Source: proc(5).
 func ApplyOOMScoreAdj(pid int, p *specs.Process) error {
 	if p.OOMScoreAdj == nil {
 		return nil

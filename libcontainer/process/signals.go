@@ -1,28 +1,44 @@
 package process
 
 import (
+	"os/signal"
+
 	"golang.org/x/sys/unix"
 
 	"hutch/internal/sigaction"
 	"hutch/libcontainer/program"
 )
 
-// IgnoredSignals are the signals that the caller was started to ignore and that
-// would stay ignored in the container: handled ones fall back by themselves, and
-// Go handles all but these.
+// lastSignal is the highest signal of Linux on the architectures that Go has.
+const lastSignal = 64
+
+// IgnoredSignals are the signals that would stay ignored in the container:
+// clone3's CLONE_CLEAR_SIGHAND makes handled ones default, and leaves these. Go
+// handles nearly all signals and knows which it found or was told to ignore; the
+// four for which it does nothing are asked of the kernel.
 //
-// Source: signal(7), "Signal dispositions"; os/signal, "Default behavior".
+// Source: signal(7), "Signal dispositions"; clone(2), CLONE_CLEAR_SIGHAND;
+// os/signal, "Default behavior of signals in Go programs".
 func IgnoredSignals() []unix.Signal {
 	var out []unix.Signal
-	for _, s := range [...]unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGCHLD, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGPIPE, 32, 33, 34} {
-		if sigaction.Ignored(s) {
-			out = append(out, s)
+	for s := unix.Signal(1); s <= lastSignal; s++ {
+		switch s {
+		case unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT:
+			if sigaction.Ignored(s) {
+				out = append(out, s)
+			}
+		default:
+			if signal.Ignored(s) {
+				out = append(out, s)
+			}
 		}
 	}
 	return out
 }
 
 // Signals emits the default action for the signals that the caller ignores.
+//
+// Source: sigaction(2).
 func Signals(b *program.Builder, ignored []unix.Signal) {
 	if len(ignored) == 0 {
 		return
@@ -37,12 +53,16 @@ func Signals(b *program.Builder, ignored []unix.Signal) {
 
 // Unblock emits the empty signal mask; until then all signals are blocked. It
 // comes right before execve.
+//
+// Source: sigprocmask(2).
 func Unblock(b *program.Builder) {
 	b.Doing(program.T("unblock all signals"))
 	b.Sys(unix.SYS_RT_SIGPROCMASK, program.Imm(unix.SIG_SETMASK), b.Zero(sigaction.SetSize).Arg(), program.Imm(0), program.Imm(sigaction.SetSize))
 }
 
-// Setsid emits the making of a session.
+// Setsid emits the making of a session, with a process group of its own.
+//
+// Source: setsid(2).
 func Setsid(b *program.Builder) {
 	b.Element(program.T("process"))
 	b.Doing(program.T("make a session"))

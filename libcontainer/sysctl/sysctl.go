@@ -5,31 +5,12 @@ package sysctl
 
 import (
 	"sort"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/sysctlname"
 	"hutch/libcontainer/program"
 )
-
-// Path is the file of a key below /proc/sys. The first separator decides: with a
-// slash first, dots are part of names (net/ipv4/conf/eth0.100/forwarding); with a
-// dot first, the two are exchanged.
-func Path(key string) string {
-	if i := strings.IndexAny(key, "./"); i < 0 || key[i] == '/' {
-		return key
-	}
-	swap := func(r rune) rune {
-		switch r {
-		case '.':
-			return '/'
-		case '/':
-			return '.'
-		}
-		return r
-	}
-	return strings.Map(swap, key)
-}
 
 // Emit emits the writes, in the order of the keys, through the procfs proc, which
 // is Hutch's own. The keys have been checked against the container's namespaces.
@@ -40,11 +21,16 @@ func Emit(b *program.Builder, proc program.Reg, values map[string]string) {
 	}
 	sort.Strings(keys)
 	for _, k := range keys {
-		how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS}
+		path, err := sysctlname.Path(k)
 		b.Element(program.T("linux.sysctl[%q]", k))
+		if err != nil {
+			b.Fault(err)
+			return
+		}
+		how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS}
 		b.Doing(program.T("set it to %q", values[k]))
-		b.Step(program.T("open /proc/sys/%s", Path(k)))
-		fd := b.Sys(unix.SYS_OPENAT2, program.Val(proc), b.Str("sys/"+Path(k)), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).Fd()
+		b.Step(program.T("open /proc/sys/%s", path))
+		fd := b.Sys(unix.SYS_OPENAT2, program.Val(proc), b.Str("sys/"+path), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).Fd()
 		b.Step(program.T("write"))
 		b.Sys(unix.SYS_WRITE, program.Val(fd), b.Str(values[k]), program.Imm(len(values[k])))
 	}

@@ -7,35 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestSysctlPath(t *testing.T) {
-	for _, c := range []struct{ key, want, err string }{
-		{"net.ipv4.ip_forward", "net/ipv4/ip_forward", ""},
-		{"net/ipv4/ip_forward", "net/ipv4/ip_forward", ""},
-		{"net/ipv4/conf/eth0.100/forwarding", "net/ipv4/conf/eth0.100/forwarding", ""},
-		{"net.ipv4.conf.eth0/100.forwarding", "net/ipv4/conf/eth0.100/forwarding", ""},
-		{"kernel", "kernel", ""},
-		{"", "", `"" has an empty component`},
-		{"/net/ipv4", "", `"/net/ipv4" has an empty component`},
-		{"net/", "", `"net/" has an empty component`},
-		{"net..ipv4", "", `"net..ipv4" has an empty component`},
-		{"net/../kernel/panic", "", `"net/../kernel/panic" has the component ..`},
-		{"net.//.kernel", "", `"net.//.kernel" has the component ..`},
-		{"net/./x", "", `"net/./x" has the component .`},
-		{"net/...", "net/...", ""},
-		{"net\x00.x", "", `"net\x00.x" is too long or holds a NUL character`},
-		{"net." + strings.Repeat("x", 4090), "", `"net.` + strings.Repeat("x", 96) + `"... is too long or holds a NUL character`},
-	} {
-		got, err := SysctlPath(c.key)
-		text := ""
-		if err != nil {
-			text = err.Error()
-		}
-		if got != c.want || text != c.err {
-			t.Errorf("%.100q: got %q, error %q, want %q, error %q", c.key, got, text, c.want, c.err)
-		}
-	}
-}
-
 func TestID(t *testing.T) {
 	for _, id := range []string{"a", "-a", "+a", "a.b", "...", "A_0-9+.", strings.Repeat("x", 1024)} {
 		if err := ID(id); err != nil {

@@ -1,46 +1,12 @@
 package validate
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strings"
-)
 
-// SysctlPath returns the path below /proc/sys that key names, without a slash
-// before it. Key is in one of the two forms of sysctl.d(5), which the first
-// separator tells apart: net/ipv4/conf/eth0.100/forwarding is taken as it is,
-// in net.ipv4.conf.eth0/100.forwarding dots and slashes are exchanged.
-//
-// No component of the result is empty, "." or "..", so that it stays below
-// /proc/sys as far as there are no symbolic links.
-func SysctlPath(key string) (string, error) {
-	name := key
-	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '.' {
-		b := []byte(key)
-		for i, c := range b {
-			switch c {
-			case '.':
-				b[i] = '/'
-			case '/':
-				b[i] = '.'
-			}
-		}
-		name = string(b)
-	}
-	if strings.IndexByte(name, 0) >= 0 || len(name) > maxPath-len("/proc/sys/") {
-		return "", errors.New(quote(key) + " is too long or holds a NUL character")
-	}
-	for part := range strings.SplitSeq(name, "/") {
-		switch part {
-		case "":
-			return "", errors.New(quote(key) + " has an empty component")
-		case ".", "..":
-			return "", errors.New(quote(key) + " has the component " + part)
-		}
-	}
-	return name, nil
-}
+	"hutch/internal/sysctlname"
+)
 
 // sysctls checks linux.sysctl: only parameters that a namespace of the
 // container has for its own may be set. The rest would be the host's.
@@ -51,9 +17,9 @@ func (c *checker) sysctls() error {
 	}
 	paths := make(map[string]string, len(c.linux.Sysctl))
 	for _, key := range slices.Sorted(maps.Keys(c.linux.Sysctl)) {
-		p, err := SysctlPath(key)
+		p, err := sysctlname.Path(key)
 		if err != nil {
-			return fault(name, err.Error(), "write it as net.ipv4.ip_forward or net/ipv4/ip_forward")
+			return fault(name, quote(key)+" is no name of a kernel parameter", "write it as net.ipv4.ip_forward or net/ipv4/ip_forward")
 		}
 		element := name + "[" + quote(key) + "]"
 		if other, ok := paths[p]; ok {

@@ -236,8 +236,8 @@ var cases = []struct {
 
 	{"sysctl of the host", func(s *specs.Spec) { s.Linux.Sysctl["kernel.panic"] = "1" }, `linux.sysctl["kernel.panic"]: is not separate for each container: it would change the host's; remove it`},
 	{"sysctl of the host by slashes", func(s *specs.Spec) { s.Linux.Sysctl["kernel/core_pattern"] = "1" }, `linux.sysctl["kernel/core_pattern"]: is not separate`},
-	{"sysctl that looks like net", func(s *specs.Spec) { s.Linux.Sysctl["net/../kernel/core_pattern"] = "1" }, `linux.sysctl: "net/../kernel/core_pattern" has the component ..; `},
-	{"sysctl with dots exchanged", func(s *specs.Spec) { s.Linux.Sysctl["net.//.kernel"] = "1" }, `linux.sysctl: "net.//.kernel" has the component ..; `},
+	{"sysctl that looks like net", func(s *specs.Spec) { s.Linux.Sysctl["net/../kernel/core_pattern"] = "1" }, `linux.sysctl: "net/../kernel/core_pattern" is no name of a kernel parameter; `},
+	{"sysctl with dots exchanged", func(s *specs.Spec) { s.Linux.Sysctl["net.//.kernel"] = "1" }, `linux.sysctl: "net.//.kernel" is no name of a kernel parameter; `},
 	{"sysctl hostname", func(s *specs.Spec) { s.Linux.Sysctl["kernel.hostname"] = "1" }, `linux.sysctl["kernel.hostname"]: conflicts with the property hostname; set hostname`},
 	{"sysctl twice", func(s *specs.Spec) { s.Linux.Sysctl["net/ipv4/ip_forward"] = "0" }, `linux.sysctl["net/ipv4/ip_forward"]: is the same parameter as "net.ipv4.ip_forward"; `},
 	{"sysctl needs ipc", func(s *specs.Spec) { drop(s, "ipc") }, `linux.sysctl["fs.mqueue.msg_max"]: needs a ipc namespace`},
