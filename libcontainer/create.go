@@ -205,6 +205,10 @@ func (b *build) record() error {
 		}
 	}
 	b.rec = b.newRecord()
+	if b.rec.RootMount, err = rootMount(b.spec, b.rec.Rootfs); err != nil {
+		return err
+	}
+	b.onFailure(func() { b.warnIf(removeRoot(b.rec.Rootfs, b.rec.RootMount)) })
 	b.undo = append([]func(){func() { // last, when all else is taken back
 		c := &container{r: b.r, rec: b.rec}
 		c.poststop()

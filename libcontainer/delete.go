@@ -59,6 +59,9 @@ func (c *container) destroy() error {
 	if err := c.removeCgroup(); err != nil {
 		return err
 	}
+	if err := removeRoot(c.rec.Rootfs, c.rec.RootMount); err != nil {
+		return err
+	}
 	c.poststop()
 	if err := c.r.removeNotify(c.rec.ID); err != nil {
 		return err

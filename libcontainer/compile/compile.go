@@ -7,7 +7,6 @@
 package compile
 
 import (
-	"errors"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -71,10 +70,6 @@ func Compile(in *Input) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !ns.Own(unix.CLONE_NEWNS) {
-		// The root would be attached over the runtime's own.
-		return nil, errors.New(`config.json: linux.namespaces: there is no mount namespace; add {"type": "mount"}`)
-	}
 	b := program.New()
 	c := &compiler{Input: in, b: b, ns: ns, out: &Output{Namespaces: ns, CloneFlags: ns.CloneFlags()}}
 	if in.Shield != nil {
@@ -123,6 +118,7 @@ func (c *compiler) parent() {
 		Spec:            c.Spec,
 		Rootfs:          c.Rootfs,
 		NoPivot:         c.NoPivot,
+		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
 		SourcesInParent: c.Host.Privileged,
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER),
 		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER),

@@ -65,6 +65,11 @@ func TestListings(t *testing.T) {
 		"default":    {template.Spec(), true},
 		"everything": {everything(), true},
 		"joined-run": {joined(), false},
+		"shared-mounts": {func() *specs.Spec {
+			s := template.Spec()
+			s.Linux.Namespaces = s.Linux.Namespaces[:1]
+			return s
+		}(), true},
 		"no-process": {func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,14 +122,6 @@ func firstDifference(got, want string) string {
 		}
 	}
 	return "the golden file is longer"
-}
-
-func TestRefusesAConfigurationWithoutAMountNamespace(t *testing.T) {
-	s := template.Spec()
-	s.Linux.Namespaces = nil
-	if _, err := Compile(&Input{Spec: s, Rootfs: "/r"}); err == nil {
-		t.Error("the container's root would be attached over the caller's")
-	}
 }
 
 // BenchmarkCompile is the compiling of the default configuration.

@@ -9,17 +9,23 @@ import (
 // Mount emits, in the child, the attaching of the root and all mounts, then the
 // devices.
 func (r *Root) Mount(b *program.Builder) {
-	b.Element(program.T("linux.rootfsPropagation"))
-	b.Doing(program.T("stop mounts from propagating to the host"))
-	b.Sys(unix.SYS_MOUNT, program.Imm(0), b.Str("/"), program.Imm(0), program.Imm(unix.MS_REC|unix.MS_SLAVE), program.Imm(0))
+	if !r.c.SharedMounts {
+		b.Element(program.T("linux.rootfsPropagation"))
+		b.Doing(program.T("stop mounts from propagating to the host"))
+		b.Sys(unix.SYS_MOUNT, program.Imm(0), b.Str("/"), program.Imm(0), program.Imm(unix.MS_REC|unix.MS_SLAVE), program.Imm(0))
+	}
 	if !r.c.SourcesInParent {
 		r.open(b)
 	}
 	// On top of "/" of the namespace: nothing has to be known of the mount that
 	// the root lies on, nor may its parents bar the way.
+	at := "/"
+	if r.c.SharedMounts {
+		at = r.c.Rootfs
+	}
 	b.Element(program.T("root.path"))
 	b.Doing(program.T("attach the root file system %s", r.c.Rootfs))
-	b.Sys(unix.SYS_MOVE_MOUNT, program.Val(r.Fd), b.Str(""), program.Imm(unix.AT_FDCWD), b.Str("/"), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	b.Sys(unix.SYS_MOVE_MOUNT, program.Val(r.Fd), b.Str(""), program.Imm(unix.AT_FDCWD), b.Str(at), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	b.Doing(program.T("set the umask for what is made"))
 	umask := b.Reg()
 	b.Sys(unix.SYS_UMASK, program.Imm(0)).To(umask)

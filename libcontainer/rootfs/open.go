@@ -119,7 +119,7 @@ func (r *Root) open(b *program.Builder) {
 // beneath is the propagation of the root's tree while mounts are made in it, and
 // of binds that have no other: nothing of it reaches the host.
 func (r *Root) beneath() uint64 {
-	if r.prop.flag == unix.MS_PRIVATE || r.prop.flag == unix.MS_UNBINDABLE {
+	if r.c.SharedMounts || r.prop.flag == unix.MS_PRIVATE || r.prop.flag == unix.MS_UNBINDABLE {
 		return unix.MS_PRIVATE
 	}
 	return unix.MS_SLAVE

@@ -8,18 +8,18 @@ import (
 
 // Pivot emits the change of root, with the working directory there. The host's
 // tree, of which the child has a copy, is then gone, but for a container without
-// pivot_root.
+// pivot_root, or in the caller's own mount namespace.
 //
 // Source: pivot_root(2), "pivot_root(".", ".")".
 func (r *Root) Pivot(b *program.Builder) {
 	b.Element(program.T("root.path"))
 	b.Doing(program.T("change to the root file system"))
-	if r.c.NoPivot {
+	if r.c.NoPivot && !r.c.SharedMounts {
 		r.hideHost(b)
 	}
 	b.Step(program.T("fchdir"))
 	b.Sys(unix.SYS_FCHDIR, program.Val(r.Fd))
-	if r.c.NoPivot {
+	if r.c.NoPivot || r.c.SharedMounts {
 		b.Step(program.T("chroot"))
 		b.Sys(unix.SYS_CHROOT, b.Str("."))
 		return

@@ -47,6 +47,10 @@ type Config struct {
 	Rootfs string // root.path, absolute, in the caller's mount namespace
 
 	NoPivot bool // chroot in place of pivot_root
+	// SharedMounts is set when the container has the caller's mount namespace:
+	// the root is then attached on root.path, where the caller removes it when
+	// the container is deleted, and nothing else of the namespace is touched.
+	SharedMounts bool
 	// SourcesInParent opens the root and the sources of binds in the parent
 	// section: with the caller's privileges and in its mount namespace.
 	// Otherwise they are opened in the child, for callers that have no

@@ -44,6 +44,8 @@ func decodeRecord(text []byte, r *Record) error {
 			d.list(func() { r.Namespaces = append(r.Namespaces, d.namespace()) })
 		case "hasProcess":
 			r.HasProcess = d.bool()
+		case "rootMount":
+			r.RootMount = d.unsigned()
 		case "privatePid":
 			r.PrivatePid = d.bool()
 		case "configDigest":

@@ -43,6 +43,10 @@ func appendRecord(b []byte, r *Record) []byte {
 		e.text("path", n.Path)
 	})
 	e.bool("hasProcess", r.HasProcess)
+	if r.RootMount != 0 {
+		e.name("rootMount")
+		e.b = strconv.AppendUint(e.b, r.RootMount, 10)
+	}
 	e.bool("privatePid", r.PrivatePid)
 	e.text("configDigest", r.ConfigDigest)
 	list(e, "afterStart", r.AfterStart, func(f *Failure) {

@@ -23,10 +23,14 @@ type Record struct {
 	PidStart   uint64 // init's start time, see package proc
 	Created    time.Time
 
-	Annotations  map[string]string
-	Cgroup       Cgroup
-	Namespaces   []Namespace
-	HasProcess   bool   // config.json had a process
+	Annotations map[string]string
+	Cgroup      Cgroup
+	Namespaces  []Namespace
+	HasProcess  bool // config.json had a process
+	// RootMount is, for a container in the runtime's mount namespace, the id of
+	// the mount that Rootfs was on before the container was made: what lies on
+	// top of it at the end is the container's. 0 for others.
+	RootMount    uint64
 	PrivatePid   bool   // the container has a pid namespace of its own
 	ConfigDigest string // of config.json, as the caller defines it; empty is none
 
