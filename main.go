@@ -59,6 +59,7 @@ func app() *cli.App {
 	a.Flags = globalFlags()
 	a.Commands = commands()
 	a.HideVersion = false
+	a.DisableSliceFlagSeparator = true // a comma may stand in a variable
 	a.Version = version
 	a.ExitErrHandler = func(*cli.Context, error) {}
 	a.OnUsageError = usageError
@@ -92,7 +93,7 @@ func globalFlags() []cli.Flag {
 func commands() []*cli.Command {
 	return []*cli.Command{
 		createCommand(), startCommand(), runCommand(), stateCommand(), killCommand(), deleteCommand(),
-		listCommand(), psCommand(), specCommand(), featuresCommand(), planCommand(),
+		execCommand(), listCommand(), psCommand(), specCommand(), featuresCommand(), planCommand(),
 	}
 }
 

@@ -9,10 +9,12 @@ import (
 
 	"hutch/internal/proc"
 	"hutch/libcontainer/compile"
+	"hutch/libcontainer/config"
 	"hutch/libcontainer/console"
 	"hutch/libcontainer/hook"
 	"hutch/libcontainer/idmap"
 	"hutch/libcontainer/keyring"
+	"hutch/libcontainer/namespace"
 	"hutch/libcontainer/netdev"
 	"hutch/libcontainer/passwd"
 	"hutch/libcontainer/process"
@@ -20,12 +22,14 @@ import (
 	"hutch/libcontainer/rootfs"
 )
 
+const quotaWarning = "the session keyring quota of the user is used up (kernel.keys.maxkeys, maxbytes): the container keeps the caller's keyring, ignoring"
+
 // attend answers init at its barriers until it is ready for start.
 func (b *build) attend() error {
 	for {
 		e, err := b.child.Next()
 		if errors.Is(err, program.ErrEnded) {
-			return b.ended()
+			return endedEarly(b.child, "init")
 		}
 		if err != nil {
 			return err
@@ -43,16 +47,16 @@ func (b *build) attend() error {
 	}
 }
 
-// ended says why init is gone without a report.
-func (b *build) ended() error {
-	ws, err := b.child.Wait()
+// endedEarly says why a child is gone without a report.
+func endedEarly(child *program.Child, name string) error {
+	ws, err := child.Wait()
 	if err != nil {
 		return err
 	}
 	if ws.Signaled() {
-		return fmt.Errorf("init was killed by signal %d (%s) while the container was set up", ws.Signal(), unix.SignalName(ws.Signal()))
+		return fmt.Errorf("%s was killed by signal %d (%s) while it was set up", name, ws.Signal(), unix.SignalName(ws.Signal()))
 	}
-	return fmt.Errorf("init ended with status %d while the container was set up", ws.ExitStatus())
+	return fmt.Errorf("%s ended with status %d while it was set up", name, ws.ExitStatus())
 }
 
 // answer does what one message of init asks for. ready says that init has done
@@ -70,11 +74,11 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 		b.trace.Phase("hooks")
 		err = b.hooks()
 	case e.Tag == rootfs.ConsoleTag:
-		err = b.terminal(int(e.Value))
+		b.console, err = takeTerminal(b.child, int(e.Value), b.o.ConsoleSocket)
 	case e.Tag == process.HomeTag:
-		return false, b.home(int(e.Value))
+		return false, answerHome(b.child, int(e.Value), b.spec.Process.User.UID)
 	case e.Tag == keyring.QuotaTag:
-		b.r.warn("the session keyring quota of the user is used up (kernel.keys.maxkeys, maxbytes): the container keeps the caller's keyring, ignoring")
+		b.r.warn(quotaWarning)
 		return false, nil
 	case e.Tag >= rootfs.TargetTag:
 		more, err := b.out.Root.Handle(b.child, e)
@@ -155,49 +159,49 @@ func (b *build) hooks() error {
 
 func (b *build) inNamespaces() *inNamespaces {
 	return &inNamespaces{
-		pid: b.child.Pid, pidfd: b.child.Pidfd, flags: b.out.Namespaces.Flags(), cwd: "/",
+		init: namespace.Init{Pid: b.child.Pid, Pidfd: b.child.Pidfd, Flags: b.out.Namespaces.Flags(), OwnRoot: true}, cwd: "/",
 		ignored: process.IgnoredSignals(),
 	}
 }
 
-// terminal takes the terminal's master from init and hands it on: to the console
-// socket, or to the proxy of an attached run.
-func (b *build) terminal(fd int) error {
-	ptmx, err := b.child.GetFd(fd)
+// takeTerminal takes the terminal's master from the child and hands it on: to the
+// console socket, or, where there is none, to the caller, who serves it.
+func takeTerminal(child *program.Child, fd int, socket string) (*os.File, error) {
+	ptmx, err := child.GetFd(fd)
 	if err != nil {
-		return fmt.Errorf("process.terminal: %w", err)
+		return nil, fmt.Errorf("process.terminal: %w", err)
 	}
-	if b.o.ConsoleSocket == "" {
-		b.console = os.NewFile(uintptr(ptmx), "terminal of the container")
-		return nil
+	if socket == "" {
+		return os.NewFile(uintptr(ptmx), "terminal of the container"), nil
 	}
 	defer unix.Close(ptmx)
-	if err := console.SendFd(b.o.ConsoleSocket, ptmx, "/dev/ptmx"); err != nil {
-		return fmt.Errorf("--console-socket: %w", err)
+	if err := console.SendFd(socket, ptmx, "/dev/ptmx"); err != nil {
+		return nil, fmt.Errorf("--console-socket: %w", err)
 	}
-	return nil
+	return nil, nil
 }
 
-// home answers with the home directory that the container's passwd file, which
-// init has opened as fd, gives the user.
-func (b *build) home(fd int) error {
+// answerHome answers with the home directory that the container's passwd file,
+// which the child has opened as fd, gives the user.
+func answerHome(child *program.Child, fd int, uid uint32) error {
 	dir := "/"
 	if fd >= 0 {
-		n, err := b.child.GetFd(fd)
+		n, err := child.GetFd(fd)
 		if err != nil {
 			return fmt.Errorf("process.env: %w", err)
 		}
 		f := os.NewFile(uintptr(n), "passwd of the container")
-		dir = passwd.Home(f, b.spec.Process.User.UID)
+		dir = passwd.Home(f, uid)
 		f.Close()
 	}
-	return b.child.Send(process.HomeReply(dir))
+	return child.Send(process.HomeReply(dir))
 }
 
 // announce hands out the process id, the pidfd, and commits the new status; the
 // pid file comes last, since engines take it for success.
 func (b *build) announce() error {
 	b.rec.AfterStart = b.afterStart()
+	b.rec.Process = string(config.Excerpt(b.text))
 	b.rec.Status = string(Created)
 	if err := b.dir.Save(b.rec); err != nil {
 		return err

@@ -40,6 +40,7 @@ type build struct {
 	r     *Runtime
 	o     *CreateOptions
 	spec  *specs.Spec
+	text  []byte // of config.json
 	dir   *state.Dir
 	rec   *state.Record
 	cg    *cgroup.Plan
@@ -121,7 +122,7 @@ func (b *build) load() error {
 	if err := absolute(&b.o.PidFile); err != nil {
 		return err
 	}
-	s, _, err := config.Load(b.o.Bundle, "")
+	s, text, err := config.Load(b.o.Bundle, "")
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func (b *build) load() error {
 	if err := hostSysctl(s); err != nil && !b.planning {
 		return err
 	}
-	b.spec = s
+	b.spec, b.text = s, text
 	for i := range s.Mounts { // relative sources are the bundle's
 		if m := &s.Mounts[i]; isBind(m) && !filepath.IsAbs(m.Source) {
 			m.Source = filepath.Join(b.o.Bundle, m.Source)
@@ -226,6 +227,7 @@ func (b *build) newRecord() *state.Record {
 		Created:     time.Now().UTC(),
 		Annotations: b.spec.Annotations,
 		HasProcess:  b.spec.Process != nil,
+		OwnKeyring:  !b.o.NoNewKeyring,
 	}
 	rec.Cgroup.Paths = b.cg.Paths()
 	if h := b.spec.Hooks; h != nil {
@@ -270,12 +272,7 @@ func (b *build) spawn() error {
 		return err
 	}
 	defer e.Close()
-	// Nothing in the container may look into init before execve: not dumpable,
-	// it and its descriptors belong to the host's root.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("prctl PR_SET_DUMPABLE 0: %w", err)
-	}
-	b.child, err = program.Spawn(p, &program.Options{
+	b.child, err = spawnHidden(p, &program.Options{
 		Flags: b.out.CloneFlags, Cgroup: e.Cgroup, Tasks: e.Tasks, Trace: b.trace != nil, Fault: testFault,
 	})
 	if err != nil {
@@ -283,6 +280,17 @@ func (b *build) spawn() error {
 	}
 	b.onFailure(func() { b.child.Kill() })
 	return nil
+}
+
+// spawnHidden makes a child that nothing in the container may look into before
+// its execve: not dumpable, it and its descriptors belong to the host's root.
+//
+// Source: CVE-2016-9962; proc(5), "/proc/PID"; prctl(2).
+func spawnHidden(p *program.Program, o *program.Options) (*program.Child, error) {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("prctl PR_SET_DUMPABLE 0: %w", err)
+	}
+	return program.Spawn(p, o)
 }
 
 // testFault is an instruction that a test makes fail.

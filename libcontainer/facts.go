@@ -17,9 +17,14 @@ import (
 
 // compile makes the program.
 func (b *build) compile() error {
-	last, held, err := b.capabilities()
-	if err != nil {
-		return err
+	// A plan is of a runtime that has everything.
+	last, held, modules := capability.Last(), ^uint64(0), lsm.Host{AppArmor: true, SELinux: true}
+	var err error
+	if !b.planning {
+		modules = askLSM(b.spec.Process)
+		if last, held, err = b.r.capabilities(b.spec.Process, has(b.spec, specs.UserNamespace)); err != nil {
+			return err
+		}
 	}
 	in := &compile.Input{
 		Spec:         b.spec,
@@ -37,7 +42,7 @@ func (b *build) compile() error {
 			Ignored:    process.IgnoredSignals(),
 			LastCap:    last,
 			HeldCaps:   held,
-			LSM:        b.lsm(),
+			LSM:        modules,
 		},
 	}
 	if !b.planning {
@@ -50,21 +55,19 @@ func (b *build) compile() error {
 	return err
 }
 
-// capabilities are the kernel's highest one and the set that the runtime can
-// give, all of them when it only plans. It warns of those that are asked for
-// beyond that.
-func (b *build) capabilities() (last int, held uint64, err error) {
-	last, held = capability.Last(), ^uint64(0)
-	p := b.spec.Process
-	if b.planning || p == nil || p.Capabilities == nil {
-		return last, held, nil
+// capabilities are the kernel's highest one and the set that the runtime can give
+// p. It warns of those that are asked for beyond that.
+func (r *Runtime) capabilities(p *specs.Process, userns bool) (last int, held uint64, err error) {
+	last = capability.Last()
+	if p == nil || p.Capabilities == nil {
+		return last, 0, nil
 	}
 	if held, err = capability.Held(); err != nil {
 		return 0, 0, err
 	}
-	if !has(b.spec, specs.UserNamespace) {
+	if !userns {
 		for _, n := range capability.NotGranted(p.Capabilities, last, held) {
-			b.r.warn("process.capabilities: " + n + " cannot be granted in the ambient set without the permitted and inheritable ones, nor when the runtime lacks it, ignoring")
+			r.warn("process.capabilities: " + n + " cannot be granted in the ambient set without the permitted and inheritable ones, nor when the runtime lacks it, ignoring")
 		}
 	}
 	return last, held, nil
@@ -81,14 +84,10 @@ func (b *build) afterStart() []state.Failure {
 	return out
 }
 
-// lsm asks for the security modules only when a label is set.
-func (b *build) lsm() lsm.Host {
-	p := b.spec.Process
+// askLSM asks for the security modules only when a label is set.
+func askLSM(p *specs.Process) lsm.Host {
 	if p == nil || p.ApparmorProfile == "" && p.SelinuxLabel == "" {
 		return lsm.Host{}
-	}
-	if b.planning {
-		return lsm.Host{AppArmor: true, SELinux: true}
 	}
 	return lsm.Ask()
 }

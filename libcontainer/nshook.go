@@ -2,13 +2,12 @@ package libcontainer
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/libcontainer/namespace"
 	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
 	"hutch/libcontainer/selfexe"
@@ -24,10 +23,9 @@ const (
 // container's namespaces, in the root directory that its init has at the time,
 // in a process group of its own.
 type inNamespaces struct {
-	pid, pidfd int    // init
-	flags      uint64 // CLONE_NEW flags of the namespaces that are not the runtime's
-	cwd        string // below init's root directory
-	ignored    []unix.Signal
+	init    namespace.Init
+	cwd     string // below init's root directory
+	ignored []unix.Signal
 }
 
 // start makes the process of h. The caller owns the pidfd and reaps the process.
@@ -41,12 +39,7 @@ func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid i
 		return -1, 0, err
 	}
 	defer done()
-	// As for init: nothing in the container looks into the process before its
-	// execve.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return -1, 0, fmt.Errorf("prctl PR_SET_DUMPABLE 0: %w", err)
-	}
-	c, err := program.Spawn(p, &program.Options{Cgroup: -1})
+	c, err := spawnHidden(p, &program.Options{Cgroup: -1})
 	if err != nil {
 		return -1, 0, err
 	}
@@ -78,42 +71,10 @@ func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Progra
 	if err != nil {
 		return nil, nil, err
 	}
-	b.Doing(program.T("join the container for the hook"))
-	var root program.Reg
-	b.InParent(func() {
-		b.Step(program.T("open the root directory of init"))
-		root = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/proc/"+strconv.Itoa(n.pid)+"/root"),
-			program.Imm(unix.O_PATH|unix.O_CLOEXEC)).Fd()
-	})
-	b.Step(program.T("setns"))
-	if n.flags != 0 {
-		b.Sys(unix.SYS_SETNS, program.Imm(n.pidfd), program.Imm(n.flags))
-	}
-	// Joining the mount namespace leads to the top of its tree, which is not
-	// init's root before the pivot nor without one.
-	b.Step(program.T("fchdir"))
-	b.Sys(unix.SYS_FCHDIR, program.Val(root))
-	b.Step(program.T("chroot"))
-	b.Sys(unix.SYS_CHROOT, b.Str("."))
+	n.init.Join(b, hookAdopt)
+	b.Doing(program.T("get ready for the hook"))
 	b.Step(program.T("chdir to %s", n.cwd))
 	b.Sys(unix.SYS_CHDIR, b.Str(n.cwd))
-	if n.flags&unix.CLONE_NEWUSER != 0 {
-		b.Step(program.T("become root"))
-		b.Sys(unix.SYS_SETRESGID, program.Imm(0), program.Imm(0), program.Imm(0)).Ignore()
-		b.Sys(unix.SYS_SETRESUID, program.Imm(0), program.Imm(0), program.Imm(0)).Ignore()
-	}
-	if n.flags&unix.CLONE_NEWPID != 0 {
-		b.Step(program.T("clone into the pid namespace"))
-		m := b.Zero(64)
-		b.Set(m.Reg(0), unix.CLONE_PARENT)
-		r, child := b.Reg(), b.Label()
-		b.Sys(unix.SYS_CLONE3, m.Arg(), program.Imm(m.Len)).To(r)
-		b.If(r, program.Eq, 0, child)
-		b.Tell(hookAdopt, r)
-		b.Exit(0)
-		b.Bind(child)
-		b.Wait(hookAdopt, b.Zero(1))
-	}
 	b.Step(program.T("make a process group"))
 	b.Sys(unix.SYS_SETPGID, program.Imm(0), program.Imm(0))
 	b.Step(program.T("set up standard input and output"))

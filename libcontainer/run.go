@@ -64,7 +64,7 @@ func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
 		go func() { b.warnIf(ready.pass(b.child.Pidfd, b.child.Pid)) }()
 	}
 	signals.To(b.child.Pidfd)
-	status, err = b.wait()
+	status, err = await(b.child)
 	proxy.Finish()
 	if err != nil {
 		return -1, err
@@ -116,7 +116,7 @@ func (b *build) release() error {
 		e, err := b.child.Next()
 		if errors.Is(err, program.ErrEnded) {
 			if !executing {
-				return b.ended()
+				return endedEarly(b.child, "init")
 			}
 			break
 		}
@@ -129,20 +129,20 @@ func (b *build) release() error {
 	return hook.Run(b.rec.Hooks.Poststart, "poststart", c.hookState(Running), hook.Options{Dir: b.o.Bundle})
 }
 
-// wait waits for the end of init and reaps, beside it, what else comes to the
-// caller as a subreaper.
-func (b *build) wait() (int, error) {
+// await waits for the end of the child and gives its exit status, 128+n when
+// signal n ended it.
+func await(child *program.Child) (int, error) {
 	for {
-		p := []unix.PollFd{{Fd: int32(b.child.Pidfd), Events: unix.POLLIN}}
+		p := []unix.PollFd{{Fd: int32(child.Pidfd), Events: unix.POLLIN}}
 		if _, err := unix.Poll(p, -1); err != nil {
 			if err == unix.EINTR {
 				continue
 			}
-			return -1, fmt.Errorf("wait for init: poll: %w", err)
+			return -1, fmt.Errorf("wait for the process: poll: %w", err)
 		}
 		break
 	}
-	ws, err := b.child.Wait()
+	ws, err := child.Wait()
 	if err != nil {
 		return -1, err
 	}

@@ -11,7 +11,6 @@ import (
 	"hutch/libcontainer/hook"
 	"hutch/libcontainer/namespace"
 	"hutch/libcontainer/process"
-	"hutch/libcontainer/state"
 	"hutch/libcontainer/trace"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -91,7 +90,8 @@ func (c *container) startHooks(pidfd int) error {
 	if len(c.rec.Hooks.StartContainer) == 0 {
 		return nil
 	}
-	n := &inNamespaces{pid: c.rec.Pid, pidfd: pidfd, cwd: "/", flags: recordedFlags(c.rec.Namespaces), ignored: process.IgnoredSignals()}
+	n := &inNamespaces{init: c.init(pidfd), cwd: "/", ignored: process.IgnoredSignals()}
+	n.init.OwnRoot = true
 	text := c.hookState(Created)
 	err := hook.Run(c.rec.Hooks.StartContainer, "startContainer", text, hook.Options{Dir: c.rec.Bundle, Start: n.start})
 	if err != nil {
@@ -100,12 +100,14 @@ func (c *container) startHooks(pidfd int) error {
 	return err
 }
 
-func recordedFlags(ns []state.Namespace) uint64 {
-	var f uint64
-	for _, n := range ns {
-		f |= namespace.Flag(specs.LinuxNamespaceType(n.Type))
+// init describes the container's init, held by pidfd, for those who join it.
+func (c *container) init(pidfd int) namespace.Init {
+	n := namespace.Init{Pid: c.rec.Pid, Pidfd: pidfd}
+	for _, r := range c.rec.Namespaces {
+		n.Flags |= namespace.Flag(specs.LinuxNamespaceType(r.Type))
 	}
-	return f
+	n.OwnRoot = n.Flags&unix.CLONE_NEWNS == 0
+	return n
 }
 
 // release sends the byte that init waits for, and waits until execve has

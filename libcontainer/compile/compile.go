@@ -12,7 +12,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"hutch/libcontainer/capability"
 	"hutch/libcontainer/keyring"
 	"hutch/libcontainer/lsm"
 	"hutch/libcontainer/namespace"
@@ -91,13 +90,12 @@ func Compile(in *Input) (*Output, error) {
 
 type compiler struct {
 	*Input
-	b    *program.Builder
-	ns   *namespace.Set
-	root *rootfs.Root
-	out  *Output
-	exec *process.Target
-	env  program.Mem
-	proc program.Reg
+	b     *program.Builder
+	ns    *namespace.Set
+	root  *rootfs.Root
+	out   *Output
+	ready *ready
+	proc  program.Reg
 }
 
 // linux is the spec's Linux part, empty where it has none.
@@ -198,25 +196,7 @@ func (c *compiler) process() {
 		process.Rlimits(b, p)
 		process.OOMScoreAdj(b, c.proc, p)
 	}
-	process.Scheduler(b, p)
-	process.IOPriority(b, p)
-	process.Personality(b, linux(c.Spec))
-	process.MemoryPolicy(b, linux(c.Spec))
-	lsm.Emit(b, c.proc, p, c.Host.LSM)
-	c.env = process.Env(b, p, c.extraEnv())
-	process.Stdio(b, p)
-	cwd := process.EnterCwd(b, p.Cwd)
-	caps := capability.New(p.Capabilities, c.Host.LastCap)
-	if !c.ns.Own(unix.CLONE_NEWUSER) { // root of a user namespace holds all of them there
-		caps.Within(c.Host.HeldCaps)
-	}
-	caps.Bounding(b)
-	process.IDs(b, p)
-	caps.Apply(b)
-	cwd.Prove(b)
-	process.Umask(b, p)
-	process.NoNewPrivileges(b, p)
-	c.exec = process.Lookup(b, p.Args[0], p.Env)
+	c.ready = become(b, p, linux(c.Spec), &c.Host, c.proc, userns, c.extraEnv())
 }
 
 // extraEnv is what Hutch adds to the environment.
@@ -253,9 +233,7 @@ func (c *compiler) start() {
 		b.Fail(0)
 		return
 	}
-	process.Unblock(b)
-	b.Tell(Executing, 0)
-	c.exec.Execve(b, c.Spec.Process.Args, c.env)
+	c.ready.run(b, c.Spec.Process)
 }
 
 // waitFifo emits the wait for start's byte. From then on reports go to

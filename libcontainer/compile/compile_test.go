@@ -8,7 +8,10 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
+	"hutch/libcontainer/lsm"
+	"hutch/libcontainer/namespace"
 	"hutch/libcontainer/program"
 	"hutch/libcontainer/rootfs"
 	"hutch/libcontainer/template"
@@ -79,20 +82,47 @@ func TestListings(t *testing.T) {
 			if got.String() != again.String() {
 				t.Error("the same input has given two programs")
 			}
-			path := filepath.Join("testdata", name+".golden")
-			if *update {
-				if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got.String() != string(want) {
-				t.Errorf("the program has changed; look at it, then run go test ./libcontainer/compile -update\n%s", firstDifference(got.String(), string(want)))
-			}
+			golden(t, name, got.String())
 		})
+	}
+}
+
+// TestExecListing is the program of a further process with all that it can have.
+func TestExecListing(t *testing.T) {
+	s := everything()
+	adj := 7
+	s.Process.OOMScoreAdj = &adj
+	s.Process.Terminal = true
+	p, err := Exec(&ExecInput{
+		ID: "web1", Process: s.Process, Linux: s.Linux, OwnKeyring: true, PreserveFds: 1,
+		Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER},
+		Host: Host{LastCap: 40, HeldCaps: 1<<41 - 1, LSM: lsm.Host{AppArmor: true, SELinux: true}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if err := program.WriteText(&got, p.List(&program.ListOptions{TagName: TagName})); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "exec", got.String())
+}
+
+// golden compares a listing with the golden file name.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the program has changed; look at it, then run go test ./libcontainer/compile -update\n%s", firstDifference(got, string(want)))
 	}
 }
 

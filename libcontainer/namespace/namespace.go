@@ -152,7 +152,7 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 		s.enterUser(b)
 	}
 	if s.twice() {
-		s.cloneAgain(b, adopt)
+		cloneAgain(b, s.made&^late, adopt)
 	}
 }
 
@@ -185,12 +185,12 @@ func (s *Set) enterUser(b *program.Builder) {
 
 // cloneAgain makes the process that goes on, as a sibling, so that it is the
 // runtime's child and not an orphan's.
-func (s *Set) cloneAgain(b *program.Builder, adopt uint32) {
+func cloneAgain(b *program.Builder, flags uint64, adopt uint32) {
 	b.Element(program.T("linux.namespaces"))
 	b.Doing(program.T("clone into the namespaces"))
 	// struct clone_args up to tls: flags come first, all else is 0.
 	m := b.Zero(64)
-	b.Set(m.Reg(0), int64(unix.CLONE_PARENT|s.made&^late))
+	b.Set(m.Reg(0), int64(unix.CLONE_PARENT|flags))
 	r, child := b.Reg(), b.Label()
 	b.Sys(unix.SYS_CLONE3, m.Arg(), program.Imm(m.Len)).To(r)
 	b.If(r, program.Eq, 0, child)
@@ -204,9 +204,12 @@ func (s *Set) cloneAgain(b *program.Builder, adopt uint32) {
 // namespace, which must have its mappings. Without a user namespace it emits
 // nothing.
 func (s *Set) BecomeRoot(b *program.Builder) {
-	if !s.Own(unix.CLONE_NEWUSER) {
-		return
+	if s.Own(unix.CLONE_NEWUSER) {
+		becomeRoot(b)
 	}
+}
+
+func becomeRoot(b *program.Builder) {
 	b.Element(program.T("linux.uidMappings"))
 	b.Doing(program.T("become root of the user namespace"))
 	// Ids that are not mapped leave the process as it is; it has all

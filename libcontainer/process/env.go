@@ -44,7 +44,7 @@ func Env(b *program.Builder, p *specs.Process, extra []string) program.Mem {
 		list = append(list, b.Bytes(append([]byte(v), 0)))
 	}
 	home := false
-	for _, v := range p.Env {
+	for _, v := range last(p.Env) {
 		if value, is := strings.CutPrefix(v, "HOME="); is {
 			if value == "" {
 				continue
@@ -64,6 +64,23 @@ func Env(b *program.Builder, p *specs.Process, extra []string) program.Mem {
 		b.Pointer(m, uint32(i*word), v)
 	}
 	return m
+}
+
+// last gives env without the variables that stand there again: a program would
+// take the first, and what an engine appends is meant to win.
+func last(env []string) []string {
+	names := make(map[string]bool, len(env))
+	out := make([]string, len(env))
+	i := len(out)
+	for j := len(env) - 1; j >= 0; j-- {
+		name, _, _ := strings.Cut(env[j], "=")
+		if !names[name] {
+			names[name] = true
+			i--
+			out[i] = env[j]
+		}
+	}
+	return out[i:]
 }
 
 // askHome emits the question for the home directory. Only a regular file is

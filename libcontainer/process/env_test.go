@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,6 +49,13 @@ func environ(t *testing.T, enter func(*program.Builder), env, extra []string, ho
 	return out, passwd
 }
 
+func TestLastVariableWins(t *testing.T) {
+	got := last([]string{"A=1", "B=2", "A=3", "C", "C=4", "B2=5"})
+	if want := []string{"B=2", "A=3", "C=4", "B2=5"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestEnv(t *testing.T) {
 	dir, enter := world(t)
 	etc := filepath.Join(dir, "etc/passwd")
@@ -58,7 +66,7 @@ func TestEnv(t *testing.T) {
 		home         string
 		want, passwd string
 	}{
-		{"as it is, with what is added", nil, []string{"A=1", "HOME=/h", "A=2"}, []string{"B=3"}, "", "A=1\nHOME=/h\nA=2\nB=3\n", ""},
+		{"the last of a name, with what is added", nil, []string{"A=1", "HOME=/h", "A=2"}, []string{"B=3"}, "", "HOME=/h\nA=2\nB=3\n", ""},
 		{"HOME is asked for", func() error { return os.WriteFile(etc, []byte("root:x"), 0o644) }, []string{"A=1"}, nil, "/root", "A=1\nHOME=/root\n", "root:x"},
 		{"an empty HOME is none", nil, []string{"HOME=", "A=1"}, []string{"B=2"}, "/r", "A=1\nB=2\nHOME=/r\n", "root:x"},
 		{"HOMES is another", nil, []string{"HOMES=1"}, nil, "/r", "HOMES=1\nHOME=/r\n", "root:x"},

@@ -3,6 +3,7 @@ package rootfs
 import (
 	"encoding/binary"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
@@ -10,27 +11,48 @@ import (
 
 const devptsMagic = unix.DEVPTS_SUPER_MAGIC
 
-// Console emits the terminal: one of the container's own devpts, handed to the
-// parent, bound on /dev/console, and put on the standard descriptors.
+// Console emits the terminal of init: one of the container's own devpts, handed
+// to the parent, bound on /dev/console, and put on the standard descriptors.
 //
 // Source: pts(4), ioctl_tty(2); runtime-spec config-linux.md "Default Devices".
 func (r *Root) Console(b *program.Builder) {
+	ptmx, slave := openTerminal(b, r.Fd, r.c.Spec.Process)
+	r.bindConsole(b, slave)
+	useTerminal(b, ptmx, slave)
+}
+
+// Terminal emits the terminal of a further process p, which is at its container's
+// root: as Console, but for the bind on /dev/console, which is init's.
+func Terminal(b *program.Builder, p *specs.Process) {
+	b.Element(program.T("process.terminal"))
+	b.Doing(program.T("open a terminal"))
+	b.Step(program.T("open /"))
+	root := b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
+	ptmx, slave := openTerminal(b, root, p)
+	useTerminal(b, ptmx, slave)
+}
+
+func openTerminal(b *program.Builder, root program.Reg, p *specs.Process) (ptmx, slave program.Reg) {
 	b.Element(program.T("process.terminal"))
 	b.Doing(program.T("open a terminal"))
 	b.Step(program.T("open /dev/pts/ptmx of the container (mount a devpts on /dev/pts)"))
-	ptmx := open(b, r.Fd, "/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY, inRoot).Fd()
+	ptmx = open(b, root, "/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY, inRoot).Fd()
 	b.Step(program.T("/dev/pts/ptmx is not on a devpts"))
 	mustBeOn(b, ptmx, devptsMagic, unix.ENODEV)
 	b.Step(program.T("unlock it"))
 	b.Sys(unix.SYS_IOCTL, program.Val(ptmx), program.Imm(unix.TIOCSPTLCK), b.Zero(4).Arg())
 	b.Step(program.T("open its other end"))
-	slave := b.Sys(unix.SYS_IOCTL, program.Val(ptmx), program.Imm(unix.TIOCGPTPEER), program.Imm(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).Fd()
-	r.consoleSize(b, ptmx)
-	if uid := r.c.Spec.Process.User.UID; uid != 0 {
+	slave = b.Sys(unix.SYS_IOCTL, program.Val(ptmx), program.Imm(unix.TIOCGPTPEER), program.Imm(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).Fd()
+	consoleSize(b, ptmx, p.ConsoleSize)
+	if uid := p.User.UID; uid != 0 {
 		b.Step(program.T("hand it to the user"))
 		b.Sys(unix.SYS_FCHOWN, program.Val(slave), program.Imm(uid), program.Imm(-1))
 	}
-	r.bindConsole(b, slave)
+	return ptmx, slave
+}
+
+// useTerminal emits the hand-over to the parent and the use of the other end.
+func useTerminal(b *program.Builder, ptmx, slave program.Reg) {
 	b.Step(program.T("hand it to the runtime"))
 	b.Barrier(ConsoleTag, ptmx)
 	for fd := range 3 {
@@ -41,8 +63,7 @@ func (r *Root) Console(b *program.Builder) {
 	b.Sys(unix.SYS_IOCTL, program.Imm(0), program.Imm(unix.TIOCSCTTY), program.Imm(0))
 }
 
-func (r *Root) consoleSize(b *program.Builder, ptmx program.Reg) {
-	s := r.c.Spec.Process.ConsoleSize
+func consoleSize(b *program.Builder, ptmx program.Reg, s *specs.Box) {
 	if s == nil {
 		return
 	}

@@ -44,6 +44,10 @@ func decodeRecord(text []byte, r *Record) error {
 			d.list(func() { r.Namespaces = append(r.Namespaces, d.namespace()) })
 		case "hasProcess":
 			r.HasProcess = d.bool()
+		case "process":
+			r.Process = d.text()
+		case "ownKeyring":
+			r.OwnKeyring = d.bool()
 		case "rootMount":
 			r.RootMount = d.unsigned()
 		case "privatePid":

@@ -8,11 +8,10 @@ import (
 
 // Names of what a container's directory holds.
 const (
-	recordName  = "state.json"
-	processName = "process.json"
-	tempSuffix  = ".new" // of a file that is not committed yet
-	goName      = "exec.fifo"
-	resultName  = "result.fifo"
+	recordName = "state.json"
+	tempSuffix = ".new" // of a file that is not committed yet
+	goName     = "exec.fifo"
+	resultName = "result.fifo"
 )
 
 // Dir is the directory of one container. Its methods are not for use by several
@@ -46,7 +45,7 @@ func (d *Dir) Remove() error {
 		return nil
 	}
 	// The record goes last: a remove that is cut short can be done again.
-	for _, name := range [...]string{goName, resultName, processName, processName + tempSuffix, recordName + tempSuffix, recordName} {
+	for _, name := range [...]string{goName, resultName, recordName + tempSuffix, recordName} {
 		if err := unix.Unlinkat(d.fd, name, 0); err != nil && err != unix.ENOENT {
 			return fmt.Errorf("unlink %s/%s: %w", d.path, name, err)
 		}

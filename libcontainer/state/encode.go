@@ -43,6 +43,8 @@ func appendRecord(b []byte, r *Record) []byte {
 		e.text("path", n.Path)
 	})
 	e.bool("hasProcess", r.HasProcess)
+	e.text("process", r.Process)
+	e.bool("ownKeyring", r.OwnKeyring)
 	if r.RootMount != 0 {
 		e.name("rootMount")
 		e.b = strconv.AppendUint(e.b, r.RootMount, 10)

@@ -27,6 +27,10 @@ type Record struct {
 	Cgroup      Cgroup
 	Namespaces  []Namespace
 	HasProcess  bool // config.json had a process
+	// Process is what exec needs of config.json, as config.Excerpt gives it;
+	// empty until the container is created.
+	Process    string
+	OwnKeyring bool // the container has a session keyring of its own
 	// RootMount is, for a container in the runtime's mount namespace, the id of
 	// the mount that Rootfs was on before the container was made: what lies on
 	// top of it at the end is the container's. 0 for others.
@@ -95,17 +99,4 @@ func (d *Dir) Record() (*Record, error) {
 	}
 	r.Owner = int(st.Uid)
 	return r, nil
-}
-
-// SaveProcess keeps text, the process object of config.json as it stands there,
-// for exec. It is a file of its own, so that other commands do not pay for it.
-func (d *Dir) SaveProcess(text []byte) error { return d.write(processName, text) }
-
-// Process returns what SaveProcess has kept, nil when that is nothing.
-func (d *Dir) Process() ([]byte, error) {
-	text, err := d.read(processName)
-	if err == unix.ENOENT {
-		return nil, nil
-	}
-	return text, err
 }

@@ -63,9 +63,6 @@ func TestCreateLoadRemove(t *testing.T) {
 	if err := d.Save(sample()); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.SaveProcess([]byte("{}")); err != nil {
-		t.Fatal(err)
-	}
 	other, err := r.Load("web1")
 	if err != nil {
 		t.Fatal(err)

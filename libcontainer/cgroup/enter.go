@@ -1,0 +1,126 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Sub names sub-cgroups of a container: a controller, or "" for cgroup v2, and
+// the path from the container's cgroup.
+type Sub map[string]string
+
+// ParseSub parses the values of exec's --cgroup, each PATH on cgroup v2 or
+// CONTROLLER[,CONTROLLER...]:PATH on v1. A path that is the container's own
+// cgroup is left out.
+func ParseSub(values []string) (Sub, error) {
+	s := Sub{}
+	for _, v := range values {
+		list, path, named := strings.Cut(v, ":")
+		if !named {
+			list, path = "", v
+			if len(values) > 1 {
+				return nil, fmt.Errorf("invalid --cgroup argument: %s: missing CONTROLLER: before the path", v)
+			}
+		} else if list == "" || strings.Contains(path, ":") {
+			return nil, fmt.Errorf("invalid --cgroup argument: %s: want [CONTROLLER,...:]PATH", v)
+		}
+		if strings.Trim(path, "/.") != "" || strings.Contains(path, "..") {
+			var err error
+			if path, err = components(path); err != nil {
+				return nil, fmt.Errorf("invalid --cgroup argument: %s: %w", v, err)
+			}
+		} else {
+			path = ""
+		}
+		for c := range strings.SplitSeq(list, ",") {
+			if _, twice := s[c]; twice || named && c == "" {
+				return nil, fmt.Errorf("invalid --cgroup argument: %s: a controller is empty or stands twice", v)
+			}
+			s[c] = path
+		}
+	}
+	return s, nil
+}
+
+// Enter opens what the birth in the recorded cgroups, or sub-cgroups of them,
+// needs. The caller closes the Entry.
+func (p Paths) Enter(sub Sub) (*Entry, error) {
+	e := &Entry{Cgroup: -1}
+	used := 0
+	for _, name := range p.names() {
+		dir := p[name]
+		for c, rest := range sub {
+			if c == name || c != "" && hasController(name, c) {
+				used++
+				if rest != "" {
+					dir += "/" + rest
+				}
+				break
+			}
+		}
+		var fd int
+		var err error
+		if name == "" {
+			fd, err = openEntry(dir, unix.O_PATH|unix.O_DIRECTORY)
+			e.Cgroup = fd
+		} else if fd, err = openEntry(dir+"/tasks", unix.O_WRONLY); err == nil {
+			e.Tasks = append(e.Tasks, fd)
+		}
+		if err != nil {
+			e.Close()
+			return nil, fmt.Errorf("cgroup %s: open: %w", dir, err)
+		}
+	}
+	if used < len(sub) {
+		e.Close()
+		return nil, fmt.Errorf("invalid --cgroup argument: the container has no cgroup for one of the controllers; %s", p.hierarchies())
+	}
+	return e, nil
+}
+
+// hierarchies says which controllers can be named.
+func (p Paths) hierarchies() string {
+	if _, unified := p[""]; unified && len(p) == 1 {
+		return "on cgroup v2 give the path alone"
+	}
+	return "there are " + strings.Join(p.names(), " ")
+}
+
+func openEntry(path string, flags int) (int, error) {
+	for {
+		fd, err := unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// OfInit is where init, process pid, has gone below the container's cgroup v2, for
+// processes that may not be born in that itself: one that hands controllers on
+// to its sub-cgroups has no processes of its own.
+//
+// Source: cgroup-v2.rst, "No Internal Process Constraint".
+func (p Paths) OfInit(pid int) (Sub, error) {
+	dir, ok := p[""]
+	if !ok {
+		return nil, errors.New("the container has no cgroup v2")
+	}
+	text, err := readFile(unix.AT_FDCWD, fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return nil, err
+	}
+	recorded := strings.TrimPrefix(strings.TrimPrefix(dir, Root), "/unified")
+	for line := range strings.Lines(text) {
+		if name, own, ok := parseSelf(line); ok && name == "" {
+			rest, below := strings.CutPrefix(own, recorded+"/")
+			if !below {
+				return nil, fmt.Errorf("init is in the cgroup %s, which is not below the container's, %s", own, recorded)
+			}
+			return ParseSub([]string{rest})
+		}
+	}
+	return nil, fmt.Errorf("/proc/%d/cgroup has no line for cgroup v2", pid)
+}

@@ -1,0 +1,108 @@
+package compile
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/capability"
+	"hutch/libcontainer/keyring"
+	"hutch/libcontainer/lsm"
+	"hutch/libcontainer/namespace"
+	"hutch/libcontainer/process"
+	"hutch/libcontainer/program"
+	"hutch/libcontainer/rootfs"
+)
+
+// ExecInput is all that the program of a further process in a container depends
+// on.
+type ExecInput struct {
+	ID         string // of the container
+	Init       namespace.Init
+	Process    *specs.Process
+	Linux      *specs.Linux // its personality and memoryPolicy count
+	OwnKeyring bool         // the container has a session keyring
+
+	PreserveFds int
+	Shield      func(*program.Builder) error // as in Input
+	Host        Host
+}
+
+// Exec builds the program of a further process in a container. It tells Adopt
+// and Executing, waits at Born when the runtime has to set what the process may
+// not, and asks what the emitters ask.
+func Exec(in *ExecInput) (*program.Program, error) {
+	b, p := program.New(), in.Process
+	if in.Shield != nil {
+		if err := in.Shield(b); err != nil {
+			return nil, err
+		}
+	}
+	userns := in.Init.Flags&unix.CLONE_NEWUSER != 0
+	process.InitialAffinity(b, p)
+	in.Init.Join(b, Adopt)
+	if p.OOMScoreAdj != nil || userns {
+		b.Element(program.T("process"))
+		b.Doing(program.T("wait for the runtime to set limits"))
+		b.Barrier(Born, 0)
+	}
+	process.Setsid(b)
+	if in.OwnKeyring {
+		keyring.Join(b, in.ID)
+	}
+	var proc program.Reg
+	if p.ApparmorProfile != "" || p.SelinuxLabel != "" {
+		proc = rootfs.PrivateProc(b)
+	}
+	if p.Terminal {
+		rootfs.Terminal(b, p)
+	}
+	process.Signals(b, in.Host.Ignored)
+	if !process.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {
+		process.ResetAffinity(b)
+	}
+	if !userns {
+		process.Rlimits(b, p)
+	}
+	e := become(b, p, in.Linux, &in.Host, proc, userns, nil)
+	process.Descriptors(b, in.PreserveFds)
+	e.run(b, p)
+	return b.Program()
+}
+
+// ready is a process that has only execve before it.
+type ready struct {
+	target *process.Target
+	env    program.Mem
+}
+
+// become emits the properties of the process that init and further ones have in
+// common, up to the search for its program.
+func become(b *program.Builder, p *specs.Process, l *specs.Linux, h *Host, proc program.Reg, userns bool, extraEnv []string) *ready {
+	process.Scheduler(b, p)
+	process.IOPriority(b, p)
+	process.Personality(b, l)
+	process.MemoryPolicy(b, l)
+	lsm.Emit(b, proc, p, h.LSM)
+	r := &ready{env: process.Env(b, p, extraEnv)}
+	process.Stdio(b, p)
+	cwd := process.EnterCwd(b, p.Cwd)
+	caps := capability.New(p.Capabilities, h.LastCap)
+	if !userns { // root of a user namespace holds all of them there
+		caps.Within(h.HeldCaps)
+	}
+	caps.Bounding(b)
+	process.IDs(b, p)
+	caps.Apply(b)
+	cwd.Prove(b)
+	process.Umask(b, p)
+	process.NoNewPrivileges(b, p)
+	r.target = process.Lookup(b, p.Args[0], p.Env)
+	return r
+}
+
+// run emits the execve.
+func (r *ready) run(b *program.Builder, p *specs.Process) {
+	process.Unblock(b)
+	b.Tell(Executing, 0)
+	r.target.Execve(b, p.Args, r.env)
+}

@@ -1,0 +1,340 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/cgroup"
+	"hutch/libcontainer/compile"
+	"hutch/libcontainer/config"
+	"hutch/libcontainer/console"
+	"hutch/libcontainer/keyring"
+	"hutch/libcontainer/process"
+	"hutch/libcontainer/program"
+	"hutch/libcontainer/rootfs"
+	"hutch/libcontainer/selfexe"
+	"hutch/libcontainer/trace"
+	"hutch/libcontainer/validate"
+)
+
+// ExecOptions are what exec takes beside the id.
+type ExecOptions struct {
+	// Process is the process to run; what it leaves out is the container's, see
+	// inherit. Nil is the container's own process with Change applied.
+	Process *specs.Process
+	Change  func(*specs.Process)
+
+	ConsoleSocket string   // path of the socket that takes the terminal's descriptor
+	PidfdSocket   string   // path of the socket that takes the process's pidfd
+	PidFile       string   // path of the file that takes the process id
+	Detach        bool     // return when the process runs
+	IgnorePaused  bool     // also in a paused container, where the process waits
+	Cgroups       []string // sub-cgroups, see cgroup.ParseSub
+	PreserveFds   int      // number of descriptors, from 3 on, handed to the process
+	TraceFile     string   // path of a Chrome trace to write; empty is none
+}
+
+// Exec runs a further process in the container id and waits for its end. It
+// returns the exit status, 128+n when signal n ended it. With o.Detach it
+// returns when the process runs.
+func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
+	defer func() { retErr = named("exec", id, retErr) }()
+	var signals *console.Forwarder
+	if !o.Detach {
+		signals = console.Forward()
+		defer signals.Stop()
+	}
+	e := &execution{r: r, o: o}
+	if o.TraceFile != "" {
+		e.trace = trace.New()
+	}
+	defer e.close()
+	if err := e.begin(id); err != nil {
+		e.kill()
+		return -1, err
+	}
+	if err := e.trace.Write(o.TraceFile); err != nil || o.Detach {
+		return 0, err
+	}
+	signals.To(e.child.Pidfd)
+	status, err := await(e.child)
+	e.proxy.Finish()
+	return status, err
+}
+
+// execution is a further process that is being made.
+type execution struct {
+	r       *Runtime
+	o       *ExecOptions
+	c       *container
+	p       *specs.Process
+	linux   *specs.Linux
+	pidfd   int  // init's
+	userns  bool // the container has a user namespace of its own
+	child   *program.Child
+	console *os.File // terminal of an attached process
+	proxy   *console.Proxy
+	trace   *trace.Trace
+}
+
+// begin does all up to a process that has executed its program.
+func (e *execution) begin(id string) (err error) {
+	e.pidfd = -1
+	e.trace.Phase("load state")
+	if e.c, err = e.r.open(id, false); err != nil {
+		return err
+	}
+	if err := e.allowed(); err != nil {
+		return err
+	}
+	if err := e.process(); err != nil {
+		return err
+	}
+	sub, err := cgroup.ParseSub(e.o.Cgroups)
+	if err != nil {
+		return err
+	}
+	err = e.spawn(sub)
+	if errors.Is(err, unix.EBUSY) && len(sub) == 0 { // init has gone to a sub-cgroup
+		if sub, subErr := cgroup.Paths(e.c.rec.Cgroup.Paths).OfInit(e.c.rec.Pid); subErr == nil {
+			err = e.spawn(sub)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	e.trace.Phase("set up")
+	if err := e.attend(); err != nil {
+		return err
+	}
+	return e.announce()
+}
+
+// allowed refuses containers that have no init that runs, and paused ones.
+func (e *execution) allowed() (err error) {
+	switch s := e.c.status(); {
+	case s == Paused && !e.o.IgnorePaused:
+		return errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+	case s == Stopped:
+		return errors.New("cannot exec in a stopped container")
+	case s == Creating:
+		return errors.New("cannot exec in a container that is being created")
+	}
+	if e.pidfd, err = e.c.pidfd(); err == nil && e.pidfd < 0 {
+		err = errors.New("cannot exec in a stopped container")
+	}
+	return err
+}
+
+// process decides on the process to run.
+func (e *execution) process() error {
+	spec := &specs.Spec{}
+	if text := e.c.rec.Process; text != "" {
+		var err error
+		if spec, err = config.Decode([]byte(text)); err != nil {
+			return fmt.Errorf("state: process: %w", err)
+		}
+	}
+	e.linux = spec.Linux
+	if e.linux == nil {
+		e.linux = &specs.Linux{}
+	}
+	switch e.p = e.o.Process; {
+	case e.p != nil:
+		inherit(e.p, spec.Process)
+	case spec.Process == nil:
+		return errors.New("config.json: process is absent, so that the container gives none to change: give --process")
+	default:
+		e.p = spec.Process
+		e.o.Change(e.p)
+	}
+	if err := validate.Process(e.p); err != nil {
+		return err
+	}
+	switch {
+	case e.p.Terminal && e.o.Detach && e.o.ConsoleSocket == "":
+		return errors.New("cannot allocate tty if runc will detach without setting console socket: give --console-socket, or leave the terminal out")
+	case e.o.ConsoleSocket != "" && !(e.p.Terminal && e.o.Detach):
+		return errors.New("cannot use console socket if runc will not detach or allocate tty: leave --console-socket out, or give --detach and a terminal")
+	}
+	return nil
+}
+
+// inherit gives p what it leaves out and runc takes from the container's own
+// process: limits, capabilities, noNewPrivileges, labels, scheduler, I/O
+// priority, processors, the score for the OOM killer.
+func inherit(p, own *specs.Process) {
+	if own == nil {
+		return
+	}
+	if len(p.Rlimits) == 0 {
+		p.Rlimits = own.Rlimits
+	}
+	if p.Capabilities == nil {
+		p.Capabilities = own.Capabilities
+	}
+	p.NoNewPrivileges = p.NoNewPrivileges || own.NoNewPrivileges
+	if p.ApparmorProfile == "" {
+		p.ApparmorProfile = own.ApparmorProfile
+	}
+	if p.SelinuxLabel == "" {
+		p.SelinuxLabel = own.SelinuxLabel
+	}
+	if p.Scheduler == nil {
+		p.Scheduler = own.Scheduler
+	}
+	if p.IOPriority == nil {
+		p.IOPriority = own.IOPriority
+	}
+	if p.ExecCPUAffinity == nil {
+		p.ExecCPUAffinity = own.ExecCPUAffinity
+	}
+	if p.OOMScoreAdj == nil {
+		p.OOMScoreAdj = own.OOMScoreAdj
+	}
+}
+
+// spawn makes the process, born in the container's cgroups.
+func (e *execution) spawn(sub cgroup.Sub) error {
+	e.trace.Phase("compile")
+	in, err := e.input()
+	if err != nil {
+		return err
+	}
+	var link *selfexe.Link
+	in.Shield = func(p *program.Builder) (err error) {
+		link, err = selfexe.Shield(p)
+		return err
+	}
+	p, err := compile.Exec(in)
+	if err != nil {
+		return err
+	}
+	unlink, err := link.Open(p)
+	if err != nil {
+		return err
+	}
+	defer unlink()
+	entry, err := cgroup.Paths(e.c.rec.Cgroup.Paths).Enter(sub)
+	if err != nil {
+		return err
+	}
+	defer entry.Close()
+	e.trace.Phase("clone")
+	e.child, err = spawnHidden(p, &program.Options{Cgroup: entry.Cgroup, Tasks: entry.Tasks, Trace: e.trace != nil, Fault: testFault})
+	return err
+}
+
+func (e *execution) input() (*compile.ExecInput, error) {
+	init := e.c.init(e.pidfd)
+	e.userns = init.Flags&unix.CLONE_NEWUSER != 0
+	last, held, err := e.r.capabilities(e.p, e.userns)
+	if err != nil {
+		return nil, err
+	}
+	return &compile.ExecInput{
+		ID: e.c.rec.ID, Init: init, Process: e.p, Linux: e.linux,
+		OwnKeyring: e.c.rec.OwnKeyring, PreserveFds: e.o.PreserveFds,
+		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p)},
+	}, nil
+}
+
+// attend answers the process until it has executed its program.
+func (e *execution) attend() error {
+	executing := false
+	for {
+		ev, err := e.child.Next()
+		if errors.Is(err, program.ErrEnded) {
+			if !executing {
+				return endedEarly(e.child, "the process")
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if ev.Tag == compile.Executing {
+			executing = true
+			continue
+		}
+		if err := e.answer(ev); err != nil {
+			if cause := e.child.Reported(); cause != nil {
+				err = cause // the process has ended meanwhile, which is why
+			}
+			return err
+		}
+	}
+}
+
+func (e *execution) answer(ev program.Event) (err error) {
+	switch ev.Tag {
+	case compile.Adopt:
+		err = e.child.Adopt(int(ev.Value))
+	case compile.Born:
+		if err = process.ApplyOOMScoreAdj(e.child.Pid, e.p); err == nil && e.userns {
+			err = process.ApplyRlimits(e.child.Pid, e.p)
+		}
+	case rootfs.ConsoleTag:
+		if e.console, err = takeTerminal(e.child, int(ev.Value), e.o.ConsoleSocket); err == nil && e.console != nil {
+			e.proxy, err = console.StartProxy(e.console)
+		}
+	case process.HomeTag:
+		return answerHome(e.child, int(ev.Value), e.p.User.UID)
+	case keyring.QuotaTag:
+		e.r.warn(quotaWarning)
+		return nil
+	default:
+		return fmt.Errorf("program: the process told the unknown tag %d", ev.Tag)
+	}
+	if err != nil {
+		return err
+	}
+	return e.child.Release()
+}
+
+// announce hands out the pidfd and the process id; the pid file comes last, since
+// engines take it for success.
+func (e *execution) announce() error {
+	if e.o.PidfdSocket != "" {
+		if err := console.SendFd(e.o.PidfdSocket, e.child.Pidfd, "setns"); err != nil {
+			return fmt.Errorf("--pidfd-socket: %w", err)
+		}
+	}
+	if e.o.PidFile != "" {
+		if err := writePidFile(e.o.PidFile, e.child.Pid); err != nil {
+			return fmt.Errorf("--pid-file: %w", err)
+		}
+	}
+	e.trace.End()
+	if e.trace != nil {
+		e.trace.AddChild(e.child.Stamps(), e.child.Pid, 0)
+	}
+	return nil
+}
+
+// kill ends a process whose exec has failed.
+func (e *execution) kill() {
+	if e.child != nil {
+		e.child.Kill()
+	}
+}
+
+func (e *execution) close() {
+	e.proxy.Stop()
+	if e.console != nil {
+		e.console.Close()
+	}
+	if e.child != nil {
+		e.child.Close()
+	}
+	if e.pidfd > 0 {
+		unix.Close(e.pidfd)
+	}
+	if e.c != nil {
+		e.c.close()
+	}
+}
