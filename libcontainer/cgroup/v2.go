@@ -51,6 +51,9 @@ func (m v2) Thaw() error {
 	return walk(string(m), func(fd int) error { return writeFile(fd, "cgroup.freeze", "0") }, nil)
 }
 
+// trim takes the newline off.
+func trim(s string) string { return strings.TrimSpace(s) }
+
 func exists(dir string) bool {
 	var st unix.Stat_t
 	return unix.Fstatat(unix.AT_FDCWD, dir, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
