@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,28 +30,49 @@ func (c *place) enable() {
 	if len(missing) == 0 {
 		return
 	}
-	for end := -1; end < len(c.rel); {
-		file := "cgroup.subtree_control"
-		if end > 0 {
-			file = c.rel[:end] + "/" + file
-		}
-		w, err := openWriter(c.fd, file)
+	all := strings.Join(missing, " ")
+	for above := range parents(c.rel) {
+		w, err := openWriter(c.fd, above+"cgroup.subtree_control")
 		if err != nil {
 			return
 		}
 		// All or none: one that cannot be enabled takes the others with it.
-		if len(missing) == 1 || w.write(strings.Join(missing, " ")) != nil {
+		if w.write(all) != nil && !occupied(c.fd, above) {
 			for _, name := range missing {
 				_ = w.write(name)
 			}
 		}
 		w.close()
-		next := strings.IndexByte(c.rel[end+1:], '/')
-		if next < 0 {
+	}
+}
+
+// parents gives the directories above rel with a slash at their end, from the
+// hierarchy's root, "", down.
+func parents(rel string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !yield("") {
 			return
 		}
-		end += 1 + next
+		for i := range len(rel) {
+			if rel[i] == '/' && !yield(rel[:i+1]) {
+				return
+			}
+		}
 	}
+}
+
+// occupied says whether a v2 cgroup, which ends in a slash, has processes of its
+// own and is not the first of all. Such a one takes no controller of memory or IO
+// for those below it. It would take one of processors or pids, but become
+// "threaded" by that, and no process can be born below it any more.
+//
+// Source: cgroup-v2.rst, "No Internal Process Constraint", "Threads".
+func occupied(dir int, path string) bool {
+	if _, err := readLine(dir, path+"cgroup.type"); err != nil {
+		return false // the first of all has none
+	}
+	procs, err := readLine(dir, path+"cgroup.procs")
+	return procs != "" || errors.Is(err, unix.EOPNOTSUPP)
 }
 
 // lists says whether the words of text have name.
@@ -84,16 +106,12 @@ func offer(dir, controller string) (offered bool, err error) {
 	if _, err := offer(above, controller); err != nil {
 		return false, err
 	}
-	file := above + "/cgroup.subtree_control"
-	err = writeFile(unix.AT_FDCWD, file, "+"+controller)
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, unix.EBUSY):
+	if occupied(unix.AT_FDCWD, above+"/") {
 		return false, fmt.Errorf("%w: %s: %w: %s has processes of its own, which have to move to a cgroup below it first",
-			ErrNoController, controller, err, above)
-	case errors.Is(err, unix.EOPNOTSUPP):
-		return false, fmt.Errorf("%w: %s: %w: %s is threaded", ErrNoController, controller, err, above)
+			ErrNoController, controller, unix.EBUSY, above)
 	}
-	return false, fmt.Errorf("%w: %s: enable it for %s: %w", ErrNoController, controller, above, err)
+	if err := writeFile(unix.AT_FDCWD, above+"/cgroup.subtree_control", "+"+controller); err != nil {
+		return false, fmt.Errorf("%w: %s: %w", ErrNoController, controller, err)
+	}
+	return true, nil
 }
