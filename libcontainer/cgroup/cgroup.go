@@ -1,6 +1,6 @@
 // Package cgroup places a container in the cgroups of the host: it finds what
-// hierarchies there are, plans and makes the container's directories, and lists,
-// kills and removes what is in them. It is the parent's side and has effects; the
+// hierarchies there are, plans and makes the container's directories, sets limits,
+// counts, freezes, and lists, kills and removes what is in them. It is the parent's side and has effects; the
 // container's process is born inside, by what an Entry holds.
 //
 // Do not use it for the cgroup file systems that a container sees: those are
@@ -57,6 +57,24 @@ type Manager interface {
 	KillAll() error
 	// Frozen says whether the container is paused.
 	Frozen() bool
+	// Freeze stops all processes of the container and of its sub-cgroups and
+	// waits, at most ten seconds, until they stand still; what does not is
+	// thawed again and an error. ErrCannotFreeze says that there is no freezer.
+	Freeze() error
+	// Update makes the writes of s in the running container. When one fails,
+	// those before it are taken back to the values that the files had, and the
+	// error says whether that succeeded. Values that are not changed are
+	// written too, as something else may have changed the files. Device rules
+	// are set only when old, the settings so far, has others; old may be nil.
+	Update(old, s *Settings) error
+	// Stats reads what the container has used.
+	Stats() (*Stats, error)
+	// OOM begins to watch for the OOM killer. ErrNoController says that the
+	// container has no memory controller.
+	OOM() (*OOMWatch, error)
+	// OOMKills is how many processes of the container the OOM killer has
+	// killed, 0 where that is not counted.
+	OOMKills() (int, error)
 	// Thaw lets the container and all its sub-cgroups run, where the freezer
 	// is there. On v1 a signal to a frozen process needs it to have effect.
 	Thaw() error

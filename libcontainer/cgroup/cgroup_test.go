@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -92,16 +93,29 @@ func planned(t *testing.T, l *Layout, path string) (*Plan, Manager) {
 // born starts a shell inside the cgroups of p and waits for its word "ready".
 func born(t *testing.T, p *Plan, script string) *exec.Cmd {
 	t.Helper()
+	var out io.Reader
+	cmd := started(t, p, func(cmd *exec.Cmd) {
+		var err error
+		if out, err = cmd.StdoutPipe(); err != nil {
+			t.Fatal(err)
+		}
+	}, script)
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the shell said %q: %v", line, err)
+	}
+	return cmd
+}
+
+// started starts a shell inside the cgroups of p, after prepare has had it.
+func started(t *testing.T, p *Plan, prepare func(*exec.Cmd), script string) *exec.Cmd {
+	t.Helper()
 	e, err := p.Entry()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
 	cmd := exec.Command("/bin/sh", "-c", script)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	prepare(cmd)
 	if e.Cgroup >= 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: e.Cgroup}
 	}
@@ -120,9 +134,6 @@ func born(t *testing.T, p *Plan, script string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
-		t.Fatalf("the shell said %q: %v", line, err)
-	}
 	return cmd
 }
 

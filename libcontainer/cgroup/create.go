@@ -103,7 +103,7 @@ func (c *place) check() error {
 	default:
 		return nil
 	}
-	text, err := readFile(c.fd, c.rel+"/"+name)
+	text, err := readLine(c.fd, c.rel+"/"+name)
 	if err != nil && !gone(err) {
 		return err
 	}

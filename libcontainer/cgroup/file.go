@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +36,27 @@ func readFile(dir int, path string) (string, error) {
 	return text, nil
 }
 
+// readLine reads a file of one line, or of the few that the kernel makes in one
+// piece, without asking for the end.
+func readLine(dir int, path string) (string, error) {
+	fd, err := unix.Openat(dir, path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return "", fmt.Errorf("open %s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	var buf [512]byte
+	for {
+		n, err := unix.Read(fd, buf[:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("read %s: %w", path, err)
+		}
+		return string(buf[:n]), nil
+	}
+}
+
 func readAll(fd int) (string, error) {
 	buf := make([]byte, 0, 1024)
 	for {
@@ -56,21 +78,66 @@ func readAll(fd int) (string, error) {
 
 // writeFile writes text to a file that exists, in one call.
 func writeFile(dir int, path, text string) error {
+	w, err := openWriter(dir, path)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	return w.write(text)
+}
+
+// writer is a file that takes one value a write.
+type writer struct {
+	fd   int
+	path string // for errors
+}
+
+// openWriter opens a file that exists. The error names the path, from dir.
+func openWriter(dir int, path string) (*writer, error) {
 	fd, err := unix.Openat(dir, path, unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	defer unix.Close(fd)
+	return &writer{fd, path}, nil
+}
+
+// write writes text in one call.
+func (w *writer) write(text string) error {
 	for {
-		_, err = unix.Write(fd, []byte(text))
+		_, err := unix.Write(w.fd, []byte(text))
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("write %q to %s: %w", text, path, err)
+			return fmt.Errorf("write %q to %s: %w", text, w.path, err)
 		}
 		return nil
 	}
+}
+
+// close closes the file. w may be nil.
+func (w *writer) close() {
+	if w != nil {
+		unix.Close(w.fd)
+	}
+}
+
+// isPermission says that the kernel lacked nothing but the right.
+func isPermission(err error) bool {
+	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
+}
+
+// inUserNamespace says whether this process is in a user namespace other than
+// the first one.
+//
+// Source: user_namespaces(7): the first one maps all ids to themselves.
+func inUserNamespace() bool {
+	text, err := readFile(unix.AT_FDCWD, "/proc/self/uid_map")
+	if err != nil {
+		return false // a kernel without user namespaces
+	}
+	f := strings.Fields(text)
+	return len(f) != 3 || f[0] != "0" || f[1] != "0" || f[2] != "4294967295"
 }
 
 // gone says that err is that of a cgroup that is, or is being, removed.

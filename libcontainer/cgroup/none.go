@@ -1,12 +1,24 @@
 package cgroup
 
+import "fmt"
+
 // none is the Manager of a container without cgroups.
 type none struct{}
 
-func (none) Paths() Paths         { return nil }
-func (none) Exists() bool         { return false }
-func (none) Pids() ([]int, error) { return nil, nil }
-func (none) KillAll() error       { return nil }
-func (none) Frozen() bool         { return false }
-func (none) Thaw() error          { return nil }
-func (none) Remove() error        { return nil }
+func (none) Paths() Paths           { return nil }
+func (none) Exists() bool           { return false }
+func (none) Pids() ([]int, error)   { return nil, nil }
+func (none) KillAll() error         { return nil }
+func (none) Freeze() error          { return ErrCannotFreeze }
+func (none) Frozen() bool           { return false }
+func (none) Thaw() error            { return nil }
+func (none) Remove() error          { return nil }
+func (none) Stats() (*Stats, error) { return &Stats{}, nil }
+
+// Update is an error when there is something to set.
+func (none) Update(_, s *Settings) error {
+	if len(s.writes) > 0 {
+		return fmt.Errorf("%s: the container has no cgroups: %w", s.writes[0].Field, ErrNoCgroups)
+	}
+	return nil
+}

@@ -78,28 +78,37 @@ func stays(dir string, reason error) error {
 //
 // Source: cgroup-v2.rst, "[Un]populated Notification".
 func waitPopulated(dir string, deadline time.Time) error {
-	fd, err := unix.Open(dir+"/cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
-	if gone(err) {
+	empty, err := waitEvent(dir, "populated 0", deadline)
+	if gone(err) || err == nil && empty {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("open %s/cgroup.events: %w", dir, err)
+		return err
+	}
+	return stays(dir, unix.EBUSY)
+}
+
+// waitEvent waits until cgroup.events of a cgroup v2 has line; false says that
+// the deadline has passed.
+func waitEvent(dir, line string, deadline time.Time) (bool, error) {
+	fd, err := unix.Open(dir+"/cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false, fmt.Errorf("open %s/cgroup.events: %w", dir, err)
 	}
 	defer unix.Close(fd)
 	var buf [256]byte
 	for {
 		n, err := unix.Pread(fd, buf[:], 0)
-		if err == unix.EINTR {
+		switch {
+		case err == unix.EINTR:
 			continue
-		}
-		if gone(err) || err == nil && !strings.Contains(string(buf[:n]), "populated 1") {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read %s/cgroup.events: %w", dir, err)
+		case err != nil:
+			return false, fmt.Errorf("read %s/cgroup.events: %w", dir, err)
+		case strings.Contains(string(buf[:n]), line):
+			return true, nil
 		}
 		if !poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, deadline) {
-			return stays(dir, unix.EBUSY)
+			return false, nil
 		}
 	}
 }

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -75,6 +76,24 @@ func (m v1) Frozen() bool {
 	}
 	text, err := readFile(unix.AT_FDCWD, dir+"/freezer.state")
 	return err == nil && strings.HasPrefix(text, "FR") // FROZEN, FREEZING
+}
+
+func (m v1) Freeze() error {
+	dir, ok := m.paths.with("freezer")
+	if !ok {
+		return fmt.Errorf("%w: freezer is in no mounted cgroup v1 hierarchy", ErrCannotFreeze)
+	}
+	return freezeV1(dir)
+}
+
+func (m v1) Update(old, s *Settings) error { return update(m.find, false, old, s) }
+
+func (m v1) Stats() (*Stats, error) { return statsV1(m.paths) }
+
+// find gives the directory in the hierarchy of a controller.
+func (m v1) find(controller string) (spot, bool) {
+	dir, ok := m.paths.with(controller)
+	return spot{unix.AT_FDCWD, dir, dir}, ok
 }
 
 func (m v1) Thaw() error {

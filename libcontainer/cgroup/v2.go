@@ -47,9 +47,21 @@ func (m v2) Frozen() bool {
 	return err == nil && strings.HasPrefix(text, "1")
 }
 
+func (m v2) Freeze() error { return freezeV2(string(m)) }
+
+func (m v2) Update(old, s *Settings) error { return update(m.find, true, old, s) }
+
+func (m v2) Stats() (*Stats, error) { return statsV2(string(m)) }
+
+// find gives the directory, which has all controllers.
+func (m v2) find(string) (spot, bool) { return spot{unix.AT_FDCWD, string(m), string(m)}, true }
+
 func (m v2) Thaw() error {
 	return walk(string(m), func(fd int) error { return writeFile(fd, "cgroup.freeze", "0") }, nil)
 }
+
+// trim takes the newline off.
+func trim(s string) string { return strings.TrimSpace(s) }
 
 func exists(dir string) bool {
 	var st unix.Stat_t

@@ -1,0 +1,181 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// spot is the container's directory in one hierarchy: path from the descriptor
+// dir, and abs for errors and for what is above it.
+type spot struct {
+	dir  int
+	path string
+	abs  string
+}
+
+// Apply makes the writes of s. It comes after Create and before the container's
+// process is born. On v2 it first enables, down the path, what controllers the
+// host offers, asked for or not: engines read the counters of memory and pids
+// without limits too. What cannot be enabled is an error when s needs it
+// (ErrNoController).
+//
+// Source: cgroup-v2.rst, "Controlling Controllers".
+func (p *Plan) Apply(s *Settings) error {
+	if s.mode != p.mode {
+		return fmt.Errorf("settings for cgroup %s do not fit cgroup %s", s.mode, p.mode)
+	}
+	if p.mode == V2 {
+		p.places[0].enable()
+	}
+	err := run(s.writes, func(w *Write) error {
+		if w.unborn != "" {
+			first := *w
+			first.Value = w.unborn
+			w = &first
+		}
+		return put(p.find, w)
+	})
+	if err != nil {
+		return err
+	}
+	return s.devices.set(p.find, p.mode == V2, nil, p.made())
+}
+
+// Born makes those writes of s that have to wait until the container's process is
+// born: a limit of one process on v1, where the thread that forks counts too. It
+// comes before the process gets to run what is not ours.
+func (p *Plan) Born(s *Settings) error {
+	for i := range s.writes {
+		if w := &s.writes[i]; w.unborn != "" {
+			if err := put(p.find, w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// find gives the container's directory in the hierarchy of a controller.
+func (p *Plan) find(controller string) (spot, bool) {
+	for i := range p.places {
+		c := &p.places[i]
+		if p.mode == V2 || hasController(c.name, controller) {
+			return spot{c.fd, c.rel, c.abs}, true
+		}
+	}
+	return spot{}, false
+}
+
+// made says whether Create has made all directories, so that they have what the
+// kernel gives to new ones.
+func (p *Plan) made() bool {
+	for i := range p.places {
+		if !p.places[i].made {
+			return false
+		}
+	}
+	return true
+}
+
+// run makes the writes in order, the members of a group as the kernel takes
+// them, and ends with the first error.
+func run(writes []Write, do func(*Write) error) error {
+	for len(writes) > 0 {
+		n := 1
+		for writes[0].group != 0 && n < len(writes) && writes[n].group == writes[0].group {
+			n++
+		}
+		if err := settle(writes[:n], do); err != nil {
+			return err
+		}
+		writes = writes[n:]
+	}
+	return nil
+}
+
+// settle makes the writes of a group. One that does not go with the present
+// value of another (EINVAL) is tried again as long as that changes. A group has
+// three members at most.
+func settle(group []Write, do func(*Write) error) error {
+	var done [8]bool
+	for {
+		var refused error
+		progress := false
+		for i := range group {
+			if done[i] {
+				continue
+			}
+			err := do(&group[i])
+			switch {
+			case err == nil:
+				done[i], progress = true, true
+			case !errors.Is(err, unix.EINVAL):
+				return err
+			case refused == nil:
+				refused = err
+			}
+		}
+		if refused == nil || !progress {
+			return refused
+		}
+	}
+}
+
+// put makes one write.
+func put(find func(controller string) (spot, bool), w *Write) error {
+	at, ok := find(w.Controller)
+	if !ok {
+		return fmt.Errorf("%s: %w: %s, which is in no mounted cgroup v1 hierarchy", w.Field, ErrNoController, w.Controller)
+	}
+	path := at.path + "/" + w.File
+	err := writeFile(at.dir, path, w.Value)
+	if !errors.Is(err, unix.ENOENT) {
+		return w.explain(at, err)
+	}
+	if w.or != nil {
+		return put(find, w.or)
+	}
+	if w.optional {
+		return nil
+	}
+	if w.Controller != "cgroup" {
+		offered, err := offer(at.abs, w.Controller)
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.Field, err)
+		}
+		if offered {
+			if err := writeFile(at.dir, path, w.Value); !errors.Is(err, unix.ENOENT) {
+				return w.explain(at, err)
+			}
+		}
+	}
+	return fmt.Errorf("%s: this kernel has no %s in %s: %w", w.Field, w.File, at.abs, unix.ENOENT)
+}
+
+// explain gives the error of a write its field and what is known about its
+// reason.
+func (w *Write) explain(at spot, err error) error {
+	if err == nil {
+		return nil
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, unix.EBUSY) && w.File == "memory.limit_in_bytes":
+		if usage, err := readLine(at.dir, at.path+"/memory.usage_in_bytes"); err == nil {
+			hint = " (the container uses " + trim(usage) + " bytes)"
+		}
+	case errors.Is(err, unix.ENODEV):
+		hint = " (the host has no such device)"
+	case errors.Is(err, unix.EINVAL) && w.group == groupRealtime:
+		hint = " (the cgroups above it have to have that much realtime runtime)"
+	case errors.Is(err, unix.EINVAL) && w.group == groupBandwidth:
+		hint = " (quota and period are 1000 to 1000000 microseconds, burst is not above quota, and no limit above it is exceeded)"
+	case w.Controller == "cpuset" && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EACCES)):
+		hint = " (the cgroups above it have to have them)"
+	case errors.Is(err, unix.ENOSPC) && w.Controller == "cpuset":
+		hint = " (a cpuset with processes cannot be empty)"
+	}
+	return fmt.Errorf("%s: %s: %w%s", w.Field, at.abs, err, hint)
+}

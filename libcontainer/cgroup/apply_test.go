@@ -1,0 +1,312 @@
+package cgroup
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"golang.org/x/sys/unix"
+)
+
+// applied makes cgroups with limits and takes them away after the test.
+func applied(t *testing.T, l *Layout, r *specs.LinuxResources) (*Plan, Manager) {
+	t.Helper()
+	p, m := planned(t, l, "/"+unique())
+	if err := p.Apply(settings(t, r, l.Mode)); err != nil {
+		t.Fatal(err)
+	}
+	return p, m
+}
+
+func settings(t testing.TB, r *specs.LinuxResources, mode Mode) *Settings {
+	t.Helper()
+	s, err := NewSettings(r, mode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// needs skips the test where the hierarchy lacks a controller.
+func needs(t *testing.T, l *Layout, controllers ...string) {
+	t.Helper()
+	for _, c := range controllers {
+		if !has(t, l, c) {
+			t.Skipf("needs the controller %s on cgroup %s", c, l.Mode)
+		}
+	}
+}
+
+func has(t *testing.T, l *Layout, controller string) bool {
+	t.Helper()
+	for i := range l.hierarchies {
+		h := &l.hierarchies[i]
+		if l.Mode != V2 && hasController(h.name, controller) {
+			return true
+		}
+		if l.Mode == V2 {
+			text, err := readLine(h.fd, "cgroup.controllers")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return lists(text, controller)
+		}
+	}
+	return false
+}
+
+// content reads a file of the container's cgroup.
+func content(t *testing.T, p *Plan, controller, name string) string {
+	t.Helper()
+	at, ok := p.find(controller)
+	if !ok {
+		t.Fatalf("no hierarchy has %s", controller)
+	}
+	text, err := os.ReadFile(at.abs + "/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(string(text), "\n")
+}
+
+// inside runs a shell script in the cgroups and gives its standard error.
+func inside(t *testing.T, p *Plan, script string) string {
+	t.Helper()
+	var stderr strings.Builder
+	cmd := started(t, p, func(cmd *exec.Cmd) { cmd.Stderr = &stderr }, script)
+	_ = cmd.Wait()
+	return stderr.String()
+}
+
+func TestApplyWritesEachLimit(t *testing.T) {
+	type file struct{ controller, v1, wantV1, v2, wantV2 string }
+	for _, c := range []struct {
+		name  string
+		r     *specs.LinuxResources
+		files []file
+	}{
+		{"memory", memory(64<<20, 0), []file{{"memory", "memory.limit_in_bytes", "67108864", "memory.max", "67108864"}}},
+		{"memory without limit", memory(-1, 0), []file{{"memory", "memory.limit_in_bytes", "9223372036854771712", "memory.max", "max"}}},
+		{"reservation", &specs.LinuxResources{Memory: &specs.LinuxMemory{Reservation: ptr(int64(32 << 20))}},
+			[]file{{"memory", "memory.soft_limit_in_bytes", "33554432", "memory.low", "33554432"}}},
+		{"pids", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(9))}}, []file{{"pids", "pids.max", "9", "pids.max", "9"}}},
+		{"cpu", typical(), []file{
+			{"cpu", "cpu.shares", "512", "cpu.weight", "59"},
+			{"cpu", "cpu.cfs_quota_us", "50000", "cpu.max", "50000 100000"},
+			{"cpu", "cpu.cfs_period_us", "100000", "cpu.max", "50000 100000"}}},
+		{"period alone", cpu(specs.LinuxCPU{Period: ptr(uint64(50000))}), []file{{"cpu", "cpu.cfs_period_us", "50000", "cpu.max", "max 50000"}}},
+		{"quota alone", cpu(specs.LinuxCPU{Quota: ptr(int64(5000))}), []file{{"cpu", "cpu.cfs_quota_us", "5000", "cpu.max", "5000 100000"}}},
+		{"burst", cpu(specs.LinuxCPU{Quota: ptr(int64(5000)), Burst: ptr(uint64(2000))}),
+			[]file{{"cpu", "cpu.cfs_burst_us", "2000", "cpu.max.burst", "2000"}}},
+		{"idle", cpu(specs.LinuxCPU{Idle: ptr(int64(1)), Shares: ptr(uint64(2))}), []file{{"cpu", "cpu.idle", "1", "cpu.idle", "1"}}},
+		{"cpuset", cpu(specs.LinuxCPU{Cpus: "0", Mems: "0"}), []file{
+			{"cpuset", "cpuset.cpus", "0", "cpuset.cpus", "0"}, {"cpuset", "cpuset.mems", "0", "cpuset.mems", "0"}}},
+		{"huge pages", &specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 << 20}}}, []file{
+			{"hugetlb", "hugetlb.2MB.limit_in_bytes", "4194304", "hugetlb.2MB.max", "4194304"},
+			{"hugetlb", "hugetlb.2MB.rsvd.limit_in_bytes", "4194304", "hugetlb.2MB.rsvd.max", "4194304"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			forEach(t, func(t *testing.T, l *Layout) {
+				needs(t, l, c.files[0].controller)
+				r := *c.r
+				if l.Mode == V2 && len(c.files) > 1 && c.name == "cpu" {
+					needs(t, l, "memory", "pids")
+				}
+				p, _ := applied(t, l, &r)
+				for _, f := range c.files {
+					name, want := f.v1, f.wantV1
+					if l.Mode == V2 {
+						name, want = f.v2, f.wantV2
+					}
+					if got := content(t, p, f.controller, name); got != want {
+						t.Errorf("%s is %q, want %q", name, got, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestApplyV1Only(t *testing.T) {
+	forEach(t, func(t *testing.T, l *Layout) {
+		if l.Mode == V2 {
+			t.Skip("needs cgroup v1")
+		}
+		needs(t, l, "memory")
+		p, _ := applied(t, l, &specs.LinuxResources{Memory: &specs.LinuxMemory{
+			Limit: ptr(int64(16 << 20)), Swap: ptr(int64(32 << 20)), Swappiness: ptr(uint64(7)), DisableOOMKiller: ptr(true),
+		}})
+		for name, want := range map[string]string{
+			"memory.memsw.limit_in_bytes": "33554432", "memory.swappiness": "7",
+		} {
+			if got := content(t, p, "memory", name); got != want {
+				t.Errorf("%s is %q, want %q", name, got, want)
+			}
+		}
+		if got := content(t, p, "memory", "memory.oom_control"); !strings.Contains(got, "oom_kill_disable 1") {
+			t.Errorf("memory.oom_control is %q", got)
+		}
+	})
+}
+
+// TestApplyUnified is of v2 alone.
+func TestApplyUnified(t *testing.T) {
+	forEach(t, func(t *testing.T, l *Layout) {
+		if l.Mode != V2 {
+			t.Skip("needs cgroup v2")
+		}
+		p, _ := planned(t, l, "/"+unique())
+		if err := p.Apply(settings(t, &specs.LinuxResources{Unified: map[string]string{"cgroup.max.depth": "3"}}, V2)); err != nil {
+			t.Fatal(err)
+		}
+		if got := content(t, p, "", "cgroup.max.depth"); got != "3" {
+			t.Errorf("cgroup.max.depth is %q", got)
+		}
+		err := p.Apply(settings(t, &specs.LinuxResources{Unified: map[string]string{"nonesuch.max": "3"}}, V2))
+		if !errors.Is(err, ErrNoController) || !strings.Contains(err.Error(), "linux.resources.unified[nonesuch.max]") {
+			t.Errorf("a controller that there is not: %v", err)
+		}
+		err = p.Apply(settings(t, &specs.LinuxResources{Unified: map[string]string{"cgroup.nonesuch": "3"}}, V2))
+		if !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "this kernel has no cgroup.nonesuch") {
+			t.Errorf("a file that there is not: %v", err)
+		}
+	})
+}
+
+func TestApplyNamesFieldFileAndValue(t *testing.T) {
+	forEach(t, func(t *testing.T, l *Layout) {
+		needs(t, l, "cpuset")
+		p, _ := planned(t, l, "/"+unique())
+		err := p.Apply(settings(t, cpu(specs.LinuxCPU{Cpus: "4095"}), l.Mode))
+		if err == nil {
+			t.Fatal("no error")
+		}
+		for _, want := range []string{"linux.resources.cpu.cpus", `"4095"`, "cpuset.cpus"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: want %q in it", err, want)
+			}
+		}
+	})
+}
+
+func TestApplyNeedsTheController(t *testing.T) {
+	forEach(t, func(t *testing.T, l *Layout) {
+		if has(t, l, "net_cls") || l.Mode == V2 && has(t, l, "memory") {
+			t.Skip("needs a host that lacks controllers")
+		}
+		r := &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(1))}}
+		if l.Mode == V2 {
+			r = memory(64<<20, 0)
+		}
+		p, _ := planned(t, l, "/"+unique())
+		if err := p.Apply(settings(t, r, l.Mode)); !errors.Is(err, ErrNoController) {
+			t.Errorf("got %v, want ErrNoController", err)
+		} else {
+			t.Log(err)
+		}
+	})
+}
+
+// TestApplyEnablesDownThePath goes below cgroups that hand on nothing, and then
+// below one that cannot, as it has a process.
+func TestApplyEnablesDownThePath(t *testing.T) {
+	forEach(t, func(t *testing.T, l *Layout) {
+		if l.Mode != V2 {
+			t.Skip("needs cgroup v2")
+		}
+		root, err := readLine(l.hierarchies[0].fd, "cgroup.controllers")
+		if err != nil {
+			t.Fatal(err)
+		}
+		top := "/" + unique()
+		p, _ := planned(t, l, top+"/a/b/c")
+		if err := p.Apply(settings(t, nil, V2)); err != nil {
+			t.Fatal(err)
+		}
+		if got := content(t, p, "", "cgroup.controllers"); got != trim(root) {
+			t.Errorf("the container has %q, the root %q", got, trim(root))
+		}
+		if !lists(root, "memory") {
+			return
+		}
+		busy, _ := planned(t, l, top+"-busy")
+		born(t, busy, "echo ready; exec sleep 100")
+		inner, _ := planned(t, l, top+"-busy/inner")
+		err = inner.Apply(settings(t, memory(64<<20, 0), V2))
+		if !errors.Is(err, ErrNoController) || !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "has processes of its own") {
+			t.Errorf("below a cgroup with a process: %v", err)
+		}
+	})
+}
+
+func TestPidsLimitHasEffect(t *testing.T) {
+	forEach(t, func(t *testing.T, l *Layout) {
+		needs(t, l, "pids")
+		for _, limit := range []int64{0, 1} {
+			p, _ := planned(t, l, "/"+unique())
+			s := settings(t, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &limit}}, l.Mode)
+			if err := p.Apply(s); err != nil {
+				t.Fatal(err)
+			}
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stderr strings.Builder
+			cmd := started(t, p, func(cmd *exec.Cmd) { cmd.Stdin, cmd.Stderr = r, &stderr }, "read line; (:); echo >&2 unreached")
+			if err := p.Born(s); err != nil {
+				t.Fatal(err)
+			}
+			if got := content(t, p, "pids", "pids.max"); got != "1" {
+				t.Errorf("limit %d: pids.max is %q, want 1", limit, got)
+			}
+			w.Close()
+			r.Close()
+			_ = cmd.Wait()
+			if got := stderr.String(); !strings.Contains(got, "fork") || strings.Contains(got, "unreached") {
+				t.Errorf("limit %d: a shell said %q, want that it cannot fork", limit, got)
+			}
+		}
+	})
+}
+
+func TestLittleMemoryIsEnoughToStart(t *testing.T) {
+	forEach(t, func(t *testing.T, l *Layout) {
+		needs(t, l, "memory")
+		p, _ := applied(t, l, memory(512<<10, 0))
+		if got := inside(t, p, "echo >&2 alive"); got != "alive\n" {
+			t.Errorf("a shell in 512 KiB said %q", got)
+		}
+	})
+}
+
+// TestDevicesHaveEffect opens /dev/kmsg, 1:11, which no default rule allows.
+func TestDevicesHaveEffect(t *testing.T) {
+	forEach(t, func(t *testing.T, l *Layout) {
+		if l.Mode != V2 {
+			needs(t, l, "devices")
+		}
+		for _, c := range []struct {
+			name  string
+			rules []specs.LinuxDeviceCgroup
+			kmsg  string
+		}{
+			{"none", nil, "no"},
+			{"deny all", []specs.LinuxDeviceCgroup{rule(t, "deny a rwm")}, "no"},
+			{"allow", []specs.LinuxDeviceCgroup{rule(t, "deny a rwm"), rule(t, "allow c 1:11 r")}, "yes"},
+			{"allow to write", []specs.LinuxDeviceCgroup{rule(t, "deny a rwm"), rule(t, "allow c 1:11 w")}, "no"},
+			{"allow all", []specs.LinuxDeviceCgroup{rule(t, "allow a rwm")}, "yes"},
+			{"deny one", []specs.LinuxDeviceCgroup{rule(t, "allow a rwm"), rule(t, "deny c 1:11 rw")}, "no"},
+		} {
+			p, _ := applied(t, l, &specs.LinuxResources{Devices: c.rules})
+			got := inside(t, p, `for f in kmsg full; do if (: </dev/$f) 2>/dev/null; then echo >&2 $f yes; else echo >&2 $f no; fi; done`)
+			if want := "kmsg " + c.kmsg + "\nfull yes\n"; got != want {
+				t.Errorf("%s: got %q, want %q", c.name, got, want)
+			}
+		}
+	})
+}
