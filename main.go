@@ -92,7 +92,7 @@ func globalFlags() []cli.Flag {
 
 func commands() []*cli.Command {
 	return []*cli.Command{
-		createCommand(), startCommand(), runCommand(), stateCommand(), killCommand(), deleteCommand(),
+		createCommand(), startCommand(), runCommand(), stateCommand(), killCommand(), deleteCommand(), pauseCommand(), resumeCommand(), updateCommand(), eventsCommand(),
 		execCommand(), listCommand(), psCommand(), specCommand(), featuresCommand(), planCommand(),
 	}
 }

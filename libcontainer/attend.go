@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/internal/proc"
+	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/config"
 	"hutch/libcontainer/console"
@@ -29,7 +30,7 @@ func (b *build) attend() error {
 	for {
 		e, err := b.child.Next()
 		if errors.Is(err, program.ErrEnded) {
-			return endedEarly(b.child, "init")
+			return endedEarly(b.child, b.cg.Manager(), "init")
 		}
 		if err != nil {
 			return err
@@ -48,10 +49,13 @@ func (b *build) attend() error {
 }
 
 // endedEarly says why a child is gone without a report.
-func endedEarly(child *program.Child, name string) error {
+func endedEarly(child *program.Child, cg cgroup.Manager, name string) error {
 	ws, err := child.Wait()
 	if err != nil {
 		return err
+	}
+	if n, err := cg.OOMKills(); err == nil && n > 0 && ws.Signaled() {
+		return fmt.Errorf("the OOM killer ended %s while it was set up: linux.resources.memory.limit is too low; raise it", name)
 	}
 	if ws.Signaled() {
 		return fmt.Errorf("%s was killed by signal %d (%s) while it was set up", name, ws.Signal(), unix.SignalName(ws.Signal()))
@@ -104,6 +108,9 @@ func (b *build) born() error {
 	}
 	b.rec.Pid, b.rec.PidStart = b.child.Pid, start
 	if err := b.dir.Save(b.rec); err != nil {
+		return err
+	}
+	if err := b.cg.Born(b.limit); err != nil {
 		return err
 	}
 	l := b.spec.Linux
@@ -201,7 +208,7 @@ func answerHome(child *program.Child, fd int, uid uint32) error {
 // pid file comes last, since engines take it for success.
 func (b *build) announce() error {
 	b.rec.AfterStart = b.afterStart()
-	b.rec.Process = string(config.Excerpt(b.text))
+	b.rec.Process, b.rec.Resources = string(config.Excerpt(b.text)), string(config.ResourcesExcerpt(b.text))
 	b.rec.Status = string(Created)
 	if err := b.dir.Save(b.rec); err != nil {
 		return err

@@ -2,7 +2,10 @@ package libcontainer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/idmap"
@@ -20,8 +23,20 @@ func (b *build) planCgroup() error {
 	if b.spec.Linux != nil {
 		path = b.spec.Linux.CgroupsPath
 	}
-	b.cg, err = l.Plan(path, b.o.ID, b.r.SystemdCgroup)
-	return err
+	if b.cg, err = l.Plan(path, b.o.ID, b.r.SystemdCgroup); err != nil {
+		return err
+	}
+	var resources *specs.LinuxResources
+	if b.spec.Linux != nil {
+		resources = b.spec.Linux.Resources
+	}
+	if b.limit, err = cgroup.NewSettings(resources, b.cg.Mode()); err != nil {
+		return err
+	}
+	for _, name := range b.limit.Ignored() {
+		b.r.warn(name + ": no kernel of today has this limit, ignoring")
+	}
+	return nil
 }
 
 // makeCgroup makes the planned cgroups.
@@ -30,10 +45,40 @@ func (b *build) makeCgroup() error {
 	if err := b.cg.Create(); err != nil {
 		return err
 	}
+	if err := b.cg.Apply(b.limit); err != nil {
+		return err
+	}
+	if uid, ok := cgroupOwner(b.spec); ok {
+		if err := b.cg.Chown(uid, -1); err != nil {
+			return err
+		}
+	}
 	// From here on what is in the cgroups is the container's, and delete may
 	// kill it.
 	b.rec.Cgroup.Own = true
 	return b.dir.Save(b.rec)
+}
+
+// cgroupOwner is the user of the host that the container's cgroup is handed to:
+// the one that process.user.uid is mapped to, when the container has a user and a
+// cgroup namespace of its own and sees its cgroups writable.
+//
+// Source: runtime-spec config-linux.md "Cgroup ownership".
+func cgroupOwner(s *specs.Spec) (uid int, ok bool) {
+	if !has(s, specs.UserNamespace) || !has(s, specs.CgroupNamespace) || s.Process == nil {
+		return 0, false
+	}
+	if !slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool {
+		return (m.Type == "cgroup" || m.Type == "cgroup2") && !slices.Contains(m.Options, "ro")
+	}) {
+		return 0, false
+	}
+	for _, m := range s.Linux.UIDMappings {
+		if u := s.Process.User.UID; u >= m.ContainerID && u-m.ContainerID < m.Size {
+			return int(m.HostID + (u - m.ContainerID)), true
+		}
+	}
+	return 0, false
 }
 
 // cgroupMounts describes the container's cgroups for mounts of type cgroup.

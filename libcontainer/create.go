@@ -44,6 +44,7 @@ type build struct {
 	dir   *state.Dir
 	rec   *state.Record
 	cg    *cgroup.Plan
+	limit *cgroup.Settings // of linux.resources
 	out   *compile.Output
 	child *program.Child
 	trace *trace.Trace
@@ -290,7 +291,11 @@ func spawnHidden(p *program.Program, o *program.Options) (*program.Child, error)
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl PR_SET_DUMPABLE 0: %w", err)
 	}
-	return program.Spawn(p, o)
+	c, err := program.Spawn(p, o)
+	if errors.Is(err, unix.EAGAIN) {
+		err = fmt.Errorf("%w: as many processes as allowed; raise linux.resources.pids.limit, or the user's RLIMIT_NPROC", err)
+	}
+	return c, err
 }
 
 // testFault is an instruction that a test makes fail.

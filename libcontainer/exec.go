@@ -250,7 +250,7 @@ func (e *execution) attend() error {
 		ev, err := e.child.Next()
 		if errors.Is(err, program.ErrEnded) {
 			if !executing {
-				return endedEarly(e.child, "the process")
+				return endedEarly(e.child, e.c.cg, "the process")
 			}
 			return nil
 		}

@@ -28,9 +28,6 @@ func (b *build) warnOfGaps(s *specs.Spec) {
 	if l.IntelRdt != nil {
 		b.r.warn("linux.intelRdt: this version does not set it, ignoring")
 	}
-	if r := l.Resources; r != nil && (r.Memory != nil || r.CPU != nil || r.Pids != nil || r.BlockIO != nil || len(r.HugepageLimits) > 0 || r.Network != nil || len(r.Rdma) > 0 || len(r.Unified) > 0) {
-		b.r.warn("linux.resources: this version sets no limits: the container may use what its cgroup's parents allow, ignoring")
-	}
 }
 
 // hostSysctl refuses net.* when the network namespace is joined by a path that

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 
-	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/program"
 )
@@ -34,5 +33,3 @@ func (p *Plan) WriteText(w io.Writer) error { return program.WriteText(w, p.line
 
 // WriteJSON writes an array of objects, one an instruction.
 func (p *Plan) WriteJSON(w io.Writer) error { return program.WriteJSON(w, p.lines) }
-
-var _ = cgroup.Root

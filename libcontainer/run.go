@@ -116,7 +116,7 @@ func (b *build) release() error {
 		e, err := b.child.Next()
 		if errors.Is(err, program.ErrEnded) {
 			if !executing {
-				return endedEarly(b.child, "init")
+				return endedEarly(b.child, b.cg.Manager(), "init")
 			}
 			break
 		}

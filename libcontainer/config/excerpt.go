@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // Excerpt gives, as a text for Decode, the part of the configuration data that a
 // further process in the container needs: process, and of linux personality,
 // memoryPolicy. It is nil when there is no process. data is one that Decode has
@@ -7,19 +9,36 @@ package config
 //
 // What stands twice stays twice, so that Decode merges it as it does in data.
 func Excerpt(data []byte) []byte {
+	text, found := excerpt(data, "process", "personality", "memoryPolicy")
+	if !found {
+		return nil
+	}
+	return text
+}
+
+// ResourcesExcerpt gives linux.resources in the same way, nil when there is none.
+func ResourcesExcerpt(data []byte) []byte {
+	text, found := excerpt(data, "", "resources")
+	if !found {
+		return nil
+	}
+	return text
+}
+
+// excerpt keeps the member top and those members of linux. found says whether
+// top, or a member when top is empty, is there.
+func excerpt(data []byte, top string, linux ...string) (text []byte, found bool) {
 	d := decoder{s: string(data)}
 	out := append(make([]byte, 0, 1024), '{')
-	found := false
 	for ok := d.object(); ok; ok = d.member() {
 		switch d.name {
-		case "process":
-			out = d.copy(out)
-			found = true
+		case top:
+			out, found = d.copy(out), true
 		case "linux":
 			out = append(out, `"linux":{`...)
 			for ok := d.object(); ok; ok = d.member() {
-				if d.name == "personality" || d.name == "memoryPolicy" {
-					out = d.copy(out)
+				if slices.Contains(linux, d.name) {
+					out, found = d.copy(out), found || top == ""
 				} else {
 					d.skip()
 				}
@@ -29,10 +48,7 @@ func Excerpt(data []byte) []byte {
 			d.skip()
 		}
 	}
-	if !found || d.fault != "" {
-		return nil
-	}
-	return closed(out)
+	return closed(out), found && d.fault == ""
 }
 
 // copy appends the member that comes, and a comma.

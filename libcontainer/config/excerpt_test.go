@@ -26,6 +26,18 @@ func TestExcerpt(t *testing.T) {
 	}
 }
 
+func TestResourcesExcerpt(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"process":{},"linux":{"resources":{"pids":{"limit":1}},"sysctl":{}}}`: `{"linux":{"resources":{"pids":{"limit":1}}}}`,
+		`{"linux":{"sysctl":{}}}`: "",
+		`{}`:                      "",
+	} {
+		if got := string(ResourcesExcerpt([]byte(in))); got != want {
+			t.Errorf("%s: got %s, want %s", in, got, want)
+		}
+	}
+}
+
 // FuzzExcerpt checks that the excerpt of what Decode takes decodes to the same
 // process.
 func FuzzExcerpt(f *testing.F) {

@@ -46,6 +46,8 @@ func decodeRecord(text []byte, r *Record) error {
 			r.HasProcess = d.bool()
 		case "process":
 			r.Process = d.text()
+		case "resources":
+			r.Resources = d.text()
 		case "ownKeyring":
 			r.OwnKeyring = d.bool()
 		case "rootMount":

@@ -44,6 +44,7 @@ func appendRecord(b []byte, r *Record) []byte {
 	})
 	e.bool("hasProcess", r.HasProcess)
 	e.text("process", r.Process)
+	e.text("resources", r.Resources)
 	e.bool("ownKeyring", r.OwnKeyring)
 	if r.RootMount != 0 {
 		e.name("rootMount")

@@ -29,7 +29,9 @@ type Record struct {
 	HasProcess  bool // config.json had a process
 	// Process is what exec needs of config.json, as config.Excerpt gives it;
 	// empty until the container is created.
-	Process    string
+	Process string
+	// Resources is linux.resources in the same form, with what update changed.
+	Resources  string
 	OwnKeyring bool // the container has a session keyring of its own
 	// RootMount is, for a container in the runtime's mount namespace, the id of
 	// the mount that Rootfs was on before the container was made: what lies on

@@ -22,7 +22,7 @@ func sample() *Record {
 		Annotations: map[string]string{"a.b/c": "d", "": "empty", "e": ""},
 		Cgroup:      Cgroup{Driver: "cgroupfs", Paths: map[string]string{"": "/sys/fs/cgroup/web1", "name=systemd": "/x"}, Own: true},
 		Namespaces:  []Namespace{{"pid", ""}, {"network", "/proc/1/ns/net"}},
-		HasProcess:  true, Process: `{"process":{"args":["a\n"]}}`, OwnKeyring: true, RootMount: 7, PrivatePid: true, ConfigDigest: "abc",
+		HasProcess:  true, Process: `{"process":{"args":["a\n"]}}`, Resources: `{"linux":{}}`, OwnKeyring: true, RootMount: 7, PrivatePid: true, ConfigDigest: "abc",
 		AfterStart: []Failure{{PC: 7, Text: "process.args[0]: execute /bin/x"}, {}},
 		Hooks: Hooks{
 			StartContainer: []specs.Hook{{Path: "/a", Args: []string{"a", "", "b"}, Env: []string{"X=1"}, Timeout: &timeout}},

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/urfave/cli/v2"
+
+	"hutch/libcontainer"
+	"hutch/libcontainer/config"
+)
+
+func updateCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "update",
+		Usage:     "change the limits of a container",
+		ArgsUsage: "ID",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "resources", Aliases: []string{"r"}, Usage: "`FILE` with a linux.resources object, - for standard input; other limits' flags are ignored then"},
+			&cli.StringFlag{Name: "blkio-weight", Usage: "weight of block IO, 10 to 1000"},
+			&cli.StringFlag{Name: "cpu-period", Usage: "period of the CPU quota in microseconds"},
+			&cli.StringFlag{Name: "cpu-quota", Usage: "CPU time in a period in microseconds, -1 for no limit"},
+			&cli.StringFlag{Name: "cpu-burst", Usage: "CPU time saved up for bursts in microseconds"},
+			&cli.StringFlag{Name: "cpu-share", Usage: "CPU shares"},
+			&cli.StringFlag{Name: "cpu-rt-period", Usage: "period of the realtime CPU quota in microseconds"},
+			&cli.StringFlag{Name: "cpu-rt-runtime", Usage: "realtime CPU time in a period in microseconds"},
+			&cli.StringFlag{Name: "cpuset-cpus", Usage: "processors to use, as 0-3,7"},
+			&cli.StringFlag{Name: "cpuset-mems", Usage: "memory nodes to use, as 0,1"},
+			&cli.StringFlag{Name: "cpu-idle", Usage: "1 for the idle scheduling of the cgroup"},
+			&cli.StringFlag{Name: "memory", Usage: "memory in bytes, or with b, k, m, g, t; -1 for no limit"},
+			&cli.StringFlag{Name: "memory-reservation", Usage: "memory that is kept from being reclaimed, as --memory"},
+			&cli.StringFlag{Name: "memory-swap", Usage: "memory and swap together, as --memory"},
+			&cli.StringFlag{Name: "pids-limit", Usage: "number of processes, -1 for no limit"},
+			&cli.StringFlag{Name: "kernel-memory", Usage: "without effect: no kernel of today has it", Hidden: true},
+			&cli.StringFlag{Name: "kernel-memory-tcp", Usage: "without effect: no kernel of today has it", Hidden: true},
+		},
+		Action: func(c *cli.Context) error {
+			id, err := oneID(c)
+			if err != nil {
+				return err
+			}
+			with, err := newLimits(c)
+			if err != nil {
+				return fmt.Errorf("update %s: %w", id, err)
+			}
+			r, err := newRuntime(c)
+			if err != nil {
+				return err
+			}
+			return r.Update(id, func(res *specs.LinuxResources) { libcontainer.Merge(res, with) })
+		},
+	}
+}
+
+// newLimits are the limits that the flags give, none when there are no flags.
+func newLimits(c *cli.Context) (*specs.LinuxResources, error) {
+	file := c.String("resources")
+	if file == "" {
+		return limitsOfFlags(c)
+	}
+	read := os.ReadFile
+	if file == "-" {
+		read = func(string) ([]byte, error) { return io.ReadAll(os.Stdin) }
+	}
+	text, err := read(file)
+	if err != nil {
+		return nil, fmt.Errorf("--resources: %w", err)
+	}
+	r, err := config.DecodeResources(text)
+	if err != nil {
+		return nil, fmt.Errorf("--resources %s: %w", file, err)
+	}
+	return r, nil
+}
+
+func limitsOfFlags(c *cli.Context) (*specs.LinuxResources, error) {
+	f := &limitFlags{c: c}
+	r := &specs.LinuxResources{
+		CPU: &specs.LinuxCPU{
+			Shares: unsigned[uint64](f, "cpu-share", 64), Quota: signed(f, "cpu-quota"), Period: unsigned[uint64](f, "cpu-period", 64),
+			Burst: unsigned[uint64](f, "cpu-burst", 64), RealtimePeriod: unsigned[uint64](f, "cpu-rt-period", 64),
+			RealtimeRuntime: signed(f, "cpu-rt-runtime"), Idle: signed(f, "cpu-idle"),
+			Cpus: c.String("cpuset-cpus"), Mems: c.String("cpuset-mems"),
+		},
+		Memory:  &specs.LinuxMemory{Limit: f.bytes("memory"), Reservation: f.bytes("memory-reservation"), Swap: f.bytes("memory-swap")},
+		BlockIO: &specs.LinuxBlockIO{Weight: unsigned[uint16](f, "blkio-weight", 16)},
+	}
+	if n := signed(f, "pids-limit"); n != nil {
+		r.Pids = &specs.LinuxPids{Limit: n}
+	}
+	return r, f.err
+}
+
+// limitFlags parses flags; it keeps the first error.
+type limitFlags struct {
+	c   *cli.Context
+	err error
+}
+
+func (f *limitFlags) parse(name, want string, parse func(text string) error) {
+	if text := f.c.String(name); text != "" && f.err == nil {
+		if err := parse(text); err != nil {
+			f.err = fmt.Errorf("--%s: %q is not %s", name, text, want)
+		}
+	}
+}
+
+func unsigned[T uint16 | uint64](f *limitFlags, name string, bits int) (v *T) {
+	f.parse(name, "a number from 0 to 2^"+strconv.Itoa(bits)+"-1", func(text string) error {
+		n, err := strconv.ParseUint(text, 10, bits)
+		t := T(n)
+		v = &t
+		return err
+	})
+	return v
+}
+
+func signed(f *limitFlags, name string) (v *int64) {
+	f.parse(name, "a number", func(text string) error {
+		n, err := strconv.ParseInt(text, 10, 64)
+		v = &n
+		return err
+	})
+	return v
+}
+
+func (f *limitFlags) bytes(name string) (v *int64) {
+	f.parse(name, "a size in bytes, or with b, k, m, g, t, or -1 for no limit", func(text string) error {
+		n, err := parseBytes(text)
+		v = &n
+		return err
+	})
+	return v
+}
+
+// parseBytes parses a size: "-1", or a number, whole or with a fraction, and b, k,
+// m, g, t, p with or without b or ib after it, in powers of 1024.
+func parseBytes(text string) (int64, error) {
+	if text == "-1" {
+		return -1, nil
+	}
+	number := strings.TrimRight(strings.ToLower(text), "bi")
+	shift := 0
+	if i := strings.IndexByte("kmgtp", lastByte(number)); i >= 0 {
+		number, shift = number[:len(number)-1], 10*(i+1)
+	}
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	v *= float64(int64(1) << shift)
+	if err != nil || v < 0 || v >= math.MaxInt64 || strings.ContainsAny(number, "einx+") {
+		return 0, errors.New("is no size")
+	}
+	return int64(v), nil
+}
+
+func lastByte(s string) byte {
+	if s == "" {
+		return 0
+	}
+	return s[len(s)-1]
+}
