@@ -21,6 +21,8 @@ func TestConstantsAreTheKernels(t *testing.T) {
 		{"mode", modeMEM, unix.BPF_MEM},
 		{"size", sizeWord, unix.BPF_W},
 		{"source", fromReg, unix.BPF_X},
+		{"or", opOr, unix.BPF_OR},
+		{"shift left", opLsh, unix.BPF_LSH},
 		{"and", opAnd, unix.BPF_AND},
 		{"shift", opRsh, unix.BPF_RSH},
 		{"move", opMov, unix.BPF_MOV},

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,4 +118,40 @@ func TestHotPath(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func BenchmarkCreateApplyRemove(b *testing.B) {
+	for _, root := range []string{Root, Root + "/unified"} {
+		l, err := Detect(root)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if l.Mode == None || os.Getuid() != 0 {
+			continue
+		}
+		r := typical()
+		if root != Root { // the v2 part of a hybrid host has no controllers
+			r.Memory, r.CPU, r.Pids = nil, nil, nil
+		}
+		b.Run(l.Mode.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				p, err := l.Plan("/"+unique(), "", false)
+				if err != nil {
+					b.Fatal(err)
+				}
+				s, err := NewSettings(r, l.Mode)
+				if err == nil {
+					err = p.Create()
+				}
+				if err == nil {
+					err = p.Apply(s)
+				}
+				if err := errors.Join(err, p.Undo()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		l.Close()
+	}
 }
