@@ -9,6 +9,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"golang.org/x/sys/unix"
+
 	"hutch/internal/bpf"
 )
 
@@ -213,6 +215,26 @@ func TestDeviceProgramIsThePlainReading(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestTheKernelTakesThePrograms loads random ones: the kernel refuses code that is
+// never reached.
+func TestTheKernelTakesThePrograms(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 300 {
+		d := &devices{all: rnd.IntN(2) == 0}
+		for range rnd.IntN(6) {
+			d.rules = append(d.rules, deviceRule{"abc"[rnd.IntN(3)], rnd.Int64N(3) - 1, rnd.Int64N(3) - 1, 1 + access(rnd.IntN(7)), rnd.IntN(2) == 0, ""})
+		}
+		fd, err := load(d.program())
+		if isPermission(err) {
+			t.Skip("needs CAP_BPF")
+		}
+		if err != nil {
+			t.Fatalf("%+v: %v", d, err)
+		}
+		unix.Close(fd)
 	}
 }
 
