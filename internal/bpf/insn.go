@@ -38,7 +38,9 @@ const (
 	sizeWord = 0x00
 	fromReg  = 0x08
 
+	opOr   = 0x40
 	opAnd  = 0x50
+	opLsh  = 0x60
 	opRsh  = 0x70
 	opMov  = 0xb0
 	opJeq  = 0x10
@@ -59,6 +61,12 @@ func MoveImm(dst Reg, imm int32) Insn { return Insn{classALU | opMov, regs(dst, 
 
 // AndImm keeps the bits of imm, in 32 bits.
 func AndImm(dst Reg, imm int32) Insn { return Insn{classALU | opAnd, regs(dst, 0), 0, imm} }
+
+// Or sets in dst the bits of src, in 32 bits.
+func Or(dst, src Reg) Insn { return Insn{classALU | opOr | fromReg, regs(dst, src), 0, 0} }
+
+// ShiftLeftImm shifts in 32 bits.
+func ShiftLeftImm(dst Reg, imm int32) Insn { return Insn{classALU | opLsh, regs(dst, 0), 0, imm} }
 
 // ShiftRightImm shifts without sign, in 32 bits.
 func ShiftRightImm(dst Reg, imm int32) Insn { return Insn{classALU | opRsh, regs(dst, 0), 0, imm} }

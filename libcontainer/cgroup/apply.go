@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -129,8 +130,7 @@ func put(find func(controller string) (spot, bool), w *Write) error {
 	if !ok {
 		return fmt.Errorf("%s: %w: %s, which is in no mounted cgroup v1 hierarchy", w.Field, ErrNoController, w.Controller)
 	}
-	path := at.path + "/" + w.File
-	err := writeFile(at.dir, path, w.Value)
+	err := at.write(w.File, w.Value)
 	if !errors.Is(err, unix.ENOENT) {
 		return w.explain(at, err)
 	}
@@ -146,12 +146,27 @@ func put(find func(controller string) (spot, bool), w *Write) error {
 			return fmt.Errorf("%s: %w", w.Field, err)
 		}
 		if offered {
-			if err := writeFile(at.dir, path, w.Value); !errors.Is(err, unix.ENOENT) {
+			if err := at.write(w.File, w.Value); !errors.Is(err, unix.ENOENT) {
 				return w.explain(at, err)
 			}
 		}
 	}
-	return fmt.Errorf("%s: this kernel has no %s in %s: %w", w.Field, w.File, at.abs, unix.ENOENT)
+	hint := ""
+	if strings.HasSuffix(w.Field, "memory.swap") {
+		hint = " (it does not count swap; boot it with swapaccount=1, or leave the field out)"
+	}
+	return fmt.Errorf("%s: this kernel has no %s in %s: %w%s", w.Field, w.File, at.abs, unix.ENOENT, hint)
+}
+
+// write writes text to a file of the directory. The error names the file alone.
+func (at spot) write(file, text string) error {
+	w, err := openWriter(at.dir, at.path+"/"+file)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	w.path = file
+	return w.write(text)
 }
 
 // explain gives the error of a write its field and what is known about its

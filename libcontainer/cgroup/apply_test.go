@@ -132,25 +132,39 @@ func TestApplyWritesEachLimit(t *testing.T) {
 }
 
 func TestApplyV1Only(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
-		if l.Mode == V2 {
-			t.Skip("needs cgroup v1")
-		}
-		needs(t, l, "memory")
-		p, _ := applied(t, l, &specs.LinuxResources{Memory: &specs.LinuxMemory{
-			Limit: ptr(int64(16 << 20)), Swap: ptr(int64(32 << 20)), Swappiness: ptr(uint64(7)), DisableOOMKiller: ptr(true),
-		}})
-		for name, want := range map[string]string{
-			"memory.memsw.limit_in_bytes": "33554432", "memory.swappiness": "7",
-		} {
-			if got := content(t, p, "memory", name); got != want {
-				t.Errorf("%s is %q, want %q", name, got, want)
-			}
-		}
-		if got := content(t, p, "memory", "memory.oom_control"); !strings.Contains(got, "oom_kill_disable 1") {
-			t.Errorf("memory.oom_control is %q", got)
-		}
-	})
+	for _, c := range []struct {
+		controller, file, want string // a part of the file
+		r                      *specs.LinuxResources
+	}{
+		{"memory", "memory.memsw.limit_in_bytes", "33554432", memory(16<<20, 32<<20)},
+		{"memory", "memory.swappiness", "7", &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(7))}}},
+		{"memory", "memory.oom_control", "oom_kill_disable 1", &specs.LinuxResources{Memory: &specs.LinuxMemory{DisableOOMKiller: ptr(true)}}},
+		{"memory", "memory.use_hierarchy", "1", &specs.LinuxResources{Memory: &specs.LinuxMemory{UseHierarchy: ptr(true)}}},
+		{"cpu", "cpu.rt_runtime_us", "1000", cpu(specs.LinuxCPU{RealtimeRuntime: ptr(int64(1000)), RealtimePeriod: ptr(uint64(500000))})},
+		{"cpu", "cpu.rt_period_us", "500000", cpu(specs.LinuxCPU{RealtimeRuntime: ptr(int64(1000)), RealtimePeriod: ptr(uint64(500000))})},
+		{"net_cls", "net_cls.classid", "1048577", &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(1048577))}}},
+		{"net_prio", "net_prio.ifpriomap", "lo 5", &specs.LinuxResources{Network: &specs.LinuxNetwork{Priorities: []specs.LinuxInterfacePriority{{Name: "lo", Priority: 5}}}}},
+	} {
+		t.Run(c.file, func(t *testing.T) {
+			forEach(t, func(t *testing.T, l *Layout) {
+				if l.Mode == V2 {
+					t.Skip("needs cgroup v1")
+				}
+				needs(t, l, c.controller)
+				p, _ := planned(t, l, "/"+unique())
+				at, _ := p.find(c.controller)
+				if c.controller == "cpu" && !exists(at.abs+"/"+c.file) {
+					t.Skip("needs a kernel with " + c.file)
+				}
+				if err := p.Apply(settings(t, c.r, l.Mode)); err != nil {
+					t.Fatal(err)
+				}
+				if got := content(t, p, c.controller, c.file); !strings.Contains(got, c.want) {
+					t.Errorf("%s is %q, want %q in it", c.file, got, c.want)
+				}
+			})
+		})
+	}
 }
 
 // TestApplyUnified is of v2 alone.

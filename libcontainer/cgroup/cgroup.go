@@ -1,7 +1,8 @@
 // Package cgroup places a container in the cgroups of the host: it finds what
 // hierarchies there are, plans and makes the container's directories, sets limits,
-// counts, freezes, and lists, kills and removes what is in them. It is the parent's side and has effects; the
-// container's process is born inside, by what an Entry holds.
+// counts, freezes, and lists, kills and removes what is in them. It is the parent's
+// side and has effects; the container's process is born inside, by what an Entry
+// holds.
 //
 // Do not use it for the cgroup file systems that a container sees: those are
 // mounts. It knows the cgroupfs driver only, on cgroup v1, hybrid and v2.
@@ -92,15 +93,27 @@ func Load(p Paths) (Manager, error) {
 			return nil, fmt.Errorf("recorded cgroup %q of hierarchy %q: not a clean absolute path", dir, name)
 		}
 	}
-	dir, unified := p[""]
+	switch p.Mode() {
+	case None:
+		return none{}, nil
+	case V2:
+		return v2(p[""]), nil
+	}
+	return v1{p}, nil
+}
+
+// Mode is the layout that the record was made on, for NewSettings.
+func (p Paths) Mode() Mode {
+	_, unified := p[""]
 	switch {
 	case len(p) == 0:
-		return none{}, nil
+		return None
 	case unified && len(p) == 1:
-		return v2(dir), nil
-	default:
-		return v1{p}, nil
+		return V2
+	case unified:
+		return Hybrid
 	}
+	return V1
 }
 
 // names gives the hierarchies of p in a fixed order, the unified one first.

@@ -134,12 +134,25 @@ func (d *devices) deviceWrites(before *devices) ([]deviceWrite, error) {
 }
 
 // setV1 makes d the device rules of the cgroup at, which had the rules before, nil
-// when that is not known.
+// when that is not known. Who has no say there has no rights over devices either:
+// for them the rules are left out.
 func (d *devices) setV1(at spot, before *devices) error {
 	writes, err := d.deviceWrites(before)
 	if err != nil {
 		return err
 	}
+	err = writeDevices(at, writes)
+	switch {
+	case err == nil || isPermission(err) && unprivileged():
+		return nil
+	case isPermission(err):
+		err = fmt.Errorf("%w: the cgroups above it have to allow the device too", err)
+	}
+	return fmt.Errorf("%s.devices: %w", resources, err)
+}
+
+// writeDevices opens each of the two files once, for all its rules.
+func writeDevices(at spot, writes []deviceWrite) (err error) {
 	var files [2]*writer
 	defer func() {
 		for _, f := range files {
@@ -153,17 +166,11 @@ func (d *devices) setV1(at spot, before *devices) error {
 		}
 		if files[i] == nil {
 			if files[i], err = openWriter(at.dir, at.path+name); err != nil {
-				return fmt.Errorf("%s.devices: %w", resources, err)
+				return err
 			}
 		}
 		if err := files[i].write(w.text); err != nil {
-			if isPermission(err) && inUserNamespace() {
-				return nil // it has no say there, and no rights over devices either
-			}
-			if isPermission(err) {
-				err = fmt.Errorf("%w: the cgroups above it have to allow the device too", err)
-			}
-			return fmt.Errorf("%s.devices: %w", resources, err)
+			return err
 		}
 	}
 	return nil

@@ -25,7 +25,7 @@ func (d *devices) set(find func(string) (spot, bool), unified bool, before *devi
 		return d.setV2(at, fresh)
 	case ok:
 		return d.setV1(at, before)
-	case d.free() || inUserNamespace():
+	case d.free() || unprivileged():
 		return nil
 	}
 	return fmt.Errorf("%s.devices: %w: devices, which is in no mounted cgroup v1 hierarchy", resources, ErrNoController)
@@ -47,8 +47,9 @@ func (d *devices) same(o *devices) bool {
 // without rules and no second program that would deny what the new one allows. A
 // new cgroup in which all is allowed needs none.
 //
-// In a user namespace the kernel lets no one attach programs, and gives no rights
-// over devices either: there the rules are left out.
+// The kernel lets neither other users than root nor anyone in a user namespace
+// attach programs, and gives them no rights over devices either: the rules are
+// left out for them.
 //
 // Source: bpf(2); include/uapi/linux/bpf.h, BPF_F_ALLOW_MULTI and BPF_F_REPLACE.
 func (d *devices) setV2(at spot, fresh bool) error {
@@ -56,7 +57,7 @@ func (d *devices) setV2(at spot, fresh bool) error {
 		return nil
 	}
 	err := d.attach(at, fresh)
-	if err == nil || isPermission(err) && (d.free() || inUserNamespace()) {
+	if err == nil || isPermission(err) && (d.free() || unprivileged()) {
 		return nil
 	}
 	return fmt.Errorf("%s.devices: cgroup %s: %w", resources, at.abs, err)

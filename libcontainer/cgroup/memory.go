@@ -33,7 +33,7 @@ func (b *builder) memory(m *specs.LinuxMemory) {
 		b.onlyV1("memory.disableOOMKiller", "its OOM killer cannot be turned off") {
 		b.add("memory.disableOOMKiller", "memory", "memory.oom_control", "1")
 	}
-	if m.Kernel != nil && *m.Kernel != 0 { //nolint:staticcheck // deprecated, yet engines may send it
+	if m.Kernel != nil && *m.Kernel != 0 {
 		b.ignored = append(b.ignored, resources+".memory.kernel")
 	}
 	if m.KernelTCP != nil && *m.KernelTCP != 0 {

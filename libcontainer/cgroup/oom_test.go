@@ -36,8 +36,9 @@ func TestOOM(t *testing.T) {
 		if total == 0 {
 			t.Error("no event")
 		}
-		if n, err := m.OOMKills(); n < 1 || err != nil {
-			t.Errorf("OOMKills: %d, %v", n, err)
+		kills, err := m.OOMKills()
+		if kills < 1 || err != nil {
+			t.Errorf("OOMKills: %d, %v", kills, err)
 		}
 		if err := m.Remove(); err != nil {
 			t.Fatal(err)
@@ -46,7 +47,12 @@ func TestOOM(t *testing.T) {
 			t.Fatal("no event for the cgroup's end")
 		}
 		for err == nil && time.Now().Before(deadline) {
-			_, err = w.Read()
+			var n int
+			n, err = w.Read()
+			total += n
+		}
+		if l.Mode == V2 && total != kills {
+			t.Errorf("%d kills were told, of %d", total, kills)
 		}
 		if err != io.EOF {
 			t.Errorf("at the end: %v, want io.EOF", err)
