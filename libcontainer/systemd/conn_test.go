@@ -97,7 +97,7 @@ func TestStartScopeAnswers(t *testing.T) {
 					return errorBytes(serial, "org.freedesktop.DBus.Error.ServiceUnknown", "not provided")
 				}
 				return answerBytes(serial, ":1.0", "")
-			}, ErrNoBus, "there is no systemd on this bus",
+			}, ErrNoBus, "not provided (org.freedesktop.DBus.Error.ServiceUnknown)",
 		},
 		"a unit that runs": {
 			func(m *message, serial uint32) []byte {
@@ -251,6 +251,28 @@ func TestDialTellsWhatWasTried(t *testing.T) {
 	_, err = Bus{User: true}.Dial()
 	if err == nil || !strings.Contains(err.Error(), "neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestDialPassesABusWithoutSystemd has one bus without systemd and one with it.
+func TestDialPassesABusWithoutSystemd(t *testing.T) {
+	bus := newPeer(t, func(m *message, serial uint32) []byte {
+		return errorBytes(serial, "org.freedesktop.DBus.Error.NameHasNoOwner", "not there")
+	})
+	other := newPeer(t, func(m *message, serial uint32) []byte {
+		return answerBytes(serial, "", "v", Value{sig: "v", items: []Value{String("255")}})
+	})
+	c, err := Bus{User: true, Session: "unix:path=" + bus.path + ";unix:path=" + other.path}.Dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if n, err := c.Version(); n != 255 || err != nil {
+		t.Errorf("Version = %d, %v, want 255", n, err)
+	}
+	_, err = Bus{User: true, Session: "unix:path=" + bus.path}.Dial()
+	if !errors.Is(err, ErrNoBus) || !strings.Contains(err.Error(), bus.path+": ") || !strings.Contains(err.Error(), "not there") {
+		t.Errorf("got %v, want ErrNoBus", err)
 	}
 }
 

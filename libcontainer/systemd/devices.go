@@ -35,6 +35,9 @@ const (
 // leaves devices alone then: the filter that the container has besides is not
 // systemd's to take away, and one of systemd's would deny what that one allows.
 //
+// A unit that runs keeps its filter on v2 when the policy becomes "auto" (seen
+// with systemd 252): from a list one comes to another list, not to all devices.
+//
 // Source: systemd.resource-control(5), DevicePolicy, DeviceAllow.
 func (b *builder) devices(rules, defaults []specs.LinuxDeviceCgroup) {
 	all, list, exact := allowList(rules, defaults)

@@ -26,8 +26,9 @@ type address struct {
 }
 
 // Dial connects to the message bus, or to systemd's own socket when the bus
-// cannot be reached. ErrNoBus says what was tried and what the user can do. The
-// caller closes the Conn.
+// cannot be reached or systemd is not on it: a user's bus starts with its first
+// client, and systemd comes to it a moment later. ErrNoBus says what was tried
+// and what the user can do. The caller closes the Conn.
 //
 // Source: D-Bus Specification, "Server Addresses", "Well-known Message Bus
 // Instances"; systemd's own socket is what systemctl uses.
@@ -37,7 +38,10 @@ func (b Bus) Dial() (*Conn, error) {
 	for _, a := range list {
 		c, err := a.dial(b.User, Timeout)
 		if err == nil {
-			return c, nil
+			if _, err = c.Version(); err == nil {
+				return c, nil
+			}
+			c.Close()
 		}
 		tried = append(tried, a.socket+": "+err.Error())
 		if errors.Is(err, ErrTimeout) {

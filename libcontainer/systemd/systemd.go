@@ -48,8 +48,13 @@ func (e *Error) Error() string {
 	return e.Message + " (" + e.Name + ")"
 }
 
-// Is lets errors.Is find ErrUnitExists and ErrNoUnit.
+// Is lets errors.Is find ErrUnitExists, ErrNoUnit, and ErrNoBus for a bus that
+// systemd is not on.
 func (e *Error) Is(target error) bool {
+	switch strings.TrimPrefix(e.Name, "org.freedesktop.DBus.Error.") {
+	case "ServiceUnknown", "NameHasNoOwner":
+		return target == ErrNoBus
+	}
 	switch strings.TrimPrefix(e.Name, "org.freedesktop.systemd1.") {
 	case "UnitExists":
 		return target == ErrUnitExists

@@ -22,10 +22,6 @@ func (c *Conn) fail(err error) error {
 	if err == nil {
 		return nil
 	}
-	var e *Error
-	if errors.As(err, &e) && (strings.HasSuffix(e.Name, ".ServiceUnknown") || strings.HasSuffix(e.Name, ".NameHasNoOwner")) {
-		err = fmt.Errorf("%w: there is no systemd on this bus: %w", ErrNoBus, err)
-	}
 	return fmt.Errorf("systemd: %s: %w", c.what, err)
 }
 
