@@ -153,35 +153,39 @@ func (c *Conn) read() error {
 // know the user id that the peer sees. Peers that want to hear it nevertheless
 // are told the effective user id.
 //
+// BEGIN goes with the line before it, not with the first message: systemd's own
+// socket does not look at a message that it has read together with BEGIN before
+// another one comes (seen with systemd 252).
+//
 // Source: D-Bus Specification, "Authentication Protocol", "EXTERNAL".
 func (c *Conn) authenticate() error {
 	if err := c.write([]byte("\x00AUTH EXTERNAL\r\n")); err != nil {
 		return err
 	}
-	told := false
-	for range 4 {
-		line, err := c.line()
-		if err != nil {
-			return err
-		}
-		reply := ""
-		switch {
-		case line == "OK" || len(line) > 3 && line[:3] == "OK ":
-			return c.write([]byte("BEGIN\r\n"))
-		case line == "DATA":
-			reply = "DATA\r\n"
-		case !told:
-			told = true
-			reply = "AUTH EXTERNAL " + hex.EncodeToString([]byte(strconv.Itoa(unix.Geteuid()))) + "\r\n"
-		default:
-			return fmt.Errorf("authentication as user %d: the peer answers %q", unix.Geteuid(), line)
-		}
-		if err := c.write([]byte(reply)); err != nil {
-			return err
-		}
+	line, err := c.line()
+	if err != nil {
+		return err
 	}
-	return errors.New("authentication: the peer asks again and again")
+	if accepted(line) { // older peers do not ask for DATA
+		return c.write([]byte("BEGIN\r\n"))
+	}
+	reply := "DATA"
+	if line != "DATA" {
+		reply = "AUTH EXTERNAL " + hex.EncodeToString([]byte(strconv.Itoa(unix.Geteuid())))
+	}
+	if err := c.write([]byte(reply + "\r\nBEGIN\r\n")); err != nil {
+		return err
+	}
+	if line, err = c.line(); err != nil {
+		return err
+	}
+	if !accepted(line) {
+		return fmt.Errorf("authentication as user %d: the peer answers %q", unix.Geteuid(), line)
+	}
+	return nil
 }
+
+func accepted(line string) bool { return line == "OK" || len(line) > 3 && line[:3] == "OK " }
 
 // line reads a line of the handshake, which ends with CR and LF.
 func (c *Conn) line() (string, error) {
