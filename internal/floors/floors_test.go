@@ -48,6 +48,7 @@ func floors() map[string]int {
 		"libcontainer/selfexe":    parts,
 		"libcontainer/state":      parts,
 		"libcontainer/sysctl":     parts,
+		"libcontainer/systemd":    parts,
 		"libcontainer/template":   parts,
 		"libcontainer/trace":      parts,
 		"libcontainer/validate":   parts,

@@ -1,0 +1,96 @@
+package systemd
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// annotationPrefix begins the annotations that are unit properties.
+const annotationPrefix = "org.systemd.property."
+
+// FromAnnotations gives the properties that annotations named
+// "org.systemd.property.NAME" ask for, in the order of their names. The value is
+// in GVariant's text format, as in "uint64 5", "true", "'text'" or
+// "['a.service', 'b.service']". A name that ends with "Sec" after a lower-case
+// letter becomes one that ends with "USec", and its number of seconds one of
+// microseconds.
+//
+// Source: runc's docs/systemd.md, "Auxiliary properties".
+func FromAnnotations(annotations map[string]string) ([]Property, error) {
+	var list []Property
+	for key, text := range annotations {
+		name, ok := strings.CutPrefix(key, annotationPrefix)
+		if !ok {
+			continue
+		}
+		p, err := fromAnnotation(name, text)
+		if err != nil {
+			return nil, fmt.Errorf("annotations[%s]: %w", key, err)
+		}
+		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b Property) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func fromAnnotation(name, text string) (Property, error) {
+	if len(name) < 3 {
+		return Property{}, errors.New("the property's name has fewer than 3 letters")
+	}
+	for i := range len(name) {
+		if !letter(name[i]) {
+			return Property{}, errors.New("the property's name has other characters than letters")
+		}
+	}
+	v, err := parseText(text)
+	if err != nil {
+		return Property{}, fmt.Errorf("%q: %w", text, err)
+	}
+	if stem, ok := strings.CutSuffix(name, "Sec"); ok && stem != "" && 'a' <= stem[len(stem)-1] && stem[len(stem)-1] <= 'z' {
+		name = stem + "USec"
+		if v, err = microseconds(&v); err != nil {
+			return Property{}, fmt.Errorf("%q: %w", text, err)
+		}
+	}
+	return Property{name, v}, nil
+}
+
+func letter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
+
+// microseconds converts a number of seconds of any type; the largest of type t is
+// infinity in both.
+func microseconds(v *Value) (Value, error) {
+	const perSecond = 1000000
+	errRange := errors.New("is no number of seconds of a unit's time")
+	if len(v.sig) != 1 {
+		return Value{}, errRange
+	}
+	switch v.sig[0] {
+	case 't':
+		if v.num == Infinity {
+			return *v, nil
+		}
+	case 'y', 'q', 'u':
+	case 'n', 'i', 'x':
+		if int64(v.num) < 0 {
+			return Value{}, errRange
+		}
+	case 'd':
+		us := math.Float64frombits(v.num) * perSecond
+		if !(us >= 0 && us < 1<<63) {
+			return Value{}, errRange
+		}
+		return Uint64(uint64(us)), nil
+	default:
+		return Value{}, errRange
+	}
+	hi, us := bits.Mul64(v.num, perSecond)
+	if hi != 0 {
+		return Value{}, errRange
+	}
+	return Uint64(us), nil
+}
