@@ -73,7 +73,7 @@ func (p *profile) layOut(list intervals, a *assembler, c *calls, ar *arch) inter
 		list.from(0, deflt)
 	}
 	one := func(slot int) {
-		t := deflt
+		var t target
 		switch call := &c.list[slot]; {
 		case call.always:
 			t = ret(call.verdict)
@@ -87,8 +87,9 @@ func (p *profile) layOut(list intervals, a *assembler, c *calls, ar *arch) inter
 		list.from(n+1, deflt)
 	}
 	if (ar.column == colS390 || ar.column == colS390X) && newer != deflt {
-		// For a number above 255 the kernel sets 0 when it does not know the call.
-		// Source: runc#2151 and arch/s390/kernel/syscall.c.
+		// The instruction has room for numbers up to 255; for larger ones it says 0,
+		// and 0 it stays when the kernel does not know the call.
+		// Source: arch/s390/kernel/syscall.c.
 		list.from(0, newer)
 		list.from(1, deflt)
 	}

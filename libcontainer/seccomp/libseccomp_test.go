@@ -86,8 +86,7 @@ func libraryKnows(a *arch) bool {
 	return true
 }
 
-// names are an architecture's system calls as libseccomp has them. Its own names
-// for ARM's two sync calls come with the kernel's.
+// names are an architecture's system calls as libseccomp has them.
 func (l *library) names(t *testing.T, a *arch) map[string]uint32 {
 	t.Helper()
 	f := strings.Fields(l.ask(t, fmt.Sprintf("list %x\n", token(a))))
@@ -115,7 +114,7 @@ func (l *library) allNames(t *testing.T) map[string]bool {
 			}
 		}
 	}
-	// It has the number of no other architecture under its stand-in for x86_64.
+	// libseccomp does not carry this call of ppc over from its stand-in on x86_64.
 	delete(all, "sys_debug_setcontext")
 	return all
 }
