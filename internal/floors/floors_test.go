@@ -46,6 +46,7 @@ func floors() map[string]int {
 		"libcontainer/process":    parts,
 		"libcontainer/rootfs":     parts,
 		"libcontainer/selfexe":    parts,
+		"libcontainer/seccomp":    parts,
 		"libcontainer/state":      parts,
 		"libcontainer/sysctl":     parts,
 		"libcontainer/systemd":    parts,

@@ -1,0 +1,47 @@
+package seccomp
+
+import "github.com/opencontainers/runtime-spec/specs-go"
+
+// flagTSYNC is known to runc, and not in the types of the runtime-spec.
+const flagTSYNC = "SECCOMP_FILTER_FLAG_TSYNC"
+
+// Actions are the names that `action` and `defaultAction` take.
+//
+// Source: runtime-spec config-linux.md "Seccomp"; so for the lists below.
+func Actions() []string {
+	return []string{string(specs.ActAllow), string(specs.ActErrno), string(specs.ActKill), string(specs.ActKillProcess),
+		string(specs.ActKillThread), string(specs.ActLog), string(specs.ActNotify), string(specs.ActTrace), string(specs.ActTrap)}
+}
+
+// Operators are the names that `op` takes.
+func Operators() []string {
+	return []string{string(specs.OpEqualTo), string(specs.OpGreaterEqual), string(specs.OpGreaterThan), string(specs.OpLessEqual),
+		string(specs.OpLessThan), string(specs.OpMaskedEqual), string(specs.OpNotEqual)}
+}
+
+// Architectures are the names that `architectures` takes.
+func Architectures() []string {
+	all := arches()
+	names := make([]string, len(all))
+	for i, a := range all {
+		names[i] = string(a.name)
+	}
+	return names
+}
+
+// Flags are the names that `flags` takes.
+func Flags() []string {
+	return []string{flagTSYNC, string(specs.LinuxSeccompFlagSpecAllow), string(specs.LinuxSeccompFlagLog), string(specs.LinuxSeccompFlagWaitKillableRecv)}
+}
+
+// join lists names for an error.
+func join(names []string) string {
+	text := ""
+	for i, name := range names {
+		if i > 0 {
+			text += ", "
+		}
+		text += name
+	}
+	return text
+}
