@@ -22,9 +22,6 @@ func (b *build) warnOfGaps(s *specs.Spec) {
 	if l == nil {
 		return
 	}
-	if l.Seccomp != nil {
-		b.r.warn("linux.seccomp: this version applies no seccomp filter: the process may make all system calls, ignoring")
-	}
 	if l.IntelRdt != nil {
 		b.r.warn("linux.intelRdt: this version does not set it, ignoring")
 	}

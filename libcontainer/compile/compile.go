@@ -18,6 +18,7 @@ import (
 	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
 	"hutch/libcontainer/rootfs"
+	"hutch/libcontainer/seccomp"
 	"hutch/libcontainer/sysctl"
 )
 
@@ -70,7 +71,11 @@ func Compile(in *Input) (*Output, error) {
 		return nil, err
 	}
 	b := program.New()
-	c := &compiler{Input: in, b: b, ns: ns, out: &Output{Namespaces: ns, CloneFlags: ns.CloneFlags()}}
+	f, err := filter(linux(in.Spec))
+	if err != nil {
+		return nil, err
+	}
+	c := &compiler{Input: in, b: b, ns: ns, filter: f, out: &Output{Namespaces: ns, CloneFlags: ns.CloneFlags()}}
 	if in.Shield != nil {
 		if err := in.Shield(b); err != nil {
 			return nil, err
@@ -95,7 +100,9 @@ type compiler struct {
 	root  *rootfs.Root
 	out   *Output
 	ready *ready
-	proc  program.Reg
+
+	filter *seccomp.Filter
+	proc   program.Reg
 }
 
 // linux is the spec's Linux part, empty where it has none.
@@ -196,7 +203,7 @@ func (c *compiler) process() {
 		process.Rlimits(b, p)
 		process.OOMScoreAdj(b, c.proc, p)
 	}
-	c.ready = become(b, p, linux(c.Spec), &c.Host, c.proc, userns, c.extraEnv())
+	c.ready = become(b, p, linux(c.Spec), c.filter, &c.Host, c.proc, userns, c.extraEnv())
 }
 
 // extraEnv is what Hutch adds to the environment.

@@ -11,6 +11,7 @@ import (
 	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
 	"hutch/libcontainer/rootfs"
+	"hutch/libcontainer/seccomp"
 )
 
 // ExecInput is all that the program of a further process in a container depends
@@ -19,7 +20,7 @@ type ExecInput struct {
 	ID         string // of the container
 	Init       namespace.Init
 	Process    *specs.Process
-	Linux      *specs.Linux // its personality and memoryPolicy count
+	Linux      *specs.Linux // its personality, memoryPolicy and seccomp count
 	OwnKeyring bool         // the container has a session keyring
 
 	PreserveFds int
@@ -63,7 +64,11 @@ func Exec(in *ExecInput) (*program.Program, error) {
 	if !userns {
 		process.Rlimits(b, p)
 	}
-	e := become(b, p, in.Linux, &in.Host, proc, userns, nil)
+	f, err := filter(in.Linux)
+	if err != nil {
+		return nil, err
+	}
+	e := become(b, p, in.Linux, f, &in.Host, proc, userns, nil)
 	process.Descriptors(b, in.PreserveFds)
 	e.run(b, p)
 	return b.Program()
@@ -77,7 +82,7 @@ type ready struct {
 
 // become emits the properties of the process that init and further ones have in
 // common, up to the search for its program.
-func become(b *program.Builder, p *specs.Process, l *specs.Linux, h *Host, proc program.Reg, userns bool, extraEnv []string) *ready {
+func become(b *program.Builder, p *specs.Process, l *specs.Linux, f *seccomp.Filter, h *Host, proc program.Reg, userns bool, extraEnv []string) *ready {
 	process.Scheduler(b, p)
 	process.IOPriority(b, p)
 	process.Personality(b, l)
@@ -91,12 +96,18 @@ func become(b *program.Builder, p *specs.Process, l *specs.Linux, h *Host, proc 
 		caps.Within(h.HeldCaps)
 	}
 	caps.Bounding(b)
+	if !p.NoNewPrivileges {
+		loadFilter(b, f)
+	}
 	process.IDs(b, p)
 	caps.Apply(b)
 	cwd.Prove(b)
 	process.Umask(b, p)
 	process.NoNewPrivileges(b, p)
 	r.target = process.Lookup(b, p.Args[0], p.Env)
+	if p.NoNewPrivileges {
+		loadFilter(b, f)
+	}
 	return r
 }
 

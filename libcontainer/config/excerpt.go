@@ -4,12 +4,12 @@ import "slices"
 
 // Excerpt gives, as a text for Decode, the part of the configuration data that a
 // further process in the container needs: process, and of linux personality,
-// memoryPolicy. It is nil when there is no process. data is one that Decode has
+// memoryPolicy and seccomp. It is nil when there is no process. data is one that Decode has
 // taken.
 //
 // What stands twice stays twice, so that Decode merges it as it does in data.
 func Excerpt(data []byte) []byte {
-	text, found := excerpt(data, "process", "personality", "memoryPolicy")
+	text, found := excerpt(data, "process", "personality", "memoryPolicy", "seccomp")
 	if !found {
 		return nil
 	}

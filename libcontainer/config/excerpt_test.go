@@ -10,7 +10,7 @@ import (
 func TestExcerpt(t *testing.T) {
 	for _, c := range []struct{ rule, in, want string }{
 		{"process alone", `{"ociVersion":"1.3.0", "process": {"args": ["a"], "cwd":"/"} ,"root":{"path":"r"}}`, `{"process":{"args": ["a"], "cwd":"/"}}`},
-		{"parts of linux", `{"linux":{"seccomp":{"x":[1]},"personality":{"domain":"LINUX"},"memoryPolicy":{"mode":"m"}},"process":{}}`,
+		{"parts of linux", `{"linux":{"sysctl":{"x":[1]},"personality":{"domain":"LINUX"},"memoryPolicy":{"mode":"m"}},"process":{}}`,
 			`{"linux":{"personality":{"domain":"LINUX"},"memoryPolicy":{"mode":"m"}},"process":{}}`},
 		{"linux without them", `{"linux":{"sysctl":{}},"process":{}}`, `{"linux":{},"process":{}}`},
 		{"linux is null", `{"linux":null,"process":{}}`, `{"linux":{},"process":{}}`},
@@ -61,7 +61,7 @@ func FuzzExcerpt(f *testing.F) {
 		}
 		want := &specs.Spec{Process: s.Process}
 		if s.Linux != nil {
-			want.Linux = &specs.Linux{Personality: s.Linux.Personality, MemoryPolicy: s.Linux.MemoryPolicy}
+			want.Linux = &specs.Linux{Personality: s.Linux.Personality, MemoryPolicy: s.Linux.MemoryPolicy, Seccomp: s.Linux.Seccomp}
 		}
 		if got.Linux == nil {
 			got.Linux = &specs.Linux{}

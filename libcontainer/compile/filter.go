@@ -1,0 +1,58 @@
+package compile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/program"
+	"hutch/libcontainer/seccomp"
+)
+
+// ErrNotify is returned for a seccomp profile with SCMP_ACT_NOTIFY.
+var ErrNotify = errors.New("SCMP_ACT_NOTIFY is not part of this version; take it out of the profile")
+
+// loadFilter emits the loading of the seccomp filter, nil for none: as late as may
+// be, which without noNewPrivileges is before the capabilities go.
+//
+// Source: seccomp(2), SECCOMP_SET_MODE_FILTER.
+func loadFilter(b *program.Builder, f *seccomp.Filter) {
+	if f == nil {
+		return
+	}
+	b.Element(program.T("linux.seccomp"))
+	b.Doing(program.T("load the filter"))
+	code := make([]byte, 0, 8*len(f.Program))
+	for _, i := range f.Program {
+		code = binary.NativeEndian.AppendUint16(code, i.Code)
+		code = append(code, i.Jt, i.Jf)
+		code = binary.NativeEndian.AppendUint32(code, i.K)
+	}
+	// struct sock_fprog: a length of 16 bits, then, aligned, the address.
+	const word = strconv.IntSize / 8
+	var head [2 * word]byte
+	binary.NativeEndian.PutUint16(head[:], uint16(len(f.Program)))
+	m := b.Bytes(head[:])
+	b.Pointer(m, word, b.Bytes(code))
+	b.Sys(unix.SYS_SECCOMP, program.Imm(unix.SECCOMP_SET_MODE_FILTER), program.Imm(f.Flags), m.Arg())
+}
+
+// filter compiles linux.seccomp.
+func filter(l *specs.Linux) (*seccomp.Filter, error) {
+	if l.Seccomp == nil {
+		return nil, nil
+	}
+	f, err := seccomp.Compile(l.Seccomp, runtime.GOARCH)
+	if err != nil {
+		return nil, fmt.Errorf("config.json: %w", err)
+	}
+	if f != nil && f.Notify {
+		return nil, fmt.Errorf("config.json: linux.seccomp: %w", ErrNotify)
+	}
+	return f, nil
+}
