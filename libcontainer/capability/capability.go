@@ -76,17 +76,12 @@ func (s *Sets) Bounding(b *program.Builder) {
 	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_KEEPCAPS), program.Imm(1), program.Imm(0), program.Imm(0), program.Imm(0))
 }
 
-// Apply emits the other sets; it comes after the change of ids.
-func (s *Sets) Apply(b *program.Builder) {
+// Apply emits the other sets; it comes after the change of ids. The capabilities
+// of the mask hold stay effective until Drop.
+func (s *Sets) Apply(b *program.Builder, hold uint64) {
 	b.Element(program.T("process.capabilities"))
 	b.Doing(program.T("set the effective, permitted and inheritable set"))
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	data := [2]unix.CapUserData{}
-	for i := range data {
-		shift := 32 * i
-		data[i] = unix.CapUserData{Effective: uint32(s.effective >> shift), Permitted: uint32(s.permitted >> shift), Inheritable: uint32(s.inheritable >> shift)}
-	}
-	b.Sys(unix.SYS_CAPSET, program.Struct(b, &head).Arg(), program.Struct(b, &data).Arg())
+	s.set(b, hold)
 	b.Element(program.T("process.capabilities.ambient"))
 	b.Doing(program.T("clear the set"))
 	ambient(b, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
@@ -96,6 +91,28 @@ func (s *Sets) Apply(b *program.Builder) {
 			ambient(b, unix.PR_CAP_AMBIENT_RAISE, n)
 		}
 	}
+}
+
+// Drop emits the end of what Apply was told to hold.
+func (s *Sets) Drop(b *program.Builder, hold uint64) {
+	if hold&^(s.effective&s.permitted) == 0 {
+		return
+	}
+	b.Element(program.T("process.capabilities"))
+	b.Doing(program.T("drop what loading the filter needed"))
+	s.set(b, 0)
+}
+
+// set emits the sets of capset(2), with hold added to what is effective.
+func (s *Sets) set(b *program.Builder, hold uint64) {
+	effective, permitted := s.effective|hold, s.permitted|hold
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := [2]unix.CapUserData{}
+	for i := range data {
+		shift := 32 * i
+		data[i] = unix.CapUserData{Effective: uint32(effective >> shift), Permitted: uint32(permitted >> shift), Inheritable: uint32(s.inheritable >> shift)}
+	}
+	b.Sys(unix.SYS_CAPSET, program.Struct(b, &head).Arg(), program.Struct(b, &data).Arg())
 }
 
 func ambient(b *program.Builder, what, n int) {

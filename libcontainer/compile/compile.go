@@ -228,6 +228,9 @@ func (c *compiler) start() {
 		b.CloseExcept(3+preserve, c.out.Go, c.out.Result)
 	}
 	process.Descriptors(b, preserve)
+	if c.ready != nil {
+		c.ready.load(b)
+	}
 	b.Tell(Ready, 0)
 	c.out.Start = b.Len()
 	if c.Fifo {

@@ -70,14 +70,18 @@ func Exec(in *ExecInput) (*program.Program, error) {
 	}
 	e := become(b, p, in.Linux, f, &in.Host, proc, userns, nil)
 	process.Descriptors(b, in.PreserveFds)
+	e.load(b)
 	e.run(b, p)
 	return b.Program()
 }
 
-// ready is a process that has only execve before it.
+// ready is a process that has only its filter and execve before it.
 type ready struct {
 	target *process.Target
 	env    program.Mem
+	filter *seccomp.Filter
+	caps   *capability.Sets
+	hold   uint64 // what is held to load the filter
 }
 
 // become emits the properties of the process that init and further ones have in
@@ -88,27 +92,35 @@ func become(b *program.Builder, p *specs.Process, l *specs.Linux, f *seccomp.Fil
 	process.Personality(b, l)
 	process.MemoryPolicy(b, l)
 	lsm.Emit(b, proc, p, h.LSM)
-	r := &ready{env: process.Env(b, p, extraEnv)}
+	r := &ready{env: process.Env(b, p, extraEnv), filter: f}
 	process.Stdio(b, p)
 	cwd := process.EnterCwd(b, p.Cwd)
-	caps := capability.New(p.Capabilities, h.LastCap)
+	r.caps = capability.New(p.Capabilities, h.LastCap)
 	if !userns { // root of a user namespace holds all of them there
-		caps.Within(h.HeldCaps)
+		r.caps.Within(h.HeldCaps)
 	}
-	caps.Bounding(b)
-	if !p.NoNewPrivileges {
-		loadFilter(b, f)
+	if f != nil && !p.NoNewPrivileges {
+		r.hold = 1 << unix.CAP_SYS_ADMIN
 	}
+	r.caps.Bounding(b)
 	process.IDs(b, p)
-	caps.Apply(b)
+	r.caps.Apply(b, r.hold)
 	cwd.Prove(b)
 	process.Umask(b, p)
 	process.NoNewPrivileges(b, p)
 	r.target = process.Lookup(b, p.Args[0], p.Env)
-	if p.NoNewPrivileges {
-		loadFilter(b, f)
-	}
 	return r
+}
+
+// load emits the loading of the filter. It comes last, so that of Hutch's own
+// calls only those of the wait for start, execve, and without noNewPrivileges
+// capset, have to be in the profile.
+func (r *ready) load(b *program.Builder) {
+	if r.filter == nil {
+		return
+	}
+	loadFilter(b, r.filter)
+	r.caps.Drop(b, r.hold)
 }
 
 // run emits the execve.

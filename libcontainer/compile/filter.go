@@ -17,14 +17,10 @@ import (
 // ErrNotify is returned for a seccomp profile with SCMP_ACT_NOTIFY.
 var ErrNotify = errors.New("SCMP_ACT_NOTIFY is not part of this version; take it out of the profile")
 
-// loadFilter emits the loading of the seccomp filter, nil for none: as late as may
-// be, which without noNewPrivileges is before the capabilities go.
+// loadFilter emits the loading of the seccomp filter.
 //
 // Source: seccomp(2), SECCOMP_SET_MODE_FILTER.
 func loadFilter(b *program.Builder, f *seccomp.Filter) {
-	if f == nil {
-		return
-	}
 	b.Element(program.T("linux.seccomp"))
 	b.Doing(program.T("load the filter"))
 	code := make([]byte, 0, 8*len(f.Program))

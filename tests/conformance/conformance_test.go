@@ -93,8 +93,8 @@ func TestConformance(t *testing.T) {
 	if count.passed == 0 {
 		t.Error("no assertion passed: the programs proved nothing")
 	}
-	fmt.Printf("conformance: %d passed, %d failed, %d listed as outdated, %d lack something on this machine, %d not built yet, %d skipped, in %d programs\n",
-		count.passed, count.failed, count.listed["outdated"], count.listed["machine"], count.listed["later"], count.skipped, len(programs))
+	fmt.Printf("conformance: %d passed, %d failed, %d listed as outdated, %d lack something on this machine, %d skipped, in %d programs\n",
+		count.passed, count.failed, count.listed["outdated"], count.listed["machine"], count.skipped, len(programs))
 }
 
 // runtimePath is the absolute path of the binary under test.
@@ -297,7 +297,7 @@ func diagnosed(tap []byte) (text string, bad bool) {
 // exception is one line of testdata/outdated.tsv.
 type exception struct {
 	program string
-	kind    string // "outdated", "machine", "race" or "later": see README.md
+	kind    string // "outdated", "machine" or "race": see README.md
 	text    string // part of the failure
 	reason  string
 	seen    bool
@@ -329,7 +329,7 @@ func readOutdated(t *testing.T) []*exception {
 			continue
 		}
 		f := strings.Split(line, "\t")
-		if len(f) != 4 || f[0] == "" || !slices.Contains([]string{"outdated", "machine", "race", "later"}, f[1]) || f[2] == "" || f[3] == "" {
+		if len(f) != 4 || f[0] == "" || !slices.Contains([]string{"outdated", "machine", "race"}, f[1]) || f[2] == "" || f[3] == "" {
 			t.Fatalf("testdata/outdated.tsv:%d: %q: want program, kind, text and reason", i+1, line)
 		}
 		list = append(list, &exception{program: f[0], kind: f[1], text: f[2], reason: f[3]})
