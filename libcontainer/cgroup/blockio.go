@@ -2,6 +2,8 @@ package cgroup
 
 import (
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"hutch/internal/fromv1"
 )
 
 // blockIO emits the writes of the controller io, blkio on v1.
@@ -68,7 +70,7 @@ func (b *builder) weight(field, dev string, w uint16, leaf bool) {
 	case b.unified:
 		first := b.add(field, "io", "io.bfq.weight", text)
 		or := *first
-		or.File, or.Value = "io.weight", dev+decimal(IOWeight(w))
+		or.File, or.Value = "io.weight", dev+decimal(fromv1.IOWeight(w))
 		first.or = &or
 	default:
 		first := b.add(field, "blkio", "blkio.weight"+suffix, text)

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"hutch/internal/fromv1"
 )
 
 // pids emits pids.max. A limit of 0 is written as 1: the container's own process
@@ -18,7 +20,7 @@ func (b *builder) pids(p *specs.LinuxPids) {
 	}
 	text := "max"
 	switch n := *p.Limit; {
-	case n < Unlimited:
+	case n < fromv1.Unlimited:
 		b.failf("%s.pids.limit: %d is not a number of processes; give -1 for no limit", resources, n)
 	case n >= 0:
 		text = decimal(max(n, 1))

@@ -210,27 +210,6 @@ func TestIgnoredIsTold(t *testing.T) {
 	}
 }
 
-func TestConversions(t *testing.T) {
-	// The fixed points, and 512 shares, which cri-o's test has.
-	for shares, want := range map[uint64]uint64{0: 0, 1: 1, 2: 1, 512: 59, 1024: 100, 2048: 174, 262144: 10000, 1 << 20: 10000} {
-		if got := CPUWeight(shares); got != want {
-			t.Errorf("CPUWeight(%d) = %d, want %d", shares, got, want)
-		}
-	}
-	for last, shares := uint64(0), uint64(2); shares <= 262144; shares++ {
-		got := CPUWeight(shares)
-		if got < last || got < 1 || got > 10000 {
-			t.Fatalf("CPUWeight(%d) = %d after %d", shares, got, last)
-		}
-		last = got
-	}
-	for weight, want := range map[uint16]uint64{0: 0, 10: 1, 500: 4950, 1000: 10000, 1: 1} {
-		if got := IOWeight(weight); got != want {
-			t.Errorf("IOWeight(%d) = %d, want %d", weight, got, want)
-		}
-	}
-}
-
 // TestSettleFindsTheOrder holds writes against a model of the kernel's check that
 // memory is never above memory and swap.
 func TestSettleFindsTheOrder(t *testing.T) {
