@@ -85,7 +85,8 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "log", Usage: "`FILE` to append messages to"},
 		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "text or json"},
 		&cli.BoolFlag{Name: "debug", Usage: "write what helps to find a fault"},
-		&cli.BoolFlag{Name: "systemd-cgroup", Usage: "make cgroups by systemd"},
+		&cli.StringFlag{Name: "cgroup-manager", Usage: "who makes cgroups: cgroupfs, systemd or disabled", DefaultText: "cgroupfs"},
+		&cli.BoolFlag{Name: "systemd-cgroup", Usage: "short for --cgroup-manager systemd"},
 		&cli.StringFlag{Name: "rootless", Value: "auto", Usage: "tolerate unusable cgroups: true, false or auto"},
 	}
 }
@@ -107,7 +108,12 @@ func newRuntime(c *cli.Context) (*libcontainer.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &libcontainer.Runtime{Root: root, SystemdCgroup: c.Bool("systemd-cgroup"), Warn: warn, Debug: debug}
+	r := &libcontainer.Runtime{
+		Root: root, SessionBus: os.Getenv("DBUS_SESSION_BUS_ADDRESS"), RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), Warn: warn, Debug: debug,
+	}
+	if r.CgroupManager, err = cgroupManager(c.String("cgroup-manager"), c.Bool("systemd-cgroup")); err != nil {
+		return nil, err
+	}
 	switch v := c.String("rootless"); v {
 	case "auto", "":
 		r.Rootless = os.Geteuid() != 0
@@ -117,6 +123,26 @@ func newRuntime(c *cli.Context) (*libcontainer.Runtime, error) {
 		}
 	}
 	return r, nil
+}
+
+// cgroupManager is what the two flags choose.
+func cgroupManager(name string, systemd bool) (libcontainer.CgroupManager, error) {
+	all := [...]libcontainer.CgroupManager{libcontainer.Cgroupfs, libcontainer.Systemd, libcontainer.Disabled}
+	switch {
+	case name == "" && systemd:
+		return libcontainer.Systemd, nil
+	case name == "":
+		return libcontainer.Cgroupfs, nil
+	}
+	for _, m := range all {
+		if name == m.String() {
+			if systemd && m != libcontainer.Systemd {
+				return 0, fmt.Errorf("--systemd-cgroup contradicts --cgroup-manager %s: give one of them", name)
+			}
+			return m, nil
+		}
+	}
+	return 0, fmt.Errorf("--cgroup-manager: %q is not cgroupfs, systemd or disabled", name)
 }
 
 // defaultRoot depends on the user and XDG_RUNTIME_DIR alone, so that a delete

@@ -19,14 +19,31 @@ import (
 type Runtime struct {
 	// Root is the directory that holds one sub-directory of state a container.
 	Root string
-	// SystemdCgroup says that new containers use systemd's cgroup driver.
-	SystemdCgroup bool
+	// CgroupManager is the cgroup driver of new containers.
+	CgroupManager CgroupManager
+	// SessionBus and RuntimeDir are the variables DBUS_SESSION_BUS_ADDRESS and
+	// XDG_RUNTIME_DIR, by which a user without privilege finds systemd.
+	SessionBus, RuntimeDir string
 	// Rootless is set when cgroups that cannot be used are tolerated.
 	Rootless bool
 	// Warn is called, when not nil, with what was tolerated and what it costs.
 	Warn func(text string)
 	// Debug is called, when not nil, with what helps to find a fault.
 	Debug func(text string)
+}
+
+// CgroupManager is a cgroup driver: who makes a container's cgroups.
+type CgroupManager uint8
+
+const (
+	Cgroupfs CgroupManager = iota // Hutch, in the cgroup file systems
+	Systemd                       // systemd, as a transient scope unit
+	Disabled                      // nobody: the container stays in the caller's cgroups, without limits
+)
+
+// String gives the value of the flag --cgroup-manager.
+func (m CgroupManager) String() string {
+	return [...]string{"cgroupfs", "systemd", "disabled"}[m]
 }
 
 // CreateOptions are what create and run take beside the bundle's config.json.

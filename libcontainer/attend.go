@@ -110,6 +110,11 @@ func (b *build) born() error {
 	if err := b.dir.Save(b.rec); err != nil {
 		return err
 	}
+	if b.scope != nil {
+		if err := b.startScope(); err != nil {
+			return err
+		}
+	}
 	if err := b.cg.Born(b.limit); err != nil {
 		return err
 	}

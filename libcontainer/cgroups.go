@@ -1,11 +1,13 @@
 package libcontainer
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/idmap"
@@ -14,23 +16,27 @@ import (
 
 // planCgroup decides where the container's cgroups will be.
 func (b *build) planCgroup() error {
+	if b.r.CgroupManager == Disabled {
+		return b.noCgroup()
+	}
 	l, err := cgroup.Detect(cgroup.Root)
 	if err != nil {
 		return err
 	}
 	b.layout = l
-	path := ""
-	if b.spec.Linux != nil {
-		path = b.spec.Linux.CgroupsPath
+	linux := b.spec.Linux
+	if linux == nil {
+		linux = &specs.Linux{}
 	}
-	if b.cg, err = l.Plan(path, b.o.ID, b.r.SystemdCgroup); err != nil {
+	if b.r.CgroupManager == Systemd {
+		err = b.planScope(linux.CgroupsPath)
+	} else {
+		b.cg, err = l.Plan(linux.CgroupsPath, b.o.ID)
+	}
+	if err != nil {
 		return err
 	}
-	var resources *specs.LinuxResources
-	if b.spec.Linux != nil {
-		resources = b.spec.Linux.Resources
-	}
-	if b.limit, err = cgroup.NewSettings(resources, b.cg.Mode()); err != nil {
+	if b.limit, err = cgroup.NewSettings(linux.Resources, b.cg.Mode()); err != nil {
 		return err
 	}
 	for _, name := range b.limit.Ignored() {
@@ -39,12 +45,44 @@ func (b *build) planCgroup() error {
 	return nil
 }
 
-// makeCgroup makes the planned cgroups.
+// noCgroup leaves the container in the caller's cgroups.
+func (b *build) noCgroup() (err error) {
+	b.cg = cgroup.NoPlan()
+	b.limit, err = cgroup.NewSettings(nil, b.cg.Mode())
+	return err
+}
+
+// makeCgroup makes the planned cgroups, unless systemd does so when init is born.
 func (b *build) makeCgroup() error {
+	if b.scope != nil {
+		return nil
+	}
 	b.onFailure(func() { b.warnIf(b.cg.Undo()) })
 	if err := b.cg.Create(); err != nil {
+		if b.toleratesNoCgroup(err) {
+			b.r.warn(err.Error() + ": the container stays in the caller's cgroups, ignoring")
+			b.rec.Cgroup.Paths = nil
+			return b.noCgroup()
+		}
 		return err
 	}
+	return b.fillCgroup()
+}
+
+// toleratesNoCgroup says whether a container can go without the cgroup that could
+// not be made: a caller without privilege has asked neither for its place nor for
+// limits.
+func (b *build) toleratesNoCgroup(err error) bool {
+	if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EROFS) {
+		return false
+	}
+	l := b.spec.Linux
+	return (b.r.Rootless || cgroup.Unprivileged()) && (l == nil || l.CgroupsPath == "") && b.limit.NoLimits()
+}
+
+// fillCgroup sets the limits of the cgroups that have been made, and hands them
+// to the container's user.
+func (b *build) fillCgroup() error {
 	if err := b.cg.Apply(b.limit); err != nil {
 		return err
 	}

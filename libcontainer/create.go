@@ -45,6 +45,7 @@ type build struct {
 	rec   *state.Record
 	cg    *cgroup.Plan
 	limit *cgroup.Settings // of linux.resources
+	scope *scope           // nil without systemd's driver
 	out   *compile.Output
 	child *program.Child
 	trace *trace.Trace
@@ -230,7 +231,10 @@ func (b *build) newRecord() *state.Record {
 		HasProcess:  b.spec.Process != nil,
 		OwnKeyring:  !b.o.NoNewKeyring,
 	}
-	rec.Cgroup.Paths = b.cg.Paths()
+	rec.Cgroup = state.Cgroup{Driver: b.r.CgroupManager.String(), Paths: b.cg.Paths()}
+	if s := b.scope; s != nil {
+		rec.Cgroup.Unit, rec.Cgroup.User = s.unit.Name, s.user
+	}
 	if h := b.spec.Hooks; h != nil {
 		rec.Hooks = state.Hooks{StartContainer: h.StartContainer, Poststart: h.Poststart, Poststop: h.Poststop}
 	}
@@ -268,11 +272,13 @@ func (b *build) spawn() error {
 		return err
 	}
 	defer unlink()
-	e, err := b.cg.Entry()
-	if err != nil {
-		return err
+	e := &cgroup.Entry{Cgroup: -1}
+	if b.scope == nil {
+		if e, err = b.cg.Entry(); err != nil {
+			return err
+		}
+		defer e.Close()
 	}
-	defer e.Close()
 	b.child, err = spawnHidden(p, &program.Options{
 		Flags: b.out.CloneFlags, Cgroup: e.Cgroup, Tasks: e.Tasks, Trace: b.trace != nil, Fault: testFault,
 	})
@@ -324,6 +330,9 @@ func (b *build) close() {
 	}
 	if b.layout != nil {
 		b.layout.Close()
+	}
+	if b.scope != nil {
+		b.scope.conn.Close()
 	}
 	if b.out != nil {
 		b.out.Root.Close()

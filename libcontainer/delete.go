@@ -73,12 +73,19 @@ func (c *container) destroy() error {
 // Where the record does not tell that they were made, what is in them is
 // somebody else's.
 func (c *container) removeCgroup() error {
-	if !c.cg.Exists() {
+	scoped := c.rec.Cgroup.Own && c.rec.Cgroup.Unit != ""
+	if !scoped && !c.cg.Exists() {
 		return nil
 	}
 	if c.rec.Cgroup.Own {
 		if err := c.cg.KillAll(); err != nil {
 			return err
+		}
+		if scoped {
+			if err := c.stopScope(); err != nil {
+				// What is left of the cgroups is removed without systemd.
+				c.r.warn(err.Error() + ", ignoring")
+			}
 		}
 	} else if pids, err := c.cg.Pids(); err != nil || len(pids) > 0 {
 		return err

@@ -60,12 +60,15 @@ func (c *container) setResources(was, now *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
+	if err := c.setScope(now); err != nil {
+		return errors.Join(err, c.setScope(was))
+	}
 	if err := c.cg.Update(old, limit); err != nil {
-		return err
+		return errors.Join(err, c.setScope(was))
 	}
 	c.rec.Resources = string(text)
 	if err := c.dir.Save(c.rec); err != nil {
-		return errors.Join(err, c.cg.Update(limit, old))
+		return errors.Join(err, c.setScope(was), c.cg.Update(limit, old))
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func TestHotPath(t *testing.T) {
 		if err := first.Apply(s); err != nil {
 			t.Fatal(err)
 		}
-		p, err := l.Plan("/"+unique(), "", false)
+		p, err := l.Plan("/"+unique(), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func BenchmarkCreateApplyRemove(b *testing.B) {
 		b.Run(l.Mode.String(), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				p, err := l.Plan("/"+unique(), "", false)
+				p, err := l.Plan("/"+unique(), "")
 				if err != nil {
 					b.Fatal(err)
 				}

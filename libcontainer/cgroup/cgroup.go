@@ -5,7 +5,7 @@
 // holds.
 //
 // Do not use it for the cgroup file systems that a container sees: those are
-// mounts. It knows the cgroupfs driver only, on cgroup v1, hybrid and v2.
+// mounts. What systemd has to be told under its driver is not done here either.
 //
 // Source: cgroups(7); kernel admin-guide/cgroup-v2.rst and cgroup-v1/;
 // runtime-spec config-linux.md "Control groups".
@@ -30,8 +30,6 @@ var (
 	ErrNotEmpty = errors.New("container's cgroup is not empty")
 	// ErrFrozen is returned when the cgroup of a new container is frozen.
 	ErrFrozen = errors.New("container's cgroup unexpectedly frozen")
-	// ErrNoSystemd is returned when the systemd driver is asked for.
-	ErrNoSystemd = errors.New("the systemd cgroup driver is not part of this version; leave --systemd-cgroup out")
 )
 
 // Paths is the record of a container's cgroups: a hierarchy's name, as

@@ -71,7 +71,7 @@ func forEach(t *testing.T, f func(t *testing.T, l *Layout)) {
 // planned makes the cgroups of path and takes them away after the test.
 func planned(t *testing.T, l *Layout, path string) (*Plan, Manager) {
 	t.Helper()
-	p, err := l.Plan(path, "unused", false)
+	p, err := l.Plan(path, "unused")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func TestCreateRefusesUsedAndFrozen(t *testing.T) {
 	forEach(t, func(t *testing.T, l *Layout) {
 		path := unique()
 		p, m := planned(t, l, path)
-		second, err := l.Plan(path, "unused", false)
+		second, err := l.Plan(path, "unused")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -345,7 +345,7 @@ func TestCreateRefusesUsedAndFrozen(t *testing.T) {
 		if err := os.WriteFile(file, []byte(on), 0); err != nil {
 			t.Fatal(err)
 		}
-		below, err := l.Plan(path+"/x/y", "unused", false)
+		below, err := l.Plan(path+"/x/y", "unused")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -366,7 +366,7 @@ func TestCreateRefusesUsedAndFrozen(t *testing.T) {
 func TestUndoTakesParents(t *testing.T) {
 	forEach(t, func(t *testing.T, l *Layout) {
 		top := unique()
-		p, err := l.Plan(top+"/a/b", "unused", false)
+		p, err := l.Plan(top+"/a/b", "unused")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -436,7 +436,7 @@ func TestRemoveTellsWhatStays(t *testing.T) {
 
 func TestGoneIsNoError(t *testing.T) {
 	forEach(t, func(t *testing.T, l *Layout) {
-		p, err := l.Plan(unique(), "unused", false)
+		p, err := l.Plan(unique(), "unused")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,7 +25,7 @@ func (d *devices) set(find func(string) (spot, bool), unified bool, before *devi
 		return d.setV2(at, fresh)
 	case ok:
 		return d.setV1(at, before)
-	case d.free() || unprivileged():
+	case d.free() || Unprivileged():
 		return nil
 	}
 	return fmt.Errorf("%s.devices: %w: devices, which is in no mounted cgroup v1 hierarchy", resources, ErrNoController)
@@ -57,7 +57,7 @@ func (d *devices) setV2(at spot, fresh bool) error {
 		return nil
 	}
 	err := d.attach(at, fresh)
-	if err == nil || isPermission(err) && (d.free() || unprivileged()) {
+	if err == nil || isPermission(err) && (d.free() || Unprivileged()) {
 		return nil
 	}
 	return fmt.Errorf("%s.devices: cgroup %s: %w", resources, at.abs, err)

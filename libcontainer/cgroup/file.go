@@ -140,9 +140,9 @@ func inUserNamespace() bool {
 	return len(f) != 3 || f[0] != "0" || f[1] != "0" || f[2] != "4294967295"
 }
 
-// unprivileged says whether this process has no rights over devices to hand out:
+// Unprivileged says whether this process has no rights over devices to hand out:
 // it is not root, or root of a user namespace only.
-func unprivileged() bool { return unix.Geteuid() != 0 || inUserNamespace() }
+func Unprivileged() bool { return unix.Geteuid() != 0 || inUserNamespace() }
 
 // gone says that err is that of a cgroup that is, or is being, removed.
 func gone(err error) bool {

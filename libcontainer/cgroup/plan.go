@@ -25,6 +25,9 @@ type place struct {
 	above []string // parents that Create has made, the outermost first
 }
 
+// NoPlan is the plan of a container that stays in the caller's cgroups.
+func NoPlan() *Plan { return &Plan{mode: None, root: Root} }
+
 // Plan decides where the container id is placed. cgroupsPath is
 // linux.cgroupsPath of config.json. An absolute one is taken as it is, below each
 // hierarchy's mount point. A relative one, and the id when it is empty, is below
@@ -36,10 +39,7 @@ type place struct {
 //
 // Source: runtime-spec config-linux.md "Cgroups Path"; the rule for relative
 // paths is runc's.
-func (l *Layout) Plan(cgroupsPath, id string, systemd bool) (*Plan, error) {
-	if systemd {
-		return nil, ErrNoSystemd
-	}
+func (l *Layout) Plan(cgroupsPath, id string) (*Plan, error) {
 	text, what := cgroupsPath, "linux.cgroupsPath"
 	if text == "" {
 		text, what = id, "id"

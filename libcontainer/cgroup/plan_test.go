@@ -53,7 +53,7 @@ func TestPlanPaths(t *testing.T) {
 		{"no cgroups, none asked for", None, "", "", Paths{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := layout(c.mode, c.self).Plan(c.path, "id", false)
+			p, err := layout(c.mode, c.self).Plan(c.path, "id")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,17 +80,17 @@ func TestPlanRefuses(t *testing.T) {
 		{"no own cgroup", "5:cpu:/\n", "a", "no line for cgroup v2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := layout(V2, c.self).Plan(c.path, "id", false)
+			p, err := layout(V2, c.self).Plan(c.path, "id")
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%q: got %v, %v, want %q", c.path, p, err, c.want)
 			}
 		})
 	}
-	if _, err := layout(None, "").Plan("/x", "id", false); !errors.Is(err, ErrNoCgroups) {
+	if _, err := layout(None, "").Plan("/x", "id"); !errors.Is(err, ErrNoCgroups) {
 		t.Errorf("none: got %v, want %v", err, ErrNoCgroups)
 	}
-	if _, err := layout(V2, self1).Plan("a:b:c", "id", true); !errors.Is(err, ErrNoSystemd) {
-		t.Errorf("systemd: got %v, want %v", err, ErrNoSystemd)
+	if p, err := layout(None, "").Plan("", "id"); err != nil || len(p.Paths()) != 0 {
+		t.Errorf("none, without a path: %v, %v", p, err)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestVisible(t *testing.T) {
 
 func TestMounts(t *testing.T) {
 	forEach(t, func(t *testing.T, l *Layout) {
-		p, err := l.Plan("/"+unique(), "unused", false)
+		p, err := l.Plan("/"+unique(), "unused")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +181,7 @@ func BenchmarkCreateAndRemove(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p, err := l.Plan("", name, false)
+		p, err := l.Plan("", name)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -107,6 +107,9 @@ func (s *Settings) Mode() Mode { return s.mode }
 // does not change them.
 func (s *Settings) Writes() []Write { return s.writes }
 
+// NoLimits says that there is nothing to set but device rules.
+func (s *Settings) NoLimits() bool { return len(s.writes) == 0 }
+
 // Ignored names the config elements that have no effect on any kernel of today,
 // for a warning.
 func (s *Settings) Ignored() []string { return s.ignored }

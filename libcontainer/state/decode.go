@@ -81,6 +81,10 @@ func (d *decoder) cgroup(c *Cgroup) {
 		switch name {
 		case "driver":
 			c.Driver = d.text()
+		case "unit":
+			c.Unit = d.text()
+		case "user":
+			c.User = d.bool()
 		case "paths":
 			c.Paths = d.texts()
 		case "own":

@@ -35,6 +35,10 @@ func appendRecord(b []byte, r *Record) []byte {
 	e.name("cgroup")
 	e.open('{')
 	e.text("driver", r.Cgroup.Driver)
+	if r.Cgroup.Unit != "" {
+		e.text("unit", r.Cgroup.Unit)
+		e.bool("user", r.Cgroup.User)
+	}
 	e.texts("paths", r.Cgroup.Paths)
 	e.bool("own", r.Cgroup.Own)
 	e.close('}')

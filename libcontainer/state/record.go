@@ -52,7 +52,9 @@ type Record struct {
 
 // Cgroup is where the container's processes are.
 type Cgroup struct {
-	Driver string            // cgroupfs or systemd; empty is cgroupfs
+	Driver string            // cgroupfs, systemd or disabled; empty is cgroupfs
+	Unit   string            // systemd's name for the container, with its driver
+	User   bool              // the unit is one of the user's service manager
 	Paths  map[string]string // absolute directory for each v1 hierarchy; for "", that of v2
 	Own    bool              // Hutch has made them and removes them
 }

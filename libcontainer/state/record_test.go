@@ -20,7 +20,7 @@ func sample() *Record {
 		Status: "created", Pid: 4711, PidStart: 1<<64 - 1,
 		Created:     time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC),
 		Annotations: map[string]string{"a.b/c": "d", "": "empty", "e": ""},
-		Cgroup:      Cgroup{Driver: "cgroupfs", Paths: map[string]string{"": "/sys/fs/cgroup/web1", "name=systemd": "/x"}, Own: true},
+		Cgroup:      Cgroup{Driver: "systemd", Unit: "hutch-web1.scope", User: true, Paths: map[string]string{"": "/sys/fs/cgroup/web1", "name=systemd": "/x"}, Own: true},
 		Namespaces:  []Namespace{{"pid", ""}, {"network", "/proc/1/ns/net"}},
 		HasProcess:  true, Process: `{"process":{"args":["a\n"]}}`, Resources: `{"linux":{}}`, OwnKeyring: true, RootMount: 7, PrivatePid: true, ConfigDigest: "abc",
 		AfterStart: []Failure{{PC: 7, Text: "process.args[0]: execute /bin/x"}, {}},
