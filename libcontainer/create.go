@@ -279,7 +279,13 @@ func (b *build) spawn() error {
 		}
 		defer e.Close()
 	}
-	b.child, err = spawnHidden(p, &program.Options{
+	spawn := spawnHidden
+	if os.Geteuid() != 0 && !b.out.Namespaces.Joins() {
+		// The new process's files in /proc have to be its user's, who writes
+		// the mappings. Nobody is in its namespaces yet to look into it.
+		spawn = spawnChild
+	}
+	b.child, err = spawn(p, &program.Options{
 		Flags: b.out.CloneFlags, Cgroup: e.Cgroup, Tasks: e.Tasks, Trace: b.trace != nil, Fault: testFault,
 	})
 	if err != nil {
@@ -297,6 +303,10 @@ func spawnHidden(p *program.Program, o *program.Options) (*program.Child, error)
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl PR_SET_DUMPABLE 0: %w", err)
 	}
+	return spawnChild(p, o)
+}
+
+func spawnChild(p *program.Program, o *program.Options) (*program.Child, error) {
 	c, err := program.Spawn(p, o)
 	if errors.Is(err, unix.EAGAIN) {
 		err = fmt.Errorf("%w: as many processes as allowed; raise linux.resources.pids.limit, or the user's RLIMIT_NPROC", err)

@@ -85,6 +85,9 @@ func (s *Set) Made(f uint64) bool { return s.made&f != 0 }
 // new or joined, in place of the runtime's.
 func (s *Set) Own(f uint64) bool { return (s.made|s.joined)&f != 0 }
 
+// Joins says whether the container has a namespace that was there before.
+func (s *Set) Joins() bool { return s.joined != 0 }
+
 // late are the namespaces that clone3 does not make: a time namespace's offsets
 // are to be written before anything is in it, and a cgroup namespace's root is
 // the cgroup that its maker is in.

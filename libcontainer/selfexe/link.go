@@ -91,8 +91,12 @@ func EmitLink(b *program.Builder) (*Link, error) {
 }
 
 // canLink tells whether kernel and architecture have PR_SET_MM_MAP in the form
-// that is known here: the kernel is built with CONFIG_CHECKPOINT_RESTORE.
+// that is known here: the kernel is built with CONFIG_CHECKPOINT_RESTORE. And a
+// clone of the executable's mount needs root.
 func canLink() bool {
+	if unix.Geteuid() != 0 {
+		return false
+	}
 	switch runtime.GOARCH {
 	case "amd64", "arm64", "riscv64", "ppc64le", "loong64":
 	default: // the structure, or mmap, is another

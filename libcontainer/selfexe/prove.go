@@ -21,6 +21,9 @@ const (
 	// Verity: the kernel checks its content against a hash, and refuses to open
 	// it for writing.
 	Verity
+	// Foreign: it is root's alone, and the caller is not root, so that no user
+	// namespace that the caller can make maps its owner.
+	Foreign
 )
 
 func (p Proof) String() string {
@@ -31,6 +34,8 @@ func (p Proof) String() string {
 		return "sealed memfd"
 	case Verity:
 		return "fs-verity"
+	case Foreign:
+		return "owned by root"
 	}
 	return "none"
 }
@@ -50,6 +55,9 @@ func Prove() (Proof, error) {
 	if st.Attributes_mask&st.Attributes&unix.STATX_ATTR_VERITY != 0 {
 		return Verity, nil
 	}
+	if unix.Geteuid() != 0 && foreign(st.Uid, st.Mode) {
+		return Foreign, nil
+	}
 	fd, err := unix.Open(self, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err == unix.EACCES {
 		return None, nil // may be executed, not read: no memfd of ours
@@ -63,6 +71,13 @@ func Prove() (Proof, error) {
 	}
 	return None, nil
 }
+
+// foreign tells whether a file of the owner uid with that mode is out of reach
+// for a user without privilege, and so for root of a user namespace of theirs.
+//
+// Source: user_namespaces(7), "Capabilities": those of a user namespace count for
+// files whose owner and group it maps.
+func foreign(uid uint32, mode uint16) bool { return uid == 0 && mode&0o022 == 0 }
 
 // readOnly tells whether the superblock of the file name, which is being
 // executed, is read-only.

@@ -225,6 +225,9 @@ func TestProtect(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s by %d", c.mode, c.uid), func(t *testing.T) {
 			path := copyOfTest(t)
+			if err := os.Chown(path, int(c.uid), -1); err != nil {
+				t.Fatal(err)
+			}
 			before, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)
@@ -384,6 +387,28 @@ func BenchmarkProve(b *testing.B) {
 	for b.Loop() {
 		if _, err := Prove(); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestForeignNeedsNoCopy has a user without privilege run root's executable.
+func TestForeignNeedsNoCopy(t *testing.T) {
+	needRoot(t)
+	s := start(t, copyOfTest(t), "protect", 65534)
+	if got := s.shows[0]; got != Foreign.String() {
+		t.Errorf("proof %s, want %s", got, Foreign)
+	}
+	s.input.Close()
+}
+
+func TestForeign(t *testing.T) {
+	for _, c := range []struct {
+		uid  uint32
+		mode uint16
+		want bool
+	}{{0, 0o100755, true}, {0, 0o100700, true}, {0, 0o100775, false}, {0, 0o100757, false}, {1000, 0o100755, false}} {
+		if got := foreign(c.uid, c.mode); got != c.want {
+			t.Errorf("owner %d, mode %o: %v, want %v", c.uid, c.mode, got, c.want)
 		}
 	}
 }
