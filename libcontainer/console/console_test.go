@@ -302,7 +302,7 @@ func TestNilProxy(t *testing.T) {
 func TestForward(t *testing.T) {
 	f := Forward()
 	// Sent before the container is there.
-	if err := unix.Kill(os.Getpid(), unix.SIGUSR1); err != nil {
+	if err := unix.Kill(os.Getpid(), unix.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("/bin/sh", "-c", "for s in USR1 TERM INT TSTP HUP RTMIN+3; do trap \"echo $s\" $s 2>/dev/null; done; echo ready; while :; do sleep 0.01; done")
@@ -324,11 +324,12 @@ func TestForward(t *testing.T) {
 	}
 	expect("ready")
 	f.To(*cmd.SysProcAttr.PidFD)
-	expect("USR1")
+	expect("INT")
+	<-f.caught
 	for _, s := range []struct {
 		name string
 		n    syscall.Signal
-	}{{"TERM", unix.SIGTERM}, {"INT", unix.SIGINT}, {"TSTP", unix.SIGTSTP}, {"HUP", unix.SIGHUP}} {
+	}{{"TERM", unix.SIGTERM}, {"USR1", unix.SIGUSR1}, {"TSTP", unix.SIGTSTP}, {"HUP", unix.SIGHUP}} {
 		if err := unix.Kill(os.Getpid(), s.n); err != nil {
 			t.Fatal(err)
 		}

@@ -11,12 +11,15 @@ import (
 // Forwarder passes the signals that the runtime gets on to a container.
 type Forwarder struct {
 	signals chan os.Signal
+	caught  chan struct{} // closed when all are caught
 	stop    chan struct{}
 	ended   chan struct{} // closed when the goroutine of To has ended, nil before To
 }
 
 // Forward begins to catch signals. It comes before the container is made: what
-// comes before To is kept for it.
+// comes before To is kept for it. Those that would end or stop the runtime are
+// caught when it returns, the others, which have no effect on a Go program, some
+// milliseconds later: each costs the Go runtime four changes of thread.
 //
 // All signals are caught but SIGKILL and SIGSTOP, which cannot be; SIGCHLD, the
 // runtime's own; SIGURG, which Go's scheduler sends to itself; SIGWINCH, which a
@@ -35,15 +38,26 @@ type Forwarder struct {
 //
 // Source: signal(7), setpgid(2), termios(3).
 func Forward() *Forwarder {
-	f := &Forwarder{signals: make(chan os.Signal, 256), stop: make(chan struct{})}
-	signal.Notify(f.signals, forwarded()...)
+	f := &Forwarder{signals: make(chan os.Signal, 256), caught: make(chan struct{}), stop: make(chan struct{})}
+	all := forwarded()
+	signal.Notify(f.signals, all[:prompt]...)
+	go func() {
+		signal.Notify(f.signals, all[prompt:]...)
+		close(f.caught)
+	}()
 	return f
 }
 
+// prompt is the number of signals, at the beginning of forwarded, that have an
+// effect on a Go program and come from people and service managers.
+const prompt = 5
+
 func forwarded() []os.Signal {
 	out := make([]os.Signal, 0, 64)
+	out = append(out, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP)
 	for s := syscall.Signal(1); s <= 64; s++ {
 		switch s {
+		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP:
 		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGTTIN, unix.SIGTTOU, 32, 33: // the last two are a C library's own
 		default:
 			out = append(out, s)
@@ -73,9 +87,13 @@ func (f *Forwarder) To(pidfd int) {
 	}()
 }
 
-// Stop gives the signals their former effect. It is called once.
+// Stop ends the passing on, and soon after it has returned the signals have their
+// former effect. It is called once.
 func (f *Forwarder) Stop() {
-	signal.Stop(f.signals)
+	go func() {
+		<-f.caught
+		signal.Stop(f.signals)
+	}()
 	close(f.stop)
 	if f.ended != nil {
 		<-f.ended
