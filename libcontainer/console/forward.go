@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,6 +12,7 @@ import (
 // Forwarder passes the signals that the runtime gets on to a container.
 type Forwarder struct {
 	signals chan os.Signal
+	late    *time.Timer   // catches the signals without effect on the runtime
 	caught  chan struct{} // closed when all are caught
 	stop    chan struct{}
 	ended   chan struct{} // closed when the goroutine of To has ended, nil before To
@@ -18,8 +20,9 @@ type Forwarder struct {
 
 // Forward begins to catch signals. It comes before the container is made: what
 // comes before To is kept for it. Those that would end or stop the runtime are
-// caught when it returns, the others, which have no effect on a Go program, some
-// milliseconds later: each costs the Go runtime four changes of thread.
+// caught when it returns, the others, which have none on a Go program, some
+// milliseconds later: each costs the Go runtime four changes of thread, all of
+// them as much as a third of a short run.
 //
 // All signals are caught but SIGKILL and SIGSTOP, which cannot be; SIGCHLD, the
 // runtime's own; SIGURG, which Go's scheduler sends to itself; SIGWINCH, which a
@@ -41,12 +44,15 @@ func Forward() *Forwarder {
 	f := &Forwarder{signals: make(chan os.Signal, 256), caught: make(chan struct{}), stop: make(chan struct{})}
 	all := forwarded()
 	signal.Notify(f.signals, all[:prompt]...)
-	go func() {
+	f.late = time.AfterFunc(lateness, func() {
 		signal.Notify(f.signals, all[prompt:]...)
 		close(f.caught)
-	}()
+	})
 	return f
 }
+
+// lateness is longer than a short run takes.
+const lateness = 20 * time.Millisecond
 
 // prompt is the number of signals, at the beginning of forwarded, that have an
 // effect on a Go program and come from people and service managers.
@@ -90,8 +96,11 @@ func (f *Forwarder) To(pidfd int) {
 // Stop ends the passing on, and soon after it has returned the signals have their
 // former effect. It is called once.
 func (f *Forwarder) Stop() {
+	early := f.late.Stop()
 	go func() {
-		<-f.caught
+		if !early {
+			<-f.caught
+		}
 		signal.Stop(f.signals)
 	}()
 	close(f.stop)
