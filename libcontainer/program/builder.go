@@ -41,10 +41,10 @@ type Builder struct {
 // New returns an empty Builder.
 func New() *Builder {
 	b := &Builder{
-		child:  make([]Instr, 0, 256),
-		notes:  make([]Note, 0, 128),
-		arena:  make([]byte, reserved, 8192),
-		relocs: make([]uint32, 0, 64),
+		child:  make([]Instr, 0, 1024),
+		notes:  make([]Note, 0, 512),
+		arena:  make([]byte, reserved, 64<<10),
+		relocs: make([]uint32, 0, 512),
 	}
 	b.sync = b.Reg()
 	return b
