@@ -1,23 +1,19 @@
 package main
 
-import "github.com/urfave/cli/v2"
-
-func deleteCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "delete",
-		Usage:     "delete a container that has stopped or was never started",
-		ArgsUsage: "ID",
-		Flags:     []cli.Flag{&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "kill it first; an unknown id is no error"}},
-		Action: func(c *cli.Context) error {
-			id, err := oneID(c)
-			if err != nil {
-				return err
-			}
-			r, err := newRuntime(c)
-			if err != nil {
-				return err
-			}
-			return r.Delete(id, c.Bool("force"))
-		},
-	}
+var deleteCommand = command{
+	name:    "delete",
+	usage:   "delete a container that has stopped or was never started",
+	words:   "ID",
+	options: []option{{name: "force", alias: "f", kind: boolean, usage: "kill it first; an unknown id is no error"}},
+	do: func(f flags) error {
+		id, err := oneWord(f, "delete")
+		if err != nil {
+			return err
+		}
+		r, err := newRuntime(f)
+		if err != nil {
+			return err
+		}
+		return r.Delete(id, f.Bool("force"))
+	},
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/urfave/cli/v2"
 
 	"hutch/libcontainer"
 	"hutch/libcontainer/config"
@@ -17,69 +16,70 @@ import (
 // execFailed is the exit status when exec itself fails.
 const execFailed = 255
 
-func execCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "exec",
-		Usage:     "run a further process in a container",
-		ArgsUsage: "ID COMMAND [ARGUMENT...], or with --process ID",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "process", Aliases: []string{"p"}, Usage: "`FILE` with the process object, in place of all flags that change it"},
-			&cli.StringFlag{Name: "cwd", Usage: "working `DIR` in the container"},
-			&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set the environment variable `NAME=VALUE`"},
-			&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the process a terminal"},
-			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`UID[:GID]` of the process, numbers"},
-			&cli.StringSliceFlag{Name: "additional-gids", Aliases: []string{"g"}, Usage: "additional `GID`"},
-			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "return when the process runs"},
-			&cli.StringFlag{Name: "pid-file", Usage: "`FILE` for the process id"},
-			&cli.StringFlag{Name: "console-socket", Usage: "unix socket at `PATH` that takes the terminal's descriptor"},
-			&cli.StringFlag{Name: "pidfd-socket", Usage: "unix socket at `PATH` that takes the pidfd of the process"},
-			&cli.StringFlag{Name: "process-label", Usage: "SELinux `LABEL` of the process"},
-			&cli.StringFlag{Name: "apparmor", Usage: "AppArmor `PROFILE` of the process"},
-			&cli.BoolFlag{Name: "no-new-privs", Usage: "the process gains no privileges by execve"},
-			&cli.StringSliceFlag{Name: "cap", Aliases: []string{"c"}, Usage: "add the `CAPABILITY`"},
-			&cli.IntFlag{Name: "preserve-fds", Usage: "hand `N` descriptors, from 3 on, to the process"},
-			&cli.StringSliceFlag{Name: "cgroup", Usage: "run in a sub-cgroup of the container, `[CONTROLLER,...:]PATH`"},
-			&cli.BoolFlag{Name: "ignore-paused", Usage: "also in a paused container"},
-			&cli.StringFlag{Name: "trace", Usage: "write a Chrome trace to `FILE`"},
-		},
-		Action: func(c *cli.Context) error {
-			status, err := runExec(c)
-			if err != nil {
-				report(err)
-				return exitStatus(execFailed)
-			}
-			if status != 0 {
-				return exitStatus(status)
-			}
-			return nil
-		},
-	}
+var execCommand = command{
+	name:     "exec",
+	usage:    "run a further process in a container",
+	words:    "ID COMMAND [ARGUMENT...], or with --process ID",
+	verbatim: true,
+	options: []option{
+		{name: "process", alias: "p", usage: "`FILE` with the process object, in place of all flags that change it"},
+		{name: "cwd", usage: "working `DIR` in the container"},
+		{name: "env", alias: "e", kind: list, usage: "set the environment variable `NAME=VALUE`"},
+		{name: "tty", alias: "t", kind: boolean, usage: "give the process a terminal"},
+		{name: "user", alias: "u", usage: "`UID[:GID]` of the process, numbers"},
+		{name: "additional-gids", alias: "g", kind: list, usage: "additional `GID`"},
+		{name: "detach", alias: "d", kind: boolean, usage: "return when the process runs"},
+		{name: "pid-file", usage: "`FILE` for the process id"},
+		{name: "console-socket", usage: "unix socket at `PATH` that takes the terminal's descriptor"},
+		{name: "pidfd-socket", usage: "unix socket at `PATH` that takes the pidfd of the process"},
+		{name: "process-label", usage: "SELinux `LABEL` of the process"},
+		{name: "apparmor", usage: "AppArmor `PROFILE` of the process"},
+		{name: "no-new-privs", kind: boolean, usage: "the process gains no privileges by execve"},
+		{name: "cap", alias: "c", kind: list, usage: "add the `CAPABILITY`"},
+		{name: "preserve-fds", kind: number, usage: "hand `N` descriptors, from 3 on, to the process"},
+		{name: "cgroup", kind: list, usage: "run in a sub-cgroup of the container, `[CONTROLLER,...:]PATH`"},
+		{name: "ignore-paused", kind: boolean, usage: "also in a paused container"},
+		{name: "trace", usage: "write a Chrome trace to `FILE`"},
+	},
+	do: func(f flags) error {
+		status, err := runExec(f)
+		if err != nil {
+			report(err)
+			return exitStatus(execFailed)
+		}
+		if status != 0 {
+			return exitStatus(status)
+		}
+		return nil
+	},
 }
 
-func runExec(c *cli.Context) (int, error) {
+func runExec(f flags) (int, error) {
 	if err := protect(); err != nil {
 		return 0, err
 	}
-	args := c.Args().Slice()
+	args, err := f.Words()
+	if err != nil {
+		return 0, err
+	}
 	if len(args) == 0 {
 		return 0, errors.New("exec: requires the container id and the command, or --process and the container id")
 	}
 	o := &libcontainer.ExecOptions{
-		ConsoleSocket: c.String("console-socket"), PidfdSocket: c.String("pidfd-socket"), PidFile: c.String("pid-file"),
-		Detach: c.Bool("detach"), IgnorePaused: c.Bool("ignore-paused"), Cgroups: c.StringSlice("cgroup"),
-		PreserveFds: c.Int("preserve-fds"), TraceFile: c.String("trace"),
+		ConsoleSocket: f.String("console-socket"), PidfdSocket: f.String("pidfd-socket"), PidFile: f.String("pid-file"),
+		Detach: f.Bool("detach"), IgnorePaused: f.Bool("ignore-paused"), Cgroups: f.StringSlice("cgroup"),
+		PreserveFds: f.Int("preserve-fds"), TraceFile: f.String("trace"),
 	}
 	id, command := args[0], args[1:]
-	var err error
-	if file := c.String("process"); file != "" {
+	if file := f.String("process"); file != "" {
 		o.Process, err = readProcess(file)
 	} else {
-		o.Change, err = changes(c, command)
+		o.Change, err = changes(f, command)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("exec %s: %w", id, err)
 	}
-	r, err := newRuntime(c)
+	r, err := newRuntime(f)
 	if err != nil {
 		return 0, err
 	}
@@ -99,16 +99,16 @@ func readProcess(file string) (*specs.Process, error) {
 }
 
 // changes is what the flags make of the container's own process.
-func changes(c *cli.Context, command []string) (func(*specs.Process), error) {
+func changes(f flags, command []string) (func(*specs.Process), error) {
 	if len(command) == 0 {
 		return nil, errors.New("requires a command, or --process")
 	}
-	user, err := parseUser(c.String("user"))
+	user, err := parseUser(f.String("user"))
 	if err != nil {
 		return nil, err
 	}
 	var gids []uint32
-	for _, text := range c.StringSlice("additional-gids") {
+	for _, text := range f.StringSlice("additional-gids") {
 		gid, err := parseID(text)
 		if err != nil {
 			return nil, fmt.Errorf("--additional-gids: %w", err)
@@ -116,23 +116,23 @@ func changes(c *cli.Context, command []string) (func(*specs.Process), error) {
 		gids = append(gids, gid)
 	}
 	return func(p *specs.Process) {
-		p.Args, p.Terminal = command, c.Bool("tty")
-		p.Env = append(p.Env, c.StringSlice("env")...)
-		if cwd := c.String("cwd"); cwd != "" {
+		p.Args, p.Terminal = command, f.Bool("tty")
+		p.Env = append(p.Env, f.StringSlice("env")...)
+		if cwd := f.String("cwd"); cwd != "" {
 			p.Cwd = cwd
 		}
 		user(p)
 		p.User.AdditionalGids = append(p.User.AdditionalGids, gids...)
-		if l := c.String("process-label"); l != "" {
+		if l := f.String("process-label"); l != "" {
 			p.SelinuxLabel = l
 		}
-		if l := c.String("apparmor"); l != "" {
+		if l := f.String("apparmor"); l != "" {
 			p.ApparmorProfile = l
 		}
-		if c.IsSet("no-new-privs") {
-			p.NoNewPrivileges = c.Bool("no-new-privs")
+		if f.IsSet("no-new-privs") {
+			p.NoNewPrivileges = f.Bool("no-new-privs")
 		}
-		addCapabilities(p, c.StringSlice("cap"))
+		addCapabilities(p, f.StringSlice("cap"))
 	}, nil
 }
 

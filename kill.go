@@ -5,39 +5,36 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer"
 )
 
-func killCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "kill",
-		Usage:     "send a signal (default TERM) to the init of a container",
-		ArgsUsage: "ID [SIGNAL]",
-		Flags:     []cli.Flag{&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "send it to all processes of the container"}},
-		Action: func(c *cli.Context) error {
-			args, err := reparse(c)
-			if err != nil {
+var killCommand = command{
+	name:    "kill",
+	usage:   "send a signal (default TERM) to the init of a container",
+	words:   "ID [SIGNAL]",
+	options: []option{{name: "all", alias: "a", kind: boolean, usage: "send it to all processes of the container"}},
+	do: func(f flags) error {
+		words, err := f.Words()
+		if err != nil {
+			return err
+		}
+		if len(words) < 1 || len(words) > 2 {
+			return fmt.Errorf("kill: requires the container id and at most a signal; got %d arguments", len(words))
+		}
+		sig := unix.SIGTERM
+		if len(words) == 2 {
+			if sig, err = parseSignal(words[1]); err != nil {
 				return err
 			}
-			if len(args) < 1 || len(args) > 2 {
-				return fmt.Errorf("kill: requires the container id and at most a signal; got %d arguments", len(args))
-			}
-			sig := unix.SIGTERM
-			if len(args) == 2 {
-				if sig, err = parseSignal(args[1]); err != nil {
-					return err
-				}
-			}
-			r, err := newRuntime(c)
-			if err != nil {
-				return err
-			}
-			return r.Kill(args[0], sig, c.Bool("all"))
-		},
-	}
+		}
+		r, err := newRuntime(f)
+		if err != nil {
+			return err
+		}
+		return r.Kill(words[0], sig, f.Bool("all"))
+	},
 }
 
 // maxSignal is the highest signal of Linux on most architectures.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
-	"github.com/urfave/cli/v2"
 )
 
 // logTarget is where messages go; the log is made when the first comes.
@@ -17,7 +16,7 @@ var logTarget struct {
 }
 
 // prepareLog opens the log file, so that an unusable one is told at once.
-func prepareLog(c *cli.Context) error {
+func prepareLog(c globalValues) error {
 	logTarget.format, logTarget.debug = c.String("log-format"), c.Bool("debug")
 	if f := logTarget.format; f != "text" && f != "json" {
 		return fmt.Errorf("--log-format: %q is not text or json", f)

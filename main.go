@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -40,7 +41,7 @@ func (e exitStatus) Error() string { return "exit status " + strconv.Itoa(int(e)
 
 // run runs one command line and gives the exit status.
 func run(args []string) int {
-	err := app().Run(args)
+	err := dispatch(args)
 	var status exitStatus
 	switch {
 	case err == nil:
@@ -52,11 +53,23 @@ func run(args []string) int {
 	return 1
 }
 
+// dispatch parses the command line and does what it says.
+func dispatch(args []string) error {
+	l, ok := hot(args)
+	if !ok {
+		return app().Run(args)
+	}
+	if err := prepareLog(l); err != nil {
+		return err
+	}
+	return l.command.do(l)
+}
+
 func app() *cli.App {
 	a := cli.NewApp()
 	a.Name = "hutch"
 	a.Usage = "run OCI bundles as containers"
-	a.Flags = globalFlags()
+	a.Flags = cliFlags(globals[:])
 	a.Commands = commands()
 	a.HideVersion = false
 	a.DisableSliceFlagSeparator = true // a comma may stand in a variable
@@ -66,7 +79,7 @@ func app() *cli.App {
 	for _, c := range a.Commands {
 		c.OnUsageError = usageError
 	}
-	a.Before = prepareLog
+	a.Before = func(c *cli.Context) error { return prepareLog(c) }
 	cli.VersionPrinter = func(*cli.Context) { fmt.Print(versionText()) }
 	return a
 }
@@ -79,27 +92,23 @@ func versionText() string {
 	return "hutch version " + version + "\ncommit: " + commit + "\nspec: 1.3.0\ngo: " + runtime.Version() + "\n"
 }
 
-func globalFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "root", Usage: "`DIR` for the state of containers", DefaultText: "/run/hutch"},
-		&cli.StringFlag{Name: "log", Usage: "`FILE` to append messages to"},
-		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "text or json"},
-		&cli.BoolFlag{Name: "debug", Usage: "write what helps to find a fault"},
-		&cli.StringFlag{Name: "cgroup-manager", Usage: "who makes cgroups: cgroupfs, systemd or disabled", DefaultText: "cgroupfs"},
-		&cli.BoolFlag{Name: "systemd-cgroup", Usage: "short for --cgroup-manager systemd"},
-		&cli.StringFlag{Name: "rootless", Value: "auto", Usage: "tolerate unusable cgroups: true, false or auto"},
+func commands() []*cli.Command {
+	all := make([]*cli.Command, 0, 16)
+	for _, c := range hotCommands {
+		all = append(all, c.cli())
 	}
+	return append(all, pauseCommand(), resumeCommand(), updateCommand(), eventsCommand(),
+		listCommand(), psCommand(), specCommand(), featuresCommand(), planCommand())
 }
 
-func commands() []*cli.Command {
-	return []*cli.Command{
-		createCommand(), startCommand(), runCommand(), stateCommand(), killCommand(), deleteCommand(), pauseCommand(), resumeCommand(), updateCommand(), eventsCommand(),
-		execCommand(), listCommand(), psCommand(), specCommand(), featuresCommand(), planCommand(),
-	}
+// globalValues are the values of the flags before the command.
+type globalValues interface {
+	String(name string) string
+	Bool(name string) bool
 }
 
 // newRuntime is the library's entry for the global flags.
-func newRuntime(c *cli.Context) (*libcontainer.Runtime, error) {
+func newRuntime(c globalValues) (*libcontainer.Runtime, error) {
 	root := c.String("root")
 	if root == "" {
 		root = defaultRoot()
@@ -192,24 +201,23 @@ func reparse(c *cli.Context) ([]string, error) {
 func setFlag(c *cli.Context, words []string) (int, error) {
 	name, value, has := cut(words[0])
 	for _, f := range c.Command.Flags {
-		for _, n := range f.Names() {
-			if n != name {
-				continue
-			}
-			if _, isBool := f.(*cli.BoolFlag); isBool {
-				if !has {
-					value = "true"
-				}
-				return 1, c.Set(name, value)
-			}
-			if has {
-				return 1, c.Set(name, value)
-			}
-			if len(words) < 2 {
-				return 0, fmt.Errorf("flag needs an argument: -%s", name)
-			}
-			return 2, c.Set(name, words[1])
+		if !slices.Contains(f.Names(), name) {
+			continue
 		}
+		first := f.Names()[0] // by which it is asked for
+		if _, isBool := f.(*cli.BoolFlag); isBool {
+			if !has {
+				value = "true"
+			}
+			return 1, c.Set(first, value)
+		}
+		if has {
+			return 1, c.Set(first, value)
+		}
+		if len(words) < 2 {
+			return 0, fmt.Errorf("flag needs an argument: -%s", name)
+		}
+		return 2, c.Set(first, words[1])
 	}
 	return 0, fmt.Errorf("flag provided but not defined: -%s", name)
 }

@@ -3,31 +3,27 @@ package main
 import (
 	"encoding/json"
 	"os"
-
-	"github.com/urfave/cli/v2"
 )
 
-func stateCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "state",
-		Usage:     "print the state of a container as JSON",
-		ArgsUsage: "ID",
-		Action: func(c *cli.Context) error {
-			id, err := oneID(c)
-			if err != nil {
-				return err
-			}
-			r, err := newRuntime(c)
-			if err != nil {
-				return err
-			}
-			s, err := r.State(id)
-			if err != nil {
-				return err
-			}
-			e := json.NewEncoder(os.Stdout)
-			e.SetIndent("", "  ")
-			return e.Encode(s)
-		},
-	}
+var stateCommand = command{
+	name:  "state",
+	usage: "print the state of a container as JSON",
+	words: "ID",
+	do: func(f flags) error {
+		id, err := oneWord(f, "state")
+		if err != nil {
+			return err
+		}
+		r, err := newRuntime(f)
+		if err != nil {
+			return err
+		}
+		s, err := r.State(id)
+		if err != nil {
+			return err
+		}
+		e := json.NewEncoder(os.Stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(s)
+	},
 }
