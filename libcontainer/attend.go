@@ -45,7 +45,16 @@ func (b *build) attend() error {
 		if ready || err != nil {
 			return err
 		}
+		if e.Tag == compile.Born {
+			b.excerpt() // init has work to do meanwhile
+		}
 	}
+}
+
+// excerpt puts into the record what later commands need of config.json.
+func (b *build) excerpt() {
+	b.rec.AfterStart = b.afterStart()
+	b.rec.Process, b.rec.Resources = string(config.Excerpt(b.text)), string(config.ResourcesExcerpt(b.text))
 }
 
 // endedEarly says why a child is gone without a report.
@@ -71,7 +80,9 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 		err = b.child.Adopt(int(e.Value))
 	case e.Tag == compile.Born:
 		b.trace.Phase("born")
-		err = b.born()
+		if err = b.born(); err == nil && b.unattended() {
+			return false, nil
+		}
 	case e.Tag == compile.TimeOffsets:
 		err = writeTimeOffsets(b.child.Pid, b.spec.Linux.TimeOffsets)
 	case e.Tag == compile.Hooks:
@@ -212,8 +223,6 @@ func answerHome(child *program.Child, fd int, uid uint32) error {
 // announce hands out the process id, the pidfd, and commits the new status; the
 // pid file comes last, since engines take it for success.
 func (b *build) announce() error {
-	b.rec.AfterStart = b.afterStart()
-	b.rec.Process, b.rec.Resources = string(config.Excerpt(b.text)), string(config.ResourcesExcerpt(b.text))
 	b.rec.Status = string(Created)
 	if err := b.dir.Save(b.rec); err != nil {
 		return err

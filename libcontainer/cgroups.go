@@ -92,8 +92,11 @@ func (b *build) fillCgroup() error {
 		}
 	}
 	// From here on what is in the cgroups is the container's, and delete may
-	// kill it.
+	// kill it. It is written down with init, without which they are empty.
 	b.rec.Cgroup.Own = true
+	if b.scope == nil {
+		return nil
+	}
 	return b.dir.Save(b.rec)
 }
 

@@ -36,6 +36,7 @@ func (b *build) compile() error {
 		ListenFds:    b.o.ListenFds,
 		NotifyDir:    b.notifyDir,
 		Fifo:         b.fifo,
+		Unattended:   b.unattended(),
 		Host: compile.Host{
 			Privileged: os.Geteuid() == 0 || b.planning,
 			Cgroup:     cgroupMounts(b.cg),
@@ -53,6 +54,11 @@ func (b *build) compile() error {
 	}
 	b.out, err = compile.Compile(in)
 	return err
+}
+
+// unattended says that born does no more than to record init.
+func (b *build) unattended() bool {
+	return b.scope == nil && !b.limit.Unborn() && !has(b.spec, specs.UserNamespace) && (b.spec.Linux == nil || len(b.spec.Linux.NetDevices) == 0)
 }
 
 // capabilities are the kernel's highest one and the set that the runtime can give

@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -109,6 +110,11 @@ func (s *Settings) Writes() []Write { return s.writes }
 
 // NoLimits says that there is nothing to set but device rules.
 func (s *Settings) NoLimits() bool { return len(s.writes) == 0 }
+
+// Unborn says that there is something for Plan.Born to do.
+func (s *Settings) Unborn() bool {
+	return slices.ContainsFunc(s.writes, func(w Write) bool { return w.unborn != "" })
+}
 
 // Ignored names the config elements that have no effect on any kernel of today,
 // for a warning.

@@ -35,6 +35,10 @@ type Input struct {
 	NotifyDir    string // directory with notify.sock to bind at /run/notify, or empty
 	Fifo         bool   // init waits on the fifo (create); else at a barrier (run)
 
+	// Unattended says that the runtime has nothing to do for init when it is
+	// born, so that init need not wait.
+	Unattended bool
+
 	// Shield emits what keeps the runtime's executable out of the container's
 	// reach, before all else in the child; nil emits nothing.
 	Shield func(*program.Builder) error
@@ -156,8 +160,13 @@ func (c *compiler) namespaces() {
 	b := c.b
 	c.ns.Enter(b, Adopt)
 	b.Element(program.T("linux"))
-	b.Doing(program.T("wait for the runtime to write mappings and limits"))
-	b.Barrier(Born, 0)
+	if c.Unattended {
+		b.Doing(program.T("tell the runtime of the birth"))
+		b.Tell(Born, 0)
+	} else {
+		b.Doing(program.T("wait for the runtime to write mappings and limits"))
+		b.Barrier(Born, 0)
+	}
 	c.ns.BecomeRoot(b)
 	process.Setsid(b)
 	if !c.NoNewKeyring {

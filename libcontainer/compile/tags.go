@@ -14,7 +14,7 @@ import (
 // keyring.QuotaTag.
 const (
 	Adopt       = 1 // value: the process that goes on in this one's place; no answer
-	Born        = 2 // barrier: the runtime records init, writes id mappings, limits and devices
+	Born        = 2 // the runtime records init; a barrier where it has to write id mappings and limits, or to move network devices
 	TimeOffsets = 3 // barrier: the runtime writes linux.timeOffsets
 	Hooks       = 4 // barrier: the runtime runs prestart, createRuntime, createContainer
 	Ready       = 5 // all is set up; no answer with a fifo, else a barrier until start
