@@ -3,6 +3,7 @@ package libcontainer
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,7 +72,8 @@ func (c *container) destroy() error {
 
 // removeCgroup ends what is left in the container's cgroups and removes them.
 // Where the record does not tell that they were made, what is in them is
-// somebody else's.
+// somebody else's, or an init whose creator was killed right after the clone: that
+// ends when it finds itself alone.
 func (c *container) removeCgroup() error {
 	scoped := c.rec.Cgroup.Own && c.rec.Cgroup.Unit != ""
 	if !scoped && !c.cg.Exists() {
@@ -87,8 +89,18 @@ func (c *container) removeCgroup() error {
 				c.r.warn(err.Error() + ", ignoring")
 			}
 		}
-	} else if pids, err := c.cg.Pids(); err != nil || len(pids) > 0 {
+	} else if empty, err := c.awaitEmpty(); err != nil || !empty {
 		return err
 	}
 	return c.cg.Remove()
+}
+
+// awaitEmpty waits, at most a second, until nothing is left in the cgroups.
+func (c *container) awaitEmpty() (bool, error) {
+	for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+		pids, err := c.cg.Pids()
+		if err != nil || len(pids) == 0 || time.Now().After(end) {
+			return len(pids) == 0, err
+		}
+	}
 }
