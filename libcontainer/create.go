@@ -46,6 +46,7 @@ type build struct {
 	cg    *cgroup.Plan
 	limit *cgroup.Settings // of linux.resources
 	scope *scope           // nil without systemd's driver
+	ahead *program.Forker  // makes the network namespace meanwhile; may be nil
 	out   *compile.Output
 	child *program.Child
 	trace *trace.Trace
@@ -145,7 +146,32 @@ func (b *build) load() error {
 			m.Source = filepath.Join(b.o.Bundle, m.Source)
 		}
 	}
-	return b.checkTerminal()
+	if err := b.checkTerminal(); err != nil {
+		return err
+	}
+	if flags := ahead(s); flags != 0 && !b.planning {
+		b.ahead = program.NewForker(flags)
+	}
+	return nil
+}
+
+// ahead are the new namespaces that can be made before the child.
+func ahead(s *specs.Spec) uint64 {
+	if os.Geteuid() != 0 || s.Linux == nil {
+		return 0
+	}
+	for _, n := range s.Linux.Namespaces {
+		switch {
+		case n.Path != "":
+			return 0 // what is joined may decide who owns what is made
+		case n.Type == specs.UserNamespace:
+			return 0
+		}
+	}
+	if has(s, specs.NetworkNamespace) {
+		return unix.CLONE_NEWNET
+	}
+	return 0
 }
 
 // checkTerminal refuses combinations of terminal and console socket that leave
@@ -286,7 +312,7 @@ func (b *build) spawn() error {
 		spawn = spawnChild
 	}
 	b.child, err = spawn(p, &program.Options{
-		Flags: b.out.CloneFlags, Cgroup: e.Cgroup, Tasks: e.Tasks, Trace: b.trace != nil, Fault: testFault,
+		Flags: b.out.CloneFlags, Cgroup: e.Cgroup, Tasks: e.Tasks, Forker: b.ahead, Trace: b.trace != nil, Fault: testFault,
 	})
 	if err != nil {
 		return err
@@ -338,6 +364,7 @@ func (b *build) close() {
 	if b.dir != nil {
 		b.dir.Close()
 	}
+	b.ahead.Close()
 	if b.layout != nil {
 		b.layout.Close()
 	}

@@ -48,7 +48,7 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 		signals = console.Forward()
 		defer signals.Stop()
 	}
-	e := &execution{r: r, o: o}
+	e := &execution{r: r, o: o, signals: signals}
 	if o.TraceFile != "" {
 		e.trace = trace.New()
 	}
@@ -79,6 +79,7 @@ type execution struct {
 	console *os.File // terminal of an attached process
 	proxy   *console.Proxy
 	trace   *trace.Trace
+	signals *console.Forwarder // nil for a detached one
 }
 
 // begin does all up to a process that has executed its program.
@@ -224,6 +225,7 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 		return err
 	}
 	defer entry.Close()
+	e.signals.Ready()
 	e.trace.Phase("clone")
 	e.child, err = spawnHidden(p, &program.Options{Cgroup: entry.Cgroup, Tasks: entry.Tasks, Trace: e.trace != nil, Fault: testFault})
 	return err

@@ -49,6 +49,7 @@ func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
 		return -1, b.abandon(err)
 	}
 	defer proxy.Stop()
+	signals.Ready()
 	if err := b.release(); err != nil {
 		return -1, b.abandon(err)
 	}

@@ -301,6 +301,7 @@ func TestNilProxy(t *testing.T) {
 
 func TestForward(t *testing.T) {
 	f := Forward()
+	f.Ready()
 	// Sent before the container is there.
 	if err := unix.Kill(os.Getpid(), unix.SIGINT); err != nil {
 		t.Fatal(err)

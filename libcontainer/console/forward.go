@@ -12,17 +12,18 @@ import (
 // Forwarder passes the signals that the runtime gets on to a container.
 type Forwarder struct {
 	signals chan os.Signal
-	late    *time.Timer   // catches the signals without effect on the runtime
+	ready   chan struct{} // closed when the most usual ones are caught
+	late    *time.Timer   // catches the others
 	caught  chan struct{} // closed when all are caught
 	stop    chan struct{}
 	ended   chan struct{} // closed when the goroutine of To has ended, nil before To
 }
 
 // Forward begins to catch signals. It comes before the container is made: what
-// comes before To is kept for it. Those that would end or stop the runtime are
-// caught when it returns, the others, which have none on a Go program, some
-// milliseconds later: each costs the Go runtime four changes of thread, all of
-// them as much as a third of a short run.
+// comes before To is kept for it. Ready says when those that people and programs
+// send are caught; the others follow some milliseconds later, in runs that last.
+// Each costs the Go runtime four changes of thread, all of them as much as a third
+// of a short run.
 //
 // All signals are caught but SIGKILL and SIGSTOP, which cannot be; SIGCHLD, the
 // runtime's own; SIGURG, which Go's scheduler sends to itself; SIGWINCH, which a
@@ -41,29 +42,42 @@ type Forwarder struct {
 //
 // Source: signal(7), setpgid(2), termios(3).
 func Forward() *Forwarder {
-	f := &Forwarder{signals: make(chan os.Signal, 256), caught: make(chan struct{}), stop: make(chan struct{})}
+	f := &Forwarder{
+		signals: make(chan os.Signal, 256), ready: make(chan struct{}), caught: make(chan struct{}), stop: make(chan struct{}),
+	}
 	all := forwarded()
-	signal.Notify(f.signals, all[:prompt]...)
+	go func() {
+		signal.Notify(f.signals, all[:prompt]...)
+		close(f.ready)
+	}()
 	f.late = time.AfterFunc(lateness, func() {
+		<-f.ready
 		signal.Notify(f.signals, all[prompt:]...)
 		close(f.caught)
 	})
 	return f
 }
 
+// Ready waits until the most usual signals are caught.
+func (f *Forwarder) Ready() {
+	if f != nil {
+		<-f.ready
+	}
+}
+
 // lateness is longer than a short run takes.
 const lateness = 20 * time.Millisecond
 
-// prompt is the number of signals, at the beginning of forwarded, that have an
-// effect on a Go program and come from people and service managers.
-const prompt = 5
+// prompt is the number of signals, at the beginning of forwarded, that are sent to
+// programs as they start.
+const prompt = 9
 
 func forwarded() []os.Signal {
 	out := make([]os.Signal, 0, 64)
-	out = append(out, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP)
+	out = append(out, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT)
 	for s := syscall.Signal(1); s <= 64; s++ {
 		switch s {
-		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP:
+		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT:
 		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGTTIN, unix.SIGTTOU, 32, 33: // the last two are a C library's own
 		default:
 			out = append(out, s)
@@ -98,7 +112,7 @@ func (f *Forwarder) To(pidfd int) {
 func (f *Forwarder) Stop() {
 	early := f.late.Stop()
 	go func() {
-		if !early {
+		if <-f.ready; !early {
 			<-f.caught
 		}
 		signal.Stop(f.signals)

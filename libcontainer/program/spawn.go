@@ -33,8 +33,9 @@ type Options struct {
 	// writes itself there before the clone and ends after it: the child is
 	// born in these cgroups, and nothing that lives is moved, which would wait
 	// for an RCU grace period.
-	Tasks []int
-	Trace bool // take a time stamp before each instruction
+	Tasks  []int
+	Forker *Forker // thread to fork on, with namespaces made ahead; nil for none
+	Trace  bool    // take a time stamp before each instruction
 
 	// Fault makes one instruction fail: for tests.
 	Fault *Fault
@@ -100,7 +101,7 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(o.Cgroup)
 	}
-	pid, err := clone(args, m, o.Tasks)
+	pid, err := clone(args, m, o)
 	unix.Close(pair[1])
 	runtime.KeepAlive(p)
 	if err != nil {
@@ -111,53 +112,16 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 	return c, nil
 }
 
-// clone forks on this thread, or, with tasks, on one of its own that ends.
-func clone(args *cloneArgs, m *machine, tasks []int) (int, error) {
-	if len(tasks) == 0 {
+// clone forks on this thread, or, where it needs one of its own, on a Forker.
+func clone(args *cloneArgs, m *machine, o *Options) (int, error) {
+	f := o.Forker
+	if f == nil && len(o.Tasks) == 0 {
 		return cloneHere(args, m)
 	}
-	done := make(chan cloned, 1)
-	go cloneApart(args, m, tasks, done)
-	r := <-done
-	return r.pid, r.err
-}
-
-type cloned struct {
-	pid int
-	err error
-}
-
-// cloneApart forks on a thread that enters the cgroups of tasks and then ends.
-func cloneApart(args *cloneArgs, m *machine, tasks []int, done chan cloned) {
-	runtime.LockOSThread()
-	if unix.Gettid() == unix.Getpid() {
-		// The main thread cannot end before the process: hold it, so that the
-		// fork is on another one.
-		defer runtime.UnlockOSThread()
-		apart := make(chan cloned, 1)
-		go cloneApart(args, m, tasks, apart)
-		done <- <-apart
-		return
+	if f == nil {
+		f = NewForker(0)
 	}
-	// Never unlocked: the thread ends with this goroutine.
-	for _, fd := range tasks {
-		if _, err := unix.Write(fd, []byte("0")); err != nil {
-			done <- cloned{0, fmt.Errorf("enter the cgroup: write 0 to tasks: %w", err)}
-			return
-		}
-	}
-	pid, err := cloneHere(args, m)
-	done <- cloned{pid, err}
-}
-
-func cloneHere(args *cloneArgs, m *machine) (int, error) {
-	syscall.ForkLock.Lock()
-	pid, errno := fork(args, m)
-	syscall.ForkLock.Unlock()
-	if errno != 0 {
-		return 0, fmt.Errorf("clone3: %w", errno)
-	}
-	return int(pid), nil
+	return f.clone(args, m, o.Tasks)
 }
 
 // runParent makes addresses of the arena's offsets and runs the parent section.
