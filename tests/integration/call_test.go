@@ -11,8 +11,11 @@ import (
 	"time"
 )
 
-// callLimit ends a command that hangs.
-const callLimit = 30 * time.Second
+// callLimit ends a command that hangs, waitLimit a wait in vain.
+const (
+	callLimit = 30 * time.Second
+	waitLimit = 10 * time.Second
+)
 
 // call is one run of the runtime. Its stdout and stderr are files, not pipes:
 // a container that create leaves behind holds them open.
@@ -55,7 +58,7 @@ type running struct {
 func (c call) start(t testing.TB) *running {
 	t.Helper()
 	words := append([]string{}, c.wrap...)
-	words = append(words, runtimePath)
+	words = append(append(words, runtimePath), runtimeFlags...)
 	if c.root != "" {
 		words = append(words, "--root", c.root)
 	}
@@ -98,10 +101,10 @@ func (r *running) wait() result {
 	var err error
 	select {
 	case err = <-r.done:
-	case <-time.After(callLimit):
+	case <-time.After(patience(callLimit)):
 		r.cmd.Process.Kill()
 		<-r.done
-		r.t.Fatalf("%s: did not end within %v\n%s", r.line, callLimit, r.result(0))
+		r.t.Fatalf("%s: did not end within %v\n%s", r.line, patience(callLimit), r.result(0))
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -167,12 +170,12 @@ func (r result) failed(t testing.TB, texts ...string) result {
 	return r
 }
 
-// eventually polls until what holds; it fails the test after ten seconds.
+// eventually polls until what holds; it fails the test after waitLimit.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience(waitLimit)); !holds(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited ten seconds in vain: %s", what)
+			t.Fatalf("waited %v in vain: %s", patience(waitLimit), what)
 		}
 	}
 }

@@ -185,7 +185,8 @@ func TestRunKeep(t *testing.T) {
 		t.Errorf("%s", res)
 	}
 	b.status("stopped")
-	if len(cgroupsNamed(b.id)) == 0 {
+	// A scope without processes ends.
+	if len(cgroupsNamed(b.id)) == 0 && !systemdCgroup() {
 		t.Error("no cgroup is left")
 	}
 	b.delete()
@@ -231,7 +232,7 @@ func TestRunEndsWithInit(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, sh("(sleep 300 >/dev/null 2>&1 </dev/null &); exit 6"))
 	began := time.Now()
-	if res := b.run(); res.code != 6 || time.Since(began) > 10*time.Second {
+	if res := b.run(); res.code != 6 || time.Since(began) > patience(10*time.Second) {
 		t.Errorf("after %v: %s", time.Since(began), res)
 	}
 	b.nothingLeft()

@@ -115,7 +115,7 @@ func TestNotifySocket(t *testing.T) {
 	c.do(t).ok(t)
 	b.readPid()
 	start := call{root: b.root, args: []string{"start", b.id}, env: c.env}.start(t)
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(patience(waitLimit)))
 	var said []string
 	for !strings.Contains(strings.Join(said, "\n"), "MAINPID=") {
 		buf, oob := make([]byte, 4096), make([]byte, 256)

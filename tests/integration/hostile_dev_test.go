@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -290,7 +291,7 @@ func TestCVE2026_88265_NullIsBoundFile(t *testing.T) {
 func nonBlockingLife(c *canary, create call, out, errOut *os.File) string {
 	b := c.b
 	b.t.Helper()
-	proc, err := os.StartProcess(runtimePath, append([]string{runtimePath, "--root", create.root}, create.args...),
+	proc, err := os.StartProcess(runtimePath, slices.Concat([]string{runtimePath}, runtimeFlags, []string{"--root", create.root}, create.args),
 		&os.ProcAttr{Files: []*os.File{nil, out, errOut}})
 	if err != nil {
 		b.t.Fatal(err)

@@ -4,6 +4,7 @@
 //
 // RUNTIME=path picks the binary; without it ../../hutch is taken. Each test
 // has been seen to pass on Debian's runc too, or says by hutchOnly why not.
+// machine_test.go has the other variables.
 package integration
 
 import (
@@ -39,6 +40,9 @@ func testMain(m *testing.M) int {
 		return code
 	}
 	unix.Umask(0o022)
+	if err := readEnvironment(); err != nil {
+		return refuse("%v", err)
+	}
 	if err := findRuntime(); err != nil {
 		return refuse("%v", err)
 	}

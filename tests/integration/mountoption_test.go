@@ -105,7 +105,7 @@ func TestBindOptions(t *testing.T) {
 				hutchOnly(t, c.only)
 			}
 			b := newBundle(t)
-			source := b.path("source")
+			source := hostTmpfs(t, b.path("source"), "rw")
 			writeText(t, source+"/file", "x")
 			var options []string
 			if c.options != "" {

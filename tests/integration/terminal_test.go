@@ -38,13 +38,13 @@ func newSocket(t testing.TB, path string) *socket {
 // Source: go-runc socket.go, conmon cmsg.c.
 func (s *socket) receive() (*os.File, string) {
 	s.t.Helper()
-	s.listener.SetDeadline(time.Now().Add(10 * time.Second))
+	s.listener.SetDeadline(time.Now().Add(patience(waitLimit)))
 	conn, err := s.listener.AcceptUnix()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience(waitLimit)))
 	payload, oob := make([]byte, 4096), make([]byte, 256)
 	n, oobn, _, _, err := conn.ReadMsgUnix(payload, oob)
 	if err != nil {
@@ -100,10 +100,10 @@ func (s *screen) String() string {
 
 func (s *screen) wait(t testing.TB, text string) {
 	t.Helper()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(patience(waitLimit))
 	for !strings.Contains(s.String(), text) {
 		if time.Now().After(end) {
-			t.Fatalf("waited ten seconds for %q on the terminal, which shows %q", text, s)
+			t.Fatalf("waited %v for %q on the terminal, which shows %q", patience(waitLimit), text, s)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

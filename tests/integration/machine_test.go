@@ -1,0 +1,56 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What a machine differs in comes by the environment, so that one test binary
+// serves this machine, a VM and a VM with systemd:
+//
+//	RUNTIME        the binary under test
+//	RUNTIME_FLAGS  global flags for each of its calls: --systemd-cgroup
+//	PROBE          the built probe, where there is no go command
+//	SLOW           by what factor this machine is slower than usual
+//	HUTCH_MUST     features that tests may not skip for lack of: apparmor selinux
+
+var (
+	runtimeFlags []string
+	slowness     time.Duration = 1
+)
+
+func readEnvironment() error {
+	runtimeFlags = strings.Fields(os.Getenv("RUNTIME_FLAGS"))
+	if s := os.Getenv("SLOW"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 {
+			return fmt.Errorf("SLOW=%s: give a whole number from 1", s)
+		}
+		slowness = time.Duration(n)
+	}
+	return nil
+}
+
+// systemdCgroup says that systemd makes the containers' cgroups.
+func systemdCgroup() bool { return slices.Contains(runtimeFlags, "--systemd-cgroup") }
+
+// patience is how long to wait here for what takes at most d on a usual machine.
+func patience(d time.Duration) time.Duration { return d * slowness }
+
+// needs skips a test for the lack of a feature, or fails it where the feature
+// must be there.
+func needs(t testing.TB, feature string, there bool) {
+	t.Helper()
+	if there {
+		return
+	}
+	if slices.Contains(strings.Fields(os.Getenv("HUTCH_MUST")), feature) {
+		t.Fatalf("%s must be here (HUTCH_MUST) and is not", feature)
+	}
+	t.Skipf("needs %s", feature)
+}
