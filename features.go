@@ -8,6 +8,7 @@ import (
 
 	"hutch/libcontainer/capability"
 	"hutch/libcontainer/features"
+	"hutch/libcontainer/seccomp"
 )
 
 func featuresCommand() *cli.Command {
@@ -17,7 +18,10 @@ func featuresCommand() *cli.Command {
 		Action: func(*cli.Context) error {
 			e := json.NewEncoder(os.Stdout)
 			e.SetIndent("", "    ")
-			return e.Encode(features.Document(version, commit, capability.Names()))
+			return e.Encode(features.Document(version, commit, &features.Known{
+				Capabilities: capability.Names(),
+				Actions:      seccomp.Actions(), Operators: seccomp.Operators(), Architectures: seccomp.Architectures(), Flags: seccomp.Flags(),
+			}))
 		},
 	}
 }

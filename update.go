@@ -37,6 +37,8 @@ func updateCommand() *cli.Command {
 			&cli.StringFlag{Name: "memory-reservation", Usage: "memory that is kept from being reclaimed, as --memory"},
 			&cli.StringFlag{Name: "memory-swap", Usage: "memory and swap together, as --memory"},
 			&cli.StringFlag{Name: "pids-limit", Usage: "number of processes, -1 for no limit"},
+			&cli.StringFlag{Name: "l3-cache-schema", Usage: "schema of the L3 cache of Intel RDT, as L3:0=7f"},
+			&cli.StringFlag{Name: "mem-bw-schema", Usage: "schema of the memory bandwidth of Intel RDT, as MB:0=20"},
 			&cli.StringFlag{Name: "kernel-memory", Usage: "without effect: no kernel of today has it", Hidden: true},
 			&cli.StringFlag{Name: "kernel-memory-tcp", Usage: "without effect: no kernel of today has it", Hidden: true},
 		},
@@ -52,6 +54,11 @@ func updateCommand() *cli.Command {
 			r, err := newRuntime(c)
 			if err != nil {
 				return err
+			}
+			if l3, mb := c.String("l3-cache-schema"), c.String("mem-bw-schema"); l3 != "" || mb != "" {
+				if err := r.UpdateRdt(id, l3, mb); err != nil {
+					return err
+				}
 			}
 			return r.Update(id, func(res *specs.LinuxResources) { libcontainer.Merge(res, with) })
 		},

@@ -24,6 +24,9 @@ type Runtime struct {
 	// SessionBus and RuntimeDir are the variables DBUS_SESSION_BUS_ADDRESS and
 	// XDG_RUNTIME_DIR, by which a user without privilege finds systemd.
 	SessionBus, RuntimeDir string
+	// Resctrl is where the resctrl file system is mounted; empty asks the
+	// kernel for it when a configuration has linux.intelRdt.
+	Resctrl string
 	// Rootless is set when cgroups that cannot be used are tolerated.
 	Rootless bool
 	// Warn is called, when not nil, with what was tolerated and what it costs.

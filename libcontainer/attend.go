@@ -121,6 +121,11 @@ func (b *build) born() error {
 	if err := b.dir.Save(b.rec); err != nil {
 		return err
 	}
+	if b.rdt != nil {
+		if err := b.rdt.Join(b.child.Pid); err != nil {
+			return err
+		}
+	}
 	if b.scope != nil {
 		if err := b.startScope(); err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 	"hutch/libcontainer/config"
 	"hutch/libcontainer/notify"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/rdt"
 	"hutch/libcontainer/selfexe"
 	"hutch/libcontainer/state"
 	"hutch/libcontainer/trace"
@@ -46,6 +47,7 @@ type build struct {
 	cg    *cgroup.Plan
 	limit *cgroup.Settings // of linux.resources
 	scope *scope           // nil without systemd's driver
+	rdt   *rdt.Group       // nil without linux.intelRdt
 	ahead *program.Forker  // makes the network namespace meanwhile; may be nil
 	out   *compile.Output
 	child *program.Child
@@ -72,7 +74,7 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 		if retErr != nil {
 			b.takeBack()
 			b.close()
-			retErr = named("create", o.ID, retErr)
+			retErr = named("create", o.ID, explainMemory(retErr))
 		}
 	}()
 	steps := [...]struct {
@@ -83,6 +85,7 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 		{"plan cgroups", b.planCgroup},
 		{"record", b.record},
 		{"make cgroups", b.makeCgroup},
+		{"make the resctrl group", b.makeRdt},
 		{"compile", b.compile},
 		{"clone", b.spawn},
 		{"set up", b.attend},
@@ -97,6 +100,14 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 	}
 	b.trace.End()
 	return b, nil
+}
+
+// explainMemory names the limit that is too low for what the kernel wanted.
+func explainMemory(err error) error {
+	if errors.Is(err, unix.ENOMEM) {
+		return fmt.Errorf("%w: linux.resources.memory.limit is too low to start a process, or the host is out of memory; raise it", err)
+	}
+	return err
 }
 
 // named puts the operation and the id, if it is one, before an error.

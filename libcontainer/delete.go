@@ -60,6 +60,11 @@ func (c *container) destroy() error {
 	if err := c.removeCgroup(); err != nil {
 		return err
 	}
+	if g := c.rdtGroup(); g != nil {
+		if err := g.Remove(); err != nil {
+			return err
+		}
+	}
 	if err := removeRoot(c.rec.Rootfs, c.rec.RootMount); err != nil {
 		return err
 	}

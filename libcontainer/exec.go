@@ -225,6 +225,13 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 		return err
 	}
 	defer entry.Close()
+	if g := e.c.rdtGroup(); g != nil {
+		tasks, err := g.Tasks()
+		if err != nil {
+			return err
+		}
+		entry.Tasks = append(entry.Tasks, tasks...)
+	}
 	e.signals.Ready()
 	e.trace.Phase("clone")
 	e.child, err = spawnHidden(p, &program.Options{Cgroup: entry.Cgroup, Tasks: entry.Tasks, Trace: e.trace != nil, Fault: testFault})

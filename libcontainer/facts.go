@@ -58,7 +58,7 @@ func (b *build) compile() error {
 
 // unattended says that born does no more than to record init.
 func (b *build) unattended() bool {
-	return b.scope == nil && !b.limit.Unborn() && !has(b.spec, specs.UserNamespace) && (b.spec.Linux == nil || len(b.spec.Linux.NetDevices) == 0)
+	return b.scope == nil && b.rdt == nil && !b.limit.Unborn() && !has(b.spec, specs.UserNamespace) && (b.spec.Linux == nil || len(b.spec.Linux.NetDevices) == 0)
 }
 
 // capabilities are the kernel's highest one and the set that the runtime can give

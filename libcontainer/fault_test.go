@@ -270,3 +270,52 @@ func reapAll() {
 		}
 	}
 }
+
+// TestResctrl creates and deletes a container in a resource control group, in a
+// directory that stands in for resctrl.
+func TestResctrl(t *testing.T) {
+	needRoot(t)
+	root := t.TempDir()
+	must(t, os.Mkdir(root+"/gold", 0o755))
+	for _, name := range []string{"schemata", "tasks"} {
+		must(t, os.WriteFile(root+"/gold/"+name, []byte("L3:0=7ff\n"), 0o644))
+	}
+	w := newWorld(t, func(*specs.Spec) {})
+	w.r.Resctrl = root
+	set := func(r *specs.LinuxIntelRdt) {
+		s := template.Spec()
+		s.Process.Terminal = false
+		s.Linux.IntelRdt = r
+		text, err := json.Marshal(s)
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(w.bundle, "config.json"), text, 0o644))
+	}
+	set(&specs.LinuxIntelRdt{ClosID: "gold", Schemata: []string{"L3:0=7ff"}})
+	must(t, w.r.Create(w.options()))
+	state, err := w.r.State(w.id)
+	must(t, err)
+	if text, _ := os.ReadFile(root + "/gold/tasks"); !strings.HasPrefix(string(text), strconv.Itoa(state.Pid)) {
+		t.Errorf("tasks %q, want %d", text, state.Pid)
+	}
+	must(t, w.r.UpdateRdt(w.id, "L3:0=3ff", ""))
+	if text, _ := os.ReadFile(root + "/gold/schemata"); !strings.HasPrefix(string(text), "L3:0=3ff\n") {
+		t.Errorf("schemata %q after the update", text)
+	}
+	must(t, w.r.Delete(w.id, true))
+	reapAll()
+	w.checkNothingLeft("a container in gold")
+	set(&specs.LinuxIntelRdt{ClosID: "gold", Schemata: []string{"L3:0=1"}})
+	if err := w.r.Create(w.options()); err == nil || !strings.Contains(err.Error(), "linux.intelRdt.closID") {
+		t.Errorf("other values: %v", err)
+	}
+	w.checkNothingLeft("a create that was refused")
+	// The stand-in makes no files in a directory, so that joining it fails.
+	set(&specs.LinuxIntelRdt{})
+	if err := w.r.Create(w.options()); err == nil || !strings.Contains(err.Error(), "linux.intelRdt") {
+		t.Errorf("no tasks file: %v", err)
+	}
+	w.checkNothingLeft("a group that cannot be joined")
+	if left, _ := os.ReadDir(root); len(left) != 1 {
+		t.Errorf("left in resctrl: %v", left)
+	}
+}

@@ -18,13 +18,6 @@ func (b *build) warnOfGaps(s *specs.Spec) {
 			b.r.warn(fmt.Sprintf("process.capabilities: %q is no capability of Linux, ignoring", n))
 		}
 	}
-	l := s.Linux
-	if l == nil {
-		return
-	}
-	if l.IntelRdt != nil {
-		b.r.warn("linux.intelRdt: this version does not set it, ignoring")
-	}
 }
 
 // hostSysctl refuses net.* when the network namespace is joined by a path that

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/proc"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/console"
 	"hutch/libcontainer/hook"
@@ -122,9 +123,12 @@ func (b *build) release() error {
 			break
 		}
 		if err != nil {
-			return err
+			return explainMemory(err)
 		}
 		executing = executing || e.Tag == compile.Executing
+	}
+	if proc.EndedBeforeExec(b.rec.Pid, b.rec.PidStart) {
+		return startDeath(b.cg.Manager())
 	}
 	c := &container{r: b.r, rec: b.rec}
 	return hook.Run(b.rec.Hooks.Poststart, "poststart", c.hookState(Running), hook.Options{Dir: b.o.Bundle})

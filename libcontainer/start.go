@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/proc"
+	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/hook"
 	"hutch/libcontainer/namespace"
 	"hutch/libcontainer/process"
@@ -134,9 +136,21 @@ func (c *container) release() error {
 		return err
 	}
 	if report != nil {
-		return c.reported(report)
+		return explainMemory(c.reported(report))
+	}
+	if proc.EndedBeforeExec(c.rec.Pid, c.rec.PidStart) {
+		return startDeath(c.cg)
 	}
 	return nil
+}
+
+// startDeath is the error of an init that was ended between its release and the
+// program that it was to execute.
+func startDeath(cg cgroup.Manager) error {
+	if n, err := cg.OOMKills(); err == nil && n > 0 {
+		return errors.New("the OOM killer ended init in its execve: linux.resources.memory.limit is too low; raise it")
+	}
+	return errors.New("process.args[0]: init was ended by a signal before it had executed it")
 }
 
 // readReport reads init's report, nil when execve has succeeded.

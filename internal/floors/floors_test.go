@@ -44,6 +44,7 @@ func floors() map[string]int {
 		"libcontainer/notify":     parts,
 		"libcontainer/passwd":     parts,
 		"libcontainer/process":    parts,
+		"libcontainer/rdt":        parts,
 		"libcontainer/rootfs":     parts,
 		"libcontainer/selfexe":    parts,
 		"libcontainer/seccomp":    parts,

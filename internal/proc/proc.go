@@ -17,8 +17,14 @@ import (
 type stat struct {
 	start   uint64 // field 22, clock ticks since boot
 	threads uint64 // field 20, those that live and a leader that is a zombie
+	flags   uint64 // field 9
 	state   byte   // field 3
 }
+
+// forkNoExec is PF_FORKNOEXEC of field 9: the process has not executed a program.
+//
+// Source: linux/sched.h.
+const forkNoExec = 0x40
 
 // StartTime returns when the process pid was started, in clock ticks since boot
 // (field 22 of /proc/PID/stat), and its state, as in 'R', 'S', 'Z'. The error is
@@ -40,6 +46,14 @@ func Alive(pid int, start uint64) bool {
 		return !gone(err)
 	}
 	return s.start == start && !s.ended()
+}
+
+// EndedBeforeExec tells whether the process pid that was started at start has ended
+// without having executed a program. False stands for "not known" too: when its
+// parent has waited for it nobody can tell.
+func EndedBeforeExec(pid int, start uint64) bool {
+	s, err := read(pid)
+	return err == nil && s.start == start && s.ended() && s.flags&forkNoExec != 0
 }
 
 func (s stat) ended() bool {
@@ -146,16 +160,19 @@ func parse(line []byte) (stat, bool) {
 			if end != 1 {
 				return s, false
 			}
-		case 20, 22:
+		case 9, 20, 22:
 			v, ok := number(rest[:end])
-			if !ok {
+			switch {
+			case !ok:
 				return s, false
-			}
-			if field == 22 {
+			case field == 9:
+				s.flags = v
+			case field == 20:
+				s.threads = v
+			default:
 				s.start = v
 				return s, true
 			}
-			s.threads = v
 		}
 		rest = rest[end+1:]
 	}

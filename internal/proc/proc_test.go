@@ -15,7 +15,7 @@ const line = "%d (NAME) S 1 1 1 0 -1 4194560 10 20 0 0 1 2 3 4 20 0 7 0 123456 1
 func TestParse(t *testing.T) {
 	for _, name := range []string{"sh", "a b", ") R 1 2", "))", "(", "x)\nS"} {
 		s, ok := parse([]byte(strings.Replace(strings.Replace(line, "%d", "42", 1), "NAME", name, 1)))
-		if want := (stat{start: 123456, threads: 7, state: 'S'}); !ok || s != want {
+		if want := (stat{start: 123456, threads: 7, flags: 4194560, state: 'S'}); !ok || s != want {
 			t.Errorf("name %q: got %+v, %v, want %+v", name, s, ok, want)
 		}
 	}

@@ -11,10 +11,15 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 )
 
+// Known are the names that other packages know.
+type Known struct {
+	Capabilities                             []string
+	Actions, Operators, Architectures, Flags []string // of seccomp
+}
+
 // Document is what the runtime can do, whatever the host can.
-// capabilities are the names of all that it knows.
-func Document(version, commit string, capabilities []string) *features.Features {
-	yes, no := true, false
+func Document(version, commit string, k *Known) *features.Features {
+	yes := true
 	return &features.Features{
 		OCIVersionMin: "1.0.0",
 		OCIVersionMax: specs.Version,
@@ -22,12 +27,14 @@ func Document(version, commit string, capabilities []string) *features.Features 
 		MountOptions:  mountOptions(),
 		Linux: &features.Linux{
 			Namespaces:   []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"},
-			Capabilities: capabilities,
-			Cgroup:       &features.Cgroup{V1: &yes, V2: &yes, Systemd: &no, SystemdUser: &no, Rdma: &no},
-			Seccomp:      &features.Seccomp{Enabled: &no},
-			Apparmor:     &features.Apparmor{Enabled: &yes},
-			Selinux:      &features.Selinux{Enabled: &yes},
-			IntelRdt:     &features.IntelRdt{Enabled: &no},
+			Capabilities: k.Capabilities,
+			Cgroup:       &features.Cgroup{V1: &yes, V2: &yes, Systemd: &yes, SystemdUser: &yes, Rdma: &yes},
+			Seccomp: &features.Seccomp{
+				Enabled: &yes, Actions: k.Actions, Operators: k.Operators, Archs: k.Architectures, KnownFlags: k.Flags, SupportedFlags: k.Flags,
+			},
+			Apparmor: &features.Apparmor{Enabled: &yes},
+			Selinux:  &features.Selinux{Enabled: &yes},
+			IntelRdt: &features.IntelRdt{Enabled: &yes, Schemata: &yes, Monitoring: &yes},
 			MemoryPolicy: &features.MemoryPolicy{
 				Modes: []string{
 					string(specs.MpolDefault), string(specs.MpolBind), string(specs.MpolInterleave), string(specs.MpolWeightedInterleave),

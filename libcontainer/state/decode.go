@@ -40,6 +40,8 @@ func decodeRecord(text []byte, r *Record) error {
 			r.Annotations = d.texts()
 		case "cgroup":
 			d.cgroup(&r.Cgroup)
+		case "rdt":
+			d.rdt(&r.Rdt)
 		case "namespaces":
 			d.list(func() { r.Namespaces = append(r.Namespaces, d.namespace()) })
 		case "hasProcess":
@@ -89,6 +91,21 @@ func (d *decoder) cgroup(c *Cgroup) {
 			c.Paths = d.texts()
 		case "own":
 			c.Own = d.bool()
+		default:
+			d.skip()
+		}
+	})
+}
+
+func (d *decoder) rdt(r *Rdt) {
+	d.object(func(name string) {
+		switch name {
+		case "dir":
+			r.Dir = d.text()
+		case "monitor":
+			r.Monitor = d.text()
+		case "own":
+			r.Own = d.bool()
 		default:
 			d.skip()
 		}

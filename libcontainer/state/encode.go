@@ -42,6 +42,14 @@ func appendRecord(b []byte, r *Record) []byte {
 	e.texts("paths", r.Cgroup.Paths)
 	e.bool("own", r.Cgroup.Own)
 	e.close('}')
+	if r.Rdt.Dir != "" {
+		e.name("rdt")
+		e.open('{')
+		e.text("dir", r.Rdt.Dir)
+		e.text("monitor", r.Rdt.Monitor)
+		e.bool("own", r.Rdt.Own)
+		e.close('}')
+	}
 	list(e, "namespaces", r.Namespaces, func(n *Namespace) {
 		e.text("type", n.Type)
 		e.text("path", n.Path)

@@ -25,6 +25,7 @@ type Record struct {
 
 	Annotations map[string]string
 	Cgroup      Cgroup
+	Rdt         Rdt
 	Namespaces  []Namespace
 	HasProcess  bool // config.json had a process
 	// Process is what exec needs of config.json, as config.Excerpt gives it;
@@ -57,6 +58,13 @@ type Cgroup struct {
 	User   bool              // the unit is one of the user's service manager
 	Paths  map[string]string // absolute directory for each v1 hierarchy; for "", that of v2
 	Own    bool              // Hutch has made them and removes them
+}
+
+// Rdt is the container's resource control group.
+type Rdt struct {
+	Dir     string // absolute; empty for none
+	Monitor string // its monitoring group, or empty
+	Own     bool   // Dir goes with the container
 }
 
 // Namespace is one of the configuration.

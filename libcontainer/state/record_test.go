@@ -21,6 +21,7 @@ func sample() *Record {
 		Created:     time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC),
 		Annotations: map[string]string{"a.b/c": "d", "": "empty", "e": ""},
 		Cgroup:      Cgroup{Driver: "systemd", Unit: "hutch-web1.scope", User: true, Paths: map[string]string{"": "/sys/fs/cgroup/web1", "name=systemd": "/x"}, Own: true},
+		Rdt:         Rdt{Dir: "/sys/fs/resctrl/web1", Monitor: "/m", Own: true},
 		Namespaces:  []Namespace{{"pid", ""}, {"network", "/proc/1/ns/net"}},
 		HasProcess:  true, Process: `{"process":{"args":["a\n"]}}`, Resources: `{"linux":{}}`, OwnKeyring: true, RootMount: 7, PrivatePid: true, ConfigDigest: "abc",
 		AfterStart: []Failure{{PC: 7, Text: "process.args[0]: execute /bin/x"}, {}},

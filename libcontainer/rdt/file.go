@@ -1,0 +1,74 @@
+package rdt
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Root finds where resctrl is mounted.
+//
+// Source: proc_pid_mountinfo(5).
+func Root() (string, error) {
+	text, err := read("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	if dir, ok := find(text); ok {
+		return dir, nil
+	}
+	return "", fmt.Errorf("linux.intelRdt: %w", ErrNoResctrl)
+}
+
+// find gives the mount point of the whole resctrl file system.
+func find(mountinfo string) (string, bool) {
+	for line := range strings.Lines(mountinfo) {
+		left, right, ok := strings.Cut(line, " - ")
+		f := strings.Fields(left)
+		if ok && len(f) > 4 && f[3] == "/" && strings.HasPrefix(right, "resctrl ") && !strings.Contains(f[4], `\`) {
+			return f[4], true
+		}
+	}
+	return "", false
+}
+
+func read(path string) (string, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("open %s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	var out []byte
+	var buf [4096]byte
+	for {
+		n, err := unix.Read(fd, buf[:])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return "", fmt.Errorf("read %s: %w", path, err)
+		case n == 0:
+			return string(out), nil
+		default:
+			out = append(out, buf[:n]...)
+		}
+	}
+}
+
+// write writes text to a file that exists, in one call.
+func write(path, text string) error {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	for {
+		if _, err = unix.Write(fd, []byte(text)); err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("write %q to %s: %w", text, path, err)
+	}
+	return nil
+}
