@@ -12,7 +12,7 @@ STATICCHECK := bin/staticcheck-0.8.2
 FUZZTIME ?= 10s
 RUNTIME ?= $(CURDIR)/hutch
 
-.PHONY: build demo check test unit integration conformance vm fuzz clean \
+.PHONY: build demo check test unit integration conformance tutorial vm fuzz clean \
 	fmt vet lint floors cross hello-bundle test-deps
 
 build:
@@ -69,7 +69,7 @@ test-deps:
 	tests/install
 
 # test is everything. It needs root: containers with host ids, mounts, cgroups.
-test: test-deps check integration conformance vm
+test: test-deps check integration conformance tutorial vm
 
 # integration drives the binary that RUNTIME names, as an engine would.
 integration: build
@@ -78,6 +78,10 @@ integration: build
 # conformance runs OCI runtime-tools' validation programs on RUNTIME.
 conformance: build
 	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 15m -v ./tests/conformance
+
+# tutorial runs the commands of docs/tutorial.md and compares what they print.
+tutorial: build
+	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
 
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build
