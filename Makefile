@@ -12,11 +12,29 @@ STATICCHECK := bin/staticcheck-0.8.2
 FUZZTIME ?= 10s
 RUNTIME ?= $(CURDIR)/hutch
 
-.PHONY: build demo check test unit integration conformance tutorial vm fuzz clean \
+# Where install puts things; DESTDIR goes before it, for packages.
+PREFIX ?= /usr/local
+SBINDIR := $(DESTDIR)$(PREFIX)/sbin
+MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
+COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+
+.PHONY: build install uninstall demo check test unit integration conformance tutorial vm fuzz clean \
 	fmt vet lint floors cross hello-bundle test-deps
 
 build:
 	$(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o hutch .
+
+# install takes the binary that is there, so that root needs no Go.
+hutch:
+	$(MAKE) build
+
+install: hutch
+	install -D -m 755 hutch $(SBINDIR)/hutch
+	install -D -m 644 man/hutch.8 $(MANDIR)/hutch.8
+	install -D -m 644 man/hutch.bash $(COMPLETIONDIR)/hutch
+
+uninstall:
+	rm -f $(SBINDIR)/hutch $(MANDIR)/hutch.8 $(COMPLETIONDIR)/hutch
 
 # The default bundle: config.json and rootfs/hello.
 hello-bundle bin/hello-bundle:
