@@ -97,7 +97,7 @@ integration: build
 conformance: build
 	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 15m -v ./tests/conformance
 
-# tutorial runs the commands of docs/tutorial.md and compares what they print.
+# tutorial runs the commands of docs/tutorial.md and compares what they print, and examples/embed.
 tutorial: build
 	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
 
