@@ -12,11 +12,29 @@ STATICCHECK := bin/staticcheck-0.8.2
 FUZZTIME ?= 10s
 RUNTIME ?= $(CURDIR)/hutch
 
-.PHONY: build demo check test unit integration conformance vm fuzz clean \
+# Where install puts things; DESTDIR goes before it, for packages.
+PREFIX ?= /usr/local
+SBINDIR := $(DESTDIR)$(PREFIX)/sbin
+MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
+COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+
+.PHONY: build install uninstall demo check test unit integration conformance tutorial vm fuzz clean \
 	fmt vet lint floors cross hello-bundle test-deps
 
 build:
 	$(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o hutch .
+
+# install takes the binary that is there, so that root needs no Go.
+hutch:
+	$(MAKE) build
+
+install: hutch
+	install -D -m 755 hutch $(SBINDIR)/hutch
+	install -D -m 644 man/hutch.8 $(MANDIR)/hutch.8
+	install -D -m 644 man/hutch.bash $(COMPLETIONDIR)/hutch
+
+uninstall:
+	rm -f $(SBINDIR)/hutch $(MANDIR)/hutch.8 $(COMPLETIONDIR)/hutch
 
 # The default bundle: config.json and rootfs/hello.
 hello-bundle bin/hello-bundle:
@@ -69,7 +87,7 @@ test-deps:
 	tests/install
 
 # test is everything. It needs root: containers with host ids, mounts, cgroups.
-test: test-deps check integration conformance vm
+test: test-deps check integration conformance tutorial vm
 
 # integration drives the binary that RUNTIME names, as an engine would.
 integration: build
@@ -78,6 +96,10 @@ integration: build
 # conformance runs OCI runtime-tools' validation programs on RUNTIME.
 conformance: build
 	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 15m -v ./tests/conformance
+
+# tutorial runs the commands of docs/tutorial.md and compares what they print, and examples/embed.
+tutorial: build
+	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
 
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build

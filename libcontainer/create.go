@@ -348,6 +348,9 @@ func spawnChild(p *program.Program, o *program.Options) (*program.Child, error) 
 	if errors.Is(err, unix.EAGAIN) {
 		err = fmt.Errorf("%w: as many processes as allowed; raise linux.resources.pids.limit, or the user's RLIMIT_NPROC", err)
 	}
+	if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
+		err = fmt.Errorf("%w: run as root, or add a user namespace to linux.namespaces, as spec --rootless does", err)
+	}
 	return c, err
 }
 

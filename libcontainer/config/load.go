@@ -34,7 +34,7 @@ func Load(dir, name string) (*specs.Spec, []byte, error) {
 		path = strings.TrimRight(dir, "/") + "/" + name
 	}
 	data, err := read(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		if dir == "" {
 			dir = "the working directory"
 		}

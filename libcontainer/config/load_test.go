@@ -63,6 +63,9 @@ func TestLoadErrors(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) || !errors.Is(err, unix.ENOENT) || err.Error() != want {
 		t.Errorf("missing file:\ngot  %v\nwant %s", err, want)
 	}
+	if _, _, err = Load(os.Args[0], ""); !errors.Is(err, unix.ENOTDIR) || !strings.Contains(err.Error(), " is no bundle: ") {
+		t.Errorf("a file for the bundle: got %v", err)
+	}
 	if err := os.Mkdir(dir+"/config.json", 0o700); err != nil {
 		t.Fatal(err)
 	}

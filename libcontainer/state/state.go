@@ -39,7 +39,9 @@ type Root struct {
 // containers that come from the Root stay open.
 func Open(path string) (*Root, error) {
 	r := &Root{path: path, fd: -1}
-	if err := r.open(); err != nil && err != unix.ENOENT {
+	if err := r.open(); err == unix.EACCES {
+		return nil, fmt.Errorf("open the state directory %s: %w: run as root, or name another one with --root", path, err)
+	} else if err != nil && err != unix.ENOENT {
 		return nil, fmt.Errorf("open the state directory %s: %w", path, err)
 	}
 	return r, nil
