@@ -100,6 +100,8 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 		if more || err != nil {
 			return false, err
 		}
+	case e.Tag == compile.Loading:
+		return true, sendListener(b.child, int(e.Value), b.spec.Linux.Seccomp, b.rec, Creating)
 	case e.Tag == compile.Ready:
 		return true, nil
 	default:

@@ -291,6 +291,8 @@ func (e *execution) answer(ev program.Event) (err error) {
 		if e.console, err = takeTerminal(e.child, int(ev.Value), e.o.ConsoleSocket); err == nil && e.console != nil {
 			e.proxy, err = console.StartProxy(e.console)
 		}
+	case compile.Loading:
+		err = sendListener(e.child, int(ev.Value), e.linux.Seccomp, e.c.rec, Running)
 	case process.HomeTag:
 		return answerHome(e.child, int(ev.Value), e.p.User.UID)
 	case keyring.QuotaTag:

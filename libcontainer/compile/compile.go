@@ -240,7 +240,9 @@ func (c *compiler) start() {
 	if c.ready != nil {
 		c.ready.load(b)
 	}
-	b.Tell(Ready, 0)
+	if c.filter == nil || !c.filter.Notify {
+		b.Tell(Ready, 0)
+	}
 	c.out.Start = b.Len()
 	if c.Fifo {
 		c.waitFifo()

@@ -71,6 +71,9 @@ func Exec(in *ExecInput) (*program.Program, error) {
 	e := become(b, p, in.Linux, f, &in.Host, proc, userns, nil)
 	process.Descriptors(b, in.PreserveFds)
 	e.load(b)
+	if f != nil && f.Notify {
+		b.Wait(Loading, b.Zero(1)) // execve closes the listener
+	}
 	e.run(b, p)
 	return b.Program()
 }

@@ -2,7 +2,6 @@ package compile
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -14,10 +13,9 @@ import (
 	"hutch/libcontainer/seccomp"
 )
 
-// ErrNotify is returned for a seccomp profile with SCMP_ACT_NOTIFY.
-var ErrNotify = errors.New("SCMP_ACT_NOTIFY is not part of this version; take it out of the profile")
-
-// loadFilter emits the loading of the seccomp filter.
+// loadFilter emits the loading of the seccomp filter. With SCMP_ACT_NOTIFY the
+// process tells before what number the listener's descriptor will have, since
+// any call after it may be one that waits for the agent.
 //
 // Source: seccomp(2), SECCOMP_SET_MODE_FILTER.
 func loadFilter(b *program.Builder, f *seccomp.Filter) {
@@ -35,7 +33,17 @@ func loadFilter(b *program.Builder, f *seccomp.Filter) {
 	binary.NativeEndian.PutUint16(head[:], uint16(len(f.Program)))
 	m := b.Bytes(head[:])
 	b.Pointer(m, word, b.Bytes(code))
-	b.Sys(unix.SYS_SECCOMP, program.Imm(unix.SECCOMP_SET_MODE_FILTER), program.Imm(f.Flags), m.Arg())
+	flags := f.Flags
+	if f.Notify {
+		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+		next := b.Reg()
+		b.Step(program.T("look for the number of the listener's descriptor"))
+		b.Sys(unix.SYS_DUP, program.Val(b.Sync())).To(next)
+		b.Sys(unix.SYS_CLOSE, program.Val(next))
+		b.Tell(Loading, next)
+		b.Step(program.Text{})
+	}
+	b.Sys(unix.SYS_SECCOMP, program.Imm(unix.SECCOMP_SET_MODE_FILTER), program.Imm(flags), m.Arg())
 }
 
 // filter compiles linux.seccomp.
@@ -46,9 +54,6 @@ func filter(l *specs.Linux) (*seccomp.Filter, error) {
 	f, err := seccomp.Compile(l.Seccomp, runtime.GOARCH)
 	if err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
-	}
-	if f != nil && f.Notify {
-		return nil, fmt.Errorf("config.json: linux.seccomp: %w", ErrNotify)
 	}
 	return f, nil
 }

@@ -18,6 +18,7 @@ const (
 	TimeOffsets = 3 // barrier: the runtime writes linux.timeOffsets
 	Hooks       = 4 // barrier: the runtime runs prestart, createRuntime, createContainer
 	Ready       = 5 // all is set up; no answer with a fifo, else a barrier until start
+	Loading     = 7 // value: the listener's descriptor to be. The filter is loaded next. Init is then ready and tells nothing more before start; a further process waits for the answer
 	Executing   = 6 // execve comes next; no answer. The socket's end then means success
 )
 
@@ -34,6 +35,8 @@ func TagName(tag uint32) string {
 		return "hooks"
 	case tag == Ready:
 		return "ready"
+	case tag == Loading:
+		return "loading"
 	case tag == Executing:
 		return "executing"
 	case tag == process.HomeTag:

@@ -14,11 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPayload is what the smallest of the known receivers can take.
-const maxPayload = 4095
+// maxPayload bounds a message; names of terminals are short, the state for a
+// seccomp agent has the container's annotations.
+const maxPayload = 1<<16 - 1
 
 // SendFd connects to the stream socket path, sends the descriptor fd with
-// payload, which has 1 to 4095 bytes, in one message, and closes the connection.
+// payload, which has 1 to 65535 bytes, in one message, and closes the connection.
 // It does not wait for the receiver, which may accept only after the runtime has
 // ended. fd stays open and the caller's. A path may be longer than a socket's
 // address takes; one that begins with "@" is an abstract name.

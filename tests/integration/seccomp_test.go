@@ -48,10 +48,6 @@ func TestSeccompRefuses(t *testing.T) {
 	refused(t, []string{"linux.seccomp"}, func(s *specs.Spec) {
 		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: "SCMP_ACT_NONE"}
 	})
-	refused(t, []string{"linux.seccomp", "SCMP_ACT_NOTIFY"}, func(s *specs.Spec) {
-		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/run/agent.sock",
-			Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir"}, Action: specs.ActNotify}}}
-	})
 }
 
 // TestLimitsAreApplied looks at the limits from outside, then changes them.

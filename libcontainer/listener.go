@@ -1,0 +1,78 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hutch/internal/jsontext"
+	"hutch/libcontainer/console"
+	"hutch/libcontainer/program"
+	"hutch/libcontainer/state"
+)
+
+// listenerWait bounds the wait for the child's one call that loads its filter.
+const listenerWait = 10 * time.Second
+
+// sendListener takes the seccomp listener, descriptor fd of the child, when it is
+// there, and hands it to the agent at listenerPath. The child makes no call that
+// could wait for the agent before that. That the listener is there means that the
+// filter is loaded.
+//
+// Source: seccomp_unotify(2); runtime-spec config-linux.md "The Container Process
+// State".
+func sendListener(child *program.Child, fd int, s *specs.LinuxSeccomp, r *state.Record, status Status) error {
+	listener, err := takeListener(child, fd)
+	if err != nil {
+		return fmt.Errorf("linux.seccomp: %w", err)
+	}
+	defer unix.Close(listener)
+	if err := console.SendFd(s.ListenerPath, listener, string(processState(child.Pid, s.ListenerMetadata, r, status))); err != nil {
+		return fmt.Errorf("linux.seccomp.listenerPath: %w; is the agent running?", err)
+	}
+	return nil
+}
+
+func takeListener(child *program.Child, fd int) (int, error) {
+	for end := time.Now().Add(listenerWait); ; {
+		listener, err := child.GetFd(fd)
+		if err == nil {
+			if isListener(listener) {
+				return listener, nil
+			}
+			unix.Close(listener)
+			return -1, fmt.Errorf("descriptor %d of the process is no seccomp listener", fd)
+		}
+		if cause := child.Reported(); cause != nil {
+			return -1, cause
+		}
+		if !errors.Is(err, unix.EBADF) || time.Now().After(end) {
+			return -1, err
+		}
+		time.Sleep(20 * time.Microsecond)
+	}
+}
+
+// isListener looks at what the kernel calls the file.
+func isListener(fd int) bool {
+	var buf [64]byte
+	n, err := unix.Readlink("/proc/self/fd/"+strconv.Itoa(fd), buf[:])
+	return err == nil && string(buf[:n]) == "anon_inode:seccomp notify"
+}
+
+// processState is the message for the agent.
+func processState(pid int, metadata string, r *state.Record, status Status) []byte {
+	b := append([]byte(nil), `{"ociVersion":"`+specs.Version+`","fds":["`+specs.SeccompFdName+`"],"pid":`...)
+	b = strconv.AppendInt(b, int64(pid), 10)
+	if metadata != "" {
+		b = append(b, `,"metadata":`...)
+		b = jsontext.AppendString(b, metadata)
+	}
+	b = append(b, `,"state":`...)
+	b = append(b, hookState(r, status)...)
+	return append(b, '}')
+}
