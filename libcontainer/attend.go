@@ -63,13 +63,28 @@ func endedEarly(child *program.Child, cg cgroup.Manager, name string) error {
 	if err != nil {
 		return err
 	}
-	if n, err := cg.OOMKills(); err == nil && n > 0 && ws.Signaled() {
-		return fmt.Errorf("the OOM killer ended %s while it was set up: linux.resources.memory.limit is too low; raise it", name)
+	if ws.Signal() == unix.SIGKILL {
+		if err := oomKilled(cg, name, "while it was set up"); err != nil {
+			return err
+		}
 	}
 	if ws.Signaled() {
 		return fmt.Errorf("%s was killed by signal %d (%s) while it was set up", name, ws.Signal(), unix.SignalName(ws.Signal()))
 	}
 	return fmt.Errorf("%s ended with status %d while it was set up", name, ws.ExitStatus())
+}
+
+// oomKilled says that the OOM killer was it that killed a process, nil when it was
+// not.
+func oomKilled(cg cgroup.Manager, name, when string) error {
+	if n, err := cg.OOMKills(); err == nil && n > 0 {
+		return fmt.Errorf("the OOM killer ended %s %s: linux.resources.memory.limit is too low; raise it", name, when)
+	}
+	if len(cg.Paths()) > 0 && !cg.Exists() {
+		// systemd has removed the cgroup that would tell.
+		return fmt.Errorf("%s was killed %s, by the OOM killer unless by somebody: is linux.resources.memory.limit too low?", name, when)
+	}
+	return nil
 }
 
 // answer does what one message of init asks for. ready says that init has done

@@ -147,8 +147,8 @@ func (c *container) release() error {
 // startDeath is the error of an init that was ended between its release and the
 // program that it was to execute.
 func startDeath(cg cgroup.Manager) error {
-	if n, err := cg.OOMKills(); err == nil && n > 0 {
-		return errors.New("the OOM killer ended init in its execve: linux.resources.memory.limit is too low; raise it")
+	if err := oomKilled(cg, "init", "in its execve"); err != nil {
+		return err
 	}
 	return errors.New("process.args[0]: init was ended by a signal before it had executed it")
 }
