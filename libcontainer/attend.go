@@ -77,10 +77,11 @@ func endedEarly(child *program.Child, cg cgroup.Manager, name string) error {
 // oomKilled says that the OOM killer was it that killed a process, nil when it was
 // not.
 func oomKilled(cg cgroup.Manager, name, when string) error {
-	if n, err := cg.OOMKills(); err == nil && n > 0 {
+	n, err := cg.OOMKills()
+	if n > 0 {
 		return fmt.Errorf("the OOM killer ended %s %s: linux.resources.memory.limit is too low; raise it", name, when)
 	}
-	if len(cg.Paths()) > 0 && !cg.Exists() {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
 		// systemd has removed the cgroup that would tell.
 		return fmt.Errorf("%s was killed %s, by the OOM killer unless by somebody: is linux.resources.memory.limit too low?", name, when)
 	}

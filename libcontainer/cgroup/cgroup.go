@@ -72,7 +72,8 @@ type Manager interface {
 	// container has no memory controller.
 	OOM() (*OOMWatch, error)
 	// OOMKills is how many processes of the container the OOM killer has
-	// killed, 0 where that is not counted.
+	// killed, 0 where that is not counted. The error is unix.ENOENT or ENODEV,
+	// wrapped, when the cgroup that counts is gone.
 	OOMKills() (int, error)
 	// Thaw lets the container and all its sub-cgroups run, where the freezer
 	// is there. On v1 a signal to a frozen process needs it to have effect.

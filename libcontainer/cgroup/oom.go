@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -171,7 +172,10 @@ func (none) OOMKills() (int, error) { return 0, nil }
 
 func oomKills(file string) (int, error) {
 	text, err := readFile(unix.AT_FDCWD, file)
-	if err != nil && !gone(err) {
+	if gone(err) && exists(filepath.Dir(file)) {
+		return 0, nil // without the controller
+	}
+	if err != nil {
 		return 0, err
 	}
 	return int(field(text, "oom_kill")), nil
