@@ -18,7 +18,7 @@ SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-.PHONY: build install uninstall demo check test unit integration conformance tutorial vm fuzz clean \
+.PHONY: build install uninstall demo check test unit integration conformance engines tutorial vm fuzz clean \
 	fmt vet lint floors cross hello-bundle test-deps
 
 build:
@@ -87,7 +87,7 @@ test-deps:
 	tests/install
 
 # test is everything. It needs root: containers with host ids, mounts, cgroups.
-test: test-deps check integration conformance tutorial vm
+test: test-deps check integration conformance engines tutorial vm
 
 # integration drives the binary that RUNTIME names, as an engine would.
 integration: build
@@ -100,6 +100,10 @@ conformance: build
 # tutorial runs the commands of docs/tutorial.md and compares what they print, and examples/embed.
 tutorial: build
 	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
+
+# engines runs Docker, Podman, Buildah and containerd on RUNTIME.
+engines: build
+	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build
