@@ -99,8 +99,10 @@ func capabilities(t *testing.T, e *engine) {
 }
 
 func seccomp(t *testing.T, e *engine) {
-	is(t, e.sh(t, nil, "grep Seccomp: /proc/self/status; unshare -U true 2>/dev/null || echo refused"),
-		"Seccomp:\t2", "refused")
+	is(t, e.sh(t, nil, "grep Seccomp: /proc/self/status"), "Seccomp:\t2")
+	if e.name == "docker" { // Podman's own filter leaves unshare to the capabilities
+		is(t, e.sh(t, nil, "unshare -U true 2>/dev/null || echo refused"), "refused")
+	}
 	is(t, e.sh(t, []string{"--security-opt", "seccomp=unconfined"}, "grep Seccomp: /proc/self/status; unshare -U true && echo allowed"), "Seccomp:\t0", "allowed")
 	profile := filepath.Join(t.TempDir(), "profile.json")
 	write(t, profile, `{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}`)
@@ -150,7 +152,7 @@ func sharedNamespaces(t *testing.T, e *engine) {
 }
 
 func ulimits(t *testing.T, e *engine) {
-	is(t, e.sh(t, []string{"--ulimit", "nofile=123:456", "--ulimit", "core=0"}, "ulimit -Sn; ulimit -Hn; ulimit -c"), "123", "456", "0")
+	is(t, e.sh(t, []string{"--ulimit", "nofile=123:456", "--ulimit", "core=0", "--ulimit", "nproc=900:900"}, "ulimit -Sn; ulimit -Hn; ulimit -c"), "123", "456", "0")
 }
 
 func sysctls(t *testing.T, e *engine) {
@@ -176,11 +178,12 @@ CMD ["cat", "/etc/result", "/tmp/user"]
 `)
 	write(t, dir+"/word", "copied\n")
 	t.Cleanup(func() { e.try(t, "rmi", "-f", "made") })
-	out := e.run(t, "build", "--no-cache", "--cgroup-parent", e.parent, "-t", "made", dir)
+	parent := e.parent + "/build" // for Buildah, which Podman builds by, the cgroup itself
+	out := e.run(t, "build", "--no-cache", "--cgroup-parent", parent, "-t", "made", dir)
 	has(t, out, "copied")
 	is(t, e.run(t, "run", "--rm", "--cgroup-parent", e.parent, "made"), "built", "0", "1000")
 	write(t, dir+"/Dockerfile", "FROM "+e.image+"\nRUN exit 9\n")
-	code, out := e.try(t, "build", "--no-cache", "--force-rm", "--cgroup-parent", e.parent, dir)
+	code, out := e.try(t, "build", "--no-cache", "--force-rm", "--cgroup-parent", parent, dir)
 	if code == 0 || !strings.Contains(out, "9") {
 		t.Errorf("a step that exits with 9: exit code %d:\n%s", code, out)
 	}

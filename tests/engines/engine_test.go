@@ -65,10 +65,23 @@ func (e *engine) start(t *testing.T, options []string, script string) string {
 		name = name[len(name)-40:]
 	}
 	name = strings.Trim(name, "-") + "-" + time.Now().Format("150405.000000")[7:]
-	t.Cleanup(func() { e.try(t, "rm", "-f", "-v", name) })
+	t.Cleanup(func() { e.remove(t, name) })
 	args := append([]string{"run", "-d", "--name", name, "--cgroup-parent", e.parent}, options...)
 	e.run(t, append(args, e.image, "sh", "-c", script)...)
 	return name
+}
+
+// remove ends and removes a container at once, if it is there.
+func (e *engine) remove(t *testing.T, name string) {
+	t.Helper()
+	args := []string{"rm", "-f", "-v"}
+	if e.name == "podman" { // which is patient otherwise
+		args = append(args, "-t", "0")
+	}
+	if code, out := e.try(t, append(args, name)...); code != 0 && !strings.Contains(strings.ToLower(out), "no such container") &&
+		!strings.Contains(out, "no container with") {
+		t.Errorf("%s rm %s: exit code %d: %s", e.name, name, code, out)
+	}
 }
 
 // ask gives one value of `inspect`.

@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Setenv(number, strconv.Itoa(os.Getpid()))
 		code := again("init", unix.CLONE_NEWNS|unix.CLONE_NEWNET|unix.CLONE_NEWPID|unix.CLONE_NEWIPC)
-		cgroupsLeft() // of tests that were cut off
+		removeCgroups()
 		os.Exit(code)
 	case "init":
 		os.Exit(reapAll())
@@ -178,22 +178,41 @@ tar -C "$1" -cf "$2" .`
 // found.
 func cgroupParent() string { return "/hutch-engines-" + os.Getenv(number) }
 
-// cgroupsLeft lists what is still below the tests' cgroup, and removes it. The
-// parent itself is nobody's to remove but the tests'.
+// cgroupsLeft lists what runtimes have left below the tests' cgroup.
 func cgroupsLeft() []string {
 	var left []string
 	for _, top := range cgroupTops() {
 		filepath.WalkDir(top, func(path string, d os.DirEntry, err error) error {
-			if err == nil && d.IsDir() && path != top {
+			if err == nil && d.IsDir() && path != top && !enginesOwn(path) {
 				left = append(left, path)
 			}
 			return nil
 		})
 	}
-	for _, dir := range slices.Backward(append(cgroupTops(), left...)) {
+	return left
+}
+
+// enginesOwn says whether a cgroup below the tests' is one that no runtime has
+// to remove: the parent of builds, that of Podman's monitors.
+func enginesOwn(path string) bool {
+	name := filepath.Base(path)
+	return name == "conmon" || name == "build"
+}
+
+// removeCgroups removes the tests' cgroups when no process is left.
+func removeCgroups() {
+	var all []string
+	for _, top := range cgroupTops() {
+		filepath.WalkDir(top, func(path string, d os.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				all = append(all, path)
+			}
+			return nil
+		})
+	}
+	for _, dir := range slices.Backward(all) {
 		unix.Rmdir(dir)
 	}
-	return left
 }
 
 // cgroupTops gives the tests' cgroup in each hierarchy.

@@ -63,7 +63,7 @@ func publishedPort(t *testing.T, e *engine) {
 		page, _ := io.ReadAll(answer.Body)
 		return string(page) == "served\n"
 	})
-	e.run(t, "rm", "-f", web)
+	e.remove(t, web)
 	nothingLeft(t, e)
 }
 
