@@ -10,6 +10,7 @@ LDFLAGS := -s -w -X main.commit=$(COMMIT)
 ARCHES := amd64 arm64 arm 386 riscv64 ppc64le s390x loong64
 STATICCHECK := bin/staticcheck-0.8.2
 FUZZTIME ?= 10s
+CONTAINERD := v2.1.4
 RUNTIME ?= $(CURDIR)/hutch
 
 # Where install puts things; DESTDIR goes before it, for packages.
@@ -101,9 +102,11 @@ conformance: build
 tutorial: build
 	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
 
-# engines runs Docker, Podman, Buildah and containerd on RUNTIME.
+# engines runs Docker, Podman, Buildah and containerd on RUNTIME. containerd 2
+# is left out, by name, where the module proxy does not give it.
 engines: build
-	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
+	tests/engines/build-containerd $(CONTAINERD) bin/containerd-$(CONTAINERD) || echo "engines: no containerd $(CONTAINERD)"
+	RUNTIME=$(RUNTIME) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build

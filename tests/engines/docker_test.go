@@ -35,7 +35,8 @@ func TestDockerUserns(t *testing.T) {
 func TestDockerLiveRestore(t *testing.T) {
 	need(t, "dockerd", "docker")
 	docker, server := startDocker(t, "docker-live", `"live-restore": true,`)
-	name := docker.start(t, nil, "echo begun; exec sleep 1000")
+	const name = "survivor"
+	docker.run(t, "run", "-d", "--name", name, "--cgroup-parent", docker.parent, docker.image, "sh", "-c", "echo begun; exec sleep 1000")
 	pid := docker.ask(t, name, "{{.State.Pid}}")
 	stop(t, server)
 	if comm, err := os.ReadFile("/proc/" + pid + "/comm"); err != nil || string(comm) != "sleep\n" {
@@ -45,7 +46,7 @@ func TestDockerLiveRestore(t *testing.T) {
 	is(t, docker.ask(t, name, "{{.State.Pid}} {{.State.Running}}"), pid+" true")
 	is(t, docker.run(t, "exec", name, "cat", "/proc/1/comm"), "sleep")
 	is(t, docker.run(t, "logs", name), "begun")
-	docker.run(t, "rm", "-f", name)
+	docker.remove(t, name)
 	nothingLeft(t, docker)
 }
 
@@ -78,7 +79,7 @@ func startDocker(t *testing.T, dir, more string) (docker *engine, server *exec.C
 		remapUser(t)
 	}
 	docker = &engine{name: "docker", call: []string{"docker", "--host", socket}, image: "bb", parent: cgroupParent()}
-	os.Setenv("DOCKER_CONFIG", space+"/docker-config")
+	t.Setenv("DOCKER_CONFIG", space+"/docker-config")
 	server = dockerd(t, docker, base)
 	docker.run(t, "import", image, docker.image)
 	return docker, server

@@ -71,15 +71,20 @@ func (e *engine) start(t *testing.T, options []string, script string) string {
 	return name
 }
 
-// remove ends and removes a container at once, if it is there.
+// remove ends and removes a container at once, if it is there. Podman cleans up
+// after a container at the same time by itself, and the two can collide.
 func (e *engine) remove(t *testing.T, name string) {
 	t.Helper()
-	args := []string{"rm", "-f", "-v"}
+	args := []string{"rm", "-f", "-v", name}
 	if e.name == "podman" { // which is patient otherwise
-		args = append(args, "-t", "0")
+		args = []string{"rm", "-f", "-v", "-t", "0", name}
 	}
-	if code, out := e.try(t, append(args, name)...); code != 0 && !strings.Contains(strings.ToLower(out), "no such container") &&
-		!strings.Contains(out, "no container with") {
+	code, out := e.try(t, args...)
+	for try := 0; try < 20 && strings.Contains(out, "resource busy"); try++ {
+		time.Sleep(100 * time.Millisecond)
+		code, out = e.try(t, args...)
+	}
+	if code != 0 && !strings.Contains(strings.ToLower(out), "no such container") && !strings.Contains(out, "no container with") {
 		t.Errorf("%s rm %s: exit code %d: %s", e.name, name, code, out)
 	}
 }

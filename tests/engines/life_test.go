@@ -119,8 +119,10 @@ func updates(t *testing.T, e *engine) {
 	is(t, e.run(t, "exec", name, "cat", "/proc/1/comm"), "sleep")
 }
 
+// outOfMemory has a victim that init outlives: an engine that is told of the
+// exit first does not wait for the other message.
 func outOfMemory(t *testing.T, e *engine) {
-	name := e.start(t, []string{"--memory", "20m", "--memory-swap", "20m"}, "exec dd if=/dev/zero of=/dev/null bs=200M count=1")
+	name := e.start(t, []string{"--memory", "20m", "--memory-swap", "20m"}, "dd if=/dev/zero of=/dev/null bs=200M count=1; code=$?; sleep 1; exit $code")
 	is(t, e.run(t, "wait", name), "137")
 	if e.name == "podman" {
 		return // on cgroup v1 it does not tell, with runc neither

@@ -145,6 +145,10 @@ func prepare() error {
 	if err := os.MkdirAll(space, 0o755); err != nil {
 		return err
 	}
+	// conmon writes a file where it is started.
+	if err := os.Chdir(space); err != nil {
+		return err
+	}
 	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 		return fmt.Errorf("ip link set lo up: %w: %s", err, out)
 	}

@@ -1,7 +1,6 @@
 package engines
 
 import (
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -85,43 +84,49 @@ func runScenario(t *testing.T, e *engine, name string) {
 }
 
 // nothingLeft proves that an engine without containers holds nothing: no
-// container, process of one, mount, veth end, forwarding rule, cgroup.
+// container, process of one, mount, veth end, forwarding rule, cgroup. Engines
+// end their work in the background, so they have a moment.
 func nothingLeft(t *testing.T, e *engine) {
 	t.Helper()
-	var containers string
-	for range 50 { // Docker removes what has failed in the background
-		if containers = e.run(t, "ps", "-a", "-q"); containers == "" {
-			break
+	left := "?"
+	for range 100 {
+		if left = whatIsLeft(t, e); left == "" {
+			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	if containers != "" {
-		t.Errorf("containers left:\n%s", e.run(t, "ps", "-a", "--no-trunc"))
-		e.try(t, append([]string{"rm", "-f"}, strings.Fields(containers)...)...)
+	t.Errorf("left behind:\n%s", left)
+}
+
+// whatIsLeft names what nothingLeft looks for, one thing a line.
+func whatIsLeft(t *testing.T, e *engine) string {
+	t.Helper()
+	var left []string
+	if containers := e.run(t, "ps", "-a", "-q"); containers != "" {
+		left = append(left, "containers: "+containers)
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(mounts)) {
-		if strings.Contains(line, "/merged ") || strings.Contains(line, "/rootfs ") || strings.Contains(line, "nsfs") && !strings.Contains(line, "/netns/default ") {
-			t.Errorf("mount left: %s", line)
+	lines := func(what string, keep func(line string) bool, program ...string) {
+		out, err := exec.Command(program[0], program[1:]...).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", strings.Join(program, " "), err)
+		}
+		for line := range strings.Lines(string(out)) {
+			if keep(line) {
+				left = append(left, what+": "+strings.TrimSpace(line))
+			}
 		}
 	}
-	if links, err := exec.Command("ip", "-o", "link", "show", "type", "veth").CombinedOutput(); err != nil || len(links) > 0 {
-		t.Errorf("network devices left (%v):\n%s", err, links)
+	lines("mount", func(line string) bool {
+		return strings.Contains(line, "/merged ") || strings.Contains(line, "/rootfs ") ||
+			strings.Contains(line, "nsfs") && !strings.Contains(line, "/netns/default ")
+	}, "cat", "/proc/self/mountinfo")
+	lines("network device", func(string) bool { return true }, "ip", "-o", "link", "show", "type", "veth")
+	lines("port", func(line string) bool { return strings.Contains(line, "--to-destination") }, "iptables-save", "-t", "nat")
+	lines("process", func(line string) bool {
+		return strings.Contains(line, "containerd-shim") || strings.Contains(line, "conmon ") || strings.Contains(line, runtimePath+" ")
+	}, "ps", "-e", "-o", "pid=,args=")
+	for _, dir := range cgroupsLeft() {
+		left = append(left, "cgroup: "+dir)
 	}
-	rules, err := exec.Command("iptables-save", "-t", "nat").Output()
-	if err != nil || strings.Contains(string(rules), "--to-destination") {
-		t.Errorf("port rules left (%v):\n%s", err, rules)
-	}
-	processes, _ := exec.Command("ps", "-e", "-o", "pid=,args=").Output()
-	for line := range strings.Lines(string(processes)) {
-		if strings.Contains(line, "containerd-shim") || strings.Contains(line, "conmon ") || strings.Contains(line, runtimePath+" ") {
-			t.Errorf("process left: %s", line)
-		}
-	}
-	if left := cgroupsLeft(); len(left) > 0 {
-		t.Errorf("cgroups left:\n%s", strings.Join(left, "\n"))
-	}
+	return strings.Join(left, "\n")
 }

@@ -446,6 +446,24 @@ func TestContractRule29NoParentDeathSignal(t *testing.T) {
 	b.status("running")
 }
 
+// Rules 28 and 29: exec's processes too lead a session and have the default
+// signals, though conmon ignores SIGPIPE.
+func TestContractRule29ExecLeadsASession(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, args("sleep", "1000")).create().start()
+	exec := func(words ...string) []string {
+		c := call{root: b.root, args: append([]string{"exec", b.id}, words...), wrap: []string{"sh", "-c", `trap "" PIPE; exec "$@"`, "sh"}}
+		return strings.Fields(c.do(t).ok(t).stdout)
+	}
+	if got := exec("sh", "-c", `echo $$; cut -d ' ' -f 5,6 /proc/$$/stat`); len(got) != 3 || got[1] != got[0] || got[2] != got[0] {
+		t.Errorf("pid, group, session: %q, want the same three times", got)
+	}
+	const none = "0000000000000000"
+	if got := exec("busybox", "grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"); len(got) != 4 || got[1] != none || got[3] != none {
+		t.Errorf("%q: want no signal", got)
+	}
+}
+
 // Rule 30, podman, cri-o: almost no environment, and an empty XDG_RUNTIME_DIR.
 func TestContractRule30AlmostNoEnvironment(t *testing.T) {
 	t.Parallel()
