@@ -10,6 +10,7 @@ LDFLAGS := -s -w -X main.commit=$(COMMIT)
 ARCHES := amd64 arm64 arm 386 riscv64 ppc64le s390x loong64
 STATICCHECK := bin/staticcheck-0.8.2
 FUZZTIME ?= 10s
+CONTAINERD := v2.1.4
 RUNTIME ?= $(CURDIR)/hutch
 
 # Where install puts things; DESTDIR goes before it, for packages.
@@ -18,7 +19,7 @@ SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-.PHONY: build install uninstall demo check test unit integration conformance tutorial vm fuzz clean \
+.PHONY: build install uninstall demo check test unit integration conformance engines tutorial vm fuzz clean \
 	fmt vet lint floors cross hello-bundle test-deps
 
 build:
@@ -87,7 +88,7 @@ test-deps:
 	tests/install
 
 # test is everything. It needs root: containers with host ids, mounts, cgroups.
-test: test-deps check integration conformance tutorial vm
+test: test-deps check integration conformance engines tutorial vm
 
 # integration drives the binary that RUNTIME names, as an engine would.
 integration: build
@@ -100,6 +101,12 @@ conformance: build
 # tutorial runs the commands of docs/tutorial.md and compares what they print, and examples/embed.
 tutorial: build
 	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
+
+# engines runs Docker, Podman, Buildah and containerd on RUNTIME. containerd 2
+# is left out, by name, where the module proxy does not give it.
+engines: build
+	tests/engines/build-containerd $(CONTAINERD) bin/containerd-$(CONTAINERD) || echo "engines: no containerd $(CONTAINERD)"
+	RUNTIME=$(RUNTIME) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build

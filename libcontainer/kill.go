@@ -39,9 +39,13 @@ func (c *container) kill(sig Signal, all bool) error {
 		if err := c.cg.KillAll(); err != nil {
 			return err
 		}
-		// Where there is no cgroup, init is all that is known.
-		if pidfd >= 0 {
-			return c.killInit(pidfd, sig)
+		if pidfd < 0 {
+			return nil
+		}
+		// Where there is no cgroup, init is all that is known. Where there is
+		// one, init may be dead by now, and reaped: that is what was asked for.
+		if err := c.killInit(pidfd, sig); !errors.Is(err, ErrNotRunning) {
+			return err
 		}
 		return nil
 	case all:

@@ -232,6 +232,26 @@ func TestContractRule15KillAllOfStopped(t *testing.T) {
 	b.delete()
 }
 
+// Rule 15: an engine reaps init while kill is at work; that is no error.
+func TestContractRule15KillAllOfReaped(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh("sleep 1000 & sleep 1000"), withoutNamespace(specs.PIDNamespace))
+	for range 20 {
+		b.create().start()
+		reaped := make(chan error)
+		go func() {
+			_, err := unix.Wait4(b.pid, nil, 0, nil)
+			reaped <- err
+		}()
+		b.rt("kill", "--all", b.id, "9").ok(t)
+		if err := <-reaped; err != nil {
+			t.Fatal(err)
+		}
+		reapOrphans(t, b.id)
+		b.delete()
+	}
+}
+
 // Rule 17, dockerd --pid=host: without a pid namespace of its own, kill 9 ends
 // every process of the container.
 func TestContractRule17KillWithoutPidNamespace(t *testing.T) {
@@ -371,6 +391,45 @@ func TestContractRule26RepeatedGlobalFlags(t *testing.T) {
 	}
 }
 
+// Rule 16, podman rm -f, dockerd: kill 9 ends a paused container.
+func TestContractRule16KillOfPaused(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, args("sleep", "1000")).create().start()
+	b.rt("pause", b.id).ok(t)
+	b.status("paused")
+	b.kill("9")
+	if code := b.wait(); code != 137 {
+		t.Errorf("exit code %d", code)
+	}
+	b.delete()
+	b.nothingLeft()
+}
+
+// Rule 25, podman, buildah, containerd: the cgroup driver is remembered; only
+// create names it.
+func TestContractRule25DriverIsRemembered(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "runc has no --cgroup-manager")
+	b := newBundle(t, args("sleep", "1000"))
+	create := b.createCall()
+	create.global = []string{"--cgroup-manager", "disabled"}
+	create.do(t).ok(t)
+	b.readPid()
+	own := readText(t, "/proc/self/cgroup")
+	b.start()
+	if got := readText(t, fmt.Sprintf("/proc/%d/cgroup", b.pid)); got != own {
+		t.Errorf("init is in\n%swant\n%s", got, own)
+	}
+	b.rt("exec", b.id, "true").ok(t)
+	b.kill("9")
+	b.wait()
+	b.delete()
+	if left := cgroupsNamed(b.id); len(left) > 0 {
+		t.Errorf("cgroups were made: %q", left)
+	}
+	b.nothingLeft()
+}
+
 // Rules 27 and 28: TestNoOtherDescriptor, TestSignalsAreDefault.
 
 // Rule 29: TestSession; here for a process without a pid namespace, and that a
@@ -385,6 +444,24 @@ func TestContractRule29NoParentDeathSignal(t *testing.T) {
 	b.start().status("running")
 	time.Sleep(50 * time.Millisecond) // a signal would have come by now
 	b.status("running")
+}
+
+// Rules 28 and 29: exec's processes too lead a session and have the default
+// signals, though conmon ignores SIGPIPE.
+func TestContractRule29ExecLeadsASession(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, args("sleep", "1000")).create().start()
+	exec := func(words ...string) []string {
+		c := call{root: b.root, args: append([]string{"exec", b.id}, words...), wrap: []string{"sh", "-c", `trap "" PIPE; exec "$@"`, "sh"}}
+		return strings.Fields(c.do(t).ok(t).stdout)
+	}
+	if got := exec("sh", "-c", `echo $$; cut -d ' ' -f 5,6 /proc/$$/stat`); len(got) != 3 || got[1] != got[0] || got[2] != got[0] {
+		t.Errorf("pid, group, session: %q, want the same three times", got)
+	}
+	const none = "0000000000000000"
+	if got := exec("busybox", "grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"); len(got) != 4 || got[1] != none || got[3] != none {
+		t.Errorf("%q: want no signal", got)
+	}
 }
 
 // Rule 30, podman, cri-o: almost no environment, and an empty XDG_RUNTIME_DIR.

@@ -1,0 +1,192 @@
+package engines
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestContainerd runs Debian's containerd, by ctr.
+func TestContainerd(t *testing.T) {
+	need(t, "containerd", "ctr", "containerd-shim-runc-v2")
+	containerd(t, "containerd-1")
+}
+
+// TestContainerd2 runs a current containerd, where CONTAINERD names the folder
+// of its programs.
+func TestContainerd2(t *testing.T) {
+	folder := os.Getenv("CONTAINERD")
+	if _, err := os.Stat(filepath.Join(folder, "ctr")); err != nil || folder == "" {
+		t.Skip("needs CONTAINERD, the folder of a built containerd 2 (make engines)")
+	}
+	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+	containerd(t, "containerd-2")
+}
+
+// ctrImage is the image's name in containerd.
+const ctrImage = "docker.io/library/bb:latest"
+
+// containerd starts a containerd and runs its scenarios.
+func containerd(t *testing.T, dir string) {
+	base := filepath.Join(space, dir)
+	if err := os.MkdirAll(base, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	write(t, base+"/config.toml", fmt.Sprintf(`version = 2
+root = %q
+state = %q
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+
+[grpc]
+  address = %q
+`, base+"/root", base+"/state", base+"/socket"))
+	daemon(t, "containerd", "--config", base+"/config.toml", "--log-level", "warn")
+	e := &engine{name: "containerd", call: []string{"ctr", "--address", base + "/socket"}, image: ctrImage, parent: cgroupParent()}
+	within(t, 30*time.Second, "containerd answers", func() bool {
+		return exec.Command(e.call[0], append(slices.Clone(e.call[1:]), "version")...).Run() == nil
+	})
+	archive := archiveImage(t)
+	e.run(t, "image", "import", archive)
+	for _, s := range []struct {
+		name string
+		run  func(*testing.T, *engine)
+	}{
+		{"run", ctrRun},
+		{"limits", ctrLimits},
+		{"confined", ctrConfined},
+		{"terminal", ctrTerminal},
+		{"task", ctrTask},
+		{"kill all", ctrKillAll},
+		{"failed create", ctrFailed},
+	} {
+		t.Run(s.name, func(t *testing.T) { s.run(t, e) })
+	}
+	is(t, e.run(t, "container", "ls", "-q"), "")
+	if left := cgroupsLeft(); len(left) > 0 {
+		t.Errorf("cgroups left:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// archiveImage makes an image as `docker save` does.
+func archiveImage(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	layer, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir+"/layer.tar", string(layer))
+	write(t, dir+"/config.json", fmt.Sprintf(`{"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"]}, "rootfs": {"type": "layers", "diff_ids": ["sha256:%x"]}}`, sha256.Sum256(layer)))
+	write(t, dir+"/manifest.json", `[{"Config": "config.json", "RepoTags": ["`+ctrImage+`"], "Layers": ["layer.tar"]}]`)
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	if out, err := exec.Command("tar", "-C", dir, "-cf", archive, "config.json", "layer.tar", "manifest.json").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return archive
+}
+
+// ctr makes the arguments of `ctr run` for a container id with options.
+func ctr(e *engine, id string, options []string, program ...string) []string {
+	args := append([]string{"run", "--runc-binary", runtimePath, "--cgroup", e.parent + "/" + id}, options...)
+	return append(append(args, e.image, id), program...)
+}
+
+// background starts a container that sleeps and takes care of its removal.
+func background(t *testing.T, e *engine, id string, options []string, program ...string) {
+	t.Helper()
+	t.Cleanup(func() {
+		e.try(t, "task", "kill", "-s", "KILL", id)
+		e.try(t, "task", "rm", "-f", id)
+		e.try(t, "container", "rm", id)
+	})
+	e.run(t, ctr(e, id, append([]string{"-d"}, options...), program...)...)
+}
+
+func ctrRun(t *testing.T, e *engine) {
+	is(t, e.run(t, ctr(e, "one", []string{"--rm", "--env", "A=1"}, "sh", "-c", "echo hello $A; cat /proc/1/comm; sleep 0.2")...), "hello 1", "sh")
+	if code, out := e.try(t, ctr(e, "two", []string{"--rm"}, "sh", "-c", "exit 7")...); code != 7 {
+		t.Errorf("exit code %d, want 7: %s", code, out)
+	}
+}
+
+func ctrLimits(t *testing.T, e *engine) {
+	background(t, e, "limited", []string{"--memory-limit", "67108864", "--cpus", "0.5"}, "sleep", "1000")
+	for file, want := range map[string]string{"memory/%s/memory.limit_in_bytes": "67108864", "cpu/%s/cpu.cfs_quota_us": "50000"} {
+		path := "/sys/fs/cgroup/" + fmt.Sprintf(file, e.parent+"/limited")
+		if data, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(data)) != want {
+			t.Errorf("%s: %q (%v), want %s", path, data, err, want)
+		}
+	}
+}
+
+func ctrConfined(t *testing.T, e *engine) {
+	dir := t.TempDir()
+	write(t, dir+"/file", "from the host\n")
+	is(t, e.run(t, ctr(e, "confined", []string{"--rm", "--cap-drop", "CAP_CHOWN", "--read-only", "--seccomp", "--mount", "type=bind,src=" + dir + ",dst=/tmp,options=rbind:ro"},
+		"sh", "-c", "touch /x 2>/dev/null || echo refused; cat /tmp/file; sleep 0.2; grep -E 'CapEff|Seccomp:' /proc/self/status; sleep 0.2")...),
+		"refused", "from the host", "CapEff:\t00000000a80425fa", "Seccomp:\t2")
+}
+
+// ctrTerminal gives ctr a terminal by script(1).
+func ctrTerminal(t *testing.T, e *engine) {
+	line := strings.Join(append(slices.Clone(e.call), ctr(e, "typed", []string{"--rm", "-t"}, "tty")...), " ")
+	code, out := tryInput(t, "", "script", "-qec", line, "/dev/null")
+	if code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	has(t, out, "/dev/pts/0")
+}
+
+func ctrTask(t *testing.T, e *engine) {
+	background(t, e, "task", nil, "sleep", "1000")
+	// ctr closes its end of the output when the process has ended, read or not:
+	// what a process writes just before that can be lost. So it stays a moment.
+	is(t, e.run(t, "task", "exec", "--exec-id", "x1", "task", "sh", "-c", "cat /proc/1/comm; sleep 0.2"), "sleep")
+	if code, _ := e.try(t, "task", "exec", "--exec-id", "x2", "task", "sh", "-c", "exit 9"); code != 9 {
+		t.Errorf("exec: exit code %d, want 9", code)
+	}
+	e.run(t, "task", "pause", "task")
+	has(t, e.run(t, "task", "ls"), "PAUSED")
+	e.run(t, "task", "resume", "task")
+	has(t, e.run(t, "task", "ls"), "RUNNING")
+	if lines := strings.Count(e.run(t, "task", "ps", "task"), "\n"); lines != 1 {
+		t.Errorf("ps has %d lines below its head, want 1", lines)
+	}
+	has(t, e.run(t, "task", "metrics", "task"), "memory", "pids.current")
+	e.run(t, "task", "kill", "-s", "KILL", "task")
+	within(t, 5*time.Second, "it is stopped", func() bool {
+		return strings.Contains(e.run(t, "task", "ls"), "STOPPED")
+	})
+	if code, out := e.try(t, "task", "rm", "task"); code != 0 && code != 137 {
+		t.Errorf("task rm: exit code %d: %s", code, out)
+	}
+}
+
+// ctrKillAll kills every process of a container that shares the host's pids.
+func ctrKillAll(t *testing.T, e *engine) {
+	background(t, e, "all", []string{"--with-ns", "pid:/proc/1/ns/pid"}, "sh", "-c", "sleep 54321 & exec sleep 12345")
+	e.run(t, "task", "kill", "-a", "-s", "KILL", "all")
+	within(t, 5*time.Second, "none is left", func() bool {
+		out, _ := exec.Command("ps", "-e", "-o", "stat=,args=").Output()
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, "sleep 54321") && !strings.HasPrefix(line, "Z") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func ctrFailed(t *testing.T, e *engine) {
+	code, out := e.try(t, ctr(e, "failed", []string{"--rm"}, "nosuch")...)
+	if code == 0 {
+		t.Error("a missing program is run")
+	}
+	has(t, out, "executable file not found")
+}

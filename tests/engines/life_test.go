@@ -1,0 +1,152 @@
+package engines
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// trap is a program that tells of its signals.
+const trap = `trap 'echo got HUP' HUP; trap 'echo got TERM; exit 3' TERM; echo ready; while :; do sleep 0.1; done`
+
+// ready waits until a container's log holds text.
+func ready(t *testing.T, e *engine, name, text string) {
+	t.Helper()
+	within(t, 10*time.Second, "the log of "+name+" has "+text, func() bool {
+		_, out := e.try(t, "logs", name)
+		return strings.Contains(out, text)
+	})
+}
+
+func stops(t *testing.T, e *engine) {
+	polite := e.start(t, nil, trap)
+	ready(t, e, polite, "ready")
+	e.run(t, "stop", "-t", "10", polite)
+	is(t, e.ask(t, polite, "{{.State.Status}} {{.State.ExitCode}} {{.State.Pid}}"), "exited 3 0")
+	deaf := e.start(t, nil, "trap '' TERM; echo ready; while :; do sleep 0.1; done")
+	ready(t, e, deaf, "ready")
+	begin := time.Now()
+	e.run(t, "stop", "-t", "1", deaf)
+	if took := time.Since(begin); took < time.Second || took > 8*time.Second {
+		t.Errorf("stop -t 1 took %v", took)
+	}
+	is(t, e.ask(t, deaf, "{{.State.Status}} {{.State.ExitCode}}"), "exited 137")
+}
+
+func kills(t *testing.T, e *engine) {
+	name := e.start(t, nil, trap)
+	ready(t, e, name, "ready")
+	e.run(t, "kill", "-s", "HUP", name)
+	ready(t, e, name, "got HUP")
+	e.run(t, "kill", name)
+	is(t, e.run(t, "wait", name), "137")
+	if code, out := e.try(t, "kill", name); code == 0 {
+		t.Errorf("a dead container can be killed: %s", out)
+	}
+}
+
+func pauses(t *testing.T, e *engine) {
+	name := e.start(t, nil, "i=0; while :; do i=$((i+1)); echo $i >/tmp/count; sleep 0.02; done")
+	e.run(t, "pause", name)
+	is(t, e.ask(t, name, "{{.State.Status}}"), "paused")
+	if code, out := e.try(t, "exec", name, "true"); code == 0 {
+		t.Errorf("exec in a paused container: %s", out)
+	}
+	e.run(t, "unpause", name)
+	count := e.run(t, "exec", name, "cat", "/tmp/count")
+	within(t, 5*time.Second, "it counts on", func() bool {
+		_, out := e.try(t, "exec", name, "cat", "/tmp/count")
+		return strings.TrimSpace(out) != count
+	})
+	e.run(t, "pause", name)
+	e.remove(t, name)
+}
+
+func restarts(t *testing.T, e *engine) {
+	name := e.start(t, nil, "echo more >>/etc/kept; trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done")
+	ready(t, e, name, "ready")
+	pid := e.ask(t, name, "{{.State.Pid}}")
+	e.run(t, "restart", "-t", "5", name)
+	within(t, 5*time.Second, "both runs have written", func() bool {
+		_, out := e.try(t, "exec", name, "cat", "/etc/kept")
+		return strings.TrimSpace(out) == "more\nmore"
+	})
+	if again := e.ask(t, name, "{{.State.Pid}}"); again == pid || again == "0" {
+		t.Errorf("pid %s before and %s after", pid, again)
+	}
+	e.run(t, "stop", "-t", "5", name)
+	e.run(t, "start", name)
+	is(t, e.ask(t, name, "{{.State.Running}}"), "true")
+}
+
+func restartPolicy(t *testing.T, e *engine) {
+	name := e.start(t, []string{"--restart", "on-failure:2"}, "exit 5")
+	within(t, 15*time.Second, "it is restarted twice", func() bool {
+		return e.ask(t, name, "{{.RestartCount}} {{.State.Status}}") == "2 exited"
+	})
+}
+
+func tops(t *testing.T, e *engine) {
+	name := e.start(t, nil, "sleep 1001 & exec sleep 1002")
+	e.run(t, "exec", "-d", name, "sleep", "1003")
+	within(t, 5*time.Second, "top shows all", func() bool {
+		out := e.run(t, "top", name)
+		return strings.Contains(out, "sleep 1001") && strings.Contains(out, "sleep 1002") && strings.Contains(out, "sleep 1003")
+	})
+}
+
+func stats(t *testing.T, e *engine) {
+	name := e.start(t, []string{"--memory", "48m"}, "exec sleep 1000")
+	out := e.run(t, "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", name)
+	has(t, out, name, " 1")
+	if !strings.Contains(out, "48MiB") && !strings.Contains(out, "50.33MB") {
+		t.Errorf("no limit of 48 MiB in %q", out)
+	}
+}
+
+func updates(t *testing.T, e *engine) {
+	name := e.start(t, []string{"--memory", "64m", "--memory-swap", "64m"}, "exec sleep 1000")
+	args := []string{"update", "--memory", "96m", "--memory-swap", "96m", "--cpu-shares", "512", "--cpu-quota", "50000", "--cpu-period", "100000"}
+	if e.name == "docker" { // Podman 4.3 cannot change it
+		args = append(args, "--pids-limit", "77")
+	}
+	e.run(t, append(args, name)...)
+	is(t, e.run(t, "exec", name, "sh", "-c", "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes cpu/cpu.shares cpu/cpu.cfs_quota_us"),
+		"100663296", "512", "50000")
+	if e.name == "docker" {
+		is(t, e.run(t, "exec", name, "cat", "/sys/fs/cgroup/pids/pids.max"), "77")
+	}
+	is(t, e.run(t, "exec", name, "cat", "/proc/1/comm"), "sleep")
+}
+
+// outOfMemory has a victim that init outlives: an engine that is told of the
+// exit first does not wait for the other message.
+func outOfMemory(t *testing.T, e *engine) {
+	name := e.start(t, []string{"--memory", "20m", "--memory-swap", "20m"}, "dd if=/dev/zero of=/dev/null bs=200M count=1; code=$?; sleep 1; exit $code")
+	is(t, e.run(t, "wait", name), "137")
+	if e.name == "podman" {
+		return // on cgroup v1 it does not tell, with runc neither
+	}
+	within(t, 5*time.Second, "the engine knows why", func() bool {
+		return e.ask(t, name, "{{.State.OOMKilled}} {{.State.ExitCode}}") == "true 137"
+	})
+}
+
+func healthCheck(t *testing.T, e *engine) {
+	name := e.start(t, []string{"--health-cmd", "test -e /tmp/healthy", "--health-interval", "500ms", "--health-retries", "2"}, "exec sleep 1000")
+	probe := func() {
+		if e.name == "podman" { // it leaves the regular ones to systemd
+			e.try(t, "healthcheck", "run", name)
+		}
+	}
+	e.run(t, "exec", name, "touch", "/tmp/healthy")
+	within(t, 15*time.Second, "it is healthy", func() bool {
+		probe()
+		return e.ask(t, name, "{{.State.Health.Status}}") == "healthy"
+	})
+	e.run(t, "exec", name, "rm", "/tmp/healthy")
+	within(t, 15*time.Second, "it is unhealthy", func() bool {
+		probe()
+		return e.ask(t, name, "{{.State.Health.Status}}") == "unhealthy"
+	})
+}
