@@ -150,7 +150,7 @@ func startDeath(cg cgroup.Manager) error {
 	if err := oomKilled(cg, "init", "in its execve"); err != nil {
 		return err
 	}
-	return errors.New("process.args[0]: init was ended by a signal before it had executed it")
+	return fmt.Errorf("process.args[0]: init ended before it had executed it: %w", ErrStopped)
 }
 
 // readReport reads init's report, nil when execve has succeeded.
