@@ -19,7 +19,7 @@ SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-.PHONY: build install uninstall demo check test unit integration conformance engines tutorial vm fuzz clean \
+.PHONY: build install uninstall demo check test unit integration conformance engines tutorial vm bench bench-quick fuzz clean \
 	fmt vet lint floors cross hello-bundle test-deps
 
 build:
@@ -111,6 +111,23 @@ engines: build
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite
+
+# bench compares with the packaged runc and crun, and with the bare system calls,
+# in one run, which takes some minutes; bench-quick takes less than one. BENCH_PEERS
+# adds runtimes: PATH:PATH.
+bench: build bin/bench/bench bin/bench/floor
+	bin/bench/bench -hutch ./hutch -floor bin/bench/floor -out bench
+
+bench-quick: build bin/bench/bench bin/bench/floor
+	bin/bench/bench -quick -hutch ./hutch -floor bin/bench/floor
+
+bin/bench/floor: bench/floor/floor.c
+	@mkdir -p bin/bench
+	gcc -O2 -static -Wall -o $@ $<
+
+.PHONY: bin/bench/bench
+bin/bench/bench:
+	$(GO) build -trimpath -o $@ ./bench
 
 # fuzz runs each fuzz target for FUZZTIME.
 fuzz:

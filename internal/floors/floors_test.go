@@ -59,13 +59,13 @@ func floors() map[string]int {
 }
 
 // floorOf says on which floor a package of ours stands. outside is true for
-// what stands beside the house: tests and examples.
+// what stands beside the house: tests, examples and the benchmark.
 func floorOf(path string) (floor int, known, outside bool) {
 	rel := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
 	switch top, _, _ := strings.Cut(rel, "/"); top {
 	case "internal":
 		return 0, true, false
-	case "tests", "examples":
+	case "tests", "examples", "bench":
 		return 0, true, true
 	}
 	floor, known = floors()[rel]

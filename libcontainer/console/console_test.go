@@ -115,8 +115,8 @@ func TestSendFdErrors(t *testing.T) {
 		{"long and absent", dir + strings.Repeat("/x", 100), "x", "no such file or directory"},
 		{"no socket", file, "x", "connect to " + file + ": connection refused"},
 		{"no path", "", "x", "the path is empty"},
-		{"no payload", file, "", "0 bytes is not of 1 to 4095"},
-		{"large payload", file, strings.Repeat("x", 4096), "4096 bytes is not of 1 to 4095"},
+		{"no payload", file, "", "0 bytes is not of 1 to 65535"},
+		{"large payload", file, strings.Repeat("x", 1<<16), "65536 bytes is not of 1 to 65535"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := SendFd(c.path, 0, c.payload); err == nil || !strings.Contains(err.Error(), c.want) {
