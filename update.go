@@ -55,12 +55,16 @@ func updateCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			undo := func() error { return nil }
 			if l3, mb := c.String("l3-cache-schema"), c.String("mem-bw-schema"); l3 != "" || mb != "" {
-				if err := r.UpdateRdt(id, l3, mb); err != nil {
+				if undo, err = r.UpdateRdt(id, l3, mb); err != nil {
 					return err
 				}
 			}
-			return r.Update(id, func(res *specs.LinuxResources) { libcontainer.Merge(res, with) })
+			if err := r.Update(id, func(res *specs.LinuxResources) { libcontainer.Merge(res, with) }); err != nil {
+				return errors.Join(err, undo())
+			}
+			return nil
 		},
 	}
 }

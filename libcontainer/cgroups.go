@@ -101,21 +101,28 @@ func (b *build) fillCgroup() error {
 }
 
 // cgroupOwner is the user of the host that the container's cgroup is handed to:
-// the one that process.user.uid is mapped to, when the container has a user and a
-// cgroup namespace of its own and sees its cgroups writable.
+// the one that process.user.uid is mapped to, when the container has a cgroup
+// namespace of its own and sees its cgroups writable. The host's root has them
+// anyway.
 //
 // Source: runtime-spec config-linux.md "Cgroup ownership".
 func cgroupOwner(s *specs.Spec) (uid int, ok bool) {
-	if !has(s, specs.UserNamespace) || !has(s, specs.CgroupNamespace) || s.Process == nil {
-		return 0, false
-	}
-	if !slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool {
-		return (m.Type == "cgroup" || m.Type == "cgroup2") && !slices.Contains(m.Options, "ro")
+	if s.Process == nil || s.Linux == nil || !slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == specs.CgroupNamespace && n.Path == ""
 	}) {
 		return 0, false
 	}
+	if !slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool {
+		return (m.Type == "cgroup" || m.Type == "cgroup2") && m.Destination == "/sys/fs/cgroup" && !slices.Contains(m.Options, "ro")
+	}) {
+		return 0, false
+	}
+	u := s.Process.User.UID
+	if !has(s, specs.UserNamespace) {
+		return int(u), u != 0
+	}
 	for _, m := range s.Linux.UIDMappings {
-		if u := s.Process.User.UID; u >= m.ContainerID && u-m.ContainerID < m.Size {
+		if u >= m.ContainerID && u-m.ContainerID < m.Size {
 			return int(m.HostID + (u - m.ContainerID)), true
 		}
 	}

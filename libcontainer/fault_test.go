@@ -297,7 +297,8 @@ func TestResctrl(t *testing.T) {
 	if text, _ := os.ReadFile(root + "/gold/tasks"); !strings.HasPrefix(string(text), strconv.Itoa(state.Pid)) {
 		t.Errorf("tasks %q, want %d", text, state.Pid)
 	}
-	must(t, w.r.UpdateRdt(w.id, "L3:0=3ff", ""))
+	_, err = w.r.UpdateRdt(w.id, "L3:0=3ff", "")
+	must(t, err)
 	if text, _ := os.ReadFile(root + "/gold/schemata"); !strings.HasPrefix(string(text), "L3:0=3ff\n") {
 		t.Errorf("schemata %q after the update", text)
 	}

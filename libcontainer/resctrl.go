@@ -42,12 +42,15 @@ func (c *container) rdtGroup() *rdt.Group {
 }
 
 // UpdateRdt changes the schemata of the container's resource control group; an
-// empty one stays.
-func (r *Runtime) UpdateRdt(id, l3CacheSchema, memBwSchema string) error {
-	return r.change(id, "update", func(c *container) error {
+// empty one stays. undo brings the former ones back, for when the rest of an
+// update fails.
+func (r *Runtime) UpdateRdt(id, l3CacheSchema, memBwSchema string) (undo func() error, err error) {
+	err = r.change(id, "update", func(c *container) error {
 		if c.rec.Rdt.Dir == "" {
 			return errors.New("the container has no resource control group: its configuration has no linux.intelRdt")
 		}
-		return rdt.Set(c.rec.Rdt.Dir, l3CacheSchema, memBwSchema)
+		undo, err = rdt.Set(c.rec.Rdt.Dir, l3CacheSchema, memBwSchema)
+		return err
 	})
+	return undo, err
 }

@@ -34,13 +34,15 @@ type Group struct {
 	Dir string
 	// Monitor is the directory of the container's monitoring group, or empty.
 	Monitor string
-	// Own says that the directory goes with the container.
+	// Own says that the directory goes with the container: it has the container's
+	// id for a name, and Create has made it.
 	Own bool
 
-	root   string   // of the file system
-	exists bool     // is to be there before
-	lines  []string // of schemata
-	made   bool
+	root    string   // of the file system
+	exists  bool     // is to be there before
+	lines   []string // of schemata
+	made    bool     // Dir, by Create
+	watched bool     // Monitor was made by Create
 }
 
 // made is called for each directory that has been made: a test fills it, as the
@@ -129,6 +131,9 @@ func (g *Group) Create() (retErr error) {
 		}
 		return g.monitor()
 	}
+	// "If ... the runtime has not created the sub-directory, the runtime MUST NOT
+	// remove the sub-directory".
+	g.Own = false
 	if err := g.same(); err != nil {
 		return err
 	}
@@ -193,14 +198,31 @@ func (g *Group) set(lines []string) error {
 	return nil
 }
 
-// Set changes the values of the group dir, for an update; empty ones stay.
-func Set(dir, l3CacheSchema, memBwSchema string) error {
+// Set changes the values of the group dir, for an update; empty ones stay. undo
+// writes the former values of the resources that it has changed.
+func Set(dir, l3CacheSchema, memBwSchema string) (undo func() error, err error) {
 	g, err := Plan(filepath.Dir(dir), "", &specs.LinuxIntelRdt{L3CacheSchema: l3CacheSchema, MemBwSchema: memBwSchema})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	g.Dir = dir
-	return g.set(g.lines)
+	text, err := read(dir + "/schemata")
+	if err != nil {
+		return nil, fmt.Errorf("linux.intelRdt: %w", err)
+	}
+	var former []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		resource, _, _ := strings.Cut(line, ":")
+		if strings.HasPrefix(l3CacheSchema, resource+":") || strings.HasPrefix(memBwSchema, resource+":") {
+			former = append(former, line)
+		}
+	}
+	// The kernel takes the lines one by one: those before a wrong one are set.
+	if err := g.set(g.lines); err != nil {
+		return nil, errors.Join(err, g.set(former))
+	}
+	return func() error { return g.set(former) }, nil
 }
 
 func (g *Group) monitor() error {
@@ -210,6 +232,7 @@ func (g *Group) monitor() error {
 	if err := unix.Mkdir(g.Monitor, 0o755); err != nil {
 		return fmt.Errorf("linux.intelRdt.enableMonitoring: mkdir %s: %w", g.Monitor, err)
 	}
+	g.watched = true
 	made(g.Monitor)
 	return nil
 }
@@ -248,10 +271,13 @@ func (g *Group) dirs() []string {
 	return []string{g.Dir, g.Monitor}
 }
 
-// undo takes Create back.
+// undo takes Create back. A monitoring group of that name that was there before
+// is someone else's.
 func (g *Group) undo() error {
-	own := *g
-	own.Own = g.made
+	own := Group{Dir: g.Dir, Own: g.made}
+	if g.watched {
+		own.Monitor = g.Monitor
+	}
 	return own.Remove()
 }
 

@@ -137,6 +137,62 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 }
 
+// TestOthersGroupsStay: a directory with the container's id that was there before
+// is not removed at delete, nor a monitoring group that stands in the way.
+func TestOthersGroupsStay(t *testing.T) {
+	root := tree(t)
+	dir := root + "/web1"
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	made(dir)
+	g, err := Plan(root, "web1", &specs.LinuxIntelRdt{MemBwSchema: "MB:0=100"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Create(); err != nil || g.Own {
+		t.Errorf("%v, %+v", err, g)
+	}
+	monitor := dir + "/mon_groups/web1"
+	if err := os.Mkdir(monitor, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if g, err = Plan(root, "web1", &specs.LinuxIntelRdt{EnableMonitoring: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Create(); !errors.Is(err, os.ErrExist) {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(monitor); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSetIsTakenBack: undo writes the former values of what was changed.
+func TestSetIsTakenBack(t *testing.T) {
+	root := tree(t)
+	file := root + "/gold/schemata"
+	if err := os.Mkdir(root+"/gold", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("    MB:0=100\n    L3:0=7ff;1=7ff\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	undo, err := Set(root+"/gold", "L3:0=f", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, file); !strings.HasPrefix(got, "L3:0=f\n") {
+		t.Errorf("%q", got)
+	}
+	if err := undo(); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, file); !strings.HasPrefix(got, "L3:0=7ff;1=7ff\n") {
+		t.Errorf("after undo: %q", got)
+	}
+}
+
 func TestFind(t *testing.T) {
 	const line = "50 24 0:45 / /sys/fs/resctrl rw,nosuid shared:12 - resctrl resctrl rw\n"
 	if dir, ok := find("1 2 0:3 / /proc rw - proc proc rw\n" + line); !ok || dir != "/sys/fs/resctrl" {

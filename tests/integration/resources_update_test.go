@@ -1,0 +1,167 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// limitIs fails when the limit's file of v1 or of v2 has not the value. A file
+// that this kernel lacks skips the look.
+func (b *bundle) limitIs(controller, v1, wantV1, v2, wantV2 string) {
+	b.t.Helper()
+	name, want := v1, wantV1
+	if onV2(b.t) {
+		name, want = v2, wantV2
+	}
+	if _, err := os.Stat(filepath.Join(b.cgroupDir(controller), name)); err != nil {
+		b.t.Logf("no %s on this kernel", name)
+		return
+	}
+	if got := b.limit(controller, v1, v2); got != want {
+		b.t.Errorf("%s %q, want %q", name, got, want)
+	}
+}
+
+// TestUpdateFlags: each flag of runc's update reaches its file, one call after
+// the other, and what an earlier one has set stays.
+func TestUpdateFlags(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, args("sleep", "300")).create().start()
+	update := func(words ...string) { t.Helper(); b.rt(append(append([]string{"update"}, words...), b.id)...).ok(t) }
+
+	update("--memory", "64m", "--memory-swap", "96m", "--memory-reservation", "32m")
+	update("--cpu-share", "2048", "--cpu-quota", "40000", "--cpu-period", "80000")
+	update("--cpu-period", "50000") // the quota stays
+	update("--cpu-burst", "20000")
+	update("--cpuset-cpus", "0", "--cpuset-mems", "0")
+	update("--pids-limit", "33")
+	update("--kernel-memory", "64m", "--kernel-memory-tcp", "64m") // nothing
+	check := func() {
+		t.Helper()
+		b.limitIs("memory", "memory.limit_in_bytes", "67108864", "memory.max", "67108864")
+		b.limitIs("memory", "memory.memsw.limit_in_bytes", "100663296", "memory.swap.max", "33554432")
+		b.limitIs("memory", "memory.soft_limit_in_bytes", "33554432", "memory.low", "33554432")
+		b.limitIs("cpu", "cpu.shares", "2048", "cpu.weight", "174")
+		b.limitIs("cpu", "cpu.cfs_quota_us", "40000", "cpu.max", "40000 50000")
+		b.limitIs("cpu", "cpu.cfs_period_us", "50000", "cpu.max", "40000 50000")
+		b.limitIs("cpu", "cpu.cfs_burst_us", "20000", "cpu.max.burst", "20000")
+		b.limitIs("cpuset", "cpuset.cpus", "0", "cpuset.cpus", "0")
+		b.limitIs("cpuset", "cpuset.mems", "0", "cpuset.mems", "0")
+		b.limitIs("pids", "pids.max", "33", "pids.max", "33")
+	}
+	check()
+	update() // no option at all is a success and changes nothing
+	check()
+	update("--pids-limit", "-1", "--memory", "-1", "--memory-swap", "-1", "--cpu-quota", "-1")
+	b.limitIs("pids", "pids.max", "max", "pids.max", "max")
+	b.limitIs("cpu", "cpu.cfs_quota_us", "-1", "cpu.max", "max 50000")
+	if onV2(t) {
+		b.limitIs("memory", "", "", "memory.max", "max")
+	}
+	for _, c := range [][2]string{{"--memory", "lots"}, {"--pids-limit", "1.5"}, {"--cpu-share", "-1"}, {"--blkio-weight", "70000"}} {
+		b.rt("update", c[0], c[1], b.id).failed(t, c[0], c[1])
+	}
+	b.rt("update", "--l3-cache-schema", "L3:0=f", b.id).failed(t, "linux.intelRdt")
+	if onV2(t) {
+		b.rt("update", "--cpu-rt-runtime", "1000", b.id).failed(t, "linux.resources.cpu.realtimeRuntime")
+	}
+}
+
+// TestUpdateFromStandardInput: as CRI does, the whole of linux.resources comes in,
+// with devices, which are not for an update: what was denied stays denied.
+func TestUpdateFromStandardInput(t *testing.T) {
+	t.Parallel()
+	look := "dd if=/dev/kmsg of=/dev/null bs=8192 count=1 2>&1; true"
+	b := newBundle(t, args("sleep", "300"), withCapabilities("CAP_SYSLOG"),
+		device(specs.LinuxDevice{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11}),
+		resources(func(r *specs.LinuxResources) { r.Devices = []specs.LinuxDeviceCgroup{{Access: "rwm"}} })).create().start()
+	denied := func(when string) {
+		t.Helper()
+		if got := b.exec(nil, "sh", "-c", look).ok(t).stdout; !strings.Contains(got, "Operation not permitted") {
+			t.Errorf("%s: %q", when, got)
+		}
+	}
+	denied("before")
+	text := `{"devices":[{"allow":true,"access":"rwm"}],"memory":{"limit":67108864,"swap":67108864,"disableOOMKiller":false},` +
+		`"cpu":{"shares":512,"quota":0,"period":0,"cpus":"","mems":""},"pids":{"limit":44},"blockIO":{"weight":0},"network":{},"hugepageLimits":[],"unified":{}}`
+	in, err := os.Open(writeText(t, b.path("resources"), text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	call{root: b.root, args: []string{"update", "--resources=-", b.id}, stdin: in}.do(t).ok(t)
+	denied("after")
+	b.limitIs("memory", "memory.limit_in_bytes", "67108864", "memory.max", "67108864")
+	b.limitIs("cpu", "cpu.shares", "512", "cpu.weight", "59")
+	b.limitIs("pids", "pids.max", "44", "pids.max", "44")
+}
+
+// TestResourceNothingIsNoLimit: what engines send for "not set" passes on every layout,
+// at create and at update.
+func TestResourceNothingIsNoLimit(t *testing.T) {
+	t.Parallel()
+	unset := func(r *specs.LinuxResources) {
+		r.Memory = &specs.LinuxMemory{Limit: ptr[int64](0), Swap: ptr[int64](0), Reservation: ptr[int64](0), Kernel: ptr[int64](0),
+			KernelTCP: ptr[int64](0), Swappiness: ptr(^uint64(0)), DisableOOMKiller: ptr(false), UseHierarchy: ptr(false)}
+		r.CPU = &specs.LinuxCPU{Shares: ptr[uint64](0), Quota: ptr[int64](0), Period: ptr[uint64](0), Burst: nil,
+			RealtimeRuntime: ptr[int64](0), RealtimePeriod: ptr[uint64](0)}
+		r.BlockIO = &specs.LinuxBlockIO{Weight: ptr[uint16](0), LeafWeight: ptr[uint16](0)}
+		r.Network = &specs.LinuxNetwork{}
+		r.HugepageLimits = []specs.LinuxHugepageLimit{}
+		r.Rdma = map[string]specs.LinuxRdma{}
+	}
+	b := newBundle(t, args("sleep", "300"), resources(unset)).create().start()
+	b.rt("update", "--blkio-weight", "0", "--cpu-rt-period", "0", "--cpu-rt-runtime", "0", "--cpu-period", "0", "--cpu-quota", "0",
+		"--cpu-share", "0", "--memory", "0", "--memory-swap", "0", "--memory-reservation", "0", "--cpuset-cpus", "", b.id).ok(t)
+	b.limitIs("cpu", "cpu.shares", "1024", "cpu.weight", "100")
+	if !systemdCgroup() { // which has a default of its own
+		b.limitIs("pids", "pids.max", "max", "pids.max", "max")
+	}
+}
+
+// TestResourceBlockIOThrottle: a rate of a device of this machine, and its update, which
+// leaves the other rates.
+func TestResourceBlockIOThrottle(t *testing.T) {
+	t.Parallel()
+	names, _ := filepath.Glob("/sys/block/*/dev")
+	needs(t, "a block device", len(names) > 0)
+	var major, minor int64
+	if _, err := fmt.Sscanf(readText(t, names[len(names)-1]), "%d:%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	dev := fmt.Sprintf("%d:%d", major, minor)
+	rate := specs.LinuxThrottleDevice{Rate: 1 << 20}
+	rate.Major, rate.Minor = major, minor
+	b := newBundle(t, args("sleep", "300"), resources(func(r *specs.LinuxResources) {
+		r.BlockIO = &specs.LinuxBlockIO{ThrottleWriteBpsDevice: []specs.LinuxThrottleDevice{rate}}
+	})).create().start()
+	b.limitIs("blkio", "blkio.throttle.write_bps_device", dev+" 1048576", "io.max", dev+" rbps=max wbps=1048576 riops=max wiops=max")
+	file := writeText(t, b.path("io.json"), fmt.Sprintf(`{"blockIO":{"throttleReadIOPSDevice":[{"major":%d,"minor":%d,"rate":77}]}}`, major, minor))
+	b.rt("update", "-r", file, b.id).ok(t)
+	b.limitIs("blkio", "blkio.throttle.read_iops_device", dev+" 77", "io.max", dev+" rbps=max wbps=1048576 riops=77 wiops=max")
+	b.limitIs("blkio", "blkio.throttle.write_bps_device", dev+" 1048576", "io.max", dev+" rbps=max wbps=1048576 riops=77 wiops=max")
+}
+
+// TestResourceHugepageLimit: where the machine has huge pages and their controller.
+func TestResourceHugepageLimit(t *testing.T) {
+	t.Parallel()
+	set := resources(func(r *specs.LinuxResources) {
+		r.HugepageLimits = []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 << 20}}
+	})
+	there := strings.Contains(readText(t, "/proc/self/cgroup"), "hugetlb")
+	if onV2(t) {
+		there = strings.Contains(readText(t, cgroupRoot+"/cgroup.controllers"), "hugetlb")
+	}
+	if !there {
+		refused(t, []string{"linux.resources.hugepageLimits[0]", "hugetlb"}, set)
+		return
+	}
+	b := newBundle(t, args("sleep", "300"), set).create()
+	b.limitIs("hugetlb", "hugetlb.2MB.limit_in_bytes", "4194304", "hugetlb.2MB.max", "4194304")
+	b.limitIs("hugetlb", "hugetlb.2MB.rsvd.limit_in_bytes", "4194304", "hugetlb.2MB.rsvd.max", "4194304")
+}
