@@ -3,6 +3,7 @@ package libcontainer
 import (
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -52,8 +53,13 @@ func (b *build) compile() error {
 			return err
 		}
 	}
-	b.out, err = compile.Compile(in)
-	return err
+	if b.out, err = compile.Compile(in); err != nil {
+		return err
+	}
+	if n := b.out.UnknownCalls; len(n) > 0 {
+		b.r.debug("linux.seccomp: no architecture of the profile has " + strings.Join(n, ", ") + ", ignoring")
+	}
+	return nil
 }
 
 // unattended says that born does no more than to record init.

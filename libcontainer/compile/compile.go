@@ -65,7 +65,10 @@ type Output struct {
 
 	Go     program.Reg // to be set to exec.fifo's descriptor, with Fifo
 	Result program.Reg // to be set to result.fifo's descriptor, with Fifo
-	Start  int         // index of the first instruction after the message Ready
+	// UnknownCalls are the names in linux.seccomp that no architecture of it has.
+	UnknownCalls []string
+
+	Start int // index of the first instruction after the message Ready
 }
 
 // Compile builds the program of a container's init.
@@ -80,6 +83,9 @@ func Compile(in *Input) (*Output, error) {
 		return nil, err
 	}
 	c := &compiler{Input: in, b: b, ns: ns, filter: f, out: &Output{Namespaces: ns, CloneFlags: ns.CloneFlags()}}
+	if f != nil {
+		c.out.UnknownCalls = f.Unknown
+	}
 	if in.Shield != nil {
 		if err := in.Shield(b); err != nil {
 			return nil, err

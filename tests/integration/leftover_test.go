@@ -18,12 +18,19 @@ const cgroupRoot = "/sys/fs/cgroup"
 func cgroupsNamed(id string) []string {
 	var found []string
 	filepath.WalkDir(cgroupRoot, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.Contains(d.Name(), id) {
+		if err == nil && d.IsDir() && named(d.Name(), id) {
 			found = append(found, path)
 		}
 		return nil // folders of other tests come and go
 	})
 	return found
+}
+
+// named says whether name has the id, and not one that begins with it: systemd's
+// units have it between other words.
+func named(name, id string) bool {
+	_, after, found := strings.Cut(name, id)
+	return found && (after == "" || after[0] < '0' || after[0] > '9')
 }
 
 // processesOf describes living processes of the container or of a runtime
