@@ -25,6 +25,10 @@ type Init struct {
 // the process that goes on, which waits for the answer. In a user namespace the
 // process is then root.
 //
+// A thread that had joined the pid namespace before the first clone would save the
+// second. It is not done: the process would be seen by the container's processes,
+// which may have CAP_SYS_PTRACE, while it is still in the host's mount namespace.
+//
 // Source: setns(2), "fd is a PID file descriptor" (Linux 5.8).
 func (n *Init) Join(b *program.Builder, adopt uint32) {
 	var root program.Reg
