@@ -29,7 +29,9 @@ type agent struct {
 // denied is what the agent answers to mkdir.
 const denied = unix.EUSERS
 
-func newAgent(t *testing.T, path string) *agent {
+// newAgent listens at path until b's init is reaped: up to Linux 6.10 a process
+// holds its filter, and so the listener, as long as it is a zombie.
+func newAgent(t *testing.T, b *bundle, path string) *agent {
 	t.Helper()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
@@ -47,7 +49,7 @@ func newAgent(t *testing.T, path string) *agent {
 			a.take(c)
 		}
 	}()
-	t.Cleanup(func() {
+	b.release = append(b.release, func() {
 		l.Close()
 		a.done.Wait()
 	})
@@ -177,7 +179,7 @@ func TestSeccompNotify(t *testing.T) {
 			t.Run(name+" "+map[bool]string{true: "no new privileges", false: "with privileges"}[nnp], func(t *testing.T) {
 				t.Parallel()
 				b := newBundle(t)
-				a := newAgent(t, b.path("agent"))
+				a := newAgent(t, b, b.path("agent"))
 				sh("mkdir /tmp/x; mkdir /tmp/x 2>&1; echo looked; sleep 300")(b.spec)
 				noNewPrivileges(nnp)(b.spec)
 				notifies(a.path, c.deflt, c.names...)(b.spec)
