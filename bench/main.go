@@ -73,7 +73,7 @@ func run(c *config, hutch, out string) (err error) {
 	if err := b.charged(); err != nil {
 		return fmt.Errorf("bytes charged: %w", err)
 	}
-	if err := onlyV2(); err != nil {
+	if err := onlyV2(c.dir); err != nil {
 		return err
 	}
 	for _, w := range works {
@@ -122,12 +122,24 @@ func enter(dir string) error {
 	return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 }
 
-// onlyV2 leaves cgroup v2 alone on /sys/fs/cgroup.
-func onlyV2() error {
+// onlyV2 leaves cgroup v2 alone on /sys/fs/cgroup. Where the kernel has a v1
+// hierarchy of cpu, that stays mounted in dir: Go's runtime looks for its mount when
+// a program starts, and where there is none reads the mount table to the end, which
+// no machine of v2 alone makes it do.
+func onlyV2(dir string) error {
 	const cgroups = "/sys/fs/cgroup"
 	var st unix.Statfs_t
 	if err := unix.Statfs(cgroups, &st); err == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
 		return nil
+	}
+	if v1 := filepath.Join(cgroups, "cpu"); unix.Access(v1, unix.F_OK) == nil {
+		cpu := filepath.Join(dir, "cpu")
+		if err := os.Mkdir(cpu, 0o700); err != nil {
+			return err
+		}
+		if err := unix.Mount(v1, cpu, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("bind %s on %s: %w", v1, cpu, err)
+		}
 	}
 	if err := unix.Unmount(cgroups, unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("unmount %s: %w", cgroups, err)

@@ -64,13 +64,16 @@ func (b *bench) once(argv []string) (sample, error) {
 	return sample{float64(took) / 1e6, float64(u.Maxrss), float64(u.Minflt)}, nil
 }
 
-// inTurn takes n samples of each of works, A B C A B C, with a gap before each.
+// inTurn takes n samples of each of works, with a gap before each: A B C, B C A,
+// C A B. The order turns because the kernel still takes down the namespaces of one
+// run, on another processor, while the next one starts.
 func (b *bench) inTurn(n int, gap time.Duration, works []func(i int) (sample, error)) ([][]sample, error) {
 	out := make([][]sample, len(works))
 	for i := range n + 1 { // the first warms up
-		for k, do := range works {
+		for j := range works {
+			k := (i + j) % len(works)
 			time.Sleep(gap)
-			s, err := do(i)
+			s, err := works[k](i)
 			if err != nil {
 				return nil, err
 			}

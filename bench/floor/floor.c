@@ -5,14 +5,21 @@
 //   floor --rss PROGRAM [ARG...]             the peak memory of a program
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <linux/sched.h>
+#include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -51,10 +58,64 @@ static void readonly(const char *path) {
 		must(mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
 }
 
+// devices lets the cgroup use the default devices and no other: the kernel checks and
+// compiles a program, which each runtime has to give it on cgroup v2.
+static void devices(int cgroup) {
+	static const struct { int major, minor; } known[] = {{1, 3}, {1, 5}, {1, 7}, {1, 8}, {1, 9}, {5, 0}, {5, 2}, {136, -1}};
+	struct bpf_insn p[64] = {
+		{.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_1, .off = 0}, // kind and access
+		{.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_1, .off = 4},
+		{.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_5, .src_reg = BPF_REG_1, .off = 8},
+		{.code = BPF_ALU | BPF_AND | BPF_K, .dst_reg = BPF_REG_2, .imm = 0xffff},
+	};
+	int n = 4;
+	for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
+		int minor = known[i].minor >= 0;
+		p[n++] = (struct bpf_insn){.code = BPF_JMP | BPF_JNE | BPF_K, .dst_reg = BPF_REG_2, .off = 3 + minor, .imm = BPF_DEVCG_DEV_CHAR};
+		p[n++] = (struct bpf_insn){.code = BPF_JMP | BPF_JNE | BPF_K, .dst_reg = BPF_REG_4, .off = 2 + minor, .imm = known[i].major};
+		if (minor)
+			p[n++] = (struct bpf_insn){.code = BPF_JMP | BPF_JNE | BPF_K, .dst_reg = BPF_REG_5, .off = 2, .imm = known[i].minor};
+		p[n++] = (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1};
+		p[n++] = (struct bpf_insn){.code = BPF_JMP | BPF_EXIT};
+	}
+	p[n++] = (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0};
+	p[n++] = (struct bpf_insn){.code = BPF_JMP | BPF_EXIT};
+	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insn_cnt = n, .insns = (unsigned long)p, .license = (unsigned long)"Apache"};
+	long prog = syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
+	must(prog);
+	union bpf_attr attach = {.target_fd = cgroup, .attach_bpf_fd = prog, .attach_type = BPF_CGROUP_DEVICE, .attach_flags = BPF_F_ALLOW_MULTI};
+	must(syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach));
+	close(prog);
+}
+
+static void loopback(void) {
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	must(fd);
+	must(ioctl(fd, SIOCSIFFLAGS, &lo));
+	close(fd);
+}
+
+// privileges leaves what the default container has: three capabilities and no more.
+static void privileges(void) {
+	const struct rlimit files = {1024, 1024};
+	must(setrlimit(RLIMIT_NOFILE, &files));
+	for (int cap = 0; cap < 41; cap++)
+		if (cap != CAP_KILL && cap != CAP_NET_BIND_SERVICE && cap != CAP_AUDIT_WRITE)
+			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	const unsigned keep = 1 << CAP_KILL | 1 << CAP_NET_BIND_SERVICE | 1 << CAP_AUDIT_WRITE;
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct sets[2] = {{.effective = keep, .permitted = keep}};
+	must(syscall(SYS_capset, &head, sets));
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+
 static void child(char **argv, int cgroup) {
 	must(setsid());
+	must(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "_ses.floor"));
 	if (cgroup)
 		must(unshare(CLONE_NEWCGROUP));
+	loopback();
 	must(sethostname("floor", 5));
 	must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 	must(mount(rootfs, rootfs, NULL, MS_BIND | MS_REC, NULL));
@@ -85,10 +146,7 @@ static void child(char **argv, int cgroup) {
 	for (unsigned i = 0; i < sizeof ro / sizeof *ro; i++)
 		readonly(ro[i]);
 	must(mount(NULL, "/", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL));
-	for (int cap = 0; cap < 41; cap++)
-		if (cap != 5 && cap != 10 && cap != 29)
-			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	privileges();
 	char *env[] = {"PATH=/bin", NULL};
 	execve(argv[0], argv, env);
 	perror(argv[0]);
@@ -127,7 +185,8 @@ int main(int argc, char **argv) {
 	if (cgroup) {
 		must(mkdir(argv[2], 0755));
 		a.flags |= CLONE_INTO_CGROUP;
-		must(a.cgroup = open(argv[2], O_PATH | O_DIRECTORY | O_CLOEXEC));
+		must(a.cgroup = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+		devices(a.cgroup);
 	}
 	long pid = syscall(SYS_clone3, &a, sizeof a);
 	must(pid);
