@@ -396,3 +396,20 @@ func TestCVE202421626ExecCwd(t *testing.T) {
 		}
 	}
 }
+
+// TestExecCPUAffinity: the final affinity is that of the program; without it the
+// initial one stays, and init is not touched.
+func TestExecCPUAffinity(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 does not know it")
+	for _, c := range []struct {
+		affinity specs.CPUAffinity
+		want     string
+	}{{specs.CPUAffinity{Initial: "0", Final: "1"}, "1"}, {specs.CPUAffinity{Initial: "1"}, "1"}, {specs.CPUAffinity{Final: "0-1"}, "0,1"}} {
+		b := asleep(t, func(s *specs.Spec) { s.Process.ExecCPUAffinity = &c.affinity })
+		b.execs(c.want, nil, "probe", "affinity")
+		if got := readText(t, fmt.Sprintf("/proc/%d/status", b.pid)); strings.Contains(got, "Cpus_allowed_list:\t"+c.want+"\n") && c.want == "1" {
+			t.Errorf("init runs on %s too", c.want)
+		}
+	}
+}
