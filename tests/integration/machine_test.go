@@ -17,7 +17,7 @@ import (
 //	RUNTIME_FLAGS  global flags for each of its calls: --systemd-cgroup
 //	PROBE          the built probe, where there is no go command
 //	SLOW           by what factor this machine is slower than usual
-//	HUTCH_MUST     features that tests may not skip for lack of: apparmor selinux
+//	HUTCH_MUST     features that tests may not skip for lack of: apparmor selinux block-device
 
 var (
 	runtimeFlags []string

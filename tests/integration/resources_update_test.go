@@ -129,7 +129,7 @@ func TestResourceNothingIsNoLimit(t *testing.T) {
 func TestResourceBlockIOThrottle(t *testing.T) {
 	t.Parallel()
 	names, _ := filepath.Glob("/sys/block/*/dev")
-	needs(t, "a block device", len(names) > 0)
+	needs(t, "block-device", len(names) > 0)
 	var major, minor int64
 	if _, err := fmt.Sscanf(readText(t, names[len(names)-1]), "%d:%d", &major, &minor); err != nil {
 		t.Fatal(err)
