@@ -410,6 +410,9 @@ func TestContractRule16KillOfPaused(t *testing.T) {
 func TestContractRule25DriverIsRemembered(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "runc has no --cgroup-manager")
+	if systemdCgroup() {
+		t.Skip("--cgroup-manager disabled contradicts --systemd-cgroup")
+	}
 	b := newBundle(t, args("sleep", "1000"))
 	create := b.createCall()
 	create.global = []string{"--cgroup-manager", "disabled"}
