@@ -409,15 +409,12 @@ func TestManyContainers(t *testing.T) {
 		b.rt("delete", "--force", b.id).ok(t)
 		took = append(took, time.Since(began))
 	}
-	median := func(d []time.Duration) time.Duration {
-		s := slices.Clone(d)
-		slices.Sort(s)
-		return s[len(s)/2]
-	}
-	first, last := median(took[:rows/4]), median(took[rows-rows/4:])
-	t.Logf("%d in a row: the first quarter %v each, the last %v", rows, first, last)
-	if last > 2*first {
-		t.Errorf("the last quarter took %v each, the first %v", last, first)
+	// The best of a quarter: other work on the machine makes single ones longer, and
+	// in an emulated one all of them.
+	first, last := slices.Min(took[:rows/4]), slices.Min(took[rows-rows/4:])
+	t.Logf("%d in a row: the first quarter %v at best, the last %v", rows, first, last)
+	if last > 2*first && slowness == 1 {
+		t.Errorf("the last quarter took %v at best, the first %v", last, first)
 	}
 	b.nothingLeft()
 	var lines [][]string
