@@ -17,6 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	_ "hutch/internal/mainstack"
 	"hutch/libcontainer"
 	"hutch/libcontainer/selfexe"
 )

@@ -45,10 +45,16 @@ func (b *build) attend() error {
 		if ready || err != nil {
 			return err
 		}
-		if e.Tag == compile.Born {
-			b.excerpt() // init has work to do meanwhile
-		}
 	}
+}
+
+// meanwhile is done while init is cloned. A signal that ends the runtime up to here
+// leaves no process; later ones are for the container.
+func (b *build) meanwhile() {
+	if !b.fifo && !b.o.Detach {
+		b.signals = console.Forward()
+	}
+	b.excerpt()
 }
 
 // excerpt puts into the record what later commands need of config.json.
@@ -136,6 +142,9 @@ func (b *build) born() error {
 		return err
 	}
 	b.rec.Pid, b.rec.PidStart = b.child.Pid, start
+	if !b.fifo {
+		b.rec.Status = string(Created) // as good as: nobody else can start it
+	}
 	if err := b.dir.Save(b.rec); err != nil {
 		return err
 	}
@@ -246,9 +255,11 @@ func answerHome(child *program.Child, fd int, uid uint32) error {
 // announce hands out the process id, the pidfd, and commits the new status; the
 // pid file comes last, since engines take it for success.
 func (b *build) announce() error {
-	b.rec.Status = string(Created)
-	if err := b.dir.Save(b.rec); err != nil {
-		return err
+	if b.fifo {
+		b.rec.Status = string(Created)
+		if err := b.dir.Save(b.rec); err != nil {
+			return err
+		}
 	}
 	if b.o.PidfdSocket != "" {
 		if err := console.SendFd(b.o.PidfdSocket, b.child.Pidfd, "standard"); err != nil {

@@ -14,6 +14,7 @@ import (
 	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/config"
+	"hutch/libcontainer/console"
 	"hutch/libcontainer/notify"
 	"hutch/libcontainer/program"
 	"hutch/libcontainer/rdt"
@@ -59,8 +60,9 @@ type build struct {
 	notifyDir string
 	link      *selfexe.Link // nil where the executable needs none
 
-	console *os.File // terminal of an attached run, owned by the build
-	undo    []func() // in order of what was done
+	console *os.File           // terminal of an attached run, owned by the build
+	signals *console.Forwarder // of an attached run
+	undo    []func()           // in order of what was done
 }
 
 // build does all up to an init that waits for start. Its failure leaves nothing.
@@ -179,10 +181,14 @@ func ahead(s *specs.Spec) uint64 {
 			return 0
 		}
 	}
-	if has(s, specs.NetworkNamespace) {
-		return unix.CLONE_NEWNET
+	if !has(s, specs.NetworkNamespace) {
+		return 0
 	}
-	return 0
+	flags := uint64(unix.CLONE_NEWNET)
+	if has(s, specs.IPCNamespace) {
+		flags |= unix.CLONE_NEWIPC
+	}
+	return flags
 }
 
 // checkTerminal refuses combinations of terminal and console socket that leave
@@ -324,6 +330,7 @@ func (b *build) spawn() error {
 	}
 	b.child, err = spawn(p, &program.Options{
 		Flags: b.out.CloneFlags, Cgroup: e.Cgroup, Tasks: e.Tasks, Forker: b.ahead, Trace: b.trace != nil, Fault: testFault,
+		Meanwhile: b.meanwhile,
 	})
 	if err != nil {
 		return err
@@ -369,6 +376,9 @@ func (b *build) takeBack() {
 
 // close lets go of what only this process holds.
 func (b *build) close() {
+	if b.signals != nil {
+		b.signals.Stop()
+	}
 	if b.child != nil {
 		b.child.Close()
 	}

@@ -24,12 +24,6 @@ func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
 			return -1, fmt.Errorf("run %s: prctl PR_SET_CHILD_SUBREAPER: %w", o.ID, err)
 		}
 	}
-	var signals *console.Forwarder
-	if !o.Detach {
-		// Before the container is there, so that no signal is lost.
-		signals = console.Forward()
-		defer signals.Stop()
-	}
 	b, err := r.build(o, false)
 	if err != nil {
 		return -1, err
@@ -50,7 +44,7 @@ func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
 		return -1, b.abandon(err)
 	}
 	defer proxy.Stop()
-	signals.Ready()
+	b.signals.Ready()
 	if err := b.release(); err != nil {
 		return -1, b.abandon(err)
 	}
@@ -65,7 +59,7 @@ func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
 	if ready != nil {
 		go func() { b.warnIf(ready.pass(b.child.Pidfd, b.child.Pid)) }()
 	}
-	signals.To(b.child.Pidfd)
+	b.signals.To(b.child.Pidfd)
 	status, err = await(b.child)
 	proxy.Finish()
 	if err != nil {

@@ -19,7 +19,7 @@ type Forwarder struct {
 	ended   chan struct{} // closed when the goroutine of To has ended, nil before To
 }
 
-// Forward begins to catch signals. It comes before the container is made: what
+// Forward begins to catch signals. It comes before the process is there: what
 // comes before To is kept for it. Ready says when those that people and programs
 // send are caught; the others follow some milliseconds later, in runs that last.
 // Each costs the Go runtime four changes of thread, all of them as much as a third

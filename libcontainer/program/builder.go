@@ -17,7 +17,7 @@ var ErrNul = errors.New("holds a NUL byte")
 // interpreter writes its messages at messageOff.
 const (
 	messageOff = 8
-	reserved   = 32
+	reserved   = 24
 )
 
 // Builder assembles a program. Its methods append; the first error is kept and

@@ -41,6 +41,7 @@ type machine struct {
 	code  unsafe.Pointer // *Instr, n of them
 	n     int
 	arena unsafe.Pointer
+	size  int            // of the arena
 	sync  uint32         // offset of the register with the socket
 	peer  uintptr        // the parent's end of it, which the child closes
 	trace unsafe.Pointer // shared array of 16 bytes an instruction, or nil

@@ -50,6 +50,8 @@ func CallName(nr uintptr) string {
 		return "ftruncate"
 	case unix.SYS_CHDIR:
 		return "chdir"
+	case unix.SYS_GETCWD:
+		return "getcwd"
 	case unix.SYS_FCHDIR:
 		return "fchdir"
 	case unix.SYS_MKDIRAT:

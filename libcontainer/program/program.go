@@ -72,4 +72,3 @@ func getWord(a []byte, off uint32) int64     { return *(*int64)(unsafe.Pointer(&
 func putPtr(a []byte, off uint32, v uintptr) { *(*uintptr)(unsafe.Pointer(&a[off])) = v }
 func getPtr(a []byte, off uint32) uintptr    { return *(*uintptr)(unsafe.Pointer(&a[off])) }
 func base(a []byte) unsafe.Pointer           { return unsafe.Pointer(&a[0]) }
-func at(a []byte, off uint64) unsafe.Pointer { return unsafe.Pointer(&a[off]) }

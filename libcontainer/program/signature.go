@@ -50,6 +50,8 @@ func fileSignature(nr uint32) (string, bool) {
 		return "fd int", true
 	case unix.SYS_CHDIR, unix.SYS_CHROOT:
 		return "str", true
+	case unix.SYS_GETCWD:
+		return "out int", true
 	case unix.SYS_OPENAT:
 		return "fd str open mode", true
 	case unix.SYS_OPENAT2:

@@ -18,9 +18,6 @@ const (
 	clockMonotonic  = unix.CLOCK_MONOTONIC
 )
 
-// pidfdOff is where clone3 stores the pidfd, in the arena's reserved head.
-const pidfdOff = messageOff + 16
-
 // ErrEnded is returned when the child has closed its socket: it has executed its
 // last instruction, or has ended without a report.
 var ErrEnded = errors.New("the child has closed its socket")
@@ -34,8 +31,11 @@ type Options struct {
 	// born in these cgroups, and nothing that lives is moved, which would wait
 	// for an RCU grace period.
 	Tasks  []int
-	Forker *Forker // thread to fork on, with namespaces made ahead; nil for none
+	Forker *Forker // thread to fork on, with namespaces made ahead; nil for one of its own
 	Trace  bool    // take a time stamp before each instruction
+
+	// Meanwhile is called while the thread forks. It must not start processes.
+	Meanwhile func()
 
 	// Fault makes one instruction fail: for tests.
 	Fault *Fault
@@ -74,7 +74,7 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 	p.Set(p.sync, int64(pair[1]))
 	p.setClosings()
 	c := &Child{p: p, sock: pair[0], Pidfd: -1}
-	m := &machine{arena: base(p.arena), sync: uint32(p.sync), peer: uintptr(pair[0]), n: len(p.Child), fault: -1}
+	m := &machine{arena: base(p.arena), sync: uint32(p.sync), peer: uintptr(pair[0]), size: len(p.arena), n: len(p.Child), fault: -1}
 	if len(p.Child) > 0 {
 		m.code = unsafe.Pointer(&p.Child[0])
 	}
@@ -90,38 +90,31 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 		}
 		m.trace = unsafe.Pointer(&c.trace[0])
 	}
-	// The kernel stores the pidfd in the arena: a variable here could lie on
-	// this goroutine's stack, which may move before the clone.
 	args := &cloneArgs{
 		flags:      o.Flags | unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND,
-		pidfd:      uint64(uintptr(at(p.arena, pidfdOff))),
 		exitSignal: uint64(unix.SIGCHLD),
 	}
 	if o.Cgroup >= 0 {
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(o.Cgroup)
 	}
-	pid, err := clone(args, m, o)
+	f := o.Forker
+	if f == nil {
+		f = NewForker(0)
+		defer f.Close()
+	}
+	meanwhile := o.Meanwhile
+	if meanwhile == nil {
+		meanwhile = func() {}
+	}
+	c.Pid, c.Pidfd, err = f.clone(args, m, o.Tasks, meanwhile)
 	unix.Close(pair[1])
 	runtime.KeepAlive(p)
 	if err != nil {
 		c.Close()
 		return nil, err
 	}
-	c.Pid, c.Pidfd = pid, int(*(*int32)(at(p.arena, pidfdOff)))
 	return c, nil
-}
-
-// clone forks on this thread, or, where it needs one of its own, on a Forker.
-func clone(args *cloneArgs, m *machine, o *Options) (int, error) {
-	f := o.Forker
-	if f == nil && len(o.Tasks) == 0 {
-		return cloneHere(args, m)
-	}
-	if f == nil {
-		f = NewForker(0)
-	}
-	return f.clone(args, m, o.Tasks)
 }
 
 // runParent makes addresses of the arena's offsets and runs the parent section.

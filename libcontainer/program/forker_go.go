@@ -1,9 +1,12 @@
+//go:build !amd64
+
 package program
 
 import (
 	"fmt"
 	"runtime"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +21,7 @@ type Forker struct {
 
 // NewForker starts the thread, which makes the namespaces of the CLONE_NEW flags
 // ahead; what it cannot make is left to clone3. The caller gives the Forker to
-// Spawn, or closes it.
+// Spawn and closes it.
 //
 // A user namespace, which would own the others, and a pid namespace, which a
 // thread does not enter itself, cannot be made ahead.
@@ -59,9 +62,11 @@ func (f *Forker) Close() {
 	}
 }
 
-// clone makes the child in the cgroups of tasks.
-func (f *Forker) clone(args *cloneArgs, m *machine, tasks []int) (pid int, err error) {
+// clone makes the child in the cgroups of tasks, and calls meanwhile.
+func (f *Forker) clone(args *cloneArgs, m *machine, tasks []int, meanwhile func()) (pid, pidfd int, err error) {
 	done := make(chan struct{})
+	stored := int32(-1) // on the heap: a stack may move
+	args.pidfd = uint64(uintptr(unsafe.Pointer(&stored)))
 	f.ask <- func(ahead uint64) {
 		defer close(done)
 		args.flags &^= ahead
@@ -71,19 +76,16 @@ func (f *Forker) clone(args *cloneArgs, m *machine, tasks []int) (pid int, err e
 				return
 			}
 		}
-		pid, err = cloneHere(args, m)
+		syscall.ForkLock.Lock()
+		n, errno := fork(args, m)
+		syscall.ForkLock.Unlock()
+		if errno != 0 {
+			err = fmt.Errorf("clone3: %w", errno)
+		}
+		pid = int(n)
 	}
 	f.Close()
+	meanwhile()
 	<-done
-	return pid, err
-}
-
-func cloneHere(args *cloneArgs, m *machine) (int, error) {
-	syscall.ForkLock.Lock()
-	pid, errno := fork(args, m)
-	syscall.ForkLock.Unlock()
-	if errno != 0 {
-		return 0, fmt.Errorf("clone3: %w", errno)
-	}
-	return int(pid), nil
+	return pid, int(stored), err
 }

@@ -1,0 +1,3 @@
+package program
+
+const forking = "thread_amd64.go"

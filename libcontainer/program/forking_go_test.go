@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package program
+
+const forking = "thread_go.go"
