@@ -29,6 +29,10 @@ type Runtime struct {
 	Resctrl string
 	// Rootless is set when cgroups that cannot be used are tolerated.
 	Rootless bool
+	// Alone is set when this process does nothing else than one call of the
+	// Runtime: the usual signals are then for the container alone while an
+	// attached Run or Exec lasts, and os/signal does not see them.
+	Alone bool
 	// Warn is called, when not nil, with what was tolerated and what it costs.
 	Warn func(text string)
 	// Debug is called, when not nil, with what helps to find a fault.

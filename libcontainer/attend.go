@@ -52,7 +52,7 @@ func (b *build) attend() error {
 // leaves no process; later ones are for the container.
 func (b *build) meanwhile() {
 	if !b.fifo && !b.o.Detach {
-		b.signals = console.Forward()
+		b.signals = console.Forward(b.r.Alone)
 	}
 	b.excerpt()
 }

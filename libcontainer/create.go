@@ -376,9 +376,7 @@ func (b *build) takeBack() {
 
 // close lets go of what only this process holds.
 func (b *build) close() {
-	if b.signals != nil {
-		b.signals.Stop()
-	}
+	b.signals.Stop()
 	if b.child != nil {
 		b.child.Close()
 	}

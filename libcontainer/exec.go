@@ -43,12 +43,7 @@ type ExecOptions struct {
 // returns when the process runs.
 func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 	defer func() { retErr = named("exec", id, retErr) }()
-	var signals *console.Forwarder
-	if !o.Detach {
-		signals = console.Forward()
-		defer signals.Stop()
-	}
-	e := &execution{r: r, o: o, signals: signals}
+	e := &execution{r: r, o: o}
 	if o.TraceFile != "" {
 		e.trace = trace.New()
 	}
@@ -60,8 +55,7 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 	if err := e.trace.Write(o.TraceFile); err != nil || o.Detach {
 		return 0, err
 	}
-	signals.To(e.child.Pidfd)
-	status, err := await(e.child)
+	status, err := await(e.child, e.signals)
 	e.proxy.Finish()
 	return status, err
 }
@@ -79,7 +73,7 @@ type execution struct {
 	console *os.File // terminal of an attached process
 	proxy   *console.Proxy
 	trace   *trace.Trace
-	signals *console.Forwarder // nil for a detached one
+	signals *console.Forwarder // nil for a detached one, and before catch
 }
 
 // begin does all up to a process that has executed its program.
@@ -232,10 +226,24 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 		}
 		entry.Tasks = append(entry.Tasks, tasks...)
 	}
-	e.signals.Ready()
+	meanwhile := e.catch
+	if in.Init.Flags&unix.CLONE_NEWPID == 0 { // the process may not wait before its execve
+		e.catch()
+		e.signals.Ready()
+		meanwhile = nil
+	}
 	e.trace.Phase("clone")
-	e.child, err = spawnHidden(p, &program.Options{Cgroup: entry.Cgroup, Tasks: entry.Tasks, Trace: e.trace != nil, Fault: testFault})
+	e.child, err = spawnHidden(p, &program.Options{
+		Cgroup: entry.Cgroup, Tasks: entry.Tasks, Trace: e.trace != nil, Fault: testFault, Meanwhile: meanwhile,
+	})
 	return err
+}
+
+// catch begins to catch signals for the process.
+func (e *execution) catch() {
+	if !e.o.Detach {
+		e.signals = console.Forward(e.r.Alone)
+	}
 }
 
 func (e *execution) input() (*compile.ExecInput, error) {
@@ -283,6 +291,7 @@ func (e *execution) answer(ev program.Event) (err error) {
 	switch ev.Tag {
 	case compile.Adopt:
 		err = e.child.Adopt(int(ev.Value))
+		e.signals.Ready()
 	case compile.Born:
 		if err = process.ApplyOOMScoreAdj(e.child.Pid, e.p); err == nil && e.userns {
 			err = process.ApplyRlimits(e.child.Pid, e.p)
@@ -335,6 +344,7 @@ func (e *execution) kill() {
 }
 
 func (e *execution) close() {
+	e.signals.Stop()
 	e.proxy.Stop()
 	if e.console != nil {
 		e.console.Close()

@@ -59,8 +59,7 @@ func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
 	if ready != nil {
 		go func() { b.warnIf(ready.pass(b.child.Pidfd, b.child.Pid)) }()
 	}
-	b.signals.To(b.child.Pidfd)
-	status, err = await(b.child)
+	status, err = await(b.child, b.signals)
 	proxy.Finish()
 	if err != nil {
 		return -1, err
@@ -128,18 +127,11 @@ func (b *build) release() error {
 	return hook.Run(b.rec.Hooks.Poststart, "poststart", c.hookState(Running), hook.Options{Dir: b.o.Bundle})
 }
 
-// await waits for the end of the child and gives its exit status, 128+n when
-// signal n ended it.
-func await(child *program.Child) (int, error) {
-	for {
-		p := []unix.PollFd{{Fd: int32(child.Pidfd), Events: unix.POLLIN}}
-		if _, err := unix.Poll(p, -1); err != nil {
-			if err == unix.EINTR {
-				continue
-			}
-			return -1, fmt.Errorf("wait for the process: poll: %w", err)
-		}
-		break
+// await waits for the end of the child, passing signals on, and gives its exit
+// status, 128+n when signal n ended it.
+func await(child *program.Child, signals *console.Forwarder) (int, error) {
+	if err := signals.Wait(child.Pidfd); err != nil {
+		return -1, err
 	}
 	ws, err := child.Wait()
 	if err != nil {

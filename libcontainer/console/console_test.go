@@ -300,13 +300,19 @@ func TestNilProxy(t *testing.T) {
 }
 
 func TestForward(t *testing.T) {
-	f := Forward()
+	t.Run("alone", func(t *testing.T) { testForward(t, true) })
+	t.Run("with os/signal", func(t *testing.T) { testForward(t, false) })
+	t.Run("alone again", func(t *testing.T) { testForward(t, true) })
+}
+
+func testForward(t *testing.T, alone bool) {
+	f := Forward(alone)
 	f.Ready()
 	// Sent before the container is there.
 	if err := unix.Kill(os.Getpid(), unix.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("/bin/sh", "-c", "for s in USR1 TERM INT TSTP HUP RTMIN+3; do trap \"echo $s\" $s 2>/dev/null; done; echo ready; while :; do sleep 0.01; done")
+	cmd := exec.Command("/bin/sh", "-c", "for s in USR1 TERM INT TSTP HUP XCPU; do trap \"echo $s\" $s 2>/dev/null; done; trap 'echo ALRM; exit' ALRM; echo ready; while :; do sleep 0.01; done")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, PidFD: new(int)}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -324,23 +330,30 @@ func TestForward(t *testing.T) {
 		}
 	}
 	expect("ready")
-	f.To(*cmd.SysProcAttr.PidFD)
+	ended := make(chan error)
+	go func() { ended <- f.Wait(*cmd.SysProcAttr.PidFD) }()
 	expect("INT")
-	<-f.caught
+	time.Sleep(5 * lateness * time.Millisecond) // the others are caught by then
 	for _, s := range []struct {
 		name string
 		n    syscall.Signal
-	}{{"TERM", unix.SIGTERM}, {"USR1", unix.SIGUSR1}, {"TSTP", unix.SIGTSTP}, {"HUP", unix.SIGHUP}} {
+	}{{"TERM", unix.SIGTERM}, {"USR1", unix.SIGUSR1}, {"TSTP", unix.SIGTSTP}, {"HUP", unix.SIGHUP}, {"XCPU", unix.SIGXCPU}, {"ALRM", unix.SIGALRM}} {
 		if err := unix.Kill(os.Getpid(), s.n); err != nil {
 			t.Fatal(err)
 		}
 		expect(s.name)
 	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
 	f.Stop()
 }
 
 func TestForwardLeavesSomeSignals(t *testing.T) {
-	got := forwarded()
+	got := others()
+	for _, s := range usual {
+		got = append(got, s)
+	}
 	for _, s := range []syscall.Signal{unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGTTIN, unix.SIGTTOU} {
 		if slices.Contains(got, os.Signal(s)) {
 			t.Errorf("%v is forwarded", s)
@@ -349,4 +362,21 @@ func TestForwardLeavesSomeSignals(t *testing.T) {
 	if len(got) != 64-9 {
 		t.Errorf("got %d signals, want %d", len(got), 64-9)
 	}
+}
+
+func TestNilForwarderWaits(t *testing.T) {
+	cmd := exec.Command("true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: new(int)}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(*cmd.SysProcAttr.PidFD)
+	var f *Forwarder
+	if err := f.Wait(*cmd.SysProcAttr.PidFD); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	f.Stop()
 }

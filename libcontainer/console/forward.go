@@ -1,29 +1,31 @@
 package console
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/sigaction"
 )
 
 // Forwarder passes the signals that the runtime gets on to a container.
 type Forwarder struct {
-	signals chan os.Signal
-	ready   chan struct{} // closed when the most usual ones are caught
-	late    *time.Timer   // catches the others
-	caught  chan struct{} // closed when all are caught
+	early   *sigaction.Catcher // of the most usual signals; nil when os/signal catches them too
+	signals chan os.Signal     // from os/signal
+	ready   chan struct{}      // closed when the most usual ones are caught
 	stop    chan struct{}
-	ended   chan struct{} // closed when the goroutine of To has ended, nil before To
+	ended   chan struct{} // closed when nothing is passed on from signals any more, nil before it is
 }
 
 // Forward begins to catch signals. It comes before the process is there: what
-// comes before To is kept for it. Ready says when those that people and programs
-// send are caught; the others follow some milliseconds later, in runs that last.
-// Each costs the Go runtime four changes of thread, all of them as much as a third
-// of a short run.
+// comes before Wait is kept for it. Ready says when those that people and programs
+// send are caught; the others follow some milliseconds later, in processes that
+// last. Each costs os/signal four changes of thread, all of them as much as a third
+// of a short run. alone says that nobody else in this process wants to see the
+// usual ones: then they are caught past os/signal, where that is possible.
 //
 // All signals are caught but SIGKILL and SIGSTOP, which cannot be; SIGCHLD, the
 // runtime's own; SIGURG, which Go's scheduler sends to itself; SIGWINCH, which a
@@ -41,20 +43,24 @@ type Forwarder struct {
 // gone, as a process that writes there itself would.
 //
 // Source: signal(7), setpgid(2), termios(3).
-func Forward() *Forwarder {
-	f := &Forwarder{
-		signals: make(chan os.Signal, 256), ready: make(chan struct{}), caught: make(chan struct{}), stop: make(chan struct{}),
+func Forward(alone bool) *Forwarder {
+	f := &Forwarder{ready: make(chan struct{}), stop: make(chan struct{})}
+	if alone {
+		if c, ok := sigaction.Catch(usual[:]); ok {
+			f.early = c
+			close(f.ready)
+			return f
+		}
 	}
-	all := forwarded()
+	f.signals = make(chan os.Signal, 256)
 	go func() {
-		signal.Notify(f.signals, all[:prompt]...)
+		list := make([]os.Signal, 0, len(usual))
+		for _, s := range usual {
+			list = append(list, s)
+		}
+		signal.Notify(f.signals, list...)
 		close(f.ready)
 	}()
-	f.late = time.AfterFunc(lateness, func() {
-		<-f.ready
-		signal.Notify(f.signals, all[prompt:]...)
-		close(f.caught)
-	})
 	return f
 }
 
@@ -65,16 +71,17 @@ func (f *Forwarder) Ready() {
 	}
 }
 
-// lateness is longer than a short run takes.
-const lateness = 20 * time.Millisecond
+// lateness is longer than a short run takes, in milliseconds.
+const lateness = 20
 
-// prompt is the number of signals, at the beginning of forwarded, that are sent to
-// programs as they start.
-const prompt = 9
+// usual are the signals that are sent to programs as they start.
+var usual = [...]unix.Signal{
+	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT,
+}
 
-func forwarded() []os.Signal {
+// others are the signals that are caught when a process lasts.
+func others() []os.Signal {
 	out := make([]os.Signal, 0, 64)
-	out = append(out, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT)
 	for s := syscall.Signal(1); s <= 64; s++ {
 		switch s {
 		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT:
@@ -86,9 +93,48 @@ func forwarded() []os.Signal {
 	return out
 }
 
-// To sends the signals that came, and from now on come, to the process of pidfd,
-// which must stay open until Stop. It is called once.
-func (f *Forwarder) To(pidfd int) {
+// Wait sends the signals that came, and come, to the process of pidfd until it has
+// ended, and a little longer: until Stop. It is called once. A nil Forwarder waits
+// too.
+func (f *Forwarder) Wait(pidfd int) error {
+	wait := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	timeout := -1
+	if f != nil {
+		timeout = lateness
+		if f.early != nil {
+			wait = append(wait, unix.PollFd{Fd: int32(f.early.Fd), Events: unix.POLLIN})
+		} else {
+			f.pass(pidfd)
+		}
+	}
+	for {
+		n, err := unix.Poll(wait, timeout)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return fmt.Errorf("wait for the process: poll: %w", err)
+		case n == 0:
+			timeout = -1
+			f.catchOthers(pidfd)
+			continue
+		case wait[0].Revents != 0:
+			return nil
+		}
+		var signals [64]byte
+		n, _ = unix.Read(f.early.Fd, signals[:])
+		for _, s := range signals[:max(n, 0)] {
+			send(pidfd, syscall.Signal(s))
+		}
+	}
+}
+
+// send passes a signal on. A process that has ended takes none, and its end is
+// told elsewhere.
+func send(pidfd int, s syscall.Signal) { _ = unix.PidfdSendSignal(pidfd, s, nil, 0) }
+
+// pass sends what comes from os/signal.
+func (f *Forwarder) pass(pidfd int) {
 	f.ended = make(chan struct{})
 	go func() {
 		defer close(f.ended)
@@ -96,9 +142,7 @@ func (f *Forwarder) To(pidfd int) {
 			select {
 			case s := <-f.signals:
 				if n, ok := s.(syscall.Signal); ok {
-					// A process that has ended takes no signal, and its
-					// end is told elsewhere.
-					_ = unix.PidfdSendSignal(pidfd, n, nil, 0)
+					send(pidfd, n)
 				}
 			case <-f.stop:
 				return
@@ -107,18 +151,33 @@ func (f *Forwarder) To(pidfd int) {
 	}()
 }
 
+func (f *Forwarder) catchOthers(pidfd int) {
+	if f.signals == nil {
+		f.signals = make(chan os.Signal, 256)
+		f.pass(pidfd)
+	}
+	<-f.ready
+	signal.Notify(f.signals, others()...)
+}
+
 // Stop ends the passing on, and soon after it has returned the signals have their
-// former effect. It is called once.
+// former effect. It is called once; the process's pidfd must be open until then. A
+// nil Forwarder has nothing to stop.
 func (f *Forwarder) Stop() {
-	early := f.late.Stop()
-	go func() {
-		if <-f.ready; !early {
-			<-f.caught
-		}
-		signal.Stop(f.signals)
-	}()
+	if f == nil {
+		return
+	}
+	if f.early != nil {
+		f.early.Stop()
+	}
 	close(f.stop)
 	if f.ended != nil {
 		<-f.ended
+	}
+	if f.signals != nil {
+		go func() {
+			<-f.ready
+			signal.Stop(f.signals)
+		}()
 	}
 }

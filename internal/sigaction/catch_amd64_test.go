@@ -1,0 +1,140 @@
+package sigaction
+
+import (
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// next reads what c caught within a second.
+func next(t *testing.T, c *Catcher) unix.Signal {
+	t.Helper()
+	p := []unix.PollFd{{Fd: int32(c.Fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(p, 1000)
+		if err == unix.EINTR {
+			continue
+		}
+		if n != 1 || err != nil {
+			t.Fatalf("nothing was caught: %d, %v", n, err)
+		}
+		break
+	}
+	var b [1]byte
+	if n, err := unix.Read(c.Fd, b[:]); n != 1 || err != nil {
+		t.Fatalf("read: %d, %v", n, err)
+	}
+	return unix.Signal(b[0])
+}
+
+func kill(t *testing.T, s unix.Signal) {
+	t.Helper()
+	if err := unix.Kill(os.Getpid(), s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCatch(t *testing.T) {
+	ours := []unix.Signal{unix.SIGUSR1, unix.SIGTERM}
+	goes := make(chan os.Signal, 8)
+	signal.Notify(goes, unix.SIGUSR1)
+	defer signal.Stop(goes)
+	c, ok := Catch(ours)
+	if !ok {
+		t.Fatal("Catch refuses")
+	}
+	if _, ok := Catch(ours); ok {
+		t.Error("a second Catcher was made")
+	}
+	for _, s := range ours {
+		kill(t, s)
+		if got := next(t, c); got != s {
+			t.Errorf("caught %v, want %v", got, s)
+		}
+	}
+	select {
+	case s := <-goes:
+		t.Errorf("os/signal saw %v", s)
+	default:
+	}
+	kill(t, unix.SIGUSR1)
+	c.Stop()
+	kill(t, unix.SIGUSR1)
+	select {
+	case <-goes:
+	case <-time.After(time.Second):
+		t.Error("os/signal sees nothing after Stop")
+	}
+	again, ok := Catch(ours)
+	if !ok {
+		t.Fatal("Catch refuses after Stop")
+	}
+	defer again.Stop()
+	var b [1]byte
+	if n, err := unix.Read(again.Fd, b[:]); err != unix.EAGAIN {
+		t.Errorf("left over: %d, %v", n, err)
+	}
+}
+
+// Signals meet threads that run Go code, grow stacks and collect garbage.
+func TestCatchUnderLoad(t *testing.T) {
+	c, ok := Catch([]unix.Signal{unix.SIGUSR2})
+	if !ok {
+		t.Fatal("Catch refuses")
+	}
+	defer c.Stop()
+	stop := make(chan struct{})
+	ended := make(chan int)
+	for range 4 {
+		go func() {
+			n := 0
+			for {
+				select {
+				case <-stop:
+					ended <- n
+					return
+				default:
+					n += deep(100) + len(make([]byte, 1<<16))
+				}
+			}
+		}()
+	}
+	go func() {
+		for range 5 {
+			runtime.GC()
+		}
+		close(stop)
+	}()
+	for sent := 0; ; sent++ {
+		select {
+		case <-stop:
+			for range 4 {
+				<-ended
+			}
+			if sent == 0 {
+				t.Error("no signal was sent")
+			}
+			return
+		default:
+		}
+		if err := syscall.Kill(os.Getpid(), unix.SIGUSR2); err != nil {
+			t.Fatal(err)
+		}
+		if got := next(t, c); got != unix.SIGUSR2 {
+			t.Fatalf("caught %v", got)
+		}
+	}
+}
+
+func deep(n int) int {
+	var room [512]byte
+	if n == 0 {
+		return len(room)
+	}
+	return deep(n-1) + int(room[n])
+}
