@@ -48,15 +48,6 @@ func (b *build) attend() error {
 	}
 }
 
-// meanwhile is done while init is cloned. A signal that ends the runtime up to here
-// leaves no process; later ones are for the container.
-func (b *build) meanwhile() {
-	if !b.fifo && !b.o.Detach {
-		b.signals = console.Forward(b.r.Alone)
-	}
-	b.excerpt()
-}
-
 // excerpt puts into the record what later commands need of config.json.
 func (b *build) excerpt() {
 	b.rec.AfterStart = b.afterStart()
@@ -239,17 +230,13 @@ func takeTerminal(child *program.Child, fd int, socket string) (*os.File, error)
 // answerHome answers with the home directory that the container's passwd file,
 // which the child has opened as fd, gives the user.
 func answerHome(child *program.Child, fd int, uid uint32) error {
-	dir := "/"
-	if fd >= 0 {
-		n, err := child.GetFd(fd)
-		if err != nil {
-			return fmt.Errorf("process.env: %w", err)
-		}
-		f := os.NewFile(uintptr(n), "passwd of the container")
-		dir = passwd.Home(f, uid)
-		f.Close()
+	n, err := child.GetFd(fd)
+	if err != nil {
+		return fmt.Errorf("process.env: %w", err)
 	}
-	return child.Send(process.HomeReply(dir))
+	f := os.NewFile(uintptr(n), "passwd of the container")
+	defer f.Close()
+	return child.Send(process.HomeReply(passwd.Home(f, uid)))
 }
 
 // announce hands out the process id, the pidfd, and commits the new status; the
@@ -258,6 +245,12 @@ func (b *build) announce() error {
 	if b.fifo {
 		b.rec.Status = string(Created)
 		if err := b.dir.Save(b.rec); err != nil {
+			return err
+		}
+		if err := b.child.Release(); err != nil { // on to the fifo
+			if cause := b.child.Reported(); cause != nil {
+				err = cause
+			}
 			return err
 		}
 	}

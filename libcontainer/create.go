@@ -88,6 +88,7 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 		{"record", b.record},
 		{"make cgroups", b.makeCgroup},
 		{"make the resctrl group", b.makeRdt},
+		{"catch signals", b.catch},
 		{"compile", b.compile},
 		{"clone", b.spawn},
 		{"set up", b.attend},
@@ -102,6 +103,15 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 	}
 	b.trace.End()
 	return b, nil
+}
+
+// catch begins to catch signals for an attached container. One that ends the
+// runtime before leaves no process.
+func (b *build) catch() error {
+	if !b.fifo && !b.o.Detach {
+		b.signals = console.Forward(b.r.Alone)
+	}
+	return nil
 }
 
 // explainMemory names the limit that is too low for what the kernel wanted.
@@ -330,7 +340,7 @@ func (b *build) spawn() error {
 	}
 	b.child, err = spawn(p, &program.Options{
 		Flags: b.out.CloneFlags, Cgroup: e.Cgroup, Tasks: e.Tasks, Forker: b.ahead, Trace: b.trace != nil, Fault: testFault,
-		Meanwhile: b.meanwhile,
+		Meanwhile: b.excerpt,
 	})
 	if err != nil {
 		return err

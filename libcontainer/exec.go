@@ -44,6 +44,9 @@ type ExecOptions struct {
 func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 	defer func() { retErr = named("exec", id, retErr) }()
 	e := &execution{r: r, o: o}
+	if !o.Detach {
+		e.signals = console.Forward(r.Alone)
+	}
 	if o.TraceFile != "" {
 		e.trace = trace.New()
 	}
@@ -73,7 +76,7 @@ type execution struct {
 	console *os.File // terminal of an attached process
 	proxy   *console.Proxy
 	trace   *trace.Trace
-	signals *console.Forwarder // nil for a detached one, and before catch
+	signals *console.Forwarder // nil for a detached one
 }
 
 // begin does all up to a process that has executed its program.
@@ -226,24 +229,10 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 		}
 		entry.Tasks = append(entry.Tasks, tasks...)
 	}
-	meanwhile := e.catch
-	if in.Init.Flags&unix.CLONE_NEWPID == 0 { // the process may not wait before its execve
-		e.catch()
-		e.signals.Ready()
-		meanwhile = nil
-	}
+	e.signals.Ready()
 	e.trace.Phase("clone")
-	e.child, err = spawnHidden(p, &program.Options{
-		Cgroup: entry.Cgroup, Tasks: entry.Tasks, Trace: e.trace != nil, Fault: testFault, Meanwhile: meanwhile,
-	})
+	e.child, err = spawnHidden(p, &program.Options{Cgroup: entry.Cgroup, Tasks: entry.Tasks, Trace: e.trace != nil, Fault: testFault})
 	return err
-}
-
-// catch begins to catch signals for the process.
-func (e *execution) catch() {
-	if !e.o.Detach {
-		e.signals = console.Forward(e.r.Alone)
-	}
 }
 
 func (e *execution) input() (*compile.ExecInput, error) {
@@ -291,7 +280,6 @@ func (e *execution) answer(ev program.Event) (err error) {
 	switch ev.Tag {
 	case compile.Adopt:
 		err = e.child.Adopt(int(ev.Value))
-		e.signals.Ready()
 	case compile.Born:
 		if err = process.ApplyOOMScoreAdj(e.child.Pid, e.p); err == nil && e.userns {
 			err = process.ApplyRlimits(e.child.Pid, e.p)

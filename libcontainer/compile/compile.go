@@ -33,7 +33,7 @@ type Input struct {
 	PreserveFds  int
 	ListenFds    int
 	NotifyDir    string // directory with notify.sock to bind at /run/notify, or empty
-	Fifo         bool   // init waits on the fifo (create); else at a barrier (run)
+	Fifo         bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
 
 	// Unattended says that the runtime has nothing to do for init when it is
 	// born, so that init need not wait.
@@ -250,10 +250,10 @@ func (c *compiler) start() {
 		b.Tell(Ready, 0)
 	}
 	c.out.Start = b.Len()
+	// An init that nobody has written down must not go on.
+	b.Wait(Ready, b.Zero(1))
 	if c.Fifo {
 		c.waitFifo()
-	} else {
-		b.Wait(Ready, b.Zero(1))
 	}
 	if c.Spec.Process == nil {
 		b.Doing(program.T("is absent: there is nothing to start"))

@@ -17,7 +17,7 @@ const (
 	Born        = 2 // the runtime records init; a barrier where it has to write id mappings and limits, or to move network devices
 	TimeOffsets = 3 // barrier: the runtime writes linux.timeOffsets
 	Hooks       = 4 // barrier: the runtime runs prestart, createRuntime, createContainer
-	Ready       = 5 // all is set up; no answer with a fifo, else a barrier until start
+	Ready       = 5 // all is set up; a barrier until init is written down with a fifo, else until start
 	Loading     = 7 // value: the listener's descriptor to be. The filter is loaded next. Init is then ready and tells nothing more before start; a further process waits for the answer
 	Executing   = 6 // execve comes next; no answer. The socket's end then means success
 )

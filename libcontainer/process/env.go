@@ -12,7 +12,7 @@ import (
 )
 
 // HomeTag is the tag by which init hands the parent its passwd file (value: the
-// descriptor of a regular file, negative for none) and waits for HomeReply.
+// descriptor of a regular file) and waits for HomeReply.
 const HomeTag = 0x100
 
 // homeLen is the length of the answer.
@@ -83,28 +83,27 @@ func last(env []string) []string {
 	return out[i:]
 }
 
-// askHome emits the question for the home directory. Only a regular file is
-// handed on: reading a terminal, which an image's /etc/passwd may lead to,
+// askHome emits the question for the home directory, which is / where there is no
+// /etc/passwd. Only a regular file is handed on: reading a terminal, which an image's /etc/passwd may lead to,
 // would hold the parent up.
 func askHome(b *program.Builder) program.Mem {
-	slot := b.Zero(homeLen)
+	slot := b.Bytes(HomeReply("/"))
 	b.Doing(program.T("find HOME in /etc/passwd of the container"))
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK, Resolve: unix.RESOLVE_NO_MAGICLINKS}
-	fd, none, r := b.RegOf(-1), b.RegOf(-1), b.Reg()
-	hand, wait, close := b.Label(), b.Label(), b.Label()
+	fd, r := b.RegOf(-1), b.Reg()
+	hand, done, close := b.Label(), b.Label(), b.Label()
 	b.Sys(unix.SYS_OPENAT2, program.Imm(unix.AT_FDCWD), b.Str("/etc/passwd"), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).To(fd).Ignore()
-	b.If(fd, program.Lt, 0, hand)
+	b.If(fd, program.Lt, 0, done)
 	buf := b.Zero(statxSize)
 	b.Sys(unix.SYS_STATX, program.Val(fd), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), buf.Arg()).To(r).Ignore()
 	b.If(r, program.Ne, 0, close)
 	b.IfWord(fileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFREG, hand)
 	b.Bind(close)
 	b.Sys(unix.SYS_CLOSE, program.Val(fd))
-	b.Tell(HomeTag, none)
-	b.Jump(wait)
+	b.Jump(done)
 	b.Bind(hand)
 	b.Tell(HomeTag, fd)
-	b.Bind(wait)
 	b.Wait(HomeTag, slot)
+	b.Bind(done)
 	return slot
 }

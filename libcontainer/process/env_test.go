@@ -72,10 +72,10 @@ func TestEnv(t *testing.T) {
 		{"HOMES is another", nil, []string{"HOMES=1"}, nil, "/r", "HOMES=1\nHOME=/r\n", "root:x"},
 		{"the longest path", nil, nil, nil, "/" + strings.Repeat("x", 4094), "HOME=/" + strings.Repeat("x", 4094) + "\n", "root:x"},
 		{"a longer one is none", nil, nil, nil, "/" + strings.Repeat("x", 4095), "HOME=/\n", "root:x"},
-		{"no file", func() error { return os.Remove(etc) }, nil, nil, "/", "HOME=/\n", "none"},
-		{"a pipe is no file", func() error { return unix.Mkfifo(etc, 0o644) }, nil, nil, "/", "HOME=/\n", "none"},
-		{"a directory is none", func() error { return errors.Join(os.Remove(etc), os.Mkdir(etc, 0o755)) }, nil, nil, "/", "HOME=/\n", "none"},
-		{"a link of procfs is none", func() error { return errors.Join(os.Remove(etc), os.Symlink("/proc/self/fd/0", etc)) }, nil, nil, "/", "HOME=/\n", "none"},
+		{"no file", func() error { return os.Remove(etc) }, nil, nil, "/", "HOME=/\n", ""},
+		{"a pipe is no file", func() error { return unix.Mkfifo(etc, 0o644) }, nil, nil, "/", "HOME=/\n", ""},
+		{"a directory is none", func() error { return errors.Join(os.Remove(etc), os.Mkdir(etc, 0o755)) }, nil, nil, "/", "HOME=/\n", ""},
+		{"a link of procfs is none", func() error { return errors.Join(os.Remove(etc), os.Symlink("/proc/self/fd/0", etc)) }, nil, nil, "/", "HOME=/\n", ""},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			if c.file != nil {

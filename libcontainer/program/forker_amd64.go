@@ -84,7 +84,7 @@ func (f *Forker) clone(args *cloneArgs, m *machine, tasks []int, meanwhile func(
 		t.tasks[i] = int32(fd)
 	}
 	syscall.ForkLock.Lock()
-	memory := memoryOf(m)
+	memory := memoryOf(m, f.stack)
 	memory.keep()
 	f.order(orderFork)
 	meanwhile()
