@@ -9,34 +9,37 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// charged finds the lowest memory limit with which a container starts: what the
-// runtime charges to it before its program is executed, and that itself. It uses
-// the host's own cgroups, which count memory.
+// charged finds the lowest memory limit with which a container is created: what
+// the runtime charges to it before its program is executed; and the lowest with
+// which it runs, its program with it. It uses the host's own cgroups, which count
+// memory.
 func (b *bench) charged() error {
-	var lowest [2][]float64
-	for range 3 {
-		for k, name := range [...]string{"hutch", "runc"} {
-			for _, x := range b.subjects {
-				if x.name == name {
-					low, err := b.lowestLimit(x)
-					if err != nil {
-						return err
+	for _, command := range [...]string{"create", "run"} {
+		var lowest [2][]float64
+		for range 3 {
+			for k, name := range [...]string{"hutch", "runc"} {
+				for _, x := range b.subjects {
+					if x.name == name {
+						low, err := b.lowestLimit(x, command)
+						if err != nil {
+							return err
+						}
+						lowest[k] = append(lowest[k], low)
 					}
-					lowest[k] = append(lowest[k], low)
 				}
 			}
 		}
+		b.compare("lowest memory limit of "+command, "KiB", "hutch", "runc", lowest[0], lowest[1])
 	}
-	b.compare("lowest memory limit that starts", "KiB", "hutch", "runc", lowest[0], lowest[1])
 	return nil
 }
 
 // lowestLimit halves until it is known to 8 KiB.
-func (b *bench) lowestLimit(x subject) (kib float64, err error) {
+func (b *bench) lowestLimit(x subject, command string) (kib float64, err error) {
 	low, high := int64(0), int64(16<<20)
 	for high-low > 8<<10 {
 		middle := (low + high) / 2 >> 12 << 12
-		starts, err := b.startsWith(x, middle)
+		starts, err := b.startsWith(x, command, middle)
 		if err != nil {
 			return 0, err
 		}
@@ -49,7 +52,7 @@ func (b *bench) lowestLimit(x subject) (kib float64, err error) {
 	return float64(high) / 1024, nil
 }
 
-func (b *bench) startsWith(x subject, bytes int64) (bool, error) {
+func (b *bench) startsWith(x subject, command string, bytes int64) (bool, error) {
 	file := filepath.Join(b.bundle(plain), "config.json")
 	old, err := os.ReadFile(file)
 	if err != nil {
@@ -69,11 +72,11 @@ func (b *bench) startsWith(x subject, bytes int64) (bool, error) {
 		return false, err
 	}
 	id := x.id("limit" + strconv.FormatInt(bytes, 10))
-	_, err = b.once(x.call("run", "--bundle", b.bundle(plain), id))
-	if err != nil {
-		if b.stopped.Load() {
-			return false, err
-		}
+	_, err = b.once(x.call(command, "--bundle", b.bundle(plain), id))
+	if err != nil && b.stopped.Load() {
+		return false, err
+	}
+	if err != nil || command == "create" {
 		_, _ = b.once(x.call("delete", "--force", id)) // an error says that nothing is left
 	}
 	return err == nil, nil
