@@ -3,9 +3,13 @@ package integration
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // goRuntime are the calls that Go's own runtime makes as its threads come and go.
@@ -77,4 +81,37 @@ func TestSystemCallBudget(t *testing.T) {
 	check("kill", callsOf(t, b, none, "kill", b.id, "KILL"), 43)
 	b.wait()
 	check("delete", callsOf(t, b, none, "delete", b.id), 62)
+}
+
+// TestPageFaultBudget holds the page faults of short commands, which are a fifth of
+// their time: a package too many that is initialised before main shows here, or a
+// stack that grows while the program runs.
+func TestPageFaultBudget(t *testing.T) {
+	b := newBundle(t, func(s *specs.Spec) { s.Process.Args = []string{"true"} })
+	faults := func(words ...string) int {
+		t.Helper()
+		var all []int
+		for range 9 {
+			cmd := exec.Command(runtimePath, append([]string{"--root", b.root}, words...)...)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%q: %v\n%s", words, err, out)
+			}
+			all = append(all, int(cmd.ProcessState.SysUsage().(*syscall.Rusage).Minflt))
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	for _, c := range []struct {
+		words []string
+		bound int
+	}{
+		{[]string{"run", "--bundle", b.dir, b.id}, 560},
+		{[]string{"--version"}, 400},
+	} {
+		n := faults(c.words...)
+		t.Logf("%s: %d page faults of at most %d", c.words[0], n, c.bound)
+		if n > c.bound {
+			t.Errorf("%s makes %d page faults, %d is the bound", c.words[0], n, c.bound)
+		}
+	}
 }
