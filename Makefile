@@ -19,7 +19,7 @@ SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-.PHONY: build install uninstall demo check test unit integration conformance engines tutorial vm bench bench-quick fuzz clean \
+.PHONY: build install uninstall demo check test unit integration conformance engines tutorial vm bench bench-quick bench-vm fuzz clean \
 	fmt vet lint floors cross hello-bundle test-deps
 
 build:
@@ -111,6 +111,10 @@ engines: build
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite
+
+# bench-vm compares in the virtual machine, where crun can make its cgroups, in two minutes.
+bench-vm: build bin/bench/bench bin/bench/floor
+	tests/vm/run --timeout 1200 env HOME=/root BENCH_PEERS=$$(command -v crun) bin/bench/bench -quick -hutch ./hutch -floor bin/bench/floor
 
 # bench compares with the packaged runc and crun, and with the bare system calls,
 # in one run, which takes some minutes; bench-quick takes less than one. BENCH_PEERS
