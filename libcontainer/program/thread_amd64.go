@@ -32,7 +32,7 @@ type onStack struct {
 // thread is what a bare thread works on. Its Forker keeps it from the collector.
 type thread struct {
 	order uint32 // futex; written by the owner
-	done  uint32 // futex; 1 when the fields below the line are there
+	done  uint32 // futex; 1 when what came of it is there
 	tid   uint32 // futex; 0 when the thread has ended and its stack is free
 	zero  byte   // '0', which stands for the writer in a file of tasks
 
