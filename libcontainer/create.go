@@ -83,12 +83,12 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 		name string
 		do   func() error
 	}{
+		{"catch signals", b.catch},
 		{"load config.json", b.load},
 		{"plan cgroups", b.planCgroup},
 		{"record", b.record},
 		{"make cgroups", b.makeCgroup},
 		{"make the resctrl group", b.makeRdt},
-		{"catch signals", b.catch},
 		{"compile", b.compile},
 		{"clone", b.spawn},
 		{"set up", b.attend},
@@ -105,8 +105,8 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 	return b, nil
 }
 
-// catch begins to catch signals for an attached container. One that ends the
-// runtime before leaves no process.
+// catch begins to catch signals for an attached container, before anything is
+// there.
 func (b *build) catch() error {
 	if !b.fifo && !b.o.Detach {
 		b.signals = console.Forward(b.r.Alone)
