@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -84,7 +85,7 @@ func TestCreateKilledAtEachPhase(t *testing.T) {
 				log.Close()
 				if cmd.ProcessState.ExitCode() == 0 {
 					must(t, w.r.Delete(w.id, true))
-					reapAll()
+					reapAll(t)
 					break
 				}
 				if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGKILL {
@@ -94,7 +95,7 @@ func TestCreateKilledAtEachPhase(t *testing.T) {
 				if err := w.r.Delete(w.id, true); err != nil {
 					t.Errorf("killed at phase %d: %v", k, err)
 				}
-				reapAll()
+				reapAll(t)
 				w.checkNothingLeft("killed at phase " + strconv.Itoa(k))
 			}
 		})
@@ -191,7 +192,7 @@ func newWorld(t *testing.T, change func(*specs.Spec)) *world {
 	// A first create makes the mount points that the image lacks.
 	must(t, w.r.Create(w.options()))
 	must(t, w.r.Delete(w.id, true))
-	reapAll()
+	reapAll(t)
 	w.mounts, w.fds = mountTable(t), openFds(t)
 	return w
 }
@@ -220,7 +221,7 @@ func (w *world) createWithFault(f *program.Fault) error {
 	if e := w.r.Delete(w.id, true); e != nil {
 		w.t.Errorf("delete after %v: %v", err, e)
 	}
-	reapAll()
+	reapAll(w.t)
 	return err
 }
 
@@ -262,11 +263,29 @@ func openFds(t *testing.T) int {
 	return len(e)
 }
 
-// reapAll waits for all children that have ended or are about to.
-func reapAll() {
-	for {
-		if _, err := unix.Wait4(-1, nil, 0, nil); err != nil && err != unix.EINTR {
+// reapAll waits for all children that have ended or are about to. One that does not
+// is killed.
+func reapAll(t *testing.T) {
+	t.Helper()
+	for late := time.Now().Add(20 * time.Second); ; {
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		switch {
+		case err == unix.ECHILD:
 			return
+		case err != nil || pid > 0:
+		case time.Now().After(late):
+			lists, _ := filepath.Glob("/proc/self/task/*/children")
+			for _, list := range lists {
+				left, _ := os.ReadFile(list)
+				for _, c := range strings.Fields(string(left)) {
+					t.Errorf("child %s lives on", c)
+					n, _ := strconv.Atoi(c)
+					_ = unix.Kill(n, unix.SIGKILL)
+				}
+			}
+			late = late.Add(20 * time.Second)
+		default:
+			time.Sleep(time.Millisecond)
 		}
 	}
 }
@@ -303,7 +322,7 @@ func TestResctrl(t *testing.T) {
 		t.Errorf("schemata %q after the update", text)
 	}
 	must(t, w.r.Delete(w.id, true))
-	reapAll()
+	reapAll(t)
 	w.checkNothingLeft("a container in gold")
 	set(&specs.LinuxIntelRdt{ClosID: "gold", Schemata: []string{"L3:0=1"}})
 	if err := w.r.Create(w.options()); err == nil || !strings.Contains(err.Error(), "linux.intelRdt.closID") {
