@@ -17,6 +17,7 @@ import (
 type Forker struct {
 	ask   chan func(ahead uint64)
 	ended chan struct{}
+	pidfd int32 // where clone3 stores it: a variable could lie on a stack, which may move before the clone
 }
 
 // NewForker starts the thread, which makes the namespaces of the CLONE_NEW flags
@@ -65,8 +66,8 @@ func (f *Forker) Close() {
 // clone makes the child in the cgroups of tasks, and calls meanwhile.
 func (f *Forker) clone(args *cloneArgs, m *machine, tasks []int, meanwhile func()) (pid, pidfd int, err error) {
 	done := make(chan struct{})
-	stored := int32(-1) // on the heap: a stack may move
-	args.pidfd = uint64(uintptr(unsafe.Pointer(&stored)))
+	f.pidfd = -1
+	args.pidfd = uint64(uintptr(unsafe.Pointer(&f.pidfd)))
 	f.ask <- func(ahead uint64) {
 		defer close(done)
 		args.flags &^= ahead
@@ -87,5 +88,5 @@ func (f *Forker) clone(args *cloneArgs, m *machine, tasks []int, meanwhile func(
 	f.Close()
 	meanwhile()
 	<-done
-	return pid, int(stored), err
+	return pid, int(f.pidfd), err
 }
