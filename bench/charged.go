@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -18,15 +19,12 @@ func (b *bench) charged() error {
 		var lowest [2][]float64
 		for range 3 {
 			for k, name := range [...]string{"hutch", "runc"} {
-				for _, x := range b.subjects {
-					if x.name == name {
-						low, err := b.lowestLimit(x, command)
-						if err != nil {
-							return err
-						}
-						lowest[k] = append(lowest[k], low)
-					}
+				i := slices.IndexFunc(b.subjects, func(x subject) bool { return x.name == name })
+				low, err := b.lowestLimit(b.subjects[i], command)
+				if err != nil {
+					return err
 				}
+				lowest[k] = append(lowest[k], low)
 			}
 		}
 		b.compare("lowest memory limit of "+command, "KiB", "hutch", "runc", lowest[0], lowest[1])

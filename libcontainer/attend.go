@@ -37,13 +37,8 @@ func (b *build) attend() error {
 		}
 		b.trace.Phase("message of init")
 		ready, err := b.answer(e)
-		if err != nil {
-			if cause := b.child.Reported(); cause != nil {
-				err = cause // init has ended meanwhile, which is why
-			}
-		}
 		if ready || err != nil {
-			return err
+			return b.child.Cause(err)
 		}
 	}
 }
@@ -248,10 +243,7 @@ func (b *build) announce() error {
 			return err
 		}
 		if err := b.child.Release(); err != nil { // on to the fifo
-			if cause := b.child.Reported(); cause != nil {
-				err = cause
-			}
-			return err
+			return b.child.Cause(err)
 		}
 	}
 	if b.o.PidfdSocket != "" {

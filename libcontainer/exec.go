@@ -268,10 +268,7 @@ func (e *execution) attend() error {
 			continue
 		}
 		if err := e.answer(ev); err != nil {
-			if cause := e.child.Reported(); cause != nil {
-				err = cause // the process has ended meanwhile, which is why
-			}
-			return err
+			return e.child.Cause(err)
 		}
 	}
 }

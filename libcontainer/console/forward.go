@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -83,8 +84,10 @@ var usual = [...]unix.Signal{
 func others() []os.Signal {
 	out := make([]os.Signal, 0, 64)
 	for s := syscall.Signal(1); s <= 64; s++ {
+		if slices.Contains(usual[:], s) {
+			continue
+		}
 		switch s {
-		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT:
 		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGTTIN, unix.SIGTTOU, 32, 33: // the last two are a C library's own
 		default:
 			out = append(out, s)

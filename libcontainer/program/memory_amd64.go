@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/proc"
 )
 
 // memory is what a fork is to copy, and what not.
@@ -86,24 +88,16 @@ func callers() (variables, mappings segment) {
 		kind, flags                            uint32
 		offset, vaddr, paddr, filesz, memsz, _ uint64
 	}
-	aux, err := unix.Auxv()
-	if err != nil {
+	if vdso, ok := proc.Aux(atSysinfoEhdr); ok {
+		mappings = segment{vdso - kernels - below, below}
+	}
+	table, ok := proc.Aux(atPhdr)
+	n, _ := proc.Aux(atPhnum)
+	if !ok {
 		return segment{}, segment{}
 	}
-	var table unsafe.Pointer
-	var n uintptr
-	for _, a := range aux {
-		switch a[0] {
-		case atPhdr:
-			table = *(*unsafe.Pointer)(unsafe.Pointer(&a[1]))
-		case atPhnum:
-			n = a[1]
-		case atSysinfoEhdr:
-			mappings = segment{a[1] - kernels - below, below}
-		}
-	}
 	for i := range n {
-		h := (*header)(unsafe.Add(table, i*unsafe.Sizeof(header{})))
+		h := (*header)(unsafe.Add(*(*unsafe.Pointer)(unsafe.Pointer(&table)), i*unsafe.Sizeof(header{})))
 		switch {
 		case h.kind == ptInterp: // its own place is not in the headers either
 			return segment{}, segment{}

@@ -237,6 +237,18 @@ func (c *Child) Reported() error {
 	}
 }
 
+// Cause is what the child has reported, which explains err of a talk with it; err
+// itself where it has reported nothing.
+func (c *Child) Cause(err error) error {
+	if err == nil {
+		return nil
+	}
+	if reported := c.Reported(); reported != nil {
+		return reported
+	}
+	return err
+}
+
 // Expect waits for the message tag and returns its value.
 func (c *Child) Expect(tag uint32) (int64, error) {
 	e, err := c.Next()

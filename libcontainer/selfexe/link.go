@@ -119,6 +119,10 @@ func newMap(segments []segment) *prctlMap {
 	return m
 }
 
+// atEntry is the entry of the auxiliary vector with the address of the program's
+// first instruction.
+const atEntry = 9
+
 // readSegments reads which parts of the executable the kernel has mapped where.
 //
 // Source: elf(5), PT_LOAD; getauxval(3), AT_ENTRY.
@@ -133,25 +137,11 @@ func readSegments() ([]segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", self, err)
 	}
-	entry, err := entryAddress()
-	if err != nil {
-		return nil, err
+	entry, ok := proc.Aux(atEntry)
+	if !ok {
+		return nil, errors.New("auxiliary vector: AT_ENTRY is absent")
 	}
-	return parseSegments(head[:n], entry, uint64(os.Getpagesize()))
-}
-
-func entryAddress() (uint64, error) {
-	const atEntry = 9
-	aux, err := unix.Auxv()
-	if err != nil {
-		return 0, fmt.Errorf("auxiliary vector: %w", err)
-	}
-	for _, a := range aux {
-		if a[0] == atEntry {
-			return uint64(a[1]), nil
-		}
-	}
-	return 0, errors.New("auxiliary vector: AT_ENTRY is absent")
+	return parseSegments(head[:n], uint64(entry), uint64(os.Getpagesize()))
 }
 
 // Types of segments. Package debug/elf has them too, and much more.

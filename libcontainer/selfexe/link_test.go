@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/proc"
 	"hutch/libcontainer/program"
 )
 
@@ -149,11 +150,11 @@ func TestParseSegmentsRefuses(t *testing.T) {
 	if _, err := f.Read(head); err != nil {
 		t.Fatal(err)
 	}
-	entry, err := entryAddress()
-	if err != nil {
-		t.Fatal(err)
+	entry, ok := proc.Aux(atEntry)
+	if !ok {
+		t.Fatal("AT_ENTRY is absent")
 	}
-	got, err := parseSegments(head, entry, uint64(os.Getpagesize()))
+	got, err := parseSegments(head, uint64(entry), uint64(os.Getpagesize()))
 	if err != nil {
 		t.Skip("the test is linked dynamically, as with -race")
 	}
@@ -165,7 +166,7 @@ func TestParseSegmentsRefuses(t *testing.T) {
 	for name, bad := range map[string][]byte{
 		"empty": nil, "cut": head[:100], "32-bit": append([]byte("\x7fELF\x01\x01"), head[6:]...), "script": []byte(strings.Repeat("#!/bin/sh\n", 20)),
 	} {
-		if s, err := parseSegments(bad, entry, 4096); err == nil {
+		if s, err := parseSegments(bad, uint64(entry), 4096); err == nil {
 			t.Errorf("%s: taken as %+v", name, s)
 		}
 	}
