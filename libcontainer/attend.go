@@ -37,6 +37,9 @@ func (b *build) attend() error {
 		}
 		b.trace.Phase("message of init")
 		ready, err := b.answer(e)
+		if errors.Is(err, program.ErrEnded) {
+			return endedEarly(b.child, b.cg.Manager(), "init")
+		}
 		if ready || err != nil {
 			return b.child.Cause(err)
 		}
@@ -85,7 +88,7 @@ func oomKilled(cg cgroup.Manager, name, when string) error {
 func (b *build) answer(e program.Event) (ready bool, err error) {
 	switch {
 	case e.Tag == compile.Adopt:
-		err = b.child.Adopt(int(e.Value))
+		err = b.adopt(e)
 	case e.Tag == compile.Born:
 		b.trace.Phase("born")
 		if err = b.born(); err == nil && b.unattended() {
@@ -97,9 +100,9 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 		b.trace.Phase("hooks")
 		err = b.hooks()
 	case e.Tag == rootfs.ConsoleTag:
-		b.console, err = takeTerminal(b.child, int(e.Value), b.o.ConsoleSocket)
+		b.console, err = takeTerminal(e.Fd, b.o.ConsoleSocket)
 	case e.Tag == process.HomeTag:
-		return false, answerHome(b.child, int(e.Value), b.spec.Process.User.UID)
+		return false, b.home.answer(b.child, e, b.spec.Process.User.UID)
 	case e.Tag == keyring.QuotaTag:
 		b.r.warn(quotaWarning)
 		return false, nil
@@ -123,15 +126,10 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 
 // born records the process, then does what only the runtime may do for it.
 func (b *build) born() error {
-	start, _, err := proc.StartTime(b.child.Pid)
-	if err != nil {
-		return err
-	}
-	b.rec.Pid, b.rec.PidStart = b.child.Pid, start
 	if !b.fifo {
 		b.rec.Status = string(Created) // as good as: nobody else can start it
 	}
-	if err := b.dir.Save(b.rec); err != nil {
+	if err := b.recordPid(); err != nil {
 		return err
 	}
 	if b.rdt != nil {
@@ -200,16 +198,35 @@ func (b *build) hooks() error {
 
 func (b *build) inNamespaces() *inNamespaces {
 	return &inNamespaces{
-		init: namespace.Init{Pid: b.child.Pid, Pidfd: b.child.Pidfd, Flags: b.out.Namespaces.Flags(), OwnRoot: true}, cwd: "/",
+		init:    namespace.Init{Pid: b.child.Pid, Pidfd: b.child.Pidfd, Flags: b.out.Namespaces.Flags(), OwnRoot: true, AtTop: true},
 		ignored: process.IgnoredSignals(),
 	}
 }
 
-// takeTerminal takes the terminal's master from the child and hands it on: to the
-// console socket, or, where there is none, to the caller, who serves it.
-func takeTerminal(child *program.Child, fd int, socket string) (*os.File, error) {
-	ptmx, err := child.GetFd(fd)
+// adopt follows the process that the program has cloned into the container's pid
+// namespace, and records it.
+func (b *build) adopt(e program.Event) error {
+	if err := b.child.Adopt(e); err != nil {
+		return err
+	}
+	return b.recordPid()
+}
+
+// recordPid writes down which process init is.
+func (b *build) recordPid() error {
+	start, _, err := proc.StartTime(b.child.Pid)
 	if err != nil {
+		return err
+	}
+	b.rec.Pid, b.rec.PidStart = b.child.Pid, start
+	return b.dir.Save(b.rec)
+}
+
+// takeTerminal takes the terminal's master, which the child has sent, and hands it on:
+// to the console socket, or, where there is none, to the caller, who serves it.
+func takeTerminal(ptmx int, socket string) (*os.File, error) {
+	if err := console.Master(ptmx); err != nil {
+		unix.Close(ptmx)
 		return nil, fmt.Errorf("process.terminal: %w", err)
 	}
 	if socket == "" {
@@ -222,16 +239,20 @@ func takeTerminal(child *program.Child, fd int, socket string) (*os.File, error)
 	return nil, nil
 }
 
-// answerHome answers with the home directory that the container's passwd file,
-// which the child has opened as fd, gives the user.
-func answerHome(child *program.Child, fd int, uid uint32) error {
-	n, err := child.GetFd(fd)
-	if err != nil {
-		return fmt.Errorf("process.env: %w", err)
+// home is the container's passwd file, as far as the child has sent it.
+type home struct{ text []byte }
+
+// answer takes a piece of the file, and answers with the home directory of the user, or
+// asks for the next piece.
+func (h *home) answer(child *program.Child, e program.Event, uid uint32) error {
+	h.text = append(h.text, e.Data...)
+	end := len(e.Data) == 0 || len(h.text) >= passwd.Limit
+	dir, found := passwd.Home(h.text, uid, end)
+	if !found && !end {
+		return child.Send(process.HomeMore())
 	}
-	f := os.NewFile(uintptr(n), "passwd of the container")
-	defer f.Close()
-	return child.Send(process.HomeReply(passwd.Home(f, uid)))
+	h.text = nil
+	return child.Send(process.HomeReply(dir))
 }
 
 // announce hands out the process id, the pidfd, and commits the new status; the

@@ -52,6 +52,7 @@ type build struct {
 	ahead *program.Forker  // makes the network namespace meanwhile; may be nil
 	out   *compile.Output
 	child *program.Child
+	home  home
 	trace *trace.Trace
 	fifo  bool // init waits on the fifo; else at the barrier Ready
 
@@ -332,6 +333,9 @@ func (b *build) spawn() error {
 		}
 		defer e.Close()
 	}
+	for i, fd := range e.Tasks {
+		p.Set(b.out.Tasks[i], int64(fd))
+	}
 	spawn := spawnHidden
 	if os.Geteuid() != 0 && !b.out.Namespaces.Joins() {
 		// The new process's files in /proc have to be its user's, who writes
@@ -339,7 +343,7 @@ func (b *build) spawn() error {
 		spawn = spawnChild
 	}
 	b.child, err = spawn(p, &program.Options{
-		Flags: b.out.CloneFlags, Cgroup: e.Cgroup, Tasks: e.Tasks, Forker: b.ahead, Trace: b.trace != nil, Fault: testFault,
+		Flags: b.out.CloneFlags, Cgroup: e.Cgroup, Forker: b.ahead, Trace: b.trace != nil, Fault: testFault,
 		Meanwhile: b.excerpt,
 	})
 	if err != nil {
@@ -402,9 +406,6 @@ func (b *build) close() {
 	}
 	if b.scope != nil {
 		b.scope.conn.Close()
-	}
-	if b.out != nil {
-		b.out.Root.Close()
 	}
 }
 

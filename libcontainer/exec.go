@@ -73,6 +73,7 @@ type execution struct {
 	pidfd   int  // init's
 	userns  bool // the container has a user namespace of its own
 	child   *program.Child
+	home    home
 	console *os.File // terminal of an attached process
 	proxy   *console.Proxy
 	trace   *trace.Trace
@@ -203,36 +204,50 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	if err != nil {
 		return err
 	}
+	entry, err := e.entry(sub)
+	if err != nil {
+		return err
+	}
+	defer entry.Close()
+	in.Tasks = len(entry.Tasks)
 	var link *selfexe.Link
 	in.Shield = func(p *program.Builder) (err error) {
 		link, err = selfexe.Shield(p)
 		return err
 	}
-	p, err := compile.Exec(in)
+	p, tasks, err := compile.Exec(in)
 	if err != nil {
 		return err
+	}
+	for i, fd := range entry.Tasks {
+		p.Set(tasks[i], int64(fd))
 	}
 	unlink, err := link.Open(p)
 	if err != nil {
 		return err
 	}
 	defer unlink()
+	e.signals.Ready()
+	e.trace.Phase("clone")
+	e.child, err = spawnHidden(p, &program.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
+	return err
+}
+
+// entry opens what the process enters the container's cgroups, and its resctrl group, by.
+func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
 	entry, err := cgroup.Paths(e.c.rec.Cgroup.Paths).Enter(sub)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer entry.Close()
 	if g := e.c.rdtGroup(); g != nil {
 		tasks, err := g.Tasks()
 		if err != nil {
-			return err
+			entry.Close()
+			return nil, err
 		}
-		entry.Tasks = append(entry.Tasks, tasks...)
+		entry.Tasks = append(tasks, entry.Tasks...) // the freezer is the last
 	}
-	e.signals.Ready()
-	e.trace.Phase("clone")
-	e.child, err = spawnHidden(p, &program.Options{Cgroup: entry.Cgroup, Tasks: entry.Tasks, Trace: e.trace != nil, Fault: testFault})
-	return err
+	return entry, nil
 }
 
 func (e *execution) input() (*compile.ExecInput, error) {
@@ -244,8 +259,8 @@ func (e *execution) input() (*compile.ExecInput, error) {
 	}
 	return &compile.ExecInput{
 		ID: e.c.rec.ID, Init: init, Process: e.p, Linux: e.linux,
-		OwnKeyring: e.c.rec.OwnKeyring, PreserveFds: e.o.PreserveFds,
-		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p)},
+		OwnKeyring: e.c.rec.OwnKeyring, Preserved: process.Preserved(e.o.PreserveFds),
+		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: process.StdFiles()},
 	}, nil
 }
 
@@ -276,19 +291,19 @@ func (e *execution) attend() error {
 func (e *execution) answer(ev program.Event) (err error) {
 	switch ev.Tag {
 	case compile.Adopt:
-		err = e.child.Adopt(int(ev.Value))
+		err = e.child.Adopt(ev)
 	case compile.Born:
 		if err = process.ApplyOOMScoreAdj(e.child.Pid, e.p); err == nil && e.userns {
 			err = process.ApplyRlimits(e.child.Pid, e.p)
 		}
 	case rootfs.ConsoleTag:
-		if e.console, err = takeTerminal(e.child, int(ev.Value), e.o.ConsoleSocket); err == nil && e.console != nil {
+		if e.console, err = takeTerminal(ev.Fd, e.o.ConsoleSocket); err == nil && e.console != nil {
 			e.proxy, err = console.StartProxy(e.console)
 		}
 	case compile.Loading:
 		err = sendListener(e.child, int(ev.Value), e.linux.Seccomp, e.c.rec, Running)
 	case process.HomeTag:
-		return answerHome(e.child, int(ev.Value), e.p.User.UID)
+		return e.home.answer(e.child, ev, e.p.User.UID)
 	case keyring.QuotaTag:
 		e.r.warn(quotaWarning)
 		return nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/capability"
 	"hutch/libcontainer/compile"
@@ -33,18 +34,21 @@ func (b *build) compile() error {
 		Rootfs:       b.rootfs(),
 		NoPivot:      b.o.NoPivot,
 		NoNewKeyring: b.o.NoNewKeyring,
-		PreserveFds:  b.o.PreserveFds,
+		Preserved:    process.Preserved(b.o.PreserveFds + b.o.ListenFds),
+		Tasks:        b.tasks(),
 		ListenFds:    b.o.ListenFds,
 		NotifyDir:    b.notifyDir,
 		Fifo:         b.fifo,
 		Unattended:   b.unattended(),
 		Host: compile.Host{
-			Privileged: os.Geteuid() == 0 || b.planning,
-			Cgroup:     cgroupMounts(b.cg),
-			Ignored:    process.IgnoredSignals(),
-			LastCap:    last,
-			HeldCaps:   held,
-			LSM:        modules,
+			Privileged:  os.Geteuid() == 0 || b.planning,
+			Cgroup:      cgroupMounts(b.cg),
+			Ignored:     process.IgnoredSignals(),
+			LastCap:     last,
+			HeldCaps:    held,
+			LSM:         modules,
+			Std:         process.StdFiles(),
+			ProcOfPidNS: joinsPid(b.spec) && !b.planning && procOfPidNS(),
 		},
 	}
 	if !b.planning {
@@ -60,6 +64,45 @@ func (b *build) compile() error {
 		b.r.debug("linux.seccomp: no architecture of the profile has " + strings.Join(n, ", ") + ", ignoring")
 	}
 	return nil
+}
+
+// tasks is the number of cgroups that init enters by itself.
+func (b *build) tasks() int {
+	if b.scope != nil {
+		return 0 // systemd moves it
+	}
+	n := 0
+	for name := range b.cg.Paths() {
+		if name != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// joinsPid reports whether the container is to be in a pid namespace that exists.
+func joinsPid(s *specs.Spec) bool {
+	return s.Linux != nil && slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == specs.PIDNamespace && n.Path != ""
+	})
+}
+
+// procOfPidNS reports whether the kernel can mount a procfs for a pid namespace that the
+// caller is not in, which it can from Linux 6.18 on.
+//
+// Source: kernel filesystems/proc.rst, "pidns".
+func procOfPidNS() bool {
+	ctx, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(ctx)
+	ns, err := unix.Open("/proc/self/ns/pid", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(ns)
+	return unix.FsconfigSetFd(ctx, "pidns", ns) == nil
 }
 
 // unattended says that born does no more than to record init.

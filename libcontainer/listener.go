@@ -39,7 +39,7 @@ func sendListener(child *program.Child, fd int, s *specs.LinuxSeccomp, r *state.
 
 func takeListener(child *program.Child, fd int) (int, error) {
 	for end := time.Now().Add(listenerWait); ; {
-		listener, err := child.GetFd(fd)
+		listener, err := unix.PidfdGetfd(child.Pidfd, fd, 0)
 		if err == nil {
 			if isListener(listener) {
 				return listener, nil
@@ -51,7 +51,7 @@ func takeListener(child *program.Child, fd int) (int, error) {
 			return -1, cause
 		}
 		if !errors.Is(err, unix.EBADF) || time.Now().After(end) {
-			return -1, err
+			return -1, fmt.Errorf("take descriptor %d of the process: pidfd_getfd: %w", fd, err)
 		}
 		time.Sleep(20 * time.Microsecond)
 	}

@@ -19,12 +19,11 @@ const (
 	hookExecuting = 2
 )
 
-// inNamespaces starts createContainer and startContainer hooks: as root of the
-// container's namespaces, in the root directory that its init has at the time,
-// in a process group of its own.
+// inNamespaces starts createContainer hooks: as root of the container's namespaces, with
+// the root directory that its init has at the time, which is the host's, and the
+// container's root as the working directory, in a process group of its own.
 type inNamespaces struct {
 	init    namespace.Init
-	cwd     string // below init's root directory
 	ignored []unix.Signal
 }
 
@@ -53,7 +52,7 @@ func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid i
 			c.Kill()
 			return -1, 0, err
 		case e.Tag == hookAdopt:
-			err := c.Adopt(int(e.Value))
+			err := c.Adopt(e)
 			if err == nil {
 				err = c.Release()
 			}
@@ -71,17 +70,21 @@ func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Progra
 	if err != nil {
 		return nil, nil, err
 	}
-	n.init.Join(b, hookAdopt)
 	b.Doing(program.T("get ready for the hook"))
-	b.Step(program.T("chdir to %s", n.cwd))
-	b.Sys(unix.SYS_CHDIR, b.Str(n.cwd))
-	b.Step(program.T("make a process group"))
-	b.Sys(unix.SYS_SETPGID, program.Imm(0), program.Imm(0))
 	b.Step(program.T("set up standard input and output"))
 	b.Sys(unix.SYS_DUP3, program.Imm(stdin), program.Imm(0), program.Imm(0))
 	b.Sys(unix.SYS_DUP3, program.Imm(stdout), program.Imm(1), program.Imm(0))
 	b.Sys(unix.SYS_DUP3, program.Imm(stdout), program.Imm(2), program.Imm(0))
-	process.Descriptors(b, 0)
+	n.init.Join(b)
+	process.CloseOthers(b, nil) // before it can be seen in the container
+	if n.init.Clones() {
+		namespace.Clone(b, hookAdopt)
+	}
+	b.Element(program.Text{})
+	b.Doing(program.T("get ready for the hook"))
+	b.Step(program.T("make a process group"))
+	b.Sys(unix.SYS_SETPGID, program.Imm(0), program.Imm(0))
+	b.Step(program.Text{})
 	process.Signals(b, n.ignored)
 	process.Unblock(b)
 	b.Tell(hookExecuting, 0)

@@ -92,7 +92,7 @@ func (c *container) startHooks(pidfd int) error {
 	if len(c.rec.Hooks.StartContainer) == 0 {
 		return nil
 	}
-	n := &inNamespaces{init: c.init(pidfd), cwd: "/", ignored: process.IgnoredSignals()}
+	n := &inNamespaces{init: c.init(pidfd), ignored: process.IgnoredSignals()}
 	n.init.OwnRoot = true
 	text := c.hookState(Created)
 	err := hook.Run(c.rec.Hooks.StartContainer, "startContainer", text, hook.Options{Dir: c.rec.Bundle, Start: n.start})

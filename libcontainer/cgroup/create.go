@@ -146,23 +146,23 @@ func (p *Plan) Undo() error {
 	return errors.Join(errs...)
 }
 
-// Entry is how the container's process is born in its cgroups: what
-// program.Options takes. The caller closes it.
+// Entry is how a process enters the container's cgroups. The caller closes it.
 type Entry struct {
 	// Cgroup is a descriptor of the cgroup v2 directory for
 	// CLONE_INTO_CGROUP, -1 without one.
 	Cgroup int
-	// Tasks are the "tasks" files of cgroup v1. The forking thread writes "0"
-	// to each before it forks.
-	Tasks []int
+	// Tasks are the "tasks" files of cgroup v1, the freezer's last. The process
+	// writes "0" to each.
+	Tasks   []int
+	freezer int // index in Tasks, -1 for none
 }
 
-// Entry opens what the birth in the planned cgroups needs. Create comes before.
+// Entry opens what the entry into the planned cgroups needs. Create comes before.
 //
 // Source: clone(2), CLONE_INTO_CGROUP; kernel cgroup-v1/cgroups.rst, 2.2
-// "Attaching processes" for "0", which stands for the writing thread.
+// "Attaching processes" for "0", which stands for the writer.
 func (p *Plan) Entry() (*Entry, error) {
-	e := &Entry{Cgroup: -1, Tasks: make([]int, 0, len(p.places))}
+	e := &Entry{Cgroup: -1, freezer: -1, Tasks: make([]int, 0, len(p.places))}
 	for i := range p.places {
 		c := &p.places[i]
 		var fd int

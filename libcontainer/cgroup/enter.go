@@ -48,7 +48,7 @@ func ParseSub(values []string) (Sub, error) {
 // Enter opens what the birth in the recorded cgroups, or sub-cgroups of them,
 // needs. The caller closes the Entry.
 func (p Paths) Enter(sub Sub) (*Entry, error) {
-	e := &Entry{Cgroup: -1}
+	e := &Entry{Cgroup: -1, freezer: -1}
 	used := 0
 	for _, name := range p.names() {
 		dir := p[name]
@@ -67,6 +67,9 @@ func (p Paths) Enter(sub Sub) (*Entry, error) {
 			fd, err = openEntry(dir, unix.O_PATH|unix.O_DIRECTORY)
 			e.Cgroup = fd
 		} else if fd, err = openEntry(dir+"/tasks", unix.O_WRONLY); err == nil {
+			if hasController(name, "freezer") {
+				e.freezer = len(e.Tasks)
+			}
 			e.Tasks = append(e.Tasks, fd)
 		}
 		if err != nil {
@@ -74,11 +77,21 @@ func (p Paths) Enter(sub Sub) (*Entry, error) {
 			return nil, fmt.Errorf("cgroup %s: open: %w", dir, err)
 		}
 	}
+	e.freezerLast()
 	if used < len(sub) {
 		e.Close()
 		return nil, fmt.Errorf("invalid --cgroup argument: the container has no cgroup for one of the controllers; %s", p.hierarchies())
 	}
 	return e, nil
+}
+
+// freezerLast puts the freezer's file behind the others: who enters a frozen cgroup stops
+// there.
+func (e *Entry) freezerLast() {
+	if e.freezer >= 0 {
+		last := len(e.Tasks) - 1
+		e.Tasks[e.freezer], e.Tasks[last] = e.Tasks[last], e.Tasks[e.freezer]
+	}
 }
 
 // hierarchies says which controllers can be named.

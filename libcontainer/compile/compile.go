@@ -7,6 +7,7 @@
 package compile
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -30,10 +31,14 @@ type Input struct {
 
 	NoPivot      bool
 	NoNewKeyring bool
-	PreserveFds  int
+	Preserved    []int // descriptors of the caller that the process gets; see process.Preserved
 	ListenFds    int
 	NotifyDir    string // directory with notify.sock to bind at /run/notify, or empty
 	Fifo         bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
+
+	// Tasks is the number of files of cgroup v1 hierarchies, and of resctrl, by which the
+	// child enters the container's cgroups.
+	Tasks int
 
 	// Unattended says that the runtime has nothing to do for init when it is
 	// born, so that init need not wait.
@@ -48,12 +53,14 @@ type Input struct {
 
 // Host is what is asked of the running system.
 type Host struct {
-	Privileged bool           // the caller is root of the initial user namespace
-	Cgroup     *rootfs.Cgroup // for mounts of type cgroup, nil when there is none
-	Ignored    []unix.Signal  // signals that the caller ignores
-	LastCap    int            // highest capability of the kernel
-	HeldCaps   uint64         // the caller's permitted set, a bit for each number
-	LSM        lsm.Host
+	Privileged  bool           // the caller is root of the initial user namespace
+	Cgroup      *rootfs.Cgroup // for mounts of type cgroup, nil when there is none
+	Ignored     []unix.Signal  // signals that the caller ignores
+	LastCap     int            // highest capability of the kernel
+	HeldCaps    uint64         // the caller's permitted set, a bit for each number
+	Std         [3]process.StdFile
+	ProcOfPidNS bool // a procfs can be mounted for another pid namespace than the caller's (Linux 6.18)
+	LSM         lsm.Host
 }
 
 // Output is the program and what the parent needs to run it.
@@ -63,8 +70,9 @@ type Output struct {
 	Namespaces *namespace.Set
 	Root       *rootfs.Root
 
-	Go     program.Reg // to be set to exec.fifo's descriptor, with Fifo
-	Result program.Reg // to be set to result.fifo's descriptor, with Fifo
+	Go     program.Reg   // to be set to exec.fifo's descriptor, with Fifo
+	Result program.Reg   // to be set to result.fifo's descriptor, with Fifo
+	Tasks  []program.Reg // to be set to the descriptors of Input.Tasks
 	// UnknownCalls are the names in linux.seccomp that no architecture of it has.
 	UnknownCalls []string
 
@@ -113,6 +121,8 @@ type compiler struct {
 
 	filter *seccomp.Filter
 	proc   program.Reg
+	null   program.Reg // see process.OpenNull
+	last   bool        // the process is cloned into a joined pid namespace when all else is set up
 }
 
 // linux is the spec's Linux part, empty where it has none.
@@ -126,6 +136,10 @@ func linux(s *specs.Spec) *specs.Linux {
 // parent emits what is opened before the clone.
 func (c *compiler) parent() {
 	l := linux(c.Spec)
+	// Before Linux 6.18 a process has to be in a pid namespace to mount a procfs for it.
+	if c.Host.ProcOfPidNS || !mountsProc(c.Spec) {
+		c.last = c.ns.CloneLast()
+	}
 	if c.Fifo {
 		c.out.Go, c.out.Result = c.b.RegOf(-1), c.b.RegOf(-1)
 	}
@@ -145,10 +159,21 @@ func (c *compiler) parent() {
 		RootGID:         hostID(l.GIDMappings),
 		Terminal:        c.Spec.Process != nil && c.Spec.Process.Terminal,
 	}
+	c.ns.Open(c.b)
+	if c.last {
+		rc.PidNS = c.ns.PidFd()
+	}
 	c.root = rootfs.New(rc)
 	c.out.Root = c.root
-	c.ns.Open(c.b)
 	c.root.Open(c.b)
+	if !rc.Terminal {
+		c.null = process.OpenNull(c.b, c.Host.Std)
+	}
+}
+
+// mountsProc reports whether a new procfs is mounted.
+func mountsProc(s *specs.Spec) bool {
+	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Type == "proc" })
 }
 
 // hostID is the id outside of the user namespace that is 0 inside.
@@ -164,6 +189,7 @@ func hostID(m []specs.LinuxIDMapping) int {
 // namespaces emits the child's way to being root of all its namespaces.
 func (c *compiler) namespaces() {
 	b := c.b
+	c.out.Tasks = enterCgroups(b, c.Tasks)
 	c.ns.Enter(b, Adopt)
 	b.Element(program.T("linux"))
 	if c.Unattended {
@@ -210,15 +236,25 @@ func (c *compiler) process() {
 	b, p := c.b, c.Spec.Process
 	process.Signals(b, c.Host.Ignored)
 	process.ResetAffinity(b)
+	n := &newcomer{
+		b: b, p: p, linux: linux(c.Spec), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
+		preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
+	}
+	if c.Fifo {
+		n.keep = []program.Reg{c.out.Go, c.out.Result}
+	}
 	if p == nil {
+		n.close()
+		if c.last {
+			n.cloneLast()
+		}
 		return
 	}
-	userns := c.ns.Own(unix.CLONE_NEWUSER)
-	if !userns { // else the runtime does it, which has the privileges
-		process.Rlimits(b, p)
+	if !n.userns { // else the runtime does it, which has the privileges
 		process.OOMScoreAdj(b, c.proc, p)
 	}
-	c.ready = become(b, p, linux(c.Spec), c.filter, &c.Host, c.proc, userns, c.extraEnv())
+	lsm.Emit(b, c.proc, p, c.Host.LSM)
+	c.ready = n.become()
 }
 
 // extraEnv is what Hutch adds to the environment.
@@ -236,16 +272,11 @@ func (c *compiler) extraEnv() []string {
 // start emits the wait for start, and execve.
 func (c *compiler) start() {
 	b := c.b
-	preserve := c.PreserveFds + c.ListenFds
-	b.Element(program.T("process"))
-	b.Doing(program.T("get ready for start"))
-	if c.Fifo {
-		b.CloseExcept(3+preserve, c.out.Go, c.out.Result)
-	}
-	process.Descriptors(b, preserve)
 	if c.ready != nil {
 		c.ready.load(b)
 	}
+	b.Element(program.T("process"))
+	b.Doing(program.T("get ready for start"))
 	if c.filter == nil || !c.filter.Notify {
 		b.Tell(Ready, 0)
 	}

@@ -4,14 +4,12 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"hutch/libcontainer/capability"
 	"hutch/libcontainer/keyring"
 	"hutch/libcontainer/lsm"
 	"hutch/libcontainer/namespace"
 	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
 	"hutch/libcontainer/rootfs"
-	"hutch/libcontainer/seccomp"
 )
 
 // ExecInput is all that the program of a further process in a container depends
@@ -23,36 +21,54 @@ type ExecInput struct {
 	Linux      *specs.Linux // its personality, memoryPolicy and seccomp count
 	OwnKeyring bool         // the container has a session keyring
 
-	PreserveFds int
-	Shield      func(*program.Builder) error // as in Input
-	Host        Host
+	Preserved []int                        // as in Input
+	Tasks     int                          // as in Input
+	Shield    func(*program.Builder) error // as in Input
+	Host      Host
 }
 
-// Exec builds the program of a further process in a container. It tells Adopt
-// and Executing, waits at Born when the runtime has to set what the process may
-// not, and asks what the emitters ask.
-func Exec(in *ExecInput) (*program.Program, error) {
+// Exec builds the program of a further process in a container, and returns the registers
+// for the descriptors of in.Tasks. It tells Adopt and Executing, waits at Born when the
+// runtime has to set what the process may not, and asks what the emitters ask.
+//
+// Until the last clone the process is outside of the container's pid namespace, where
+// nobody can trace it. So all that takes privileges or descriptors of the host comes
+// before, and what enters has no more than the container's own processes.
+func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	b, p := program.New(), in.Process
 	if in.Shield != nil {
 		if err := in.Shield(b); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	userns := in.Init.Flags&unix.CLONE_NEWUSER != 0
+	f, err := filter(in.Linux)
+	if err != nil {
+		return nil, nil, err
+	}
+	n := &newcomer{
+		b: b, p: p, linux: in.Linux, filter: f, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
+		preserved: in.Preserved, clone: in.Init.Clones(),
+	}
+	if !p.Terminal {
+		n.null = process.OpenNull(b, in.Host.Std)
+	}
 	process.InitialAffinity(b, p)
-	in.Init.Join(b, Adopt)
-	if p.OOMScoreAdj != nil || userns {
+	tasks := enterCgroups(b, in.Tasks)
+	if p.OOMScoreAdj != nil || n.userns {
 		b.Element(program.T("process"))
 		b.Doing(program.T("wait for the runtime to set limits"))
 		b.Barrier(Born, 0)
 	}
-	process.Setsid(b)
+	if p.ApparmorProfile != "" || p.SelinuxLabel != "" {
+		// Before the join: what is below /proc then is the host's, and not the container's.
+		lsm.Emit(b, rootfs.PrivateProc(b), p, in.Host.LSM)
+	}
+	in.Init.Join(b)
+	if !n.clone {
+		process.Setsid(b)
+	}
 	if in.OwnKeyring {
 		keyring.Join(b, in.ID)
-	}
-	var proc program.Reg
-	if p.ApparmorProfile != "" || p.SelinuxLabel != "" {
-		proc = rootfs.PrivateProc(b)
 	}
 	if p.Terminal {
 		rootfs.Terminal(b, p)
@@ -61,74 +77,31 @@ func Exec(in *ExecInput) (*program.Program, error) {
 	if !process.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {
 		process.ResetAffinity(b)
 	}
-	if !userns {
-		process.Rlimits(b, p)
-	}
-	f, err := filter(in.Linux)
-	if err != nil {
-		return nil, err
-	}
-	e := become(b, p, in.Linux, f, &in.Host, proc, userns, nil)
-	process.Descriptors(b, in.PreserveFds)
+	e := n.become()
 	e.load(b)
 	if f != nil && f.Notify {
 		b.Wait(Loading, b.Zero(1)) // execve closes the listener
 	}
 	e.run(b, p)
-	return b.Program()
+	program, err := b.Program()
+	return program, tasks, err
 }
 
-// ready is a process that has only its filter and execve before it.
-type ready struct {
-	target *process.Target
-	env    program.Mem
-	filter *seccomp.Filter
-	caps   *capability.Sets
-	hold   uint64 // what is held to load the filter
-}
-
-// become emits the properties of the process that init and further ones have in
-// common, up to the search for its program.
-func become(b *program.Builder, p *specs.Process, l *specs.Linux, f *seccomp.Filter, h *Host, proc program.Reg, userns bool, extraEnv []string) *ready {
-	process.Scheduler(b, p)
-	process.IOPriority(b, p)
-	process.Personality(b, l)
-	process.MemoryPolicy(b, l)
-	lsm.Emit(b, proc, p, h.LSM)
-	r := &ready{env: process.Env(b, p, extraEnv), filter: f}
-	process.Stdio(b, p)
-	cwd := process.EnterCwd(b, p.Cwd)
-	r.caps = capability.New(p.Capabilities, h.LastCap)
-	if !userns { // root of a user namespace holds all of them there
-		r.caps.Within(h.HeldCaps)
+// enterCgroups emits the entry into the cgroups of n files named tasks, and returns the
+// registers for their descriptors. A process that writes "0" for itself, having one thread,
+// waits for nobody; one that is moved by another waits for an RCU grace period. The
+// runtime's own threads are never there, where a freezer could stop them or a kill
+// hit them.
+//
+// Source: Linux kernel/cgroup/cgroup.c, cgroup_procs_write_start.
+func enterCgroups(b *program.Builder, n int) []program.Reg {
+	tasks := make([]program.Reg, n)
+	b.Element(program.T("linux.cgroupsPath"))
+	b.Doing(program.T("enter the cgroup"))
+	b.Step(program.T("write 0 to tasks"))
+	for i := range tasks {
+		tasks[i] = b.RegOf(-1)
+		b.Sys(unix.SYS_WRITE, program.Val(tasks[i]), b.Str("0"), program.Imm(1))
 	}
-	if f != nil && !p.NoNewPrivileges {
-		r.hold = 1 << unix.CAP_SYS_ADMIN
-	}
-	r.caps.Bounding(b)
-	process.IDs(b, p)
-	r.caps.Apply(b, r.hold)
-	cwd.Prove(b)
-	process.Umask(b, p)
-	process.NoNewPrivileges(b, p)
-	r.target = process.Lookup(b, p.Args[0], p.Env)
-	return r
-}
-
-// load emits the loading of the filter. It comes last, so that of Hutch's own
-// calls only those of the wait for start, execve, and without noNewPrivileges
-// capset, have to be in the profile.
-func (r *ready) load(b *program.Builder) {
-	if r.filter == nil {
-		return
-	}
-	loadFilter(b, r.filter)
-	r.caps.Drop(b, r.hold)
-}
-
-// run emits the execve.
-func (r *ready) run(b *program.Builder, p *specs.Process) {
-	process.Unblock(b)
-	b.Tell(Executing, 0)
-	r.target.Execve(b, p.Args, r.env)
+	return tasks
 }

@@ -18,19 +18,20 @@ type Init struct {
 	// that is the top of its mount namespace, which it is not before the pivot,
 	// nor for a container in the caller's mount namespace.
 	OwnRoot bool
+	// AtTop, with OwnRoot, leaves the working directory at the top of the mount
+	// namespace: before the pivot, the container's root.
+	AtTop bool
 }
 
-// Join emits the way into the namespaces, all in one step, and, for a pid
-// namespace, a second clone: adopt is then the tag by which the parent learns of
-// the process that goes on, which waits for the answer. In a user namespace the
+// Join emits the way into the namespaces, all in one step. In a user namespace the
 // process is then root.
 //
-// A thread that had joined the pid namespace before the first clone would save the
-// second. It is not done: the process would be seen by the container's processes,
-// which may have CAP_SYS_PTRACE, while it is still in the host's mount namespace.
+// The process does not enter a pid namespace: a second one has to be cloned into it,
+// see Clones. The caller has that done as late as possible, since the container's
+// processes, which may have CAP_SYS_PTRACE, can take from it whatever it still has.
 //
 // Source: setns(2), "fd is a PID file descriptor" (Linux 5.8).
-func (n *Init) Join(b *program.Builder, adopt uint32) {
+func (n *Init) Join(b *program.Builder) {
 	var root program.Reg
 	if n.OwnRoot {
 		b.InParent(func() {
@@ -47,15 +48,29 @@ func (n *Init) Join(b *program.Builder, adopt uint32) {
 		b.Sys(unix.SYS_SETNS, program.Imm(n.Pidfd), program.Imm(n.Flags))
 	}
 	if n.OwnRoot {
+		var top program.Reg
+		if n.AtTop {
+			b.Step(program.T("open the root of the container"))
+			top = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("."), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
+		}
 		b.Step(program.T("fchdir"))
 		b.Sys(unix.SYS_FCHDIR, program.Val(root))
 		b.Step(program.T("chroot"))
 		b.Sys(unix.SYS_CHROOT, b.Str("."))
-	}
-	if n.Flags&unix.CLONE_NEWPID != 0 {
-		cloneAgain(b, 0, adopt)
+		if n.AtTop {
+			b.Step(program.T("go to the root of the container"))
+			b.Sys(unix.SYS_FCHDIR, program.Val(top))
+		}
 	}
 	if n.Flags&unix.CLONE_NEWUSER != 0 {
 		becomeRoot(b)
 	}
 }
+
+// Clones reports whether a further process has to be cloned into init's pid namespace.
+func (n *Init) Clones() bool { return n.Flags&unix.CLONE_NEWPID != 0 }
+
+// Clone emits the clone of the process that goes on, by which it is in the pid
+// namespace that the first one has joined. adopt is the tag by which the parent learns
+// of it.
+func Clone(b *program.Builder, adopt uint32) { cloneAgain(b, 0, adopt) }

@@ -54,6 +54,8 @@ type Set struct {
 	made   uint64 // new ones
 	joined uint64
 	joins  []join
+
+	lastClone bool // see CloneLast
 }
 
 // New sorts the namespaces of a configuration. Types must be known and stand
@@ -133,7 +135,7 @@ func (s *Set) Open(b *program.Builder) {
 }
 
 // Enter emits the child's way into the namespaces, up to a second clone where
-// one is needed. adopt is the tag by which the parent learns of the process that
+// one is needed and CloneLast has not been called. adopt is the tag by which the parent learns of the process that
 // then goes on.
 func (s *Set) Enter(b *program.Builder, adopt uint32) {
 	user := s.joined&unix.CLONE_NEWUSER != 0
@@ -154,9 +156,38 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 	if user {
 		s.enterUser(b)
 	}
-	if s.twice() {
+	switch {
+	case !s.twice():
+	case !s.lastClone:
 		cloneAgain(b, s.made&^late, adopt)
+	case s.made&^late != 0:
+		b.Element(program.T("linux.namespaces"))
+		b.Doing(program.T("make the new ones"))
+		b.Sys(unix.SYS_UNSHARE, program.Imm(s.made&^late))
 	}
+}
+
+// CloneLast has the process that goes into a joined pid namespace cloned by Clone, when
+// all is set up, in place of Enter: those who are in that namespace already may have
+// CAP_SYS_PTRACE, and must find nothing of the host in it. It reports whether there is
+// such a namespace.
+//
+// What depends on the pid namespace of the process that asks, a new procfs, must then
+// be told of the namespace, by PidFd.
+func (s *Set) CloneLast() bool {
+	s.lastClone = s.joined&unix.CLONE_NEWPID != 0
+	return s.lastClone
+}
+
+// PidFd is the descriptor of the joined pid namespace, 0 when none is joined; valid
+// after Open.
+func (s *Set) PidFd() program.Reg {
+	for i := range s.joins {
+		if s.joins[i].flag == unix.CLONE_NEWPID {
+			return s.joins[i].fd
+		}
+	}
+	return 0
 }
 
 func (s *Set) noteJoin(b *program.Builder, j *join) {
@@ -186,21 +217,12 @@ func (s *Set) enterUser(b *program.Builder) {
 	}
 }
 
-// cloneAgain makes the process that goes on, as a sibling, so that it is the
-// runtime's child and not an orphan's.
+// cloneAgain emits the clone of the process that goes on, as a sibling, so that it is
+// the runtime's child and not an orphan's.
 func cloneAgain(b *program.Builder, flags uint64, adopt uint32) {
 	b.Element(program.T("linux.namespaces"))
 	b.Doing(program.T("clone into the namespaces"))
-	// struct clone_args up to tls: flags come first, all else is 0.
-	m := b.Zero(64)
-	b.Set(m.Reg(0), int64(unix.CLONE_PARENT|flags))
-	r, child := b.Reg(), b.Label()
-	b.Sys(unix.SYS_CLONE3, m.Arg(), program.Imm(m.Len)).To(r)
-	b.If(r, program.Eq, 0, child)
-	b.Tell(adopt, r)
-	b.Exit(0)
-	b.Bind(child)
-	b.Wait(adopt, b.Zero(1)) // nothing is told before the parent knows by whom
+	b.Clone(flags, adopt)
 }
 
 // BecomeRoot emits the change to user and group 0 of the container's user

@@ -2,39 +2,46 @@
 package passwd
 
 import (
-	"bufio"
+	"bytes"
 	"io"
 	"strconv"
 	"strings"
 )
 
-// limit bounds what is read of a file that an image has brought, in bytes. The
-// user is not looked for behind a line above 64 KiB.
-const limit = 1 << 20
+// Limit bounds what is read of a file that an image has brought, in bytes.
+const Limit = 1 << 20
 
-// Home is the home directory of the user uid in the passwd file f, "/" where the
-// file does not tell of one. Of several entries the first counts. A file that
-// cannot be read to its end is taken as far as it can.
-func Home(f io.Reader, uid uint32) string {
-	if fields := find(f, uid); len(fields) > 5 && strings.HasPrefix(fields[5], "/") {
-		return fields[5]
+// Home returns the home directory of the user uid by text, the beginning of a passwd
+// file, or, with end, all of it. Of several entries the first counts. Where the text does
+// not tell, the directory is "/", and false is returned.
+func Home(text []byte, uid uint32, end bool) (string, bool) {
+	if !end { // the last line may be cut off
+		text = text[:bytes.LastIndexByte(text, '\n')+1]
 	}
-	return "/"
+	fields := find(text, uid)
+	if fields == nil {
+		return "/", false
+	}
+	if len(fields) > 5 && strings.HasPrefix(fields[5], "/") {
+		return fields[5], true
+	}
+	return "/", true
 }
 
-// Name is the name of the user uid, its number where the file does not tell.
+// Name returns the name of the user uid, its number where the file does not tell. A
+// file that cannot be read to its end is taken as far as it can.
 func Name(f io.Reader, uid uint32) string {
-	if fields := find(f, uid); len(fields) > 0 && fields[0] != "" {
+	text, _ := io.ReadAll(io.LimitReader(f, Limit))
+	if fields := find(text, uid); len(fields) > 0 && fields[0] != "" {
 		return fields[0]
 	}
 	return strconv.FormatUint(uint64(uid), 10)
 }
 
-// find is the entry of uid, in its fields, of which there are three or more.
-func find(f io.Reader, uid uint32) []string {
-	s := bufio.NewScanner(io.LimitReader(f, limit))
-	for s.Scan() {
-		fields := strings.Split(s.Text(), ":")
+// find returns the entry of uid in its fields, of which there are three or more.
+func find(text []byte, uid uint32) []string {
+	for line := range bytes.Lines(text) {
+		fields := strings.Split(strings.TrimRight(string(line), "\r\n"), ":")
 		if len(fields) < 3 {
 			continue
 		}

@@ -1,6 +1,8 @@
 package process
 
 import (
+	"unsafe"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -8,55 +10,113 @@ import (
 	"hutch/libcontainer/program"
 )
 
+// StdFile is what the runtime knows of one of its standard descriptors, which the
+// process inherits.
+type StdFile struct {
+	Open bool
+	Null bool   // the null device
+	UID  uint32 // owner, in the runtime's user namespace
+}
+
+// StdFiles looks at the standard descriptors.
+func StdFiles() [3]StdFile {
+	var out [3]StdFile
+	for fd := range out {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) == nil {
+			null := st.Mode&unix.S_IFMT == unix.S_IFCHR && uint64(st.Rdev) == unix.Mkdev(nullMajor, nullMinor)
+			out[fd] = StdFile{Open: true, Null: null, UID: st.Uid}
+		}
+	}
+	return out
+}
+
 // nullMajor and nullMinor are the device number of /dev/null.
 const (
 	nullMajor = 1
 	nullMinor = 3
 )
 
-// Stdio emits the hand-over of the standard descriptors to the process's user,
-// so that it may open them again by /proc/self/fd. The null device, which is
-// everybody's, stays as it is, and so does what cannot be handed over: a
-// descriptor that is closed, a file of an unmapped user or on a read-only file
-// system. The group stays, since a mount may want a certain one.
-func Stdio(b *program.Builder, p *specs.Process) {
+// OpenNull emits, in the parent section, the opening of the null device in place of
+// those standard descriptors that are the host's, and returns its descriptor, 0 when
+// there are none. By /proc/self/fd a process could change mode, owner and times of the
+// host's inode; this one is on a read-only mount, which forbids it and lets the device be
+// read and written all the same.
+//
+// A caller that may not make mounts may not change the inode either: it keeps what it
+// has.
+func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
+	if !std[0].Null && !std[1].Null && !std[2].Null {
+		return 0
+	}
+	var fd program.Reg
+	b.InParent(func() {
+		b.Element(program.T("process"))
+		b.Doing(program.T("open /dev/null for the standard descriptors, through a read-only mount"))
+		done, not := b.Label(), b.Label()
+		tree := b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str("/dev"), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).On(0, done).Fd()
+		attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE}
+		b.Sys(unix.SYS_MOUNT_SETATTR, program.Val(tree), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Struct(b, attr).Arg(), program.Imm(unsafe.Sizeof(*attr)))
+		how := unix.OpenHow{Flags: unix.O_RDWR | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+		fd = b.Sys(unix.SYS_OPENAT2, program.Val(tree), b.Str("null"), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).Fd()
+		buf := b.Zero(statxSize)
+		b.Sys(unix.SYS_STATX, program.Val(fd), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), buf.Arg())
+		word := func(off uint32) program.Mem { return program.Mem{Off: buf.Off + off, Len: 4} }
+		b.IfWord(fileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFCHR, not)
+		b.IfWord(word(statxMajor), -1, program.Ne, nullMajor, not)
+		b.IfWord(word(statxMinor), -1, program.Eq, nullMinor, done)
+		b.Bind(not)
+		b.Step(program.T("it is not the null device 1:3"))
+		b.Fail(unix.ENODEV)
+		b.Bind(done)
+	})
+	return fd
+}
+
+// Stdio emits the hand-over of the standard descriptors to the process's user, so that
+// it may open them again by /proc/self/fd. The null device, which is everybody's, is
+// replaced by null, see OpenNull. What cannot be handed over stays as it is: a file of an
+// unmapped user or on a read-only file system. The group stays, since a mount may want a
+// certain one.
+func Stdio(b *program.Builder, p *specs.Process, std [3]StdFile, null program.Reg, userns bool) {
 	b.Element(program.T("process.user.uid"))
-	buf, r := b.Zero(statxSize), b.Reg()
-	word := func(off uint32) program.Mem { return program.Mem{Off: buf.Off + off, Len: 4} }
-	for fd := range 3 {
-		b.Doing(program.N("hand descriptor %d over to the user", fd))
-		next, give := b.Label(), b.Label()
-		b.Sys(unix.SYS_STATX, program.Imm(fd), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_UID), buf.Arg()).To(r).Ignore()
-		b.If(r, program.Ne, 0, next)
-		b.IfWord(word(statxUID), -1, program.Eq, int64(p.User.UID), next)
-		b.IfWord(word(statxMajor), -1, program.Ne, nullMajor, give)
-		b.IfWord(word(statxMinor), -1, program.Eq, nullMinor, next)
-		b.Bind(give)
-		b.Sys(longid.Fchown, program.Imm(fd), program.Imm(p.User.UID), program.Imm(-1)).Ignore()
-		b.Bind(next)
+	for fd, f := range std {
+		switch {
+		case f.Null:
+			b.Doing(program.N("put the null device of a read-only mount on descriptor %d", fd))
+			none := b.Label()
+			b.If(null, program.Lt, 0, none)
+			b.Sys(unix.SYS_DUP3, program.Val(null), program.Imm(fd), program.Imm(0))
+			b.Bind(none)
+		case f.Open && (userns || f.UID != p.User.UID):
+			b.Doing(program.N("hand descriptor %d over to the user", fd))
+			b.Sys(longid.Fchown, program.Imm(fd), program.Imm(p.User.UID), program.Imm(-1)).Ignore()
+		}
 	}
 }
 
-// CloseOthers emits the closing of all descriptors but the standard ones, the
-// next preserve ones, the socket to the parent and those that the registers keep
-// hold when the child is made. Of the preserved ones those stay closed that were
-// not open when the runtime was started, since all that it opens itself is
-// close-on-exec. It comes before Lookup and Execve: a program of the image's
-// choice, as /proc/self/fd/7/bin/sh, must not lead to the host's files.
+// CloseOthers emits the closing of all descriptors but the standard ones, the preserved
+// numbers, the socket to the parent and those that the registers keep hold when the
+// child is made. It comes before the kernel resolves any name of the image's choice, and
+// before a process of the container can see this one: /proc/self/fd/7/../.. must not lead
+// to the host's files, be it the program, its #! interpreter or its ELF interpreter, and
+// close-on-exec comes too late for that.
 //
-// Source: close_range(2); CVE-2024-21626.
-func CloseOthers(b *program.Builder, preserve int, keep ...program.Reg) {
+// Source: close_range(2); CVE-2024-21626, CVE-2019-5736.
+func CloseOthers(b *program.Builder, preserved []int, keep ...program.Reg) {
 	b.Element(program.T("process"))
 	b.Doing(program.T("close all other descriptors"))
-	b.CloseExcept(3+preserve, keep...)
+	b.CloseExcept(preserved, keep...)
 }
 
-// Descriptors emits that execve closes all but the standard descriptors and the
-// next preserve ones. Where CloseOthers can be used, it is not needed.
-//
-// Source: close_range(2). Needs Linux 5.11 for CLOSE_RANGE_CLOEXEC.
-func Descriptors(b *program.Builder, preserve int) {
-	b.Element(program.T("process"))
-	b.Doing(program.T("close all other descriptors at execve"))
-	b.Sys(unix.SYS_CLOSE_RANGE, program.Imm(3+preserve), program.Imm(uint32(1<<31-1)), program.Imm(unix.CLOSE_RANGE_CLOEXEC))
+// Preserved returns those of the n descriptors from 3 on that the caller was started
+// with. All that the runtime opens itself is close-on-exec, and so is none of them.
+func Preserved(n int) []int {
+	var out []int
+	for fd := 3; fd < 3+n; fd++ {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			out = append(out, fd)
+		}
+	}
+	return out
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,27 +12,35 @@ import (
 	"hutch/libcontainer/program"
 )
 
-// HomeTag is the tag by which init hands the parent its passwd file (value: the
-// descriptor of a regular file) and waits for HomeReply.
+// HomeTag is the tag by which the process sends the parent its passwd file, piece by
+// piece, and waits for HomeReply after each. A message without data is the file's end.
 const HomeTag = 0x100
 
-// homeLen is the length of the answer.
-const homeLen = unix.PathMax + 8
+// homeLen is the length of the answer: a word that says whether it is one, then the
+// variable.
+const (
+	homeWord = 8
+	homeLen  = homeWord + unix.PathMax + 8
+)
 
 // HomeReply is the answer to HomeTag: the variable HOME. A dir that is no path
-// for its length or a NUL gives the root directory.
+// for its length or a NUL gives the root directory. HomeMore asks for the next piece.
 func HomeReply(dir string) []byte {
 	if len(dir) >= unix.PathMax || strings.IndexByte(dir, 0) >= 0 {
 		dir = "/"
 	}
-	b := make([]byte, homeLen)
-	copy(b, "HOME="+dir)
+	b := HomeMore()
+	binary.NativeEndian.PutUint64(b, 1)
+	copy(b[homeWord:], "HOME="+dir)
 	return b
 }
 
+// HomeMore is the answer to HomeTag that asks for the next piece.
+func HomeMore() []byte { return make([]byte, homeLen) }
+
 // Env emits what fills in HOME when the configuration leaves it empty, and gives
-// the environment for execve: p's with extra after it. It comes while the working
-// directory and the ids are still root's.
+// the environment for execve: p's with extra after it. It comes when the process has the
+// ids and the capabilities of the container's.
 func Env(b *program.Builder, p *specs.Process, extra []string) program.Mem {
 	const word = strconv.IntSize / 8
 	list := make([]program.Mem, 0, len(p.Env)+len(extra)+1)
@@ -84,26 +93,51 @@ func last(env []string) []string {
 }
 
 // askHome emits the question for the home directory, which is / where there is no
-// /etc/passwd. Only a regular file is handed on: reading a terminal, which an image's /etc/passwd may lead to,
-// would hold the parent up.
+// /etc/passwd. The process reads the file itself, with the rights of the container and on
+// its account, and only a regular file that is no interface of the kernel's: /proc/kmsg
+// would give the host's log away.
 func askHome(b *program.Builder) program.Mem {
-	slot := b.Bytes(HomeReply("/"))
+	reply := b.Bytes(HomeReply("/"))
 	b.Doing(program.T("find HOME in /etc/passwd of the container"))
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK, Resolve: unix.RESOLVE_NO_MAGICLINKS}
 	fd, r := b.RegOf(-1), b.Reg()
-	hand, done, close := b.Label(), b.Label(), b.Label()
+	piece, end, done, closeIt := b.Label(), b.Label(), b.Label(), b.Label()
 	b.Sys(unix.SYS_OPENAT2, program.Imm(unix.AT_FDCWD), b.Str("/etc/passwd"), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).To(fd).Ignore()
 	b.If(fd, program.Lt, 0, done)
 	buf := b.Zero(statxSize)
 	b.Sys(unix.SYS_STATX, program.Val(fd), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), buf.Arg()).To(r).Ignore()
-	b.If(r, program.Ne, 0, close)
-	b.IfWord(fileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFREG, hand)
-	b.Bind(close)
+	b.If(r, program.Ne, 0, closeIt)
+	b.IfWord(fileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFREG, closeIt)
+	fs := b.Zero(statfsSize)
+	b.Sys(unix.SYS_FSTATFS, program.Val(fd), fs.Arg()).To(r).Ignore()
+	b.If(r, program.Ne, 0, closeIt)
+	for _, magic := range kernelFS {
+		b.IfWord(program.Mem{Off: fs.Off, Len: 4}, -1, program.Eq, magic, closeIt)
+	}
+	data := b.Zero(program.MaxData)
+	b.Bind(piece)
+	b.Sys(unix.SYS_READ, program.Val(fd), data.Arg(), program.Imm(data.Len)).To(r).Ignore()
+	b.If(r, program.Lt, 1, end)
+	b.TellData(HomeTag, data, r)
+	b.Wait(HomeTag, reply)
+	b.If(reply.Reg(0), program.Eq, 0, piece)
+	b.Jump(closeIt)
+	b.Bind(end)
+	b.Tell(HomeTag, 0)
+	b.Wait(HomeTag, reply)
+	b.Bind(closeIt)
 	b.Sys(unix.SYS_CLOSE, program.Val(fd))
-	b.Jump(done)
-	b.Bind(hand)
-	b.Tell(HomeTag, fd)
-	b.Wait(HomeTag, slot)
 	b.Bind(done)
-	return slot
+	return program.Mem{Off: reply.Off + homeWord, Len: reply.Len - homeWord}
 }
+
+// kernelFS are the file systems whose regular files are interfaces of the kernel's:
+// reading one may wait, or tell of the host.
+var kernelFS = [...]int64{
+	unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC, unix.CGROUP_SUPER_MAGIC,
+	unix.CGROUP2_SUPER_MAGIC, unix.BPF_FS_MAGIC, unix.PSTOREFS_MAGIC, unix.EFIVARFS_MAGIC, unix.SELINUX_MAGIC,
+}
+
+// statfsSize has room for struct statfs; its type comes first, and 4 bytes of that
+// matter, which are the first on every architecture with Go.
+const statfsSize = 128

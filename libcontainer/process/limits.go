@@ -27,7 +27,8 @@ func rlimit(name string) int {
 	return -1
 }
 
-// limit is one to set.
+// limit is one to set. Those of processes and of open files come last: before, they
+// would be in the way of the second process and of descriptors that are still needed.
 type limit struct {
 	note  program.Text
 	doing program.Text
@@ -57,9 +58,26 @@ func limits(p *specs.Process) ([]limit, error) {
 
 func number(v uint64) string { return strconv.FormatUint(v, 10) }
 
+func (l *limit) last() bool { return l.nr == unix.RLIMIT_NPROC || l.nr == unix.RLIMIT_NOFILE }
+
+// room is what a limit that comes last is set to before: as much as the process may set
+// for itself then without privileges, no less than it needs till then. It reports
+// false where nothing is to be set.
+func (l *limit) room() (unix.Rlimit, bool) {
+	hard := l.v.Max
+	if l.nr == unix.RLIMIT_NOFILE {
+		if _, inherited := nofile.Inherited(); hard <= inherited {
+			return unix.Rlimit{}, false
+		}
+		return unix.Rlimit{Cur: hard, Max: hard}, true
+	}
+	return unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, true
+}
+
 // Rlimits emits process.rlimits, and the limit of open files that the caller was
-// started with when they have none. To raise a hard limit takes CAP_SYS_RESOURCE
-// of the initial user namespace; without it see ApplyRlimits.
+// started with when they have none, but for what LastRlimits has to set. To raise a hard
+// limit takes CAP_SYS_RESOURCE of the initial user namespace; without it see
+// ApplyRlimits.
 //
 // Source: prlimit(2).
 func Rlimits(b *program.Builder, p *specs.Process) {
@@ -71,9 +89,35 @@ func Rlimits(b *program.Builder, p *specs.Process) {
 	for i := range ls {
 		l := &ls[i]
 		b.Element(l.note)
-		b.Doing(l.doing)
-		b.Sys(unix.SYS_PRLIMIT64, program.Imm(0), program.Imm(l.nr), program.Struct(b, &l.v).Arg(), program.Imm(0))
+		if !l.last() {
+			b.Doing(l.doing)
+			setRlimit(b, l.nr, l.v)
+			continue
+		}
+		if v, ok := l.room(); ok {
+			b.Doing(program.T("leave room until the end"))
+			call := setRlimit(b, l.nr, v)
+			if l.nr == unix.RLIMIT_NPROC {
+				call.Ignore() // without the privilege the limit of the caller stays
+			}
+		}
 	}
+}
+
+// LastRlimits emits the limits that have to come last.
+func LastRlimits(b *program.Builder, p *specs.Process) {
+	ls, _ := limits(p) // Rlimits or ApplyRlimits has told the error
+	for i := range ls {
+		if l := &ls[i]; l.last() {
+			b.Element(l.note)
+			b.Doing(l.doing)
+			setRlimit(b, l.nr, l.v)
+		}
+	}
+}
+
+func setRlimit(b *program.Builder, nr int, v unix.Rlimit) program.Call {
+	return b.Sys(unix.SYS_PRLIMIT64, program.Imm(0), program.Imm(nr), program.Struct(b, &v).Arg(), program.Imm(0))
 }
 
 // ApplyRlimits sets what Rlimits does for the process pid from outside: a process
@@ -85,7 +129,15 @@ func ApplyRlimits(pid int, p *specs.Process) error {
 	}
 	for i := range ls {
 		l := &ls[i]
-		if err := unix.Prlimit(pid, l.nr, &l.v, nil); err != nil {
+		v, ok, optional := l.v, true, false
+		if l.last() {
+			v, ok = l.room()
+			optional = l.nr == unix.RLIMIT_NPROC
+		}
+		if !ok {
+			continue
+		}
+		if err := unix.Prlimit(pid, l.nr, &v, nil); err != nil && !optional {
 			return fmt.Errorf("%s: %s: %w", l.note.String(), l.doing.String(), err)
 		}
 	}

@@ -2,12 +2,22 @@ package process
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
 )
+
+// LastScheduler reports whether process.scheduler would not be handed on to a process
+// that is cloned after it, so that it has to be set in that one. It needs CAP_SYS_NICE.
+//
+// Source: sched(7), "SCHED_DEADLINE", "Resetting scheduling policy for child processes".
+func LastScheduler(p *specs.Process) bool {
+	s := p.Scheduler
+	return s != nil && (s.Policy == specs.SchedDeadline || slices.Contains(s.Flags, specs.SchedFlagResetOnFork))
+}
 
 // Scheduler emits process.scheduler.
 //

@@ -7,7 +7,6 @@ import "hutch/libcontainer/program"
 // Source: statx(2).
 const (
 	statxSize  = 256
-	statxUID   = 20
 	statxMode  = 28
 	statxMajor = 128 // of the device that a special file stands for
 	statxMinor = 132

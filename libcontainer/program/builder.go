@@ -1,8 +1,10 @@
 package program
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -36,6 +38,8 @@ type Builder struct {
 	err           error
 	sync          Reg
 	closings      []closing
+	forks         []fork
+	kept          []Reg
 }
 
 // New returns an empty Builder.
@@ -63,6 +67,15 @@ func (b *Builder) InParent(emit func()) {
 	b.inParent = true
 	emit()
 	b.inParent = old
+}
+
+// Keep leaves the descriptor of the parent section in r open in the parent, until
+// Child.Close: see Child.Kept.
+func (b *Builder) Keep(r Reg) {
+	if i := slices.Index(b.fds, r); i >= 0 {
+		b.fds = slices.Delete(b.fds, i, i+1)
+		b.kept = append(b.kept, r)
+	}
 }
 
 // Element names the part of config.json that the instructions to come are for,
@@ -275,6 +288,68 @@ func (b *Builder) Tell(tag uint32, r Reg) {
 	b.add(Instr{Op: OpTell, NR: tag, Args: [6]Arg{a}})
 }
 
+// more is what a message carries beside its head: sendmsg(2)'s arguments for a
+// descriptor, writev(2)'s for bytes, which also goes to a fifo. All but the
+// descriptor's number and the number of bytes is there from the beginning.
+type more struct {
+	msg  unix.Msghdr
+	iov  [2]unix.Iovec
+	cmsg struct {
+		unix.Cmsghdr
+		fd int32
+		_  int32
+	}
+}
+
+const (
+	moreIov     = unsafe.Offsetof(more{}.iov)
+	moreLen     = moreIov + unsafe.Sizeof(unix.Iovec{}) + unsafe.Offsetof(unix.Iovec{}.Len)
+	moreControl = unsafe.Offsetof(more{}.cmsg)
+	moreFd      = moreControl + unsafe.Sizeof(unix.Cmsghdr{})
+	msgNosignal = unix.MSG_NOSIGNAL
+)
+
+// more makes the parts of a message with the bytes m behind it, or a descriptor.
+func (b *Builder) more(m Mem) Mem {
+	h := more{}
+	h.msg.SetIovlen(1)
+	h.msg.SetControllen(unix.CmsgSpace(4))
+	h.iov[0].SetLen(int(unsafe.Sizeof(message{})))
+	h.cmsg.SetLen(unix.CmsgLen(4))
+	h.cmsg.Level, h.cmsg.Type = unix.SOL_SOCKET, unix.SCM_RIGHTS
+	parts := Struct(b, &h)
+	at := func(off uintptr, to Mem) { b.Pointer(parts, uint32(off), to) }
+	at(unsafe.Offsetof(h.msg.Iov), Mem{Off: parts.Off + uint32(moreIov)})
+	at(unsafe.Offsetof(h.msg.Control), Mem{Off: parts.Off + uint32(moreControl)})
+	at(moreIov, Mem{Off: messageOff})
+	if m.Len > 0 {
+		at(moreIov+unsafe.Sizeof(unix.Iovec{}), m)
+	}
+	return parts
+}
+
+// MaxData bounds what TellData sends, in bytes.
+const MaxData = 4096
+
+// TellData sends tag with the first n bytes of m, at most MaxData, to the parent.
+// The message's value is their number.
+func (b *Builder) TellData(tag uint32, m Mem, n Reg) {
+	b.add(Instr{Op: OpTellData, NR: tag, NArgs: 4, Args: [6]Arg{Imm(0), b.more(m).Arg(), Imm(-1), Val(n)}})
+}
+
+// TellFd sends tag and the value of r (0 for no register) with the descriptor fd to
+// the parent, which then has a duplicate.
+//
+// Source: unix(7), SCM_RIGHTS. pidfd_getfd(2) asks for rights over the child that an
+// unprivileged parent does not have.
+func (b *Builder) TellFd(tag uint32, r, fd Reg) {
+	value := Imm(0)
+	if r != 0 {
+		value = Val(r)
+	}
+	b.add(Instr{Op: OpTellFd, NR: tag, NArgs: 4, Args: [6]Arg{value, b.more(Mem{}).Arg(), Val(fd), Imm(0)}})
+}
+
 // Wait reads one message of the parent, of the length of m, into m. When the
 // parent has gone, or sends another length, the child ends.
 func (b *Builder) Wait(tag uint32, m Mem) {
@@ -285,6 +360,44 @@ func (b *Builder) Wait(tag uint32, m Mem) {
 func (b *Builder) Barrier(tag uint32, r Reg) {
 	b.Tell(tag, r)
 	b.Wait(tag, b.Zero(1))
+}
+
+// fork is a second process of the program: the message by which the first one tells
+// of it, and where the second goes on.
+type fork struct {
+	tell  int32
+	label Label // of child, before linking
+	child int32
+}
+
+// Clone makes a second process, a sibling of the first, with the CLONE_NEW flags, and
+// goes on in it. The first tells the parent tag with the second one's number and
+// pidfd, and ends. The second waits for the parent's answer: nothing is told before
+// the parent knows by whom.
+//
+// Source: clone(2), CLONE_PARENT, CLONE_PIDFD.
+func (b *Builder) Clone(flags uint64, tag uint32) {
+	// struct clone_args up to tls: flags come first, all else is 0.
+	m, pidfd := b.Zero(64), b.Reg()
+	b.Set(m.Reg(0), int64(unix.CLONE_PARENT|unix.CLONE_PIDFD|flags))
+	b.Pointer(m, 8, b.low32(pidfd))
+	r, child := b.Reg(), b.Label()
+	b.Sys(sysClone3, m.Arg(), Imm(m.Len)).To(r)
+	b.If(r, Eq, 0, child)
+	b.forks = append(b.forks, fork{tell: int32(b.Len()), label: child})
+	b.TellFd(tag, r, pidfd)
+	b.Exit(0)
+	b.Bind(child)
+	b.Wait(tag, b.Zero(1))
+}
+
+// low32 is the half of a register that a call which stores 32 bits has to write.
+func (b *Builder) low32(r Reg) Mem {
+	off := uint32(r)
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		off += 4
+	}
+	return Mem{off, 4}
 }
 
 // Fail ends the child with errno, reported under the current note.
@@ -298,7 +411,10 @@ func (b *Builder) Program() (*Program, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	p := &Program{Parent: b.parent, Child: b.child, Notes: b.notes, arena: b.arena, relocs: b.relocs, fds: b.fds, sync: b.sync, closings: b.closings}
+	p := &Program{Parent: b.parent, Child: b.child, Notes: b.notes, arena: b.arena, relocs: b.relocs, fds: b.fds, sync: b.sync, closings: b.closings, kept: b.kept}
+	for _, f := range b.forks {
+		p.forks = append(p.forks, fork{tell: f.tell, child: b.labels[f.label]})
+	}
 	for _, s := range [][]Instr{p.Parent, p.Child} {
 		for i := range s {
 			in := &s[i]

@@ -41,7 +41,7 @@ func NewForker(ahead uint64) *Forker {
 		return &Forker{err: fmt.Errorf("make a stack for a thread: mmap: %w", err)}
 	}
 	top := (*onStack)(unsafe.Pointer(&stack[stackSize-unsafe.Sizeof(onStack{})]))
-	t := &thread{ahead: ahead, zero: '0', tid: 1, m: &top.m}
+	t := &thread{ahead: ahead, tid: 1, m: &top.m}
 	top.t = t
 	if r := startThread(unsafe.Pointer(top), &t.tid); int(r) < 0 {
 		_ = unix.Munmap(stack)
@@ -67,22 +67,17 @@ func startThread(stack unsafe.Pointer, tid *uint32) uintptr {
 	return r
 }
 
-// clone makes the child in the cgroups of tasks, and calls meanwhile.
-func (f *Forker) clone(args *cloneArgs, m *machine, tasks []int, meanwhile func()) (pid, pidfd int, err error) {
+// clone makes the child, and calls meanwhile.
+func (f *Forker) clone(args *cloneArgs, m *machine, meanwhile func()) (pid, pidfd int, err error) {
 	switch {
 	case f.err != nil:
 		return 0, -1, f.err
 	case f.t == nil:
 		return 0, -1, errors.New("program: the Forker is closed")
-	case len(tasks) > maxTasks:
-		return 0, -1, fmt.Errorf("the container is in %d cgroups, more than %d", len(tasks), maxTasks)
 	}
 	t := f.t
-	*t.m, t.args, t.n = *m, *args, len(tasks)
+	*t.m, t.args = *m, *args
 	t.args.pidfd = uint64(uintptr(unsafe.Pointer(&t.pidfd)))
-	for i, fd := range tasks {
-		t.tasks[i] = int32(fd)
-	}
 	syscall.ForkLock.Lock()
 	memory := memoryOf(m, f.stack)
 	memory.keep()
@@ -91,10 +86,7 @@ func (f *Forker) clone(args *cloneArgs, m *machine, tasks []int, meanwhile func(
 	wait(&t.done, 0, futexWaitPrivate)
 	memory.give()
 	syscall.ForkLock.Unlock()
-	switch {
-	case t.refused:
-		return 0, -1, fmt.Errorf("enter the cgroup: write 0 to tasks: %w", syscall.Errno(t.errno))
-	case t.errno != 0:
+	if t.errno != 0 {
 		return 0, -1, fmt.Errorf("clone3: %w", syscall.Errno(t.errno))
 	}
 	return int(t.pid), int(t.pidfd), nil

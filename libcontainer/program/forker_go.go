@@ -63,20 +63,14 @@ func (f *Forker) Close() {
 	}
 }
 
-// clone makes the child in the cgroups of tasks, and calls meanwhile.
-func (f *Forker) clone(args *cloneArgs, m *machine, tasks []int, meanwhile func()) (pid, pidfd int, err error) {
+// clone makes the child, and calls meanwhile.
+func (f *Forker) clone(args *cloneArgs, m *machine, meanwhile func()) (pid, pidfd int, err error) {
 	done := make(chan struct{})
 	f.pidfd = -1
 	args.pidfd = uint64(uintptr(unsafe.Pointer(&f.pidfd)))
 	f.ask <- func(ahead uint64) {
 		defer close(done)
 		args.flags &^= ahead
-		for _, fd := range tasks {
-			if _, err = unix.Write(fd, []byte("0")); err != nil {
-				err = fmt.Errorf("enter the cgroup: write 0 to tasks: %w", err)
-				return
-			}
-		}
 		syscall.ForkLock.Lock()
 		n, errno := fork(args, m)
 		syscall.ForkLock.Unlock()

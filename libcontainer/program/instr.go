@@ -23,13 +23,15 @@ import (
 type Op uint8
 
 const (
-	OpSys  Op = iota // a system call
-	OpJump           // go on at To
-	OpIf             // go on at To when the word compares as asked
-	OpTell           // send {Tag, value of register} to the parent
-	OpWait           // read a message of the parent into the arena
-	OpFail           // fail with Errno
-	OpExit           // end the process with status Imm, reporting nothing
+	OpSys      Op = iota // a system call
+	OpJump               // go on at To
+	OpIf                 // go on at To when the word compares as asked
+	OpTell               // send {Tag, value of register} to the parent
+	OpTellData           // the same with bytes of the arena behind it
+	OpTellFd             // the same with a descriptor
+	OpWait               // read a message of the parent into the arena
+	OpFail               // fail with Errno
+	OpExit               // end the process with status Imm, reporting nothing
 )
 
 // OnError says what follows a system call's error.
@@ -106,11 +108,11 @@ type Instr struct {
 	NArgs uint8
 	Width uint8 // OpIf: bytes of the word, 1, 2, 4 or 8
 	Errno unix.Errno
-	NR    uint32 // OpSys: number of the call; OpTell, OpWait: the tag
+	NR    uint32 // OpSys: number of the call; OpTell…, OpWait: the tag
 	Note  int32  // index of the program's notes
 	To    Label  // before linking a label, after it an index in the section
 	Dst   Reg
-	Args  [6]Arg // OpIf: word, mask, immediate; OpTell: value; OpWait: Mem; OpExit: status
+	Args  [6]Arg // OpIf: word, mask, immediate; OpTell…: value, then of OpTellData and OpTellFd see tellMore; OpWait: Mem; OpExit: status
 }
 
 // Text is a format with up to two strings and one number, rendered only when

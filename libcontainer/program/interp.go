@@ -92,6 +92,15 @@ func interpret(m *machine) {
 		case OpTell:
 			tell(m, in.NR, pc, arg(m, in, 0))
 			pc++
+		case OpTellData, OpTellFd:
+			e := tellMore(m, in, pc)
+			if e == uintptr(syscall.EINTR) {
+				continue
+			}
+			if e != 0 {
+				fail(m, pc, e)
+			}
+			pc++
 		case OpWait:
 			n := arg(m, in, 1)
 			r, _, e := syscall.RawSyscall6(syscall.SYS_READ, uintptr(word(m, m.sync)), arg(m, in, 0), n, 0, 0, 0)
@@ -192,6 +201,29 @@ func tell(m *machine, tag uint32, pc int, v uintptr) {
 	p := (*message)(unsafe.Add(m.arena, messageOff))
 	p.tag, p.pc, p.value = tag, uint32(pc), int64(int(v))
 	syscall.RawSyscall6(syscall.SYS_WRITE, uintptr(word(m, m.sync)), uintptr(unsafe.Pointer(p)), unsafe.Sizeof(message{}), 0, 0, 0)
+}
+
+// tellMore sends the message of tell with what goes behind it. Its arguments are the
+// value, the address of the parts (a more, see builder.go), the descriptor, and the
+// number of bytes. Unlike tell it reports an error: the parent would wait for what
+// could not be sent.
+//
+//go:nosplit
+//go:norace
+func tellMore(m *machine, in *Instr, pc int) uintptr {
+	p := (*message)(unsafe.Add(m.arena, messageOff))
+	p.tag, p.pc, p.value = in.NR, uint32(pc), int64(int(arg(m, in, 0)))
+	parts := unsafe.Add(m.arena, uintptr(in.Args[1].v))
+	if in.Op == OpTellFd {
+		*(*int32)(unsafe.Add(parts, moreFd)) = int32(arg(m, in, 2))
+		_, _, e := syscall.RawSyscall6(syscall.SYS_SENDMSG, uintptr(word(m, m.sync)), uintptr(parts), msgNosignal, 0, 0, 0)
+		return uintptr(e)
+	}
+	n := arg(m, in, 3)
+	p.value = int64(n)
+	*(*uintptr)(unsafe.Add(parts, moreLen)) = n
+	_, _, e := syscall.RawSyscall6(syscall.SYS_WRITEV, uintptr(word(m, m.sync)), uintptr(unsafe.Add(parts, moreIov)), 2, 0, 0, 0)
+	return uintptr(e)
 }
 
 //go:nosplit

@@ -18,6 +18,13 @@ type Program struct {
 	fds      []Reg
 	sync     Reg
 	closings []closing
+	forks    []fork
+	kept     []Reg // of fds' kind, open until Child.Close
+
+	// of reaches
+	seen []uint32
+	mark uint32
+	todo []int32
 }
 
 // Error is the failure of one instruction.

@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/proc"
 )
 
 const (
@@ -24,13 +26,8 @@ var ErrEnded = errors.New("the child has closed its socket")
 
 // Options say how Spawn makes the child.
 type Options struct {
-	Flags  uint64 // CLONE_NEW* flags
-	Cgroup int    // descriptor of the cgroup v2 that the child is born in, -1 for the caller's
-	// Tasks are descriptors of cgroup v1 "tasks" files. The forking thread
-	// writes itself there before the clone and ends after it: the child is
-	// born in these cgroups, and nothing that lives is moved, which would wait
-	// for an RCU grace period.
-	Tasks  []int
+	Flags  uint64  // CLONE_NEW* flags
+	Cgroup int     // descriptor of the cgroup v2 that the child is born in, -1 for the caller's
 	Forker *Forker // thread to fork on, with namespaces made ahead; nil for one of its own
 	Trace  bool    // take a time stamp before each instruction
 
@@ -55,6 +52,8 @@ type Child struct {
 
 	p     *Program
 	sock  int
+	buf   []byte // of receive
+	at    int    // where the child may have gone on since its last message
 	trace []byte
 }
 
@@ -63,12 +62,14 @@ type Child struct {
 //
 // Source: clone(2); the child's state is as fork.go says.
 func Spawn(p *Program, o *Options) (*Child, error) {
-	defer p.closeFds()
+	defer closeRegs(p, p.fds)
 	if err := p.runParent(o); err != nil {
+		closeRegs(p, p.kept)
 		return nil, err
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
+		closeRegs(p, p.kept)
 		return nil, fmt.Errorf("socketpair: %w", err)
 	}
 	p.Set(p.sync, int64(pair[1]))
@@ -84,7 +85,7 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 	if o.Trace {
 		c.trace, err = unix.Mmap(-1, 0, len(p.Child)*16+16, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 		if err != nil {
-			unix.Close(pair[0])
+			c.Close()
 			unix.Close(pair[1])
 			return nil, fmt.Errorf("mmap: %w", err)
 		}
@@ -107,7 +108,7 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 	if meanwhile == nil {
 		meanwhile = func() {}
 	}
-	c.Pid, c.Pidfd, err = f.clone(args, m, o.Tasks, meanwhile)
+	c.Pid, c.Pidfd, err = f.clone(args, m, meanwhile)
 	unix.Close(pair[1])
 	runtime.KeepAlive(p)
 	if err != nil {
@@ -176,9 +177,9 @@ func (p *Program) runParent(o *Options) error {
 	return nil
 }
 
-// closeFds closes what the parent section opened.
-func (p *Program) closeFds() {
-	for _, r := range p.fds {
+// closeRegs closes descriptors that the parent section opened.
+func closeRegs(p *Program, regs []Reg) {
+	for _, r := range regs {
 		if fd := p.Word(r); fd >= 0 {
 			unix.Close(int(fd))
 			p.Set(r, -1)
@@ -186,34 +187,86 @@ func (p *Program) closeFds() {
 	}
 }
 
+// Kept returns the descriptor in r of those that Builder.Keep has left open; it is the
+// Child's.
+func (c *Child) Kept(r Reg) int { return int(c.p.Word(r)) }
+
 // Event is a message of the child.
 type Event struct {
 	Tag   uint32
 	PC    int
 	Value int64
+	Data  []byte // of TellData, valid until the next call of Next
+	Fd    int    // of TellFd, else -1; owned by the receiver
 }
 
 // Next waits for the child's next message. A reported failure is an *Error;
 // ErrEnded says that the child will send no more.
+//
+// Who gets hold of the child may write to its socket, so a message is taken only
+// where the program sends it: by the instruction that it names, which must be one
+// that the child can have come to since its last message. What it carries is the
+// receiver's to prove.
 func (c *Child) Next() (Event, error) {
-	var m message
+	m, data, fd, err := c.receive()
+	if err != nil {
+		return Event{}, err
+	}
+	if err := c.accept(&m, len(data), fd); err != nil {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		return Event{}, err
+	}
+	return Event{Tag: m.tag, PC: int(m.pc), Value: m.value, Data: data, Fd: fd}, nil
+}
+
+// receive reads one message, with a descriptor or -1.
+func (c *Child) receive() (m message, data []byte, fd int, err error) {
+	const head = int(unsafe.Sizeof(m))
+	if c.buf == nil {
+		c.buf = make([]byte, head+MaxData)
+	}
+	var control [32]byte
+	iov := unix.Iovec{Base: &c.buf[0]}
+	iov.SetLen(len(c.buf))
+	h := unix.Msghdr{Iov: &iov, Control: &control[0]}
+	h.SetIovlen(1)
 	for {
-		n, err := unix.Read(c.sock, unsafe.Slice((*byte)(unsafe.Pointer(&m)), int(unsafe.Sizeof(m))))
-		if err == unix.EINTR {
+		h.SetControllen(unix.CmsgSpace(4))
+		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(c.sock), uintptr(unsafe.Pointer(&h)), unix.MSG_CMSG_CLOEXEC)
+		switch {
+		case errno == unix.EINTR:
 			continue
+		case errno == unix.ECONNRESET:
+			return m, nil, -1, ErrEnded
+		case errno != 0:
+			return m, nil, -1, fmt.Errorf("read the child's message: %w", errno)
 		}
-		if err != nil && err != unix.ECONNRESET {
-			return Event{}, fmt.Errorf("read the child's message: %w", err)
+		fd = received(control[:h.Controllen])
+		if int(n) < head {
+			if fd >= 0 {
+				unix.Close(fd)
+			}
+			return m, nil, -1, ErrEnded
 		}
-		if err == unix.ECONNRESET || n != int(unsafe.Sizeof(m)) {
-			return Event{}, ErrEnded
-		}
-		break
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&m)), head), c.buf)
+		return m, c.buf[head:n], fd, nil
 	}
-	if m.tag == tagFailed {
-		return Event{}, c.p.Failure(int(m.pc), unix.Errno(m.value))
+}
+
+// received is the descriptor of a control message, for one of which there is room;
+// -1 for none.
+func received(control []byte) int {
+	head := unix.CmsgLen(0)
+	if len(control) < head+4 {
+		return -1
 	}
-	return Event{m.tag, int(m.pc), m.value}, nil
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
+	if h.Level != unix.SOL_SOCKET || h.Type != unix.SCM_RIGHTS {
+		return -1
+	}
+	return int(*(*int32)(unsafe.Pointer(&control[head])))
 }
 
 // Reported is the failure that the child has reported before it ended, nil when
@@ -275,33 +328,49 @@ func (c *Child) Send(p []byte) error {
 // Release answers a Barrier.
 func (c *Child) Release() error { return c.Send([]byte{1}) }
 
-// GetFd duplicates the child's descriptor fd into this process, close-on-exec.
-//
-// Source: pidfd_getfd(2).
-func (c *Child) GetFd(fd int) (int, error) {
-	n, err := unix.PidfdGetfd(c.Pidfd, fd, 0)
-	if err != nil {
-		return -1, fmt.Errorf("take descriptor %d of the child: pidfd_getfd: %w", fd, err)
-	}
-	return n, nil
-}
-
-// Adopt makes c follow the process pid, a child of the caller that the program
-// made by a clone with CLONE_PARENT, in place of the one that Spawn made. The
+// Adopt makes c follow the process that the message e tells of, a child of the caller
+// that the program made by Builder.Clone, in place of the one that Spawn made. The
 // former process is reaped.
-func (c *Child) Adopt(pid int) error {
-	fd, err := unix.PidfdOpen(pid, 0)
+//
+// The pidfd that came along is proven to be that of a child of this process and of
+// the number told: whoever forges the message, from inside the container, can have no
+// pidfd of another process of the host.
+//
+// Source: waitid(2), P_PIDFD and ECHILD.
+func (c *Child) Adopt(e Event) error {
+	if e.Fd < 0 {
+		return errors.New("program: a second process was told of without its pidfd")
+	}
+	pid, err := ownChild(e.Fd)
+	if err == nil && int64(pid) != e.Value {
+		err = fmt.Errorf("it is process %d", pid)
+	}
 	if err != nil {
-		return fmt.Errorf("pidfd_open %d: %w", pid, err)
+		unix.Close(e.Fd)
+		return fmt.Errorf("program: process %d is not the second one of the program: %w", e.Value, err)
 	}
 	old, oldfd := c.Pid, c.Pidfd
-	c.Pid, c.Pidfd = pid, fd
+	c.Pid, c.Pidfd = pid, e.Fd
 	unix.Close(oldfd)
 	for {
 		if _, err := unix.Wait4(old, nil, 0, nil); err != unix.EINTR {
 			return nil
 		}
 	}
+}
+
+// ownChild returns the number of pidfd's process, which must be a child of this one.
+func ownChild(pidfd int) (int, error) {
+	for {
+		err := unix.Waitid(unix.P_PIDFD, pidfd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if err == nil {
+			break
+		}
+		if err != unix.EINTR {
+			return 0, fmt.Errorf("waitid: %w", err)
+		}
+	}
+	return proc.PidOf(pidfd)
 }
 
 // TakePidfd hands the pidfd over to the caller.
@@ -334,8 +403,10 @@ func (c *Child) Wait() (unix.WaitStatus, error) {
 	}
 }
 
-// Close closes the socket and the pidfd. A child that waits for the parent ends.
+// Close closes the socket, the pidfd and what was kept. A child that waits for the
+// parent ends.
 func (c *Child) Close() {
+	closeRegs(c.p, c.p.kept)
 	if c.sock >= 0 {
 		unix.Close(c.sock)
 		c.sock = -1

@@ -20,9 +20,6 @@ const (
 	orderEnd
 )
 
-// maxTasks is the number of cgroup v1 hierarchies, with some to spare.
-const maxTasks = 32
-
 // onStack is on top of a bare thread's stack, of which the child has a copy.
 type onStack struct {
 	t *thread // the argument of threadMain: not for the child
@@ -34,19 +31,15 @@ type thread struct {
 	order uint32 // futex; written by the owner
 	done  uint32 // futex; 1 when what came of it is there
 	tid   uint32 // futex; 0 when the thread has ended and its stack is free
-	zero  byte   // '0', which stands for the writer in a file of tasks
 
 	ahead uint64 // CLONE_NEW flags to make at once; then those that were made
 	args  cloneArgs
 	m     *machine
-	tasks [maxTasks]int32
-	n     int // of tasks
 
 	// What came of it.
-	pid     uintptr
-	pidfd   int32
-	errno   uintptr
-	refused bool // errno is that of a write to tasks
+	pid   uintptr
+	pidfd int32
+	errno uintptr
 }
 
 // threadMain is the thread. It makes the child where it stands, so that the child
@@ -76,13 +69,6 @@ func threadMain(t *thread) {
 //go:nosplit
 //go:norace
 func threadFork(t *thread) {
-	for i := 0; i < t.n; i++ {
-		fd := *(*int32)(unsafe.Add(unsafe.Pointer(&t.tasks), uintptr(i)*4))
-		if _, _, e := syscall.RawSyscall6(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&t.zero)), 1, 0, 0, 0); e != 0 {
-			t.errno, t.refused = uintptr(e), true
-			return
-		}
-	}
 	t.args.flags &^= t.ahead
 	m := t.m // the child does not have t
 	pid, _, e := syscall.RawSyscall6(sysClone3, uintptr(unsafe.Pointer(&t.args)), unsafe.Sizeof(cloneArgs{}), 0, 0, 0, 0)

@@ -54,12 +54,19 @@ func openTerminal(b *program.Builder, root program.Reg, p *specs.Process) (ptmx,
 // useTerminal emits the hand-over to the parent and the use of the other end.
 func useTerminal(b *program.Builder, ptmx, slave program.Reg) {
 	b.Step(program.T("hand it to the runtime"))
-	b.Barrier(ConsoleTag, ptmx)
+	b.TellFd(ConsoleTag, 0, ptmx)
+	b.Wait(ConsoleTag, b.Zero(1))
 	for fd := range 3 {
 		b.Step(program.N("put it on descriptor %d", fd))
 		b.Sys(unix.SYS_DUP3, program.Val(slave), program.Imm(fd), program.Imm(0))
 	}
-	b.Step(program.T("make it the controlling terminal"))
+}
+
+// ControllingTerminal emits that the terminal on descriptor 0 becomes the controlling one
+// of the session that the process leads.
+func ControllingTerminal(b *program.Builder) {
+	b.Element(program.T("process.terminal"))
+	b.Doing(program.T("make it the controlling terminal"))
 	b.Sys(unix.SYS_IOCTL, program.Imm(0), program.Imm(unix.TIOCSCTTY), program.Imm(0))
 }
 

@@ -20,7 +20,7 @@ const maxLinks = 40
 // one byte when more is false.
 func (r *Root) Handle(c *program.Child, e program.Event) (more bool, err error) {
 	if e.Tag >= CopyUpTag && e.Tag < ConsoleTag {
-		return r.handleCopyUp(c, e)
+		return true, r.handleCopyUp(c, e)
 	}
 	if e.Tag < TargetTag || e.Tag >= ConsoleTag {
 		return false, fmt.Errorf("program: init told the unknown tag %#x", e.Tag)
@@ -30,11 +30,12 @@ func (r *Root) Handle(c *program.Child, e program.Event) (more bool, err error) 
 		return false, fmt.Errorf("program: init asks for the unknown target %d", i)
 	}
 	w := r.wanted[i]
-	root, err := c.GetFd(int(e.Value))
-	if err != nil {
-		return false, err
+	root := e.Fd
+	if r.c.SourcesInParent {
+		root = c.Kept(r.Fd) // our own, in place of one that is told
+	} else {
+		defer unix.Close(root)
 	}
-	defer unix.Close(root)
 	return false, MakeTarget(root, w.dest, w.dir || e.Tag&asDir != 0, r.c.RootUID, r.c.RootGID)
 }
 
@@ -129,42 +130,4 @@ func asOwner(uid, gid int, f func() error) error {
 		err = f()
 	}
 	return err
-}
-
-// copyUp emits the filling of a new tmpfs with what the image has at its place.
-func (r *Root) copyUp(b *program.Builder, i int, s *source, target program.Reg) {
-	b.Step(program.T("copy the content of %s up", s.dest))
-	src := open(b, target, ".", unix.O_RDONLY|unix.O_DIRECTORY, plain).Fd()
-	b.Tell(uint32(CopyUpTag+i), src)
-	b.Barrier(uint32(CopyUpTag+i)|asDir, s.tree)
-}
-
-// handleCopyUp takes the source by the first message, and copies at the second.
-func (r *Root) handleCopyUp(c *program.Child, e program.Event) (more bool, err error) {
-	fd, err := c.GetFd(int(e.Value))
-	if err != nil {
-		return false, err
-	}
-	if e.Tag&asDir == 0 {
-		r.Close()
-		r.copyFrom = os.NewFile(uintptr(fd), "directory of the image")
-		return true, nil
-	}
-	if r.copyFrom == nil {
-		unix.Close(fd)
-		return false, fmt.Errorf("program: init tells where to copy to before where from")
-	}
-	to := os.NewFile(uintptr(fd), "tmpfs")
-	defer to.Close()
-	defer r.Close()
-	cp := copier{uid: r.c.RootUID, gid: r.c.RootGID}
-	return false, cp.tree(r.copyFrom, to)
-}
-
-// Close closes what Handle keeps between two messages.
-func (r *Root) Close() {
-	if r.copyFrom != nil {
-		r.copyFrom.Close()
-		r.copyFrom = nil
-	}
 }

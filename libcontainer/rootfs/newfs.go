@@ -161,11 +161,15 @@ type newFS struct {
 	legacy       uintptr  // the same for mount(2)
 	attrs        uint64
 	label        string // SELinux label of all files, or empty
+	pidNS        program.Reg
 }
 
 // newFS is the file system that a mount of the configuration asks for.
 func (r *Root) newFS(m *specs.Mount, s *source) *newFS {
 	f := &newFS{kind: m.Type, source: m.Source, data: s.o.data, flags: s.o.flags, legacy: s.o.legacy, attrs: s.o.change.then(s.o.below).set}
+	if m.Type == "proc" {
+		f.pidNS = r.c.PidNS
+	}
 	if f.source == "" {
 		f.source = m.Type // mountinfo would have an empty field
 	}
@@ -247,6 +251,10 @@ func (f *newFS) mountAPI(b *program.Builder, tree program.Reg, refused program.L
 	ctx := b.RegOf(-1)
 	or(b.Sys(unix.SYS_FSOPEN, b.Str(f.kind), program.Imm(unix.FSOPEN_CLOEXEC)).To(ctx))
 	f.config(b, ctx, "source", f.source, true)
+	if f.pidNS != 0 {
+		b.Step(program.T("let it show the joined pid namespace (needs Linux 6.18)"))
+		b.Sys(unix.SYS_FSCONFIG, program.Val(ctx), program.Imm(unix.FSCONFIG_SET_FD), b.Str("pidns"), program.Imm(0), program.Val(f.pidNS))
+	}
 	for _, w := range f.flags {
 		f.config(b, ctx, w, "", false)
 	}

@@ -23,8 +23,6 @@
 package rootfs
 
 import (
-	"os"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"hutch/libcontainer/program"
@@ -33,11 +31,11 @@ import (
 // Tags of the events by which the child asks the parent for something. The low
 // bits of TargetTag and CopyUpTag are an index that only Handle understands.
 const (
-	TargetTag  = 0x10000 // up to 0x1ffff: make a mount target (value: root's descriptor), then release
-	CopyUpTag  = 0x20000 // up to 0x2ffff: fill a tmpfs, see Handle
-	ConsoleTag = 0x30000 // take the terminal's master (value: its descriptor), then release
+	TargetTag  = 0x10000 // up to 0x1ffff: make a mount target (without SourcesInParent the root's descriptor comes along), then release
+	CopyUpTag  = 0x20000 // up to 0x2ffff: steer the filling of a tmpfs, see copier
+	ConsoleTag = 0x30000 // take the terminal's master, which comes along, then release
 
-	asDir     = 0x8000    // in a tag of TargetTag: a directory; of CopyUpTag: the second message
+	asDir     = 0x8000    // in a tag of TargetTag: a directory
 	maxMounts = asDir / 2 // and so many devices
 )
 
@@ -62,6 +60,10 @@ type Config struct {
 	NewCgroupNS bool // the container has a cgroup namespace of its own
 	BindDevices bool // bind the host's device nodes: mknod is denied in a user namespace
 	Terminal    bool // process.terminal
+
+	// PidNS holds the descriptor of the pid namespace that a new procfs shows, when the
+	// process that mounts it is not in there itself; else 0.
+	PidNS program.Reg
 
 	Cgroup    *Cgroup // nil when the container has no cgroup of its own
 	NotifyDir string  // host directory to bind on /run/notify, empty for none
@@ -113,7 +115,6 @@ type Root struct {
 	made     []node
 	wanted   []wanted // targets that the parent may have to make, by index
 	deferred []late
-	copyFrom *os.File // between the two messages of a copy
 }
 
 // manyFds is the number of mounts, masks and read-only paths from which on

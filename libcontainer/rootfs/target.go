@@ -132,16 +132,24 @@ func (r *Root) makeHere(b *program.Builder, p place, kind program.Mem, ask progr
 // askParent emits the request to the parent to make the target: several
 // components are missing, or a symbolic link leads to nothing.
 func (r *Root) askParent(b *program.Builder, p place, kind program.Mem) {
+	tell := func(tag uint32) {
+		if r.c.SourcesInParent {
+			b.Keep(r.Fd)
+			b.Tell(tag, 0)
+		} else {
+			b.TellFd(tag, 0, r.Fd) // which only the child has
+		}
+	}
 	if kind.Len > 0 {
 		dir, done := b.Label(), b.Label()
 		isDir(b, kind, dir)
-		b.Tell(p.tag, r.Fd)
+		tell(p.tag)
 		b.Jump(done)
 		b.Bind(dir)
-		b.Tell(p.tag|asDir, r.Fd)
+		tell(p.tag | asDir)
 		b.Bind(done)
 	} else {
-		b.Tell(p.tag, r.Fd)
+		tell(p.tag)
 	}
 	b.Wait(p.tag, b.Zero(1))
 }
