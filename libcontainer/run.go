@@ -90,25 +90,23 @@ func (b *build) proxy() (*console.Proxy, error) {
 	return console.StartProxy(b.console)
 }
 
-// release runs the startContainer hooks, lets init go on and waits until its
-// execve has succeeded.
+// release lets init go on, to its startContainer hooks and its execve, and waits until
+// that has succeeded.
 func (b *build) release() error {
 	b.trace.Phase("start")
-	if h := b.spec.Hooks; h != nil && len(h.StartContainer) > 0 {
-		o := hook.Options{Dir: b.o.Bundle, Start: b.inNamespaces().start}
-		if err := hook.Run(h.StartContainer, "startContainer", b.hookState(Created), o); err != nil {
-			return err
-		}
-	}
 	if b.spec.Process == nil {
 		return errors.New("config.json: process is absent: there is nothing to start; give process.args")
 	}
 	if err := b.child.Release(); err != nil {
 		return err
 	}
+	hooks, err := b.beginHooks()
+	if err != nil {
+		return err
+	}
 	executing := false
 	for {
-		e, err := b.child.Next()
+		e, err := hooks.next(b.child)
 		if errors.Is(err, program.ErrEnded) {
 			if !executing {
 				return endedEarly(b.child, b.cg.Manager(), "init")

@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -10,9 +9,9 @@ import (
 
 	"hutch/internal/proc"
 	"hutch/libcontainer/cgroup"
+	"hutch/libcontainer/compile"
 	"hutch/libcontainer/hook"
 	"hutch/libcontainer/namespace"
-	"hutch/libcontainer/process"
 	"hutch/libcontainer/trace"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -62,17 +61,13 @@ func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
 		return ErrStopped
 	}
 	defer unix.Close(pidfd)
-	t.Phase("startContainer hooks")
-	if err := c.startHooks(pidfd); err != nil {
-		return err
-	}
 	notify, err := r.listen(id, o.NotifySocket)
 	if err != nil {
 		return err
 	}
 	defer notify.close()
 	t.Phase("release init")
-	if err := c.release(); err != nil {
+	if err := c.release(pidfd); err != nil {
 		return err
 	}
 	t.Phase("poststart hooks")
@@ -87,21 +82,6 @@ func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
 	return t.Write(o.TraceFile)
 }
 
-// startHooks runs startContainer. Their failure ends the container.
-func (c *container) startHooks(pidfd int) error {
-	if len(c.rec.Hooks.StartContainer) == 0 {
-		return nil
-	}
-	n := &inNamespaces{init: c.init(pidfd), ignored: process.IgnoredSignals()}
-	n.init.OwnRoot = true
-	text := c.hookState(Created)
-	err := hook.Run(c.rec.Hooks.StartContainer, "startContainer", text, hook.Options{Dir: c.rec.Bundle, Start: n.start})
-	if err != nil {
-		c.abort(pidfd)
-	}
-	return err
-}
-
 // init describes the container's init, held by pidfd, for those who join it.
 func (c *container) init(pidfd int) namespace.Init {
 	n := namespace.Init{Pid: c.rec.Pid, Pidfd: pidfd}
@@ -112,36 +92,53 @@ func (c *container) init(pidfd int) namespace.Init {
 	return n
 }
 
-// release sends the byte that init waits for, and waits until execve has
-// succeeded, which closes init's end of result.fifo, or the report of what went
-// wrong comes from there.
-func (c *container) release() error {
+// release lets init go on, to its startContainer hooks and its execve, and waits until that
+// has succeeded, which closes init's end of result.fifo, or the report of what went
+// wrong comes from there. Hooks that fail end the container.
+func (c *container) release(pidfd int) error {
+	hooks, err := newStartHooks(c.rec.Hooks.StartContainer)
+	if err != nil {
+		return err
+	}
 	result, err := c.dir.OpenResult()
 	if err != nil {
 		return err
 	}
 	defer unix.Close(result)
-	err = c.dir.Go()
+	err = c.goOn(pidfd)
 	if errors.Is(err, unix.ENXIO) { // nobody reads: init has gone
 		return ErrStopped
 	}
 	if err != nil {
 		return err
 	}
-	report, err := readReport(result)
+	failure, err := c.readReports(result, hooks)
 	if err != nil {
+		c.abort(pidfd)
 		return err
 	}
 	if err := c.dir.RemoveFifos(); err != nil {
 		return err
 	}
-	if report != nil {
-		return explainMemory(c.reported(report))
+	if failure != nil {
+		return explainMemory(failure)
 	}
 	if proc.EndedBeforeExec(c.rec.Pid, c.rec.PidStart) {
 		return startDeath(c.cg)
 	}
 	return nil
+}
+
+// goOn lets init go on, with the state for its hooks when it has any.
+func (c *container) goOn(pidfd int) error {
+	if len(c.rec.Hooks.StartContainer) == 0 {
+		return c.dir.Go()
+	}
+	text, err := insideState(c.rec, Created)
+	if err != nil {
+		return err
+	}
+	return c.dir.GoWith(text, compile.HookFrame, pidfd)
 }
 
 // startDeath is the error of an init that was ended between its release and the
@@ -151,60 +148,6 @@ func startDeath(cg cgroup.Manager) error {
 		return err
 	}
 	return fmt.Errorf("process.args[0]: init ended before it had executed it: %w", ErrStopped)
-}
-
-// readReport reads init's report, nil when execve has succeeded.
-func readReport(fd int) ([]byte, error) {
-	var buf [64]byte
-	n := 0
-	for {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		if _, err := unix.Poll(p, -1); err != nil {
-			if err == unix.EINTR {
-				continue
-			}
-			return nil, fmt.Errorf("poll: %w", err)
-		}
-		m, err := unix.Read(fd, buf[n:])
-		if err == unix.EINTR || err == unix.EAGAIN {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read result.fifo: %w", err)
-		}
-		if n += m; m == 0 || n == len(buf) {
-			break
-		}
-	}
-	// A message that is no failure says that execve comes next: what follows
-	// it, if anything, is the failure.
-	for p := buf[:n]; len(p) >= reportLen; p = p[reportLen:] {
-		if binary.NativeEndian.Uint32(p) == failedTag {
-			return p[:reportLen], nil
-		}
-	}
-	return nil, nil
-}
-
-// A report is the child's message of libcontainer/program: the tag, the index of
-// the instruction, the errno.
-const (
-	reportLen = 16
-	failedTag = 0xffffffff
-)
-
-// reported is the error of a report, in the words that the record keeps for it.
-func (c *container) reported(p []byte) error {
-	pc, errno := int(binary.NativeEndian.Uint32(p[4:])), unix.Errno(binary.NativeEndian.Uint64(p[8:]))
-	for _, a := range c.rec.AfterStart {
-		if a.PC == pc {
-			if errno == 0 {
-				return errors.New(a.Text)
-			}
-			return fmt.Errorf("%s: %w", a.Text, process.ExplainExec(errno))
-		}
-	}
-	return fmt.Errorf("instruction %d: %w", pc, errno)
 }
 
 // poststart runs the poststart hooks. Their failure ends the container.

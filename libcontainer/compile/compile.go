@@ -122,6 +122,7 @@ type compiler struct {
 	filter *seccomp.Filter
 	proc   program.Reg
 	null   program.Reg // see process.OpenNull
+	hooks  *startHooks // nil for none
 	last   bool        // the process is cloned into a joined pid namespace when all else is set up
 }
 
@@ -243,6 +244,7 @@ func (c *compiler) process() {
 	if c.Fifo {
 		n.keep = []program.Reg{c.out.Go, c.out.Result}
 	}
+	n.made = func() { c.hooks = newStartHooks(b, c.Spec.Hooks) }
 	if p == nil {
 		n.close()
 		if c.last {
@@ -291,6 +293,16 @@ func (c *compiler) start() {
 		b.Fail(0)
 		return
 	}
+	if c.hooks != nil {
+		c.hooks.receive(func(frame program.Mem) {
+			if c.Fifo {
+				b.Sys(unix.SYS_READ, program.Val(c.out.Go), frame.Arg(), program.Imm(frame.Len))
+			} else {
+				b.Wait(HookBegins, frame)
+			}
+		})
+		c.hooks.run(c.ready.env)
+	}
 	c.ready.run(b, c.Spec.Process)
 }
 
@@ -301,6 +313,9 @@ func (c *compiler) waitFifo() {
 	b.Doing(program.T("wait for start"))
 	b.Step(program.T("put result.fifo in the socket's place"))
 	b.Sys(unix.SYS_DUP3, program.Val(c.out.Result), program.Val(b.Sync()), program.Imm(unix.O_CLOEXEC))
+	if c.hooks != nil {
+		return // the state comes by it
+	}
 	b.Step(program.T("read exec.fifo"))
 	b.Sys(unix.SYS_READ, program.Val(c.out.Go), b.Zero(1).Arg(), program.Imm(1))
 }

@@ -24,6 +24,7 @@ type newcomer struct {
 	preserved []int
 	keep      []program.Reg // descriptors that outlive the closing
 	env       []string      // in addition to the configuration's
+	made      func()        // emits the making of files that are the container's alone, or nil
 	clone     bool          // into the container's pid namespace, where others may be
 }
 
@@ -55,6 +56,9 @@ func (n *newcomer) become() *ready {
 		process.Stdio(b, p, n.host.Std, n.null, n.userns)
 	}
 	n.close()
+	if n.made != nil {
+		n.made()
+	}
 	cwd := process.EnterCwd(b, p.Cwd) // as root, who may go where the user may not
 	if !n.userns {
 		process.Rlimits(b, p) // needs CAP_SYS_RESOURCE

@@ -13,13 +13,16 @@ import (
 // rootfs.CopyUpTag and on, rootfs.ConsoleTag, process.HomeTag, and
 // keyring.QuotaTag.
 const (
-	Adopt       = 1 // value: the process that goes on in this one's place; no answer
-	Born        = 2 // the runtime records init; a barrier where it has to write id mappings and limits, or to move network devices
-	TimeOffsets = 3 // barrier: the runtime writes linux.timeOffsets
-	Hooks       = 4 // barrier: the runtime runs prestart, createRuntime, createContainer
-	Ready       = 5 // all is set up; a barrier until init is written down with a fifo, else until start
-	Loading     = 7 // value: the listener's descriptor to be. The filter is loaded next. Init is then ready and tells nothing more before start; a further process waits for the answer
-	Executing   = 6 // execve comes next; no answer. The socket's end then means success
+	Adopt       = 1  // value: the process that goes on in this one's place; no answer
+	Born        = 2  // the runtime records init; a barrier where it has to write id mappings and limits, or to move network devices
+	TimeOffsets = 3  // barrier: the runtime writes linux.timeOffsets
+	Hooks       = 4  // barrier: the runtime runs prestart, createRuntime, createContainer
+	Ready       = 5  // all is set up; a barrier until init is written down with a fifo, else until start
+	Loading     = 7  // value: the listener's descriptor to be. The filter is loaded next. Init is then ready and tells nothing more before start; a further process waits for the answer
+	HookBegins  = 8  // value: index in hooks.startContainer of the one that begins; no answer
+	HookOutput  = 9  // with the end of the output of a hook that has failed; HookFailed follows
+	HookFailed  = 10 // value: the wait status of that hook; init ends
+	Executing   = 6  // execve comes next; no answer. The socket's end then means success
 )
 
 // TagName is the word for a tag in listings, empty for one of another package.
@@ -39,6 +42,12 @@ func TagName(tag uint32) string {
 		return "loading"
 	case tag == Executing:
 		return "executing"
+	case tag == HookBegins:
+		return "hook begins"
+	case tag == HookOutput:
+		return "hook output"
+	case tag == HookFailed:
+		return "hook failed"
 	case tag == process.HomeTag:
 		return "home directory"
 	case tag == keyring.QuotaTag:

@@ -84,7 +84,7 @@ func (a *attendance) attend(h *specs.Hook) error {
 	}
 	if !ended {
 		a.kill()
-		return fmt.Errorf("%s: no end within %d s (timeout); killed%s", h.Path, *h.Timeout, a.tail.suffix())
+		return late(h, &a.tail)
 	}
 	var ws unix.WaitStatus
 	for {
@@ -93,15 +93,10 @@ func (a *attendance) attend(h *specs.Hook) error {
 			break
 		}
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("run %s: wait: %w", h.Path, err)
-	case ws.Signaled():
-		return fmt.Errorf("run %s: killed by signal %d (%s)%s", h.Path, ws.Signal(), unix.SignalName(ws.Signal()), a.tail.suffix())
-	case ws.ExitStatus() != 0:
-		return fmt.Errorf("run %s: exit status %d%s", h.Path, ws.ExitStatus(), a.tail.suffix())
 	}
-	return nil
+	return judge(h, ws, &a.tail)
 }
 
 // untilEnd serves the hook until its process has ended; false says that the

@@ -12,8 +12,9 @@
 // failure was a warning as well.
 //
 // prestart, createRuntime, poststart and poststop hooks run in the runtime's
-// namespaces, which this package does by itself. createContainer and
-// startContainer hooks run in the container's; Options.Start makes those.
+// namespaces, which this package does by itself. createContainer hooks run in
+// the container's; Options.Start makes those. startContainer hooks are init's children:
+// Failure says what came of one.
 package hook
 
 import (
@@ -73,8 +74,8 @@ func RunAll(hooks []specs.Hook, kind string, state []byte, o Options) (warnings 
 
 // run runs one hook to its end.
 func run(h *specs.Hook, state []byte, o *Options) error {
-	if h.Timeout != nil && *h.Timeout <= 0 {
-		return fmt.Errorf("timeout: %d is no time; give a number of seconds above 0, or leave it out", *h.Timeout)
+	if err := checkTimeout(h); err != nil {
+		return err
 	}
 	a, err := newAttendance(state)
 	if err != nil {

@@ -57,6 +57,16 @@ func Signals(b *program.Builder, ignored []unix.Signal) {
 // Source: sigprocmask(2).
 func Unblock(b *program.Builder) {
 	b.Doing(program.T("unblock all signals"))
+	unblock(b)
+}
+
+// UnblockStep is Unblock as a step of something else.
+func UnblockStep(b *program.Builder) {
+	b.Step(program.T("unblock all signals"))
+	unblock(b)
+}
+
+func unblock(b *program.Builder) {
 	b.Sys(unix.SYS_RT_SIGPROCMASK, program.Imm(unix.SIG_SETMASK), b.Zero(sigaction.SetSize).Arg(), program.Imm(0), program.Imm(sigaction.SetSize))
 }
 

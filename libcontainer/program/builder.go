@@ -380,7 +380,7 @@ func (b *Builder) Clone(flags uint64, tag uint32) {
 	// struct clone_args up to tls: flags come first, all else is 0.
 	m, pidfd := b.Zero(64), b.Reg()
 	b.Set(m.Reg(0), int64(unix.CLONE_PARENT|unix.CLONE_PIDFD|flags))
-	b.Pointer(m, 8, b.low32(pidfd))
+	b.Pointer(m, 8, b.Low32(pidfd))
 	r, child := b.Reg(), b.Label()
 	b.Sys(sysClone3, m.Arg(), Imm(m.Len)).To(r)
 	b.If(r, Eq, 0, child)
@@ -391,8 +391,9 @@ func (b *Builder) Clone(flags uint64, tag uint32) {
 	b.Wait(tag, b.Zero(1))
 }
 
-// low32 is the half of a register that a call which stores 32 bits has to write.
-func (b *Builder) low32(r Reg) Mem {
+// Low32 returns the half of the register r that a call which stores 32 bits has to write;
+// the other half is zero.
+func (b *Builder) Low32(r Reg) Mem {
 	off := uint32(r)
 	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
 		off += 4

@@ -3,6 +3,7 @@ package program
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"syscall"
 	"time"
@@ -219,6 +220,24 @@ func (c *Child) Next() (Event, error) {
 		return Event{}, err
 	}
 	return Event{Tag: m.tag, PC: int(m.pc), Value: m.value, Data: data, Fd: fd}, nil
+}
+
+// NextBefore is Next that waits until end at most; a zero end is none. The error is
+// os.ErrDeadlineExceeded then.
+func (c *Child) NextBefore(end time.Time) (Event, error) {
+	for !end.IsZero() {
+		left := time.Until(end)
+		if left <= 0 {
+			return Event{}, os.ErrDeadlineExceeded
+		}
+		p := []unix.PollFd{{Fd: int32(c.sock), Events: unix.POLLIN}}
+		if n, err := unix.Poll(p, int(min(left.Milliseconds()+1, 1<<30))); err != nil && err != unix.EINTR {
+			return Event{}, fmt.Errorf("poll: %w", err)
+		} else if n > 0 {
+			break
+		}
+	}
+	return c.Next()
 }
 
 // receive reads one message, with a descriptor or -1.
