@@ -55,6 +55,7 @@ type Child struct {
 	sock  int
 	buf   []byte // of receive
 	at    int    // where the child may have gone on since its last message
+	seen  bool   // the child is where others are, who may take its socket: see awaitAdopted
 	trace []byte
 }
 
@@ -252,6 +253,9 @@ func (c *Child) receive() (m message, data []byte, fd int, err error) {
 	h := unix.Msghdr{Iov: &iov, Control: &control[0]}
 	h.SetIovlen(1)
 	for {
+		if err := c.awaitAdopted(); err != nil {
+			return m, nil, -1, err
+		}
 		h.SetControllen(unix.CmsgSpace(4))
 		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(c.sock), uintptr(unsafe.Pointer(&h)), unix.MSG_CMSG_CLOEXEC)
 		switch {
@@ -272,6 +276,24 @@ func (c *Child) receive() (m message, data []byte, fd int, err error) {
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(&m)), head), c.buf)
 		return m, c.buf[head:n], fd, nil
 	}
+}
+
+// awaitAdopted waits for a message of a child that was adopted, or its end. Whoever may
+// trace it can hold its socket open, so that the socket's end does not tell of the child's.
+func (c *Child) awaitAdopted() error {
+	for c.seen {
+		p := []unix.PollFd{{Fd: int32(c.sock), Events: unix.POLLIN}, {Fd: int32(c.Pidfd), Events: unix.POLLIN}}
+		if _, err := unix.Poll(p, -1); err == unix.EINTR {
+			continue
+		} else if err != nil {
+			return fmt.Errorf("poll: %w", err)
+		}
+		if p[0].Revents == 0 {
+			return ErrEnded
+		}
+		return nil
+	}
+	return nil
 }
 
 // received is the descriptor of a control message, for one of which there is room;
@@ -369,7 +391,7 @@ func (c *Child) Adopt(e Event) error {
 		return fmt.Errorf("program: process %d is not the second one of the program: %w", e.Value, err)
 	}
 	old, oldfd := c.Pid, c.Pidfd
-	c.Pid, c.Pidfd = pid, e.Fd
+	c.Pid, c.Pidfd, c.seen = pid, e.Fd, true
 	unix.Close(oldfd)
 	for {
 		if _, err := unix.Wait4(old, nil, 0, nil); err != unix.EINTR {
