@@ -76,7 +76,7 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 		if retErr != nil {
 			b.takeBack()
 			b.close()
-			retErr = named("create", o.ID, explainMemory(retErr))
+			retErr = named("create", o.ID, b.explainRoot(explainMemory(retErr)))
 		}
 	}()
 	steps := [...]struct {
@@ -231,10 +231,7 @@ func isBind(m *specs.Mount) bool {
 }
 
 func (b *build) rootfs() string {
-	if filepath.IsAbs(b.spec.Root.Path) {
-		return filepath.Clean(b.spec.Root.Path)
-	}
-	return filepath.Join(b.o.Bundle, b.spec.Root.Path)
+	return rootPath(b.o.Bundle, b.spec.Root.Path)
 }
 
 // record writes down what is about to exist, before any of it does.
@@ -261,10 +258,10 @@ func (b *build) record() error {
 		}
 	}
 	b.rec = b.newRecord()
-	if b.rec.RootMount, err = rootMount(b.spec, b.rec.Rootfs); err != nil {
+	if b.rec.RootMount, err = rootMount(b.spec, b.rec); err != nil {
 		return err
 	}
-	b.onFailure(func() { b.warnIf(removeRoot(b.rec.Rootfs, b.rec.RootMount)) })
+	b.onFailure(func() { b.warnIf(removeRoot(b.rec)) })
 	b.undo = append([]func(){func() { // last, when all else is taken back
 		c := &container{r: b.r, rec: b.rec}
 		c.poststop()

@@ -27,11 +27,17 @@ func (b *build) compile() error {
 			return err
 		}
 	}
+	mounts, err := b.hostMounts()
+	if err != nil {
+		return err
+	}
 	in := &compile.Input{
 		Spec:         b.spec,
 		ID:           b.o.ID,
 		Rootfs:       b.rootfs(),
+		Bundle:       b.o.Bundle,
 		NoPivot:      b.o.NoPivot,
+		HostMounts:   mounts,
 		NoNewKeyring: b.o.NoNewKeyring,
 		PreserveFds:  b.o.PreserveFds,
 		ListenFds:    b.o.ListenFds,

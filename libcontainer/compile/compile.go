@@ -27,8 +27,10 @@ type Input struct {
 	Spec   *specs.Spec
 	ID     string
 	Rootfs string // absolute path on the host
+	Bundle string // the bundle's directory, absolute
 
 	NoPivot      bool
+	HostMounts   []rootfs.HostMount // with NoPivot
 	NoNewKeyring bool
 	PreserveFds  int
 	ListenFds    int
@@ -132,7 +134,9 @@ func (c *compiler) parent() {
 	rc := rootfs.Config{
 		Spec:            c.Spec,
 		Rootfs:          c.Rootfs,
+		Bundle:          c.Bundle,
 		NoPivot:         c.NoPivot,
+		HostMounts:      c.HostMounts,
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
 		SourcesInParent: c.Host.Privileged,
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER),
