@@ -88,6 +88,7 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 		err = b.child.Adopt(int(e.Value))
 	case e.Tag == compile.Born:
 		b.trace.Phase("born")
+		b.keepKeyring(e.Value)
 		if err = b.born(); err == nil && b.unattended() {
 			return false, nil
 		}
@@ -100,6 +101,12 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 		b.console, err = takeTerminal(b.child, int(e.Value), b.o.ConsoleSocket)
 	case e.Tag == process.HomeTag:
 		return false, answerHome(b.child, int(e.Value), b.spec.Process.User.UID)
+	case e.Tag == keyring.MadeTag:
+		b.keepKeyring(e.Value)
+		if b.fifo { // the record is written once more
+			return false, nil
+		}
+		return false, b.dir.Save(b.rec)
 	case e.Tag == keyring.QuotaTag:
 		b.r.warn(quotaWarning)
 		return false, nil

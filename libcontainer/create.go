@@ -15,6 +15,7 @@ import (
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/config"
 	"hutch/libcontainer/console"
+	"hutch/libcontainer/keyring"
 	"hutch/libcontainer/notify"
 	"hutch/libcontainer/program"
 	"hutch/libcontainer/rdt"
@@ -257,7 +258,9 @@ func (b *build) record() error {
 			return err
 		}
 	}
-	b.rec = b.newRecord()
+	if b.rec, err = b.newRecord(); err != nil {
+		return err
+	}
 	if b.rec.RootMount, err = rootMount(b.spec, b.rec); err != nil {
 		return err
 	}
@@ -269,7 +272,7 @@ func (b *build) record() error {
 	return b.dir.Save(b.rec)
 }
 
-func (b *build) newRecord() *state.Record {
+func (b *build) newRecord() (*state.Record, error) {
 	rec := &state.Record{
 		ID:          b.o.ID,
 		Bundle:      b.o.Bundle,
@@ -280,6 +283,12 @@ func (b *build) newRecord() *state.Record {
 		Annotations: b.spec.Annotations,
 		HasProcess:  b.spec.Process != nil,
 		OwnKeyring:  !b.o.NoNewKeyring,
+	}
+	if rec.OwnKeyring {
+		var err error
+		if rec.Keyring, err = keyring.NewName(); err != nil {
+			return nil, err
+		}
 	}
 	rec.Cgroup = state.Cgroup{Driver: b.r.CgroupManager.String(), Paths: b.cg.Paths()}
 	if s := b.scope; s != nil {
@@ -296,7 +305,7 @@ func (b *build) newRecord() *state.Record {
 			}
 		}
 	}
-	return rec
+	return rec, nil
 }
 
 // spawn makes the child, born in its cgroups.

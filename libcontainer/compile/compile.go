@@ -25,17 +25,16 @@ import (
 // Input is all that a program depends on.
 type Input struct {
 	Spec   *specs.Spec
-	ID     string
 	Rootfs string // absolute path on the host
 	Bundle string // the bundle's directory, absolute
 
-	NoPivot      bool
-	HostMounts   []rootfs.HostMount // with NoPivot
-	NoNewKeyring bool
-	PreserveFds  int
-	ListenFds    int
-	NotifyDir    string // directory with notify.sock to bind at /run/notify, or empty
-	Fifo         bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
+	NoPivot     bool
+	HostMounts  []rootfs.HostMount // with NoPivot
+	Keyring     string             // name of the session keyring to make; empty keeps the caller's
+	PreserveFds int
+	ListenFds   int
+	NotifyDir   string // directory with notify.sock to bind at /run/notify, or empty
+	Fifo        bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
 
 	// Unattended says that the runtime has nothing to do for init when it is
 	// born, so that init need not wait.
@@ -169,18 +168,24 @@ func hostID(m []specs.LinuxIDMapping) int {
 func (c *compiler) namespaces() {
 	b := c.b
 	c.ns.Enter(b, Adopt)
+	// Root of a user namespace owns a keyring only when ids are mapped.
+	late := c.ns.Own(unix.CLONE_NEWUSER)
+	var ring program.Reg
+	if c.Keyring != "" && !late {
+		ring = keyring.Make(b, c.Keyring)
+	}
 	b.Element(program.T("linux"))
 	if c.Unattended {
 		b.Doing(program.T("tell the runtime of the birth"))
-		b.Tell(Born, 0)
+		b.Tell(Born, ring)
 	} else {
 		b.Doing(program.T("wait for the runtime to write mappings and limits"))
-		b.Barrier(Born, 0)
+		b.Barrier(Born, ring)
 	}
 	c.ns.BecomeRoot(b)
 	process.Setsid(b)
-	if !c.NoNewKeyring {
-		keyring.Join(b, c.ID)
+	if c.Keyring != "" && late {
+		b.Tell(keyring.MadeTag, keyring.Make(b, c.Keyring))
 	}
 	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets)
 	c.ns.Loopback(b)
