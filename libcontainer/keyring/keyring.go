@@ -64,7 +64,7 @@ func NewName() (string, error) {
 // used-up quota are no errors; the register is negative then.
 func Make(b *program.Builder, name string) program.Reg {
 	b.Element(program.T("process"))
-	b.Doing(program.T("make the session keyring %s", name))
+	b.Doing(program.T("make the session keyring")) // its name is a secret
 	ring, done := b.RegOf(-1), b.Label()
 	join(b, b.Str(name), ring, done)
 	restrict(b, ring, possessed|findable)

@@ -116,15 +116,15 @@ func within(list []HostMount, p, m *HostMount) bool {
 // covered.
 func cover(b *program.Builder, point string, magic int64) {
 	b.Step(program.T("look at the host's %s", point))
-	buf, there, none := b.Zero(statfsSize), b.Label(), b.Label()
-	b.Sys(unix.SYS_STATFS, b.Str(point), buf.Arg()).On(unix.ENOENT, none)
+	buf, there, hidden := b.Zero(statfsSize), b.Label(), b.Label()
+	b.Sys(unix.SYS_STATFS, b.Str(point), buf.Arg()).On(0, hidden)
 	b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, there)
-	b.Step(program.T("the host's %s is beneath another mount, and can be neither unmounted nor covered: do without --no-pivot", point))
+	b.Bind(hidden)
+	b.Step(program.T("the host's %s cannot be reached, to be unmounted or covered, where something is mounted above it: do without --no-pivot", point))
 	b.Fail(unix.EBUSY)
 	b.Bind(there)
 	b.Step(program.T("cover the host's %s", point))
 	b.Sys(unix.SYS_MOUNT, b.Str("tmpfs"), b.Str(point), b.Str("tmpfs"), program.Imm(unix.MS_RDONLY), program.Imm(0))
-	b.Bind(none)
 }
 
 // ParseMounts parses the text of mountinfo.
