@@ -91,6 +91,7 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 		err = b.adopt(e)
 	case e.Tag == compile.Born:
 		b.trace.Phase("born")
+		b.keepKeyring(e.Value)
 		if err = b.born(); err == nil && b.unattended() {
 			return false, nil
 		}
@@ -103,6 +104,12 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 		b.console, err = takeTerminal(e.Fd, b.o.ConsoleSocket)
 	case e.Tag == process.HomeTag:
 		return false, b.home.answer(b.child, e, b.spec.Process.User.UID)
+	case e.Tag == keyring.MadeTag:
+		b.keepKeyring(e.Value)
+		if b.fifo { // the record is written once more
+			return false, nil
+		}
+		return false, b.dir.Save(b.rec)
 	case e.Tag == keyring.QuotaTag:
 		b.r.warn(quotaWarning)
 		return false, nil

@@ -15,6 +15,7 @@ import (
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/config"
 	"hutch/libcontainer/console"
+	"hutch/libcontainer/keyring"
 	"hutch/libcontainer/notify"
 	"hutch/libcontainer/program"
 	"hutch/libcontainer/rdt"
@@ -77,7 +78,7 @@ func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
 		if retErr != nil {
 			b.takeBack()
 			b.close()
-			retErr = named("create", o.ID, explainMemory(retErr))
+			retErr = named("create", o.ID, b.explainRoot(explainMemory(retErr)))
 		}
 	}()
 	steps := [...]struct {
@@ -232,10 +233,7 @@ func isBind(m *specs.Mount) bool {
 }
 
 func (b *build) rootfs() string {
-	if filepath.IsAbs(b.spec.Root.Path) {
-		return filepath.Clean(b.spec.Root.Path)
-	}
-	return filepath.Join(b.o.Bundle, b.spec.Root.Path)
+	return rootPath(b.o.Bundle, b.spec.Root.Path)
 }
 
 // record writes down what is about to exist, before any of it does.
@@ -261,11 +259,13 @@ func (b *build) record() error {
 			return err
 		}
 	}
-	b.rec = b.newRecord()
-	if b.rec.RootMount, err = rootMount(b.spec, b.rec.Rootfs); err != nil {
+	if b.rec, err = b.newRecord(); err != nil {
 		return err
 	}
-	b.onFailure(func() { b.warnIf(removeRoot(b.rec.Rootfs, b.rec.RootMount)) })
+	if b.rec.RootMount, err = rootMount(b.spec, b.rec); err != nil {
+		return err
+	}
+	b.onFailure(func() { b.warnIf(removeRoot(b.rec)) })
 	b.undo = append([]func(){func() { // last, when all else is taken back
 		c := &container{r: b.r, rec: b.rec}
 		c.poststop()
@@ -273,7 +273,7 @@ func (b *build) record() error {
 	return b.dir.Save(b.rec)
 }
 
-func (b *build) newRecord() *state.Record {
+func (b *build) newRecord() (*state.Record, error) {
 	rec := &state.Record{
 		ID:          b.o.ID,
 		Bundle:      b.o.Bundle,
@@ -284,6 +284,12 @@ func (b *build) newRecord() *state.Record {
 		Annotations: b.spec.Annotations,
 		HasProcess:  b.spec.Process != nil,
 		OwnKeyring:  !b.o.NoNewKeyring,
+	}
+	if rec.OwnKeyring {
+		var err error
+		if rec.Keyring, err = keyring.NewName(); err != nil {
+			return nil, err
+		}
 	}
 	rec.Cgroup = state.Cgroup{Driver: b.r.CgroupManager.String(), Paths: b.cg.Paths()}
 	if s := b.scope; s != nil {
@@ -300,7 +306,7 @@ func (b *build) newRecord() *state.Record {
 			}
 		}
 	}
-	return rec
+	return rec, nil
 }
 
 // spawn makes the child, born in its cgroups.

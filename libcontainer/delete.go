@@ -65,7 +65,7 @@ func (c *container) destroy() error {
 			return err
 		}
 	}
-	if err := removeRoot(c.rec.Rootfs, c.rec.RootMount); err != nil {
+	if err := removeRoot(c.rec); err != nil {
 		return err
 	}
 	c.poststop()

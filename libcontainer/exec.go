@@ -258,8 +258,8 @@ func (e *execution) input() (*compile.ExecInput, error) {
 		return nil, err
 	}
 	return &compile.ExecInput{
-		ID: e.c.rec.ID, Init: init, Process: e.p, Linux: e.linux,
-		OwnKeyring: e.c.rec.OwnKeyring, Preserved: process.Preserved(e.o.PreserveFds),
+		Init: init, Process: e.p, Linux: e.linux,
+		OwnKeyring: e.c.rec.OwnKeyring, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
 		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: process.StdFiles()},
 	}, nil
 }

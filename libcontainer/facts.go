@@ -28,18 +28,23 @@ func (b *build) compile() error {
 			return err
 		}
 	}
+	mounts, err := b.hostMounts()
+	if err != nil {
+		return err
+	}
 	in := &compile.Input{
-		Spec:         b.spec,
-		ID:           b.o.ID,
-		Rootfs:       b.rootfs(),
-		NoPivot:      b.o.NoPivot,
-		NoNewKeyring: b.o.NoNewKeyring,
-		Preserved:    process.Preserved(b.o.PreserveFds + b.o.ListenFds),
-		Tasks:        b.tasks(),
-		ListenFds:    b.o.ListenFds,
-		NotifyDir:    b.notifyDir,
-		Fifo:         b.fifo,
-		Unattended:   b.unattended(),
+		Spec:       b.spec,
+		Rootfs:     b.rootfs(),
+		Bundle:     b.o.Bundle,
+		NoPivot:    b.o.NoPivot,
+		HostMounts: mounts,
+		Keyring:    b.keyring(),
+		Preserved:  process.Preserved(b.o.PreserveFds + b.o.ListenFds),
+		Tasks:      b.tasks(),
+		ListenFds:  b.o.ListenFds,
+		NotifyDir:  b.notifyDir,
+		Fifo:       b.fifo,
+		Unattended: b.unattended(),
 		Host: compile.Host{
 			Privileged:  os.Geteuid() == 0 || b.planning,
 			Cgroup:      cgroupMounts(b.cg),

@@ -26,15 +26,16 @@ import (
 // Input is all that a program depends on.
 type Input struct {
 	Spec   *specs.Spec
-	ID     string
 	Rootfs string // absolute path on the host
+	Bundle string // the bundle's directory, absolute
 
-	NoPivot      bool
-	NoNewKeyring bool
-	Preserved    []int // descriptors of the caller that the process gets; see process.Preserved
-	ListenFds    int
-	NotifyDir    string // directory with notify.sock to bind at /run/notify, or empty
-	Fifo         bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
+	NoPivot    bool
+	HostMounts []rootfs.HostMount // with NoPivot
+	Keyring    string             // name of the session keyring to make; empty keeps the caller's
+	Preserved  []int              // descriptors of the caller that the process gets; see process.Preserved
+	ListenFds  int
+	NotifyDir  string // directory with notify.sock to bind at /run/notify, or empty
+	Fifo       bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
 
 	// Tasks is the number of files of cgroup v1 hierarchies, and of resctrl, by which the
 	// child enters the container's cgroups.
@@ -147,7 +148,9 @@ func (c *compiler) parent() {
 	rc := rootfs.Config{
 		Spec:            c.Spec,
 		Rootfs:          c.Rootfs,
+		Bundle:          c.Bundle,
 		NoPivot:         c.NoPivot,
+		HostMounts:      c.HostMounts,
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
 		SourcesInParent: c.Host.Privileged,
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER),
@@ -192,18 +195,24 @@ func (c *compiler) namespaces() {
 	b := c.b
 	c.out.Tasks = enterCgroups(b, c.Tasks)
 	c.ns.Enter(b, Adopt)
+	// Root of a user namespace owns a keyring only when ids are mapped.
+	late := c.ns.Own(unix.CLONE_NEWUSER)
+	var ring program.Reg
+	if c.Keyring != "" && !late {
+		ring = keyring.Make(b, c.Keyring)
+	}
 	b.Element(program.T("linux"))
 	if c.Unattended {
 		b.Doing(program.T("tell the runtime of the birth"))
-		b.Tell(Born, 0)
+		b.Tell(Born, ring)
 	} else {
 		b.Doing(program.T("wait for the runtime to write mappings and limits"))
-		b.Barrier(Born, 0)
+		b.Barrier(Born, ring)
 	}
 	c.ns.BecomeRoot(b)
 	process.Setsid(b)
-	if !c.NoNewKeyring {
-		keyring.Join(b, c.ID)
+	if c.Keyring != "" && late {
+		b.Tell(keyring.MadeTag, keyring.Make(b, c.Keyring))
 	}
 	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets)
 	c.ns.Loopback(b)

@@ -94,7 +94,7 @@ func TestExecListing(t *testing.T) {
 	s.Process.OOMScoreAdj = &adj
 	s.Process.Terminal = true
 	p, err := Exec(&ExecInput{
-		ID: "web1", Process: s.Process, Linux: s.Linux, OwnKeyring: true, PreserveFds: 1,
+		Process: s.Process, Linux: s.Linux, OwnKeyring: true, Keyring: "_ses.77", Serial: 77, PreserveFds: 1,
 		Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER},
 		Host: Host{LastCap: 40, HeldCaps: 1<<41 - 1, LSM: lsm.Host{AppArmor: true, SELinux: true}},
 	})
@@ -129,7 +129,7 @@ func golden(t *testing.T, name, got string) {
 func list(t *testing.T, s *specs.Spec, fifo bool, to *bytes.Buffer) {
 	t.Helper()
 	out, err := Compile(&Input{
-		Spec: s, ID: "web1", Rootfs: "/bundle/rootfs", Fifo: fifo, PreserveFds: 1,
+		Spec: s, Rootfs: "/bundle/rootfs", Bundle: "/bundle", Keyring: "_ses.77", Fifo: fifo, PreserveFds: 1,
 		Host: Host{Privileged: true, LastCap: 40, HeldCaps: 1<<41 - 1, Cgroup: &rootfs.Cgroup{V2: true, Dir: "/sys/fs/cgroup/web1"}},
 	})
 	if err != nil {
@@ -159,7 +159,7 @@ func BenchmarkCompile(b *testing.B) {
 	b.ReportAllocs()
 	s := template.Spec()
 	for b.Loop() {
-		if _, err := Compile(&Input{Spec: s, ID: "web1", Rootfs: "/bundle/rootfs", Fifo: true, Host: Host{Privileged: true, LastCap: 40}}); err != nil {
+		if _, err := Compile(&Input{Spec: s, Rootfs: "/bundle/rootfs", Bundle: "/bundle", Keyring: "_ses.77", Fifo: true, Host: Host{Privileged: true, LastCap: 40}}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -15,11 +15,12 @@ import (
 // ExecInput is all that the program of a further process in a container depends
 // on.
 type ExecInput struct {
-	ID         string // of the container
 	Init       namespace.Init
 	Process    *specs.Process
 	Linux      *specs.Linux // its personality, memoryPolicy and seccomp count
 	OwnKeyring bool         // the container has a session keyring
+	Keyring    string       // its name, and its serial number, 0 where it is not known
+	Serial     int64
 
 	Preserved []int                        // as in Input
 	Tasks     int                          // as in Input
@@ -68,7 +69,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 		process.Setsid(b)
 	}
 	if in.OwnKeyring {
-		keyring.Join(b, in.ID)
+		keyring.Join(b, in.Keyring, in.Serial)
 	}
 	if p.Terminal {
 		rootfs.Terminal(b, p)

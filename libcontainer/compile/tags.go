@@ -10,11 +10,11 @@ import (
 // come. At a barrier init waits for the runtime's answer of one byte.
 //
 // Further tags belong to the packages that emit them: rootfs.TargetTag and on,
-// rootfs.CopyUpTag and on, rootfs.ConsoleTag, process.HomeTag, and
-// keyring.QuotaTag.
+// rootfs.CopyUpTag and on, rootfs.ConsoleTag, process.HomeTag,
+// keyring.MadeTag and keyring.QuotaTag.
 const (
 	Adopt       = 1  // value: the process that goes on in this one's place; no answer
-	Born        = 2  // the runtime records init; a barrier where it has to write id mappings and limits, or to move network devices
+	Born        = 2  // value: the serial number of the keyring, unless there is a user namespace. The runtime records init; a barrier where it has to write id mappings and limits, or to move network devices
 	TimeOffsets = 3  // barrier: the runtime writes linux.timeOffsets
 	Hooks       = 4  // barrier: the runtime runs prestart, createRuntime, createContainer
 	Ready       = 5  // all is set up; a barrier until init is written down with a fifo, else until start
@@ -52,6 +52,8 @@ func TagName(tag uint32) string {
 		return "home directory"
 	case tag == keyring.QuotaTag:
 		return "keyring quota"
+	case tag == keyring.MadeTag:
+		return "keyring"
 	case tag == rootfs.ConsoleTag:
 		return "console"
 	case tag >= rootfs.CopyUpTag:

@@ -1,54 +1,123 @@
 // Package keyring emits the container's own session keyring.
 //
-// Source: keyctl(2), keyrings(7), session-keyring(7).
+// A keyring is joined by its name, by every process of the same user that may
+// search it. So the name is a secret: 128 random bits that are in the container's
+// record alone and that others of the user, who may be root of another container,
+// do not see. Whoever joins it later compares what it got with the serial number
+// of what was made, since a name can be given again when its keyring is gone.
+//
+// Source: keyctl(2), keyrings(7), session-keyring(7);
+// security/keys/process_keys.c, join_session_keyring.
 package keyring
 
 import (
+	"encoding/hex"
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
 )
 
-// QuotaTag tells the parent that the user's quota of keys is used up, so that
-// the container keeps the caller's keyring; init does not wait.
-const QuotaTag = 0x101
+// Tags of messages for which init does not wait.
+const (
+	// QuotaTag tells the parent that the user's quota of keys is used up, so
+	// that the container keeps the caller's keyring.
+	QuotaTag = 0x101
+	// MadeTag tells the serial number of the keyring, where it is made after the
+	// parent has recorded init.
+	MadeTag = 0x102
+)
 
-// permissions are those that the kernel gives a session keyring, and in addition
-// that its owner may find it by its name: a process that is added to the
-// container later joins it so.
+// Permissions, for what is possessed and for other processes of the owner. A
+// session keyring that is joined by name must be found by its owner; that its
+// owner sees, reads or links it is taken away.
 //
-// Source: linux/key.h; security/keys/process_keys.c, join_session_keyring.
-const permissions = 0x3f000000 | // KEY_POS_ALL
-	0x00010000 | // KEY_USR_VIEW
-	0x00020000 | // KEY_USR_READ
-	0x00100000 | // KEY_USR_LINK
-	0x00080000 // KEY_USR_SEARCH, which is the addition
+// Source: linux/key.h.
+const (
+	possessed = 0x3f000000 // KEY_POS_ALL
+	findable  = 0x00080000 // KEY_USR_SEARCH
+)
 
-// Name is the name of the session keyring of the container id.
-func Name(id string) string { return "_ses." + id }
+// prefix is what session keyrings of containers are called by.
+const prefix = "_ses."
 
-// Join emits the making of the session keyring of the container id, or the
-// joining of the one that is there. It comes when the process is root of the
-// container's user namespace, who then owns it. A kernel without keys and a
-// used-up quota are no errors.
-func Join(b *program.Builder, id string) {
-	b.Element(program.T("process"))
-	b.Doing(program.T("join the session keyring %s", Name(id)))
-	join := func() program.Call {
-		return b.Sys(unix.SYS_KEYCTL, program.Imm(unix.KEYCTL_JOIN_SESSION_KEYRING), b.Str(Name(id)))
+// Planned stands for a name in a program that is not run.
+const Planned = prefix + "RANDOM"
+
+// NewName is a name that nobody can guess.
+func NewName() (string, error) {
+	var bits [16]byte
+	for n := 0; n < len(bits); {
+		m, err := unix.Getrandom(bits[n:], 0)
+		if err != nil && err != unix.EINTR {
+			return "", fmt.Errorf("getrandom: %w", err)
+		}
+		n += max(m, 0)
 	}
-	ring, joined, done, quota := b.Reg(), b.Label(), b.Label(), b.Label()
-	join().To(ring).Ignore()
+	return prefix + hex.EncodeToString(bits[:]), nil
+}
+
+// Make emits the making of the session keyring of a container and gives the
+// register of its serial number. It comes when the process is root of the
+// container's user namespace, who then owns it. A kernel without keys and a
+// used-up quota are no errors; the register is negative then.
+func Make(b *program.Builder, name string) program.Reg {
+	b.Element(program.T("process"))
+	b.Doing(program.T("make the session keyring")) // its name is a secret
+	ring, done := b.RegOf(-1), b.Label()
+	join(b, b.Str(name), ring, done)
+	restrict(b, ring, possessed|findable)
+	b.Bind(done)
+	return ring
+}
+
+// Join emits the joining of the session keyring that a container's init made. When
+// it is there no more, or another has its name by now, the process gets one of its
+// own.
+func Join(b *program.Builder, name string, serial int64) {
+	b.Element(program.T("process"))
+	b.Doing(program.T("join the container's session keyring"))
+	ring, done := b.RegOf(-1), b.Label()
+	if name != "" && serial > 0 {
+		join(b, b.Str(name), ring, done)
+		b.If(ring, program.Eq, serial, done)
+		b.Doing(program.T("make a session keyring, since the container's is gone"))
+		// What was joined must be left: from here on all errors are errors.
+		b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING"))
+		joinCall(b, program.Imm(0)).To(ring)
+	} else {
+		b.Doing(program.T("make a session keyring"))
+		join(b, program.Imm(0), ring, done)
+	}
+	restrict(b, ring, possessed)
+	b.Bind(done)
+}
+
+func joinCall(b *program.Builder, name program.Arg) program.Call {
+	return b.Sys(unix.SYS_KEYCTL, program.Imm(unix.KEYCTL_JOIN_SESSION_KEYRING), name)
+}
+
+// join emits the joining of a keyring, which is made when there is none of the
+// name, or always without a name. Without keys, or with no quota left, the program
+// goes on at none.
+func join(b *program.Builder, name program.Arg, ring program.Reg, none program.Label) {
+	quota, joined := b.Label(), b.Label()
+	joinCall(b, name).To(ring).Ignore()
 	b.If(ring, program.Ge, 0, joined)
-	b.IfErrno(ring, unix.ENOSYS, done)
+	b.IfErrno(ring, unix.ENOSYS, none)
 	b.IfErrno(ring, unix.EDQUOT, quota)
 	b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING; --no-new-keyring keeps the caller's"))
-	join().To(ring) // fails with its errno
-	b.Bind(joined)
-	b.Step(program.T("keyctl KEYCTL_SETPERM"))
-	b.Sys(unix.SYS_KEYCTL, program.Imm(unix.KEYCTL_SETPERM), program.Val(ring), program.Imm(permissions))
-	b.Jump(done)
+	joinCall(b, name).To(ring) // fails with its errno
+	b.Jump(joined)             // unless it has come to work
 	b.Bind(quota)
 	b.Tell(QuotaTag, 0)
-	b.Bind(done)
+	b.Jump(none)
+	b.Bind(joined)
+}
+
+// restrict emits the permissions of a keyring.
+func restrict(b *program.Builder, ring program.Reg, permissions int) {
+	b.Step(program.T("keyctl KEYCTL_SETPERM"))
+	b.Sys(unix.SYS_KEYCTL, program.Imm(unix.KEYCTL_SETPERM), program.Val(ring), program.Imm(permissions))
 }

@@ -49,10 +49,36 @@ func TestConsole(t *testing.T) {
 }
 
 func TestConsoleIsNoLink(t *testing.T) {
-	w := newWorld(t, proc(), defaults()[2])
-	must(t, os.Symlink(w.path("canary/file"), w.inRoot("dev/console")))
-	w.terminal()
-	w.fails("process.terminal: open a terminal: open /dev/console, which must be no symbolic link")
+	for name, to := range map[string]string{"out": "canary/file", "beside": "root/dev/file"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, proc(), defaults()[2])
+			link := w.path(to)
+			if name == "beside" {
+				must(t, os.WriteFile(link, nil, 0o644))
+				link = "file"
+			}
+			must(t, os.Symlink(link, w.inRoot("dev/console")))
+			w.terminal()
+			w.fails("process.terminal: open a terminal: open /dev/console, which must be no symbolic link")
+		})
+	}
+}
+
+// What the image has at the place of the multiplexer is told nothing.
+func TestTerminalIsOnADevpts(t *testing.T) {
+	for name, lay := range map[string]func(p string) error{
+		"file":   func(p string) error { return os.WriteFile(p, nil, 0o666) },
+		"device": func(p string) error { return unix.Mknod(p, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5))) },
+		"link":   func(p string) error { return os.Symlink("/dev/zero", p) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, proc())
+			must(t, os.MkdirAll(w.inRoot("dev/pts"), 0o755))
+			must(t, lay(w.inRoot("dev/pts/ptmx")))
+			w.terminal()
+			w.fails("process.terminal: open a terminal: /dev/pts/ptmx is not on a devpts: no such device")
+		})
+	}
 }
 
 func TestTerminalNeedsADevpts(t *testing.T) {

@@ -19,7 +19,9 @@ type node struct {
 	mode         uint32
 	uid, gid     uint32
 	byDefault    bool
-	host         program.Reg // the host's node, to be bound
+	foreign      bool        // belongs to nobody in the container
+	stored       string      // its name in the store; empty where it is made in place
+	host         program.Reg // detached mount of the host's node, where one is bound
 }
 
 // nodes are the devices of the configuration, and the default ones that it does
@@ -33,7 +35,10 @@ func (r *Root) nodes() []node {
 	var out []node
 	if l := r.c.Spec.Linux; l != nil {
 		for i := range l.Devices {
-			out = append(out, configured(i, &l.Devices[i]))
+			// /dev/ptmx is always the link to the container's own.
+			if n := configured(i, &l.Devices[i]); n.path != "/dev/ptmx" {
+				out = append(out, n)
+			}
 		}
 	}
 	for _, d := range [...]struct {
@@ -97,22 +102,6 @@ func (r *Root) mountedOn(p string) bool {
 		}
 	}
 	return false
-}
-
-// openDevices emits the opening of the host's nodes, where they are bound.
-func (r *Root) openDevices(b *program.Builder) {
-	if !r.c.BindDevices {
-		return
-	}
-	for i := range r.made {
-		n := &r.made[i]
-		if n.kind == unix.S_IFIFO {
-			continue
-		}
-		b.Element(n.element)
-		b.Doing(program.T("open the host's %s, since mknod is not allowed in a user namespace", n.path))
-		n.host = hostNode(b, n.path)
-	}
 }
 
 // devices emits the nodes and links of /dev. The umask is 0.
@@ -193,7 +182,7 @@ func (r *Root) node(b *program.Builder, n *node) {
 	if dir != "/dev/" {
 		at = r.nodeDir(b, path.Clean(dir))
 	}
-	if n.host != 0 {
+	if n.stored != "" || n.host != 0 {
 		r.bindNode(b, n, at, name)
 		return
 	}
@@ -262,7 +251,7 @@ func (r *Root) nodeDir(b *program.Builder, dir string) program.Reg {
 	return r.target(b, place{dest: dir})
 }
 
-// bindNode emits the bind of the host's node.
+// bindNode emits the bind of a node of the store or of the host.
 func (r *Root) bindNode(b *program.Builder, n *node, at program.Reg, name string) {
 	there := b.Label()
 	b.Step(program.T("make the mount point"))
@@ -270,7 +259,8 @@ func (r *Root) bindNode(b *program.Builder, n *node, at program.Reg, name string
 	b.Bind(there)
 	b.Step(program.T("open the mount point"))
 	target := open(b, at, name, unix.O_PATH, plain).Fd()
-	b.Step(program.T("bind the host's node"))
-	attach(b, n.host, target)
-	r.closeUsed(b, n.host, target)
+	tree := r.takeNode(b, n)
+	b.Step(program.T("bind the node"))
+	attach(b, tree, target)
+	r.closeUsed(b, tree, target)
 }

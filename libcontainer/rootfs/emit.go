@@ -18,8 +18,13 @@ const (
 
 // open emits openat2 of path below dir.
 func open(b *program.Builder, dir program.Reg, path string, flags, resolve uint64) program.Call {
+	return openAt(b, program.Val(dir), b.Str(path), flags, resolve)
+}
+
+// openAt is open with arguments of any kind.
+func openAt(b *program.Builder, dir, path program.Arg, flags, resolve uint64) program.Call {
 	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve}
-	return b.Sys(unix.SYS_OPENAT2, program.Val(dir), b.Str(path), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow))
+	return b.Sys(unix.SYS_OPENAT2, dir, path, program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow))
 }
 
 // cloneTree emits a detached clone of the mount, or the tree, at the descriptor.
@@ -41,11 +46,17 @@ func treeAt(b *program.Builder, path string, recursive bool) program.Reg {
 	return b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(flags)).Fd()
 }
 
+// forNode are the attributes of the mount of a node that is not the container's
+// own: its mode, owner, times and attributes cannot be changed, and yet it can be
+// read and written, which for a device is not the file system's affair.
+const forNode = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
+
 // hostNode emits a detached bind of a device node of the host. It is private: what
-// the container mounts on it must not appear on the host's node.
+// the container mounts on it must not appear on the host's node. It is read-only:
+// the inode is the host's.
 func hostNode(b *program.Builder, path string) program.Reg {
 	tree := treeAt(b, path, false)
-	setattr(b, tree, false, &unix.MountAttr{Propagation: unix.MS_PRIVATE})
+	setattr(b, tree, false, &unix.MountAttr{Attr_set: forNode, Propagation: unix.MS_PRIVATE})
 	return tree
 }
 

@@ -9,7 +9,8 @@ import (
 )
 
 // openMasks emits the opening of the host's null device, which hides files. It is
-// proven to be that: the container's own /dev/null may be anything.
+// proven to be that: the container's own /dev/null may be anything. Where there is
+// a store, the null device is a node of its own there.
 //
 // Source: CVE-2025-31133.
 func (r *Root) openMasks(b *program.Builder) {
@@ -18,10 +19,20 @@ func (r *Root) openMasks(b *program.Builder) {
 		return
 	}
 	b.Element(program.T("linux.maskedPaths"))
+	if r.store != 0 {
+		r.nullNode = &node{path: "/dev/null", kind: unix.S_IFCHR, major: 1, minor: 3, mode: 0o666, foreign: true}
+		r.supply(b, r.nullNode, "null")
+		return
+	}
 	b.Doing(program.T("open the host's /dev/null"))
 	r.null = hostNode(b, "/dev/null")
+	proveNull(b, r.null)
+}
+
+// proveNull emits the check that a mount is of the null device.
+func proveNull(b *program.Builder, null program.Reg) {
 	buf, no, ok := b.Zero(statxSize), b.Label(), b.Label()
-	statx(b, r.null, buf)
+	statx(b, null, buf)
 	isNotDevice(b, buf, unix.S_IFCHR, 1, 3, no)
 	b.Jump(ok)
 	b.Bind(no)
@@ -42,25 +53,34 @@ func (r *Root) masks(b *program.Builder) {
 	if l == nil {
 		return
 	}
-	null, empty := r.null, b.RegOf(-1)
-	for i, p := range l.MaskedPaths {
-		b.Element(program.N("linux.maskedPaths[%d]", i))
-		b.Doing(program.T("mask %s", p))
-		next, dir, done := b.Label(), b.Label(), b.Label()
-		fd := r.there(b, p, next)
+	empty := b.RegOf(-1)
+	r.forEach(b, "linux.maskedPaths", l.MaskedPaths, "mask %s", func(fd program.Reg, last bool) {
+		dir, done := b.Label(), b.Label()
 		b.Step(program.T("cover it by the null device"))
-		attach(b, null, fd).On(unix.EINVAL, dir) // one is a directory, the other is not
-		if i+1 < len(l.MaskedPaths) {
+		attach(b, r.null, fd).On(unix.EINVAL, dir) // one is a directory, the other is not
+		if !last {
 			b.Step(program.T("clone the null device"))
-			cloneTree(b, null, false).To(null)
+			r.cloneNext(b, r.null)
 		}
 		b.Jump(done)
 		b.Bind(dir)
 		r.maskDir(b, fd, empty)
 		b.Bind(done)
-		r.closeUsed(b, fd)
-		b.Bind(next)
+	})
+}
+
+// cloneNext emits a clone of the mount that has just been attached, which takes
+// its place as what is attached next.
+func (r *Root) cloneNext(b *program.Builder, mnt program.Reg) {
+	if !r.many {
+		cloneTree(b, mnt, false).To(mnt)
+		return
 	}
+	used := b.Reg()
+	cloneTree(b, mnt, false).To(used)
+	b.Step(program.T("let the clone take its place"))
+	b.Sys(unix.SYS_DUP3, program.Val(used), program.Val(mnt), program.Imm(unix.O_CLOEXEC))
+	b.Sys(unix.SYS_CLOSE, program.Val(used))
 }
 
 // maskDir emits the covering of a directory by the empty one.
@@ -100,15 +120,14 @@ func (r *Root) below(p string) (program.Reg, string) {
 
 // there emits the opening of a path below the root; when it is missing the program
 // goes on at next.
-func (r *Root) there(b *program.Builder, p string, next program.Label) program.Reg {
+func (r *Root) there(b *program.Builder, dir program.Reg, name program.Arg, next program.Label) program.Reg {
 	fd, opened := b.RegOf(-1), b.Label()
-	dir, name := r.below(destination(p))
 	b.Step(program.T("open it"))
-	open(b, dir, name, unix.O_PATH, inRoot).To(fd).Ignore()
+	openAt(b, program.Val(dir), name, unix.O_PATH, inRoot).To(fd).Ignore()
 	b.If(fd, program.Ge, 0, opened)
 	b.IfErrno(fd, unix.ENOENT, next)
 	b.IfErrno(fd, unix.ENOTDIR, next)
-	open(b, dir, name, unix.O_PATH, inRoot).To(fd).On(unix.ENOENT, next) // else fails as it did
+	openAt(b, program.Val(dir), name, unix.O_PATH, inRoot).To(fd).On(unix.ENOENT, next) // else fails as it did
 	b.Bind(opened)
 	return fd
 }
@@ -122,11 +141,8 @@ func (r *Root) readonlyPaths(b *program.Builder) {
 	}
 	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
 	const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
-	for i, p := range l.ReadonlyPaths {
-		b.Element(program.N("linux.readonlyPaths[%d]", i))
-		b.Doing(program.T("make %s read-only", p))
-		next, two, ready := b.Label(), b.Label(), b.Label()
-		fd, tree := r.there(b, p, next), b.RegOf(-1)
+	r.forEach(b, "linux.readonlyPaths", l.ReadonlyPaths, "make %s read-only", func(fd program.Reg, _ bool) {
+		two, ready, tree := b.Label(), b.Label(), b.RegOf(-1)
 		b.Step(program.T("clone it read-only"))
 		b.Sys(unix.SYS_OPEN_TREE_ATTR, program.Val(fd), b.Str(""), program.Imm(flags), program.Struct(b, attr).Arg(), program.Imm(sizeofMountAttr)).To(tree).On(unix.ENOSYS, two)
 		b.Jump(ready)
@@ -137,7 +153,6 @@ func (r *Root) readonlyPaths(b *program.Builder) {
 		b.Bind(ready)
 		b.Step(program.T("attach it"))
 		attach(b, tree, fd)
-		r.closeUsed(b, tree, fd)
-		b.Bind(next)
-	}
+		r.closeUsed(b, tree)
+	})
 }

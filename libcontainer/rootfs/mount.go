@@ -17,15 +17,9 @@ func (r *Root) Mount(b *program.Builder) {
 	if !r.c.SourcesInParent {
 		r.open(b)
 	}
-	// On top of "/" of the namespace: nothing has to be known of the mount that
-	// the root lies on, nor may its parents bar the way.
-	at := "/"
-	if r.c.SharedMounts {
-		at = r.c.Rootfs
-	}
-	b.Element(program.T("root.path"))
-	b.Doing(program.T("attach the root file system %s", r.c.Rootfs))
-	b.Sys(unix.SYS_MOVE_MOUNT, program.Val(r.Fd), b.Str(""), program.Imm(unix.AT_FDCWD), b.Str(at), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	r.cutOff(b)
+	r.attachStore(b)
+	r.attachRoot(b)
 	b.Doing(program.T("set the umask for what is made"))
 	umask := b.Reg()
 	b.Sys(unix.SYS_UMASK, program.Imm(0)).To(umask)
@@ -39,6 +33,7 @@ func (r *Root) Mount(b *program.Builder) {
 		r.attachBind(b, &r.notify)
 	}
 	r.devices(b)
+	r.closeStore(b)
 	b.Element(program.T("process.user.umask"))
 	b.Doing(program.T("restore the umask"))
 	b.Sys(unix.SYS_UMASK, program.Val(umask))

@@ -94,11 +94,7 @@ func check(m *specs.Mount, s *source) error {
 
 // open emits the opening of all that comes from the host.
 func (r *Root) open(b *program.Builder) {
-	b.Element(program.T("root.path"))
-	b.Doing(program.T("open the root file system %s", r.c.Rootfs))
-	r.Fd = treeAt(b, r.c.Rootfs, true)
-	b.Step(program.T("set its propagation"))
-	setattr(b, r.Fd, true, &unix.MountAttr{Propagation: r.beneath()})
+	r.openRoot(b)
 	for i := range r.mounts {
 		if s := &r.mounts[i]; s.o.bind && !s.o.remount {
 			r.openBind(b, i, s)

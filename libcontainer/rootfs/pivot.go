@@ -30,22 +30,6 @@ func (r *Root) Pivot(b *program.Builder) {
 	b.Sys(unix.SYS_UMOUNT2, b.Str("."), program.Imm(unix.MNT_DETACH))
 }
 
-// hideHost emits the unmounting of the host's procfs and sysfs, which a process
-// that breaks out of a chroot would find, and which would let one in a user
-// namespace mount new ones. One that the kernel has locked is covered.
-func (r *Root) hideHost(b *program.Builder) {
-	for _, dir := range [...]string{"/proc", "/sys"} {
-		gone, cover := b.Label(), b.Label()
-		b.Step(program.T("unmount the host's %s", dir))
-		b.Sys(unix.SYS_UMOUNT2, b.Str(dir), program.Imm(unix.MNT_DETACH)).On(0, cover)
-		b.Jump(gone)
-		b.Bind(cover)
-		b.Step(program.T("cover the host's %s", dir))
-		b.Sys(unix.SYS_MOUNT, b.Str("tmpfs"), b.Str(dir), b.Str("tmpfs"), program.Imm(unix.MS_RDONLY), program.Imm(0)).On(unix.ENOENT, gone)
-		b.Bind(gone)
-	}
-}
-
 // Finish emits what must come after everything else is in place: masks,
 // read-only paths, the root's own options.
 func (r *Root) Finish(b *program.Builder) {

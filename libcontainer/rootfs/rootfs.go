@@ -43,8 +43,12 @@ const (
 type Config struct {
 	Spec   *specs.Spec
 	Rootfs string // root.path, absolute, in the caller's mount namespace
+	Bundle string // the bundle's directory, absolute; may be empty
 
 	NoPivot bool // chroot in place of pivot_root
+	// HostMounts are the mounts of the caller's mount namespace, of which the
+	// container's is a copy: with NoPivot. Empty where the container joins one.
+	HostMounts []HostMount
 	// SharedMounts is set when the container has the caller's mount namespace:
 	// the root is then attached on root.path, where the caller removes it when
 	// the container is deleted, and nothing else of the namespace is touched.
@@ -108,7 +112,10 @@ type Root struct {
 	many     bool        // so many mounts that descriptors are closed after use
 	mounts   []source    // by index of mounts
 	done     int         // number of mounts that are emitted
-	null     program.Reg // detached mount of the host's null device
+	under    program.Reg // with SharedMounts: the directory at root.path
+	store    program.Reg // tmpfs of the nodes that the parent section makes; 0 for none
+	null     program.Reg // detached mount of a null device, to mask files
+	nullNode *node       // the same as a node of the store, nil where there is no store
 	notify   source      // of NotifyDir
 	dev      program.Reg // /dev of the container; 0 until it is opened
 	devOwn   bool        // nothing but this program has reached /dev yet

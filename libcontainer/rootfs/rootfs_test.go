@@ -181,6 +181,11 @@ func TestRefusedTargets(t *testing.T) {
 			must(w.t, os.Remove(w.inRoot("dev")))
 			must(w.t, os.Symlink(w.path("canary"), w.inRoot("dev")))
 		}, []string{"open /dev, which must be a directory"}},
+		"dev is a link inside": {func(w *world) {
+			must(w.t, os.Remove(w.inRoot("dev")))
+			must(w.t, os.Mkdir(w.inRoot("other"), 0o755))
+			must(w.t, os.Symlink("other", w.inRoot("dev")))
+		}, []string{"open /dev, which must be a directory"}},
 		"dev is a link up": {func(w *world) {
 			must(w.t, os.Remove(w.inRoot("dev")))
 			must(w.t, os.Symlink("../canary", w.inRoot("dev")))

@@ -68,10 +68,7 @@ func TestUserNamespaceWithTheHostsNetwork(t *testing.T) {
 func TestUserNamespaceLockedFlags(t *testing.T) {
 	w := newUserWorld(t, proc())
 	w.c.SourcesInParent = false
-	must(t, os.Chmod(w.dir, 0o755))
-	for p := w.dir; p != "/tmp"; p = p[:strings.LastIndex(p, "/")] {
-		must(t, os.Chmod(p, 0o755))
-	}
+	w.reachable()
 	w.tmpfsOnHost("src", "nosuid,nodev,noexec")
 	w.spec.Mounts = append(w.spec.Mounts, bind(w.path("src"), "/mnt", "ro"))
 	if got := first(w.mounts()["/mnt"]); got != "ro,nosuid,nodev,noexec,relatime" {

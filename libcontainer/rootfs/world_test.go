@@ -61,8 +61,11 @@ type world struct {
 	spec   *specs.Spec
 	flags  uint64 // of the clone
 	term   func(ptmx int)
-	idmaps bool           // give idmapped mounts a user namespace of the usual mapping
-	calls  map[string]int // system calls of the child, by what they are for
+	idmaps bool                                    // give idmapped mounts a user namespace of the usual mapping
+	before func(c *program.Child)                  // called before the child is answered, each time
+	fault  func(p *program.Program) *program.Fault // what is to fail
+	late   func(b *program.Builder, r *Root)       // emits more, before Pivot
+	calls  map[string]int                          // system calls of the child, by what they are for
 	total  int
 }
 
@@ -102,6 +105,13 @@ func must(t testing.TB, err error) {
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 func (w *world) inRoot(name string) string { return filepath.Join(w.dir, "root", name) }
+
+// reachable lets the container's root come to the directory in the host's tree.
+func (w *world) reachable() {
+	for p := w.dir; p != "/tmp"; p = filepath.Dir(p) {
+		must(w.t, os.Chmod(p, 0o755))
+	}
+}
 
 // checkCanary looks whether the canary is as it was made.
 func (w *world) checkCanary() {
@@ -154,7 +164,10 @@ func (w *world) fails(words ...string) error {
 	return err
 }
 
-const born = 1
+const (
+	born   = 1
+	paused = 2
+)
 
 func (w *world) try(script string) (_ string, err error) {
 	b := program.New()
@@ -168,6 +181,9 @@ func (w *world) try(script string) (_ string, err error) {
 	}
 	b.Sys(unix.SYS_SETSID)
 	r.Mount(b)
+	if w.late != nil {
+		w.late(b, r)
+	}
 	r.Pivot(b)
 	var p [2]int
 	must(w.t, unix.Pipe2(p[:], unix.O_CLOEXEC))
@@ -198,7 +214,11 @@ func (w *world) try(script string) (_ string, err error) {
 			prog.Set(m.Fd, int64(ns.Fd()))
 		}
 	}
-	c, err := program.Spawn(prog, &program.Options{Flags: w.flags, Cgroup: -1, Trace: true})
+	var fault *program.Fault
+	if w.fault != nil {
+		fault = w.fault(prog)
+	}
+	c, err := program.Spawn(prog, &program.Options{Flags: w.flags, Cgroup: -1, Trace: true, Fault: fault})
 	unix.Close(p[1])
 	if err != nil {
 		return "", err
@@ -239,11 +259,15 @@ func (w *world) attend(c *program.Child, r *Root) error {
 		if err != nil {
 			return err
 		}
+		if w.before != nil {
+			w.before(c)
+		}
 		switch {
 		case e.Tag == born:
 			for _, f := range []string{"uid_map", "gid_map"} {
 				must(w.t, os.WriteFile(fmt.Sprintf("/proc/%d/%s", c.Pid, f), []byte("0 100000 65536\n"), 0))
 			}
+		case e.Tag == paused:
 		case e.Tag == ConsoleTag:
 			fd, err := c.GetFd(int(e.Value))
 			must(w.t, err)

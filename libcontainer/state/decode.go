@@ -52,6 +52,10 @@ func decodeRecord(text []byte, r *Record) error {
 			r.Resources = d.text()
 		case "ownKeyring":
 			r.OwnKeyring = d.bool()
+		case "keyring":
+			r.Keyring = d.text()
+		case "keyringSerial":
+			r.KeyringSerial = d.number()
 		case "rootMount":
 			r.RootMount = d.unsigned()
 		case "privatePid":

@@ -58,6 +58,8 @@ func appendRecord(b []byte, r *Record) []byte {
 	e.text("process", r.Process)
 	e.text("resources", r.Resources)
 	e.bool("ownKeyring", r.OwnKeyring)
+	e.text("keyring", r.Keyring)
+	e.number("keyringSerial", r.KeyringSerial)
 	if r.RootMount != 0 {
 		e.name("rootMount")
 		e.b = strconv.AppendUint(e.b, r.RootMount, 10)

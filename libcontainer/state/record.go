@@ -34,6 +34,10 @@ type Record struct {
 	// Resources is linux.resources in the same form, with what update changed.
 	Resources  string
 	OwnKeyring bool // the container has a session keyring of its own
+	// Keyring is the keyring's name, which is a secret, and KeyringSerial its
+	// serial number; 0 is not known.
+	Keyring       string
+	KeyringSerial int64
 	// RootMount is, for a container in the runtime's mount namespace, the id of
 	// the mount that Rootfs was on before the container was made: what lies on
 	// top of it at the end is the container's. 0 for others.

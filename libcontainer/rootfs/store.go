@@ -1,0 +1,153 @@
+package rootfs
+
+import (
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/program"
+)
+
+// In a user namespace mknod is denied, and a node of the host that is bound there
+// stays the host's inode: whoever holds CAP_SYS_ADMIN in the namespace makes a
+// read-only mount of it writable again, since flags that were set before the mount
+// came to the namespace are not locked. So the parent section, which may, makes
+// the nodes in a tmpfs of its own, with the owner and mode that the configuration
+// gives them; the child binds them one by one.
+//
+// Where the parent may not make nodes, being in a user namespace itself, and where
+// the caller has no privileges at all, the host's are bound, read-only.
+
+// openDevices emits the making of the nodes in the store, or the opening of the
+// host's, where the container's root cannot make them.
+func (r *Root) openDevices(b *program.Builder) {
+	if !r.c.BindDevices {
+		return
+	}
+	for i := range r.made {
+		n := &r.made[i]
+		if n.kind == unix.S_IFIFO {
+			continue
+		}
+		b.Element(n.element)
+		r.supply(b, n, strconv.Itoa(i))
+	}
+}
+
+// supply emits the making of n in the store under the name, or where that is not
+// allowed the opening of the host's node.
+func (r *Root) supply(b *program.Builder, n *node, name string) {
+	if !r.c.SourcesInParent {
+		b.Doing(program.T("open the host's %s, since mknod is not allowed in a user namespace", n.path))
+		n.host = hostNode(b, n.path)
+		return
+	}
+	if r.store == 0 {
+		r.makeStore(b)
+	}
+	n.stored = name
+	denied, made := b.Label(), b.Label()
+	b.Doing(program.T("make the node for %s, since mknod is not allowed in a user namespace", n.path))
+	b.Step(program.T("mknod"))
+	b.Sys(unix.SYS_MKNODAT, program.Val(r.store), b.Str(name), program.Imm(n.kind|n.mode), program.Imm(unix.Mkdev(n.major, n.minor))).On(unix.EPERM, denied)
+	b.Step(program.T("chmod")) // the umask here is the caller's
+	b.Sys(unix.SYS_FCHMODAT, program.Val(r.store), b.Str(name), program.Imm(n.mode))
+	if uid, gid := r.hostIDs(n); uid != 0 || gid != 0 {
+		b.Step(program.T("chown"))
+		b.Sys(unix.SYS_FCHOWNAT, program.Val(r.store), b.Str(name), program.Imm(uid), program.Imm(gid), program.Imm(unix.AT_SYMLINK_NOFOLLOW))
+	}
+	b.Jump(made)
+	b.Bind(denied)
+	b.Doing(program.T("open the host's %s, since mknod is not allowed", n.path))
+	n.host = hostNode(b, n.path)
+	if n.foreign {
+		proveNull(b, n.host)
+	}
+	b.Bind(made)
+}
+
+// makeStore emits the tmpfs for the nodes. It belongs to the user namespace of the
+// caller: nodes of one that belongs to the container's would not open.
+func (r *Root) makeStore(b *program.Builder) {
+	b.Doing(program.T("make a file system for device nodes"))
+	b.Step(program.T("fsopen tmpfs"))
+	ctx := b.Sys(unix.SYS_FSOPEN, b.Str("tmpfs"), program.Imm(unix.FSOPEN_CLOEXEC)).Fd()
+	b.Step(program.T("create the file system tmpfs"))
+	b.Sys(unix.SYS_FSCONFIG, program.Val(ctx), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
+	b.Step(program.T("fsmount tmpfs"))
+	r.store = b.Sys(unix.SYS_FSMOUNT, program.Val(ctx), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC)).Fd()
+}
+
+// hostIDs are the ids of the caller's user namespace for the owner of n. One that
+// has no mapping stays the caller's root, which is nobody in the container.
+func (r *Root) hostIDs(n *node) (uid, gid uint32) {
+	l := r.c.Spec.Linux
+	if l == nil || n.foreign {
+		return 0, 0
+	}
+	return mappedID(l.UIDMappings, n.uid), mappedID(l.GIDMappings, n.gid)
+}
+
+func mappedID(list []specs.LinuxIDMapping, id uint32) uint32 {
+	for _, m := range list {
+		if id >= m.ContainerID && id-m.ContainerID < m.Size {
+			return m.HostID + (id - m.ContainerID)
+		}
+	}
+	return 0
+}
+
+// attachStore emits the attaching of the store beneath the root, since only from
+// an attached mount can its nodes be cloned before Linux 6.15. It goes with the
+// host's tree.
+func (r *Root) attachStore(b *program.Builder) {
+	if r.store == 0 {
+		return
+	}
+	b.Element(program.T("default devices"))
+	b.Doing(program.T("attach the file system for device nodes, to be cloned from"))
+	attachAt(b, r.store, "/")
+}
+
+// takeNode emits a detached mount of the node, and gives its register.
+func (r *Root) takeNode(b *program.Builder, n *node) program.Reg {
+	if n.stored == "" {
+		return n.host
+	}
+	there := b.Label()
+	if n.host == 0 {
+		n.host = b.RegOf(-1)
+	} else {
+		b.If(n.host, program.Ge, 0, there)
+	}
+	b.Step(program.T("clone the node"))
+	b.Sys(unix.SYS_OPEN_TREE, program.Val(r.store), b.Str(n.stored), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).To(n.host)
+	b.Bind(there)
+	return n.host
+}
+
+// takeNull emits the null device that masks files, as a detached mount: of a node
+// of the store, or the host's, which openMasks has opened.
+func (r *Root) takeNull(b *program.Builder) {
+	if r.nullNode == nil {
+		return
+	}
+	b.Element(program.T("linux.maskedPaths"))
+	b.Doing(program.T("take a null device"))
+	r.null = r.takeNode(b, r.nullNode)
+	b.Step(program.T("make it read-only"))
+	setattr(b, r.null, false, &unix.MountAttr{Attr_set: forNode})
+}
+
+// closeStore emits the closing of the store once nothing more is taken from it: a
+// way up leads from it to the host's tree, as long as that is there.
+func (r *Root) closeStore(b *program.Builder) {
+	if r.store == 0 {
+		return
+	}
+	r.takeNull(b)
+	b.Element(program.T("default devices"))
+	b.Doing(program.T("close the file system for device nodes"))
+	b.Sys(unix.SYS_CLOSE, program.Val(r.store))
+}
