@@ -233,7 +233,7 @@ func (c *Child) receive() (m message, data []byte, fd int, err error) {
 	h := unix.Msghdr{Iov: &iov, Control: &control[0]}
 	h.SetIovlen(1)
 	for {
-		h.SetControllen(unix.CmsgSpace(4))
+		h.SetControllen(unix.CmsgLen(4)) // CmsgSpace would have room for a second descriptor
 		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(c.sock), uintptr(unsafe.Pointer(&h)), unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case errno == unix.EINTR:
@@ -247,6 +247,9 @@ func (c *Child) receive() (m message, data []byte, fd int, err error) {
 		if int(n) < head {
 			if fd >= 0 {
 				unix.Close(fd)
+			}
+			if n > 0 || fd >= 0 {
+				return m, nil, -1, errors.New("program: a message without a head: it is not the program's")
 			}
 			return m, nil, -1, ErrEnded
 		}
