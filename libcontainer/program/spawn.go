@@ -406,14 +406,18 @@ func (c *Child) Wait() (unix.WaitStatus, error) {
 	}
 }
 
-// Close closes the socket, the pidfd and what was kept. A child that waits for the
-// parent ends.
-func (c *Child) Close() {
-	closeRegs(c.p, c.p.kept)
+// HangUp closes the socket. A child that waits for the parent ends.
+func (c *Child) HangUp() {
 	if c.sock >= 0 {
 		unix.Close(c.sock)
 		c.sock = -1
 	}
+}
+
+// Close closes the socket, see HangUp, the pidfd and what was kept.
+func (c *Child) Close() {
+	closeRegs(c.p, c.p.kept)
+	c.HangUp()
 	if c.Pidfd >= 0 {
 		unix.Close(c.Pidfd)
 		c.Pidfd = -1
