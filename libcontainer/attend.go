@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -54,6 +55,7 @@ func (b *build) excerpt() {
 
 // endedEarly says why a child is gone without a report.
 func endedEarly(child *program.Child, cg cgroup.Manager, name string) error {
+	child.HangUp() // one that lives all the same, and waits, ends
 	ws, err := child.Wait()
 	if err != nil {
 		return err
@@ -246,20 +248,35 @@ func takeTerminal(ptmx int, socket string) (*os.File, error) {
 	return nil, nil
 }
 
-// home is the container's passwd file, as far as the child has sent it.
-type home struct{ text []byte }
+// home looks for the home directory of a user in the container's passwd file, which the
+// child sends piece by piece.
+type home struct {
+	line []byte // the last one, as far as it has come
+	read int    // bytes so far
+}
 
 // answer takes a piece of the file, and answers with the home directory of the user, or
 // asks for the next piece.
 func (h *home) answer(child *program.Child, e program.Event, uid uint32) error {
-	h.text = append(h.text, e.Data...)
-	end := len(e.Data) == 0 || len(h.text) >= passwd.Limit
-	dir, found := passwd.Home(h.text, uid, end)
-	if !found && !end {
+	dir, found := h.find(e.Data, uid)
+	if !found {
 		return child.Send(process.HomeMore())
 	}
-	h.text = nil
 	return child.Send(process.HomeReply(dir))
+}
+
+// find looks through the next piece, an empty one being the end of the file. It reports
+// false when it takes more to tell.
+func (h *home) find(piece []byte, uid uint32) (dir string, found bool) {
+	h.line, h.read = append(h.line, piece...), h.read+len(piece)
+	end := len(piece) == 0 || h.read >= passwd.Limit
+	dir, found = passwd.Home(h.line, uid, end)
+	if found || end {
+		*h = home{}
+		return dir, true
+	}
+	h.line = h.line[bytes.LastIndexByte(h.line, '\n')+1:] // the rest is done with
+	return "", false
 }
 
 // announce hands out the process id, the pidfd, and commits the new status; the

@@ -203,9 +203,10 @@ func (w *world) options() *CreateOptions { return &CreateOptions{ID: w.id, Bundl
 func (w *world) program() *compile.Output {
 	w.t.Helper()
 	b := &build{r: w.r, o: w.options(), fifo: true}
-	for _, step := range [...]func() error{b.load, b.planCgroup, b.compile} {
+	for _, step := range [...]func() error{b.load, b.planCgroup, b.record, b.compile} {
 		must(w.t, step())
 	}
+	b.takeBack()
 	b.close()
 	return b.out
 }

@@ -12,6 +12,7 @@ import (
 
 	"hutch/libcontainer/lsm"
 	"hutch/libcontainer/namespace"
+	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
 	"hutch/libcontainer/rootfs"
 	"hutch/libcontainer/template"
@@ -58,27 +59,77 @@ func joined() *specs.Spec {
 	return s
 }
 
-// TestListings compares the whole programs of a few configurations with golden
-// files: what changes there is what a container will see.
-func TestListings(t *testing.T) {
-	for name, c := range map[string]struct {
-		spec *specs.Spec
-		fifo bool
-	}{
-		"default":    {template.Spec(), true},
-		"everything": {everything(), true},
-		"joined-run": {joined(), false},
-		"shared-mounts": {func() *specs.Spec {
+// inputs are the programs of init with golden listings.
+func inputs() map[string]*Input {
+	input := func(s *specs.Spec, fifo bool, change func(*Input)) *Input {
+		in := &Input{
+			Spec: s, Rootfs: "/bundle/rootfs", Bundle: "/bundle", Keyring: "_ses.77", Fifo: fifo, Preserved: []int{3},
+			Host: Host{Privileged: true, LastCap: 40, HeldCaps: 1<<41 - 1, Cgroup: &rootfs.Cgroup{V2: true, Dir: "/sys/fs/cgroup/web1"}},
+		}
+		if change != nil {
+			change(in)
+		}
+		return in
+	}
+	// Standard descriptors as an engine gives them, and those of a daemon.
+	piped := [3]process.StdFile{{Open: true, Null: true}, {Open: true, UID: 5}, {Open: true}}
+	null := process.StdFile{Open: true, Null: true}
+	return map[string]*Input{
+		"default":    input(template.Spec(), true, nil),
+		"everything": input(everything(), true, func(in *Input) { in.Tasks = 2 }),
+		// A procfs that only a process inside of the pid namespace can mount.
+		"joined-run": input(joined(), false, func(in *Input) { in.Host.Std = piped }),
+		// The clone comes last.
+		"joined": input(joined(), true, func(in *Input) {
+			in.Host.ProcOfPidNS, in.Host.Std, in.Tasks = true, [3]process.StdFile{null, null, null}, 1
+		}),
+		"shared-mounts": input(func() *specs.Spec {
 			s := template.Spec()
 			s.Linux.Namespaces = s.Linux.Namespaces[:1]
 			return s
-		}(), true},
-		"no-process": {func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true},
-	} {
+		}(), true, nil),
+		"no-process": input(func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true, nil),
+	}
+}
+
+// execInputs are the programs of further processes with golden listings.
+func execInputs() map[string]*ExecInput {
+	everything := everything()
+	adj := 7
+	everything.Process.OOMScoreAdj = &adj
+	everything.Process.Terminal = true
+	plain := template.Spec()
+	plain.Process.Terminal = false
+	plain.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedDeadline, Runtime: 1e6, Deadline: 1e7, Period: 1e7}
+	plain.Linux.Seccomp = &specs.LinuxSeccomp{
+		DefaultAction: specs.ActErrno, Architectures: []specs.Arch{specs.ArchX86_64},
+		Syscalls: []specs.LinuxSyscall{{Names: []string{"read", "write"}, Action: specs.ActAllow}},
+	}
+	plain.Process.NoNewPrivileges = false
+	host := Host{LastCap: 40, HeldCaps: 1<<41 - 1, LSM: lsm.Host{AppArmor: true, SELinux: true}}
+	withNull := host
+	withNull.Std = [3]process.StdFile{{Open: true, Null: true}, {Open: true, Null: true}, {Open: true, UID: 9}}
+	return map[string]*ExecInput{
+		"exec": {
+			Keyring: "_ses.77", Serial: 77, Process: everything.Process, Linux: everything.Linux, OwnKeyring: true, Preserved: []int{3},
+			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER}, Host: host,
+		},
+		// On cgroup v1, with a filter and a scheduler that are set after the clone.
+		"exec-held": {
+			Process: plain.Process, Linux: plain.Linux, Tasks: 2, Preserved: []int{4, 5, 7},
+			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET}, Host: withNull,
+		},
+	}
+}
+
+// TestListings compares the whole programs of a few configurations with golden
+// files: what changes there is what a container will see.
+func TestListings(t *testing.T) {
+	for name, in := range inputs() {
 		t.Run(name, func(t *testing.T) {
 			var got, again bytes.Buffer
-			list(t, c.spec, c.fifo, &got)
-			list(t, c.spec, c.fifo, &again)
+			list(t, in, &got)
+			list(t, in, &again)
 			if got.String() != again.String() {
 				t.Error("the same input has given two programs")
 			}
@@ -87,25 +138,21 @@ func TestListings(t *testing.T) {
 	}
 }
 
-// TestExecListing is the program of a further process with all that it can have.
-func TestExecListing(t *testing.T) {
-	s := everything()
-	adj := 7
-	s.Process.OOMScoreAdj = &adj
-	s.Process.Terminal = true
-	p, err := Exec(&ExecInput{
-		Process: s.Process, Linux: s.Linux, OwnKeyring: true, Keyring: "_ses.77", Serial: 77, PreserveFds: 1,
-		Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER},
-		Host: Host{LastCap: 40, HeldCaps: 1<<41 - 1, LSM: lsm.Host{AppArmor: true, SELinux: true}},
-	})
-	if err != nil {
-		t.Fatal(err)
+// TestExecListings compares the programs of further processes.
+func TestExecListings(t *testing.T) {
+	for name, in := range execInputs() {
+		t.Run(name, func(t *testing.T) {
+			p, tasks, err := Exec(in)
+			if err != nil || len(tasks) != in.Tasks {
+				t.Fatalf("%d registers for %d cgroups, %v", len(tasks), in.Tasks, err)
+			}
+			var got bytes.Buffer
+			if err := program.WriteText(&got, p.List(&program.ListOptions{TagName: TagName})); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name, got.String())
+		})
 	}
-	var got bytes.Buffer
-	if err := program.WriteText(&got, p.List(&program.ListOptions{TagName: TagName})); err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "exec", got.String())
 }
 
 // golden compares a listing with the golden file name.
@@ -126,14 +173,14 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func list(t *testing.T, s *specs.Spec, fifo bool, to *bytes.Buffer) {
+func list(t *testing.T, in *Input, to *bytes.Buffer) {
 	t.Helper()
-	out, err := Compile(&Input{
-		Spec: s, Rootfs: "/bundle/rootfs", Bundle: "/bundle", Keyring: "_ses.77", Fifo: fifo, PreserveFds: 1,
-		Host: Host{Privileged: true, LastCap: 40, HeldCaps: 1<<41 - 1, Cgroup: &rootfs.Cgroup{V2: true, Dir: "/sys/fs/cgroup/web1"}},
-	})
+	out, err := Compile(in)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(out.Tasks) != in.Tasks {
+		t.Errorf("%d registers for %d cgroups", len(out.Tasks), in.Tasks)
 	}
 	if err := program.WriteText(to, out.Program.List(&program.ListOptions{TagName: TagName})); err != nil {
 		t.Fatal(err)

@@ -55,11 +55,11 @@ func (n *newcomer) become() *ready {
 	if !p.Terminal { // which was handed over when it was opened
 		process.Stdio(b, p, n.host.Std, n.null, n.userns)
 	}
-	cwd := process.EnterCwd(b, p.Cwd) // as root, who may go where the user may not; over no link to a descriptor
 	n.close()
 	if n.made != nil {
 		n.made()
 	}
+	cwd := process.EnterCwd(b, p.Cwd) // as root, who may go where the user may not
 	if !n.userns {
 		process.Rlimits(b, p) // needs CAP_SYS_RESOURCE
 	}

@@ -1,8 +1,6 @@
 package process
 
 import (
-	"unsafe"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -37,6 +35,9 @@ const (
 	nullMinor = 3
 )
 
+// sizeofMountAttr is MOUNT_ATTR_SIZE_VER0 of mount_setattr(2).
+const sizeofMountAttr = 32
+
 // OpenNull emits, in the parent section, the opening of the null device in place of
 // those standard descriptors that are the host's, and returns its descriptor, 0 when
 // there are none. By /proc/self/fd a process could change mode, owner and times of the
@@ -54,9 +55,10 @@ func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
 		b.Element(program.T("process"))
 		b.Doing(program.T("open /dev/null for the standard descriptors, through a read-only mount"))
 		done, not := b.Label(), b.Label()
-		tree := b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str("/dev"), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).On(0, done).Fd()
+		// With what is mounted below: where devices cannot be made, null is a bind mount.
+		tree := b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str("/dev"), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)).On(0, done).Fd()
 		attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE}
-		b.Sys(unix.SYS_MOUNT_SETATTR, program.Val(tree), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Struct(b, attr).Arg(), program.Imm(unsafe.Sizeof(*attr)))
+		b.Sys(unix.SYS_MOUNT_SETATTR, program.Val(tree), b.Str(""), program.Imm(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), program.Struct(b, attr).Arg(), program.Imm(sizeofMountAttr))
 		how := unix.OpenHow{Flags: unix.O_RDWR | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
 		fd = b.Sys(unix.SYS_OPENAT2, program.Val(tree), b.Str("null"), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).Fd()
 		buf := b.Zero(statxSize)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -20,13 +22,41 @@ func TestStatxOffsets(t *testing.T) {
 		name      string
 		got, want uintptr
 	}{
-		{"size", statxSize, unsafe.Sizeof(s)}, {"uid", statxUID, unsafe.Offsetof(s.Uid)}, {"mode", statxMode, unsafe.Offsetof(s.Mode)},
+		{"size", statxSize, unsafe.Sizeof(s)}, {"mode", statxMode, unsafe.Offsetof(s.Mode)},
 		{"rdev_major", statxMajor, unsafe.Offsetof(s.Rdev_major)}, {"rdev_minor", statxMinor, unsafe.Offsetof(s.Rdev_minor)},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s is at %d, want %d", c.name, c.got, c.want)
 		}
 	}
+}
+
+// factsOf is what StdFiles would say if the files were the standard ones, nil being a
+// closed one.
+func factsOf(t *testing.T, files [3]*os.File) [3]StdFile {
+	t.Helper()
+	var saved [3]int
+	for fd := range saved {
+		var err error
+		if saved[fd], err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for fd, f := range files {
+		if f == nil {
+			unix.Close(fd)
+		} else if err := unix.Dup3(int(f.Fd()), fd, 0); err != nil {
+			t.Error(err)
+		}
+	}
+	facts := StdFiles()
+	for fd, old := range saved {
+		if err := unix.Dup3(old, fd, 0); err != nil {
+			t.Error(err)
+		}
+		unix.Close(old)
+	}
+	return facts
 }
 
 func TestStdioBecomesTheUsers(t *testing.T) {
@@ -74,7 +104,8 @@ func TestStdioBecomesTheUsers(t *testing.T) {
 			for fd, f := range c.files {
 				b.Sys(unix.SYS_DUP3, program.Imm(int(f.Fd())), program.Imm(fd), program.Imm(0))
 			}
-			Stdio(b, &specs.Process{User: specs.User{UID: c.uid}})
+			std := factsOf(t, c.files)
+			Stdio(b, &specs.Process{User: specs.User{UID: c.uid}}, std, OpenNull(b, std), false)
 			b.Tell(1, 0)
 			tell(t, b, 0)
 			for i, want := range []uint32{c.want0, c.want1, c.thirdIsWhatItIs} {
@@ -90,7 +121,8 @@ func TestStdioBecomesTheUsers(t *testing.T) {
 		f := make("e", 0)
 		b.Sys(unix.SYS_DUP3, program.Imm(int(f.Fd())), program.Imm(0), program.Imm(0))
 		b.Sys(unix.SYS_CLOSE, program.Imm(1))
-		Stdio(b, &specs.Process{User: specs.User{UID: 9}})
+		std := factsOf(t, [3]*os.File{f, nil, nil})
+		Stdio(b, &specs.Process{User: specs.User{UID: 9}}, std, OpenNull(b, std), true)
 		b.Tell(1, 0)
 		tell(t, b, unix.CLONE_NEWUSER)
 		if owner(f) != 0 {
@@ -134,17 +166,48 @@ func spare(t *testing.T) {
 
 func TestDescriptorsThatReachTheProgram(t *testing.T) {
 	spare(t)
-	for name, emit := range map[string]func(*program.Builder, int){
-		"Descriptors": Descriptors,
-		"CloseOthers": func(b *program.Builder, n int) { CloseOthers(b, n) },
-	} {
-		for preserve, want := range []string{"0 1 2", "0 1 2 3", "0 1 2 3", "0 1 2 3 5"} {
-			t.Run(fmt.Sprint(name, preserve), func(t *testing.T) {
-				if got := listed(t, func(b *program.Builder) { emit(b, preserve) }); got != want {
-					t.Errorf("%s, want %s", got, want)
-				}
-			})
+	for want, preserved := range map[string][]int{"0 1 2": nil, "0 1 2 3": {3}, "0 1 2 5": {5}, "0 1 2 3 5": {3, 4, 5}, "0 1 2 5 " + strconv.Itoa(leak): {leak, 5}} {
+		t.Run(fmt.Sprint(preserved), func(t *testing.T) {
+			if got := listed(t, func(b *program.Builder) { CloseOthers(b, preserved) }); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// What the runtime has opened itself is among the numbers that are to be preserved when
+// the caller leaves them closed: it is not the process's.
+func TestPreservedAreThoseOfTheCaller(t *testing.T) {
+	const n = 40
+	taken := map[int]bool{}
+	for fd := 3; fd < 3+n; fd++ {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {
+			taken[fd] = true
 		}
+	}
+	before := Preserved(n)
+	var own, callers int // of the runtime's kind, of the caller's
+	for fd := 3; fd < 3+n && callers == 0; fd++ {
+		switch {
+		case taken[fd]:
+		case own == 0:
+			own = fd
+		default:
+			callers = fd
+		}
+	}
+	for fd, flags := range map[int]int{own: unix.O_CLOEXEC, callers: 0} {
+		if err := unix.Dup3(0, fd, flags); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+	}
+	got := Preserved(n)
+	if slices.Contains(got, own) || !slices.Contains(got, callers) || len(got) != len(before)+1 {
+		t.Errorf("%v are preserved, before %v; want %d in addition and %d not", got, before, callers, own)
+	}
+	if got := Preserved(callers - 3); slices.Contains(got, callers) {
+		t.Errorf("%v are preserved of the %d before %d", got, callers-3, callers)
 	}
 }
 
@@ -156,7 +219,7 @@ func TestCloseOthersKeepsWhatIsNamed(t *testing.T) {
 	defer f.Close()
 	b := program.New()
 	kept, r := b.RegOf(int64(f.Fd())), b.Reg()
-	CloseOthers(b, 0, kept)
+	CloseOthers(b, nil, kept)
 	b.Sys(unix.SYS_FCNTL, program.Val(kept), program.Imm(unix.F_GETFD)).To(r).Ignore()
 	b.Tell(1, r)
 	if got := tell(t, b, 0); got != unix.FD_CLOEXEC {

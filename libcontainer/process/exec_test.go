@@ -24,7 +24,7 @@ func lookup(t *testing.T, enter func(*program.Builder), args, env []string, cwd 
 	IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 	c.Prove(b)
 	target := Lookup(b, args[0], env)
-	CloseOthers(b, 0)
+	CloseOthers(b, nil)
 	Unblock(b)
 	target.Execve(b, args, e)
 	return finish(t, b, worldFlags, out, nil)

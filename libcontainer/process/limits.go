@@ -95,7 +95,8 @@ func Rlimits(b *program.Builder, p *specs.Process) {
 			continue
 		}
 		if v, ok := l.room(); ok {
-			b.Doing(program.T("leave room until the end"))
+			b.Doing(l.doing)
+			b.Step(program.T("leave room until the end"))
 			call := setRlimit(b, l.nr, v)
 			if l.nr == unix.RLIMIT_NPROC {
 				call.Ignore() // without the privilege the limit of the caller stays

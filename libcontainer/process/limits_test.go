@@ -37,6 +37,12 @@ func limitLine(t *testing.T, name string, emit func(*program.Builder)) string {
 	return ""
 }
 
+// setLimits emits all that sets limits, in the order of a program.
+func setLimits(b *program.Builder, p *specs.Process) {
+	Rlimits(b, p)
+	LastRlimits(b, p)
+}
+
 func TestRlimitsHaveTheNamesAndNumbersOfTheKernel(t *testing.T) {
 	for i, c := range []struct{ typ, line string }{
 		{"RLIMIT_CPU", "Max cpu time"}, {"RLIMIT_FSIZE", "Max file size"}, {"RLIMIT_DATA", "Max data size"}, {"RLIMIT_STACK", "Max stack size"},
@@ -56,7 +62,7 @@ func TestRlimitsHaveTheNamesAndNumbersOfTheKernel(t *testing.T) {
 			}
 			soft := hard - hard/10
 			p := &specs.Process{Rlimits: []specs.POSIXRlimit{{Type: c.typ, Soft: soft, Hard: hard}}}
-			got := limitLine(t, c.line, func(b *program.Builder) { Rlimits(b, p) })
+			got := limitLine(t, c.line, func(b *program.Builder) { setLimits(b, p) })
 			if want := fmt.Sprint(soft, " ", hard); !strings.HasPrefix(got+" ", want+" ") {
 				t.Errorf("%s: %s, want %s", c.line, got, want)
 			}
@@ -66,13 +72,13 @@ func TestRlimitsHaveTheNamesAndNumbersOfTheKernel(t *testing.T) {
 
 func TestRlimitsErrorNamesElementAndValue(t *testing.T) {
 	p := &specs.Process{Rlimits: []specs.POSIXRlimit{{Type: "RLIMIT_CORE"}, {Type: "RLIMIT_NOFILE", Soft: 2, Hard: 1}}}
-	out, err := run(t, 0, []string{busybox, "true"}, func(b *program.Builder) { Rlimits(b, p) }, nil)
+	out, err := run(t, 0, []string{busybox, "true"}, func(b *program.Builder) { setLimits(b, p) }, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "process.rlimits[1]: set RLIMIT_NOFILE to 2:1: ") || !errors.Is(err, unix.EINVAL) {
 		t.Errorf("%v, output %q", err, out)
 	}
 	p.Rlimits[0].Type = "RLIMIT_X"
 	b := program.New()
-	Rlimits(b, p)
+	setLimits(b, p)
 	if _, err := b.Program(); err == nil || !strings.Contains(err.Error(), `process.rlimits[0].type: "RLIMIT_X" is no limit`) {
 		t.Error(err)
 	}
@@ -97,16 +103,16 @@ func TestOpenFilesInner(t *testing.T) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil || now.Cur <= 123 { // by one less than the hard limit since Go 1.26
 		t.Fatalf("Go has not raised the limit: %+v, %v", now, err)
 	}
-	if got := limitLine(t, "Max open files", func(b *program.Builder) { Rlimits(b, &specs.Process{}) }); got != "123 1000 files" {
+	if got := limitLine(t, "Max open files", func(b *program.Builder) { setLimits(b, &specs.Process{}) }); got != "123 1000 files" {
 		t.Errorf("without rlimits: %s, want 123 1000", got)
 	}
 	p := &specs.Process{Rlimits: []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 5, Hard: 6}}}
-	if got := limitLine(t, "Max open files", func(b *program.Builder) { Rlimits(b, p) }); got != "5 6 files" {
+	if got := limitLine(t, "Max open files", func(b *program.Builder) { setLimits(b, p) }); got != "5 6 files" {
 		t.Errorf("with RLIMIT_NOFILE: %s, want 5 6", got)
 	}
 	// A child of the child inherits what it was given, not what Go makes of it.
 	out, err := runEnv(t, 0, []string{self(t)}, func(b *program.Builder) program.Mem {
-		Rlimits(b, &specs.Process{})
+		setLimits(b, &specs.Process{})
 		return b.Strv([]string{"HUTCH_TEST_PRINT=nofile"})
 	}, nil)
 	if !strings.HasPrefix(out, "123 1000 ") || err != nil {
@@ -122,7 +128,9 @@ func TestApplyFromOutside(t *testing.T) {
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	adj := 321
-	p := &specs.Process{OOMScoreAdj: &adj, Rlimits: []specs.POSIXRlimit{{Type: "RLIMIT_NPROC", Soft: 11, Hard: 12}}}
+	p := &specs.Process{OOMScoreAdj: &adj, Rlimits: []specs.POSIXRlimit{
+		{Type: "RLIMIT_SIGPENDING", Soft: 11, Hard: 12}, {Type: "RLIMIT_NPROC", Soft: 13, Hard: 14}, {Type: "RLIMIT_NOFILE", Soft: 15, Hard: 16},
+	}}
 	if err := ApplyRlimits(cmd.Process.Pid, p); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +141,10 @@ func TestApplyFromOutside(t *testing.T) {
 	if s, err := os.ReadFile(dir + "oom_score_adj"); string(s) != "321\n" {
 		t.Errorf("oom_score_adj is %q, %v", s, err)
 	}
-	if s, err := os.ReadFile(dir + "limits"); !strings.Contains(strings.Join(strings.Fields(string(s)), " "), "Max processes 11 12 processes") {
+	// The process itself sets the last two, when it needs no more descriptors or processes.
+	s, err := os.ReadFile(dir + "limits")
+	limits := strings.Join(strings.Fields(string(s)), " ")
+	if err != nil || !strings.Contains(limits, "Max pending signals 11 12 signals") || strings.Contains(limits, "Max processes 13 ") || strings.Contains(limits, "Max open files 15 ") {
 		t.Errorf("limits are %s, %v", s, err)
 	}
 	adj = 1001
@@ -141,8 +152,40 @@ func TestApplyFromOutside(t *testing.T) {
 		t.Error(err)
 	}
 	p.Rlimits[0].Soft = 13
-	if err := ApplyRlimits(cmd.Process.Pid, p); !errors.Is(err, unix.EINVAL) || !strings.HasPrefix(err.Error(), "process.rlimits[0]: set RLIMIT_NPROC to 13:12: ") {
+	if err := ApplyRlimits(cmd.Process.Pid, p); !errors.Is(err, unix.EINVAL) || !strings.HasPrefix(err.Error(), "process.rlimits[0]: set RLIMIT_SIGPENDING to 13:12: ") {
 		t.Error(err)
+	}
+}
+
+// Limits under which no second process, and no descriptor of one, could be made are those
+// of the process all the same, with a second clone (exec) and without.
+func TestLimitsLeaveRoomUntilTheEnd(t *testing.T) {
+	needRoot(t)
+	const adoptTag = 7
+	p := &specs.Process{
+		User:    specs.User{UID: 77881, GID: 77881}, // nobody else is
+		Rlimits: []specs.POSIXRlimit{{Type: "RLIMIT_NPROC", Soft: 1, Hard: 1}, {Type: "RLIMIT_NOFILE", Soft: 3, Hard: 3}},
+	}
+	for name, clone := range map[string]bool{"with a clone": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			adopted := false
+			out, err := run(t, 0, []string{busybox, "sh", "-c", "ulimit -u; ulimit -Hu; ulimit -n; ulimit -Hn"}, func(b *program.Builder) {
+				Rlimits(b, p)
+				IDs(b, p)
+				if clone {
+					b.Clone(0, adoptTag)
+				}
+				LastRlimits(b, p)
+			}, func(c *program.Child, e program.Event) {
+				adopted = e.Tag == adoptTag
+				if err := errors.Join(c.Adopt(e), c.Release()); err != nil {
+					t.Error(err)
+				}
+			})
+			if err != nil || out != "1\n1\n3\n3\n" || adopted != clone {
+				t.Errorf("limits %q, %v, adopted %v; want 1 1 3 3", out, err, adopted)
+			}
+		})
 	}
 }
 

@@ -30,9 +30,17 @@ func (c *Child) accept(m *message, data, fd int) error {
 		return c.refuse(m, "the instruction sends no such message")
 	}
 	c.at = pc + 1
-	for _, f := range c.p.forks {
-		if int(f.tell) == pc {
-			c.at = int(f.child) // the second process goes on
+	if f := c.p.forkTold(pc); f != nil {
+		c.at = int(f.child) // the second process goes on
+	}
+	return nil
+}
+
+// forkTold is the fork that the instruction pc tells of, nil for none.
+func (p *Program) forkTold(pc int) *fork {
+	for i := range p.forks {
+		if int(p.forks[i].tell) == pc {
+			return &p.forks[i]
 		}
 	}
 	return nil
@@ -65,7 +73,9 @@ func (p *Program) reaches(from, to int) bool {
 			case OpJump:
 				next = int(in.To)
 			case OpIf:
-				todo = append(todo, int32(in.To))
+				if p.forkTold(next) == nil { // else the second process, which waits until it is told of
+					todo = append(todo, int32(in.To))
+				}
 			case OpSys:
 				if in.OnErr == JumpOn {
 					todo = append(todo, int32(in.To))

@@ -303,6 +303,7 @@ type more struct {
 
 const (
 	moreIov     = unsafe.Offsetof(more{}.iov)
+	moreData    = moreIov + unsafe.Sizeof(unix.Iovec{}) + unsafe.Offsetof(unix.Iovec{}.Base)
 	moreLen     = moreIov + unsafe.Sizeof(unix.Iovec{}) + unsafe.Offsetof(unix.Iovec{}.Len)
 	moreControl = unsafe.Offsetof(more{}.cmsg)
 	moreFd      = moreControl + unsafe.Sizeof(unix.Cmsghdr{})
@@ -323,7 +324,7 @@ func (b *Builder) more(m Mem) Mem {
 	at(unsafe.Offsetof(h.msg.Control), Mem{Off: parts.Off + uint32(moreControl)})
 	at(moreIov, Mem{Off: messageOff})
 	if m.Len > 0 {
-		at(moreIov+unsafe.Sizeof(unix.Iovec{}), m)
+		at(moreData, m)
 	}
 	return parts
 }

@@ -47,7 +47,7 @@ func (s *source) args() []Arg {
 // emit appends one instruction, or memory, to b.
 func (s *source) emit(b *Builder, labels []Label) {
 	l := labels[int(s.byte())%len(labels)]
-	switch s.byte() % 12 {
+	switch s.byte() % 15 {
 	case 0, 1, 2:
 		c := b.Sys(uintptr(s.byte())|uintptr(s.byte()&1)<<8, s.args()...)
 		switch s.byte() % 4 {
@@ -71,11 +71,17 @@ func (s *source) emit(b *Builder, labels []Label) {
 	case 8:
 		b.Strv([]string{string([]byte{s.byte() | 1}), "x"})
 	case 9:
-		b.CloseExcept(int(s.byte()), Reg(s.word()))
+		b.CloseExcept([]int{int(s.byte()), int(s.byte())}, Reg(s.word()))
 	case 10:
 		b.InParent(func() { b.Sys(uintptr(s.byte()), s.args()...) })
 	case 11:
 		b.Element(N("mounts[%d]", int(s.byte())))
+	case 12:
+		b.TellData(uint32(s.word()), Mem{uint32(s.word()), uint32(s.word())}, Reg(s.word()))
+	case 13:
+		b.TellFd(uint32(s.word()), Reg(s.word()), Reg(s.word()))
+	case 14:
+		b.Clone(s.word(), uint32(s.word()))
 	}
 }
 

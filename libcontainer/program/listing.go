@@ -82,6 +82,8 @@ func (l *lister) instr(line *Line, in *Instr) {
 		if a := in.Args[0]; a != (Arg{}) {
 			line.Args = append(line.Args, l.plain(a))
 		}
+	case OpTellData, OpTellFd:
+		line.Call, line.Args = "tell parent", append([]string{l.tagWord(in.NR)}, l.more(in)...)
 	case OpWait:
 		line.Call, line.Args = "wait for parent", []string{l.tagWord(in.NR)}
 		if n := in.Args[1].v; n != 1 {
@@ -94,6 +96,20 @@ func (l *lister) instr(line *Line, in *Instr) {
 	default:
 		line.Call = "instruction of kind " + strconv.Itoa(int(in.Op))
 	}
+}
+
+// more is what an OpTellData or OpTellFd sends beside its tag: the bytes, or the value,
+// where there is one, and the descriptor.
+func (l *lister) more(in *Instr) []string {
+	if in.Op == OpTellData {
+		data, _ := l.long(in.Args[1].v + uint64(moreData))
+		return []string{l.plain(in.Args[3]) + " bytes of " + l.start(data)}
+	}
+	fd := "descriptor " + l.plain(in.Args[2])
+	if in.Args[0] == (Arg{}) {
+		return []string{fd}
+	}
+	return []string{l.plain(in.Args[0]), fd}
 }
 
 // condition writes the comparison of an OpIf.

@@ -32,13 +32,13 @@ func linked(t testing.TB, b *Builder) *Program {
 
 // mountProc is a program as the emitters build them.
 func mountProc(b *Builder) {
+	var root Reg
 	b.InParent(func() {
 		b.Element(T("root.path"))
 		b.Doing(T("open %s", "/bundle/rootfs"))
-		b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/bundle/rootfs"), Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
+		root = b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/bundle/rootfs"), Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
 	})
-	root := b.ParentFds()[0]
-	b.CloseExcept(3, root)
+	b.CloseExcept([]int{3, 4, 7}, root)
 	b.Element(N("mounts[%d]", 0))
 	b.Doing(T("mount proc on /proc"))
 	b.Step(T("fsopen"))
@@ -92,14 +92,11 @@ func runProcess(b *Builder) {
 	b.Sys(unix.SYS_SCHED_SETAFFINITY, Imm(0), Imm(8), b.Bytes([]byte{0b10111, 1, 0, 0, 0, 0, 0, 0}).Arg())
 	b.Sys(unix.SYS_IOPRIO_SET, Imm(1), Imm(0), Imm(2<<13|4))
 	b.Element(T("linux.namespaces"))
-	clone := b.Zero(64)
-	b.Set(clone.Reg(0), unix.CLONE_PARENT|unix.CLONE_NEWPID)
+	clone, child := b.Zero(64), b.Label()
+	b.Set(clone.Reg(0), unix.CLONE_NEWPID)
 	b.Set(clone.Reg(32), int64(unix.SIGCHLD))
-	pid, child := b.Reg(), b.Label()
-	b.Sys(unix.SYS_CLONE3, clone.Arg(), Imm(clone.Len)).To(pid)
-	b.If(pid, Eq, 0, child)
-	b.Tell(1, pid)
-	b.Exit(0)
+	b.Sys(unix.SYS_CLONE3, clone.Arg(), Imm(clone.Len)).On(unix.EPERM, child)
+	b.Clone(unix.CLONE_NEWPID, 1)
 	b.Bind(child)
 	b.Sys(unix.SYS_UNSHARE, Imm(unix.CLONE_NEWCGROUP))
 	b.Element(T("process.terminal"))
@@ -128,6 +125,11 @@ func runProcess(b *Builder) {
 	got := b.Zero(8)
 	b.Wait(8, got)
 	b.If(got.Reg(0), Ne, -int64(unix.EAGAIN), child)
+	text, n := b.Zero(100), b.Reg()
+	b.Sys(unix.SYS_READ, Val(fifo), text.Arg(), Imm(text.Len)).To(n)
+	b.TellData(3, text, n)
+	b.TellData(3, Mem{text.Off + 10, 90}, b.RegOf(5))
+	b.TellFd(4, 0, fifo)
 	b.Barrier(2, b.RegOf(40))
 	r := b.Reg()
 	b.Sys(unix.SYS_SOCKET, Imm(unix.AF_UNIX), Imm(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), Imm(0)).To(r)

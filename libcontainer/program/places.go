@@ -207,6 +207,9 @@ func (l *lister) address(off uint64) string {
 	return "@" + strconv.FormatUint(off, 10)
 }
 
+// start names the memory that begins at off, of which a part is meant.
+func (l *lister) start(off uint64) string { return strings.TrimPrefix(l.address(off), "&") }
+
 // value is the name of a register, with its value where nothing changes that.
 func (l *lister) value(off uint64) string {
 	r := l.regs[off]

@@ -17,10 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The main thread must be no thread that Spawn with Tasks forks on: it would not
-// end with its goroutine, and stay in the test's cgroup.
-func init() { runtime.LockOSThread() }
-
 // helperEnv makes the test binary the process that dies in
 // TestAChildThatWaitsEndsWithItsParent.
 const helperEnv = "HUTCH_PROGRAM_HELPER"
@@ -228,7 +224,7 @@ func tempCgroup(t *testing.T, mount string) (dir, name string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		// The forking thread may still be on its way out.
+		// A member that was killed may still be on its way out.
 		var err error
 		for range 500 {
 			if err = os.Remove(dir); !errors.Is(err, unix.EBUSY) {
@@ -253,13 +249,27 @@ func cgroupsOf(t *testing.T, pid int) string {
 	return string(text)
 }
 
-func TestTasksGiveTheChildItsCgroupV1(t *testing.T) {
-	noNewFds(t)
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
+// tasksFile is the file tasks of a cgroup v1.
+type tasksFile struct {
+	path string
+	fd   int    // for writing
+	line string // the end of the cgroup's line in /proc/PID/cgroup
+}
+
+// members are the threads in the cgroup. The kernel keeps the list with an open file, so
+// each look opens it.
+func (f *tasksFile) members(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(f.path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	var tasks []int
-	var want []string
+	return strings.TrimSpace(string(text))
+}
+
+// openTasks opens the file tasks of a new cgroup in each of some cgroup v1 hierarchies.
+func openTasks(t *testing.T) (tasks []tasksFile) {
+	t.Helper()
 	for _, controller := range []string{"pids", "freezer"} {
 		mount := mountOf(t, "cgroup", controller)
 		if mount == "" {
@@ -270,27 +280,58 @@ func TestTasksGiveTheChildItsCgroupV1(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer unix.Close(fd)
-		tasks = append(tasks, fd)
-		want = append(want, ":"+controller+":/"+name+"\n")
+		t.Cleanup(func() { unix.Close(fd) })
+		tasks = append(tasks, tasksFile{dir + "/tasks", fd, ":" + controller + ":/" + name + "\n"})
 	}
 	if len(tasks) == 0 {
 		t.Skip("needs cgroup v1 with the controller pids or freezer")
 	}
+	return tasks
+}
+
+// The child writes itself into tasks, in one thread; none of the caller's is ever there,
+// where a freezer could stop it or a kill hit it. That is looked at while the thread
+// forks, when Spawn returns, and in the files, whose only member is the child.
+func TestTheChildEntersItsCgroupsV1Alone(t *testing.T) {
+	noNewFds(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	tasks := openTasks(t)
+	empty := func(when string) {
+		t.Helper()
+		for i := range tasks {
+			if got := tasks[i].members(t); got != "" {
+				t.Errorf("%s %s is in the cgroup%s", when, got, tasks[i].line)
+			}
+		}
+	}
 	before := cgroupsOf(t, os.Getpid())
 	for range 20 {
 		b := New()
-		b.Barrier(1, 0)
-		c, err := Spawn(linked(t, b), &Options{Cgroup: -1, Tasks: tasks})
+		b.Wait(1, b.Zero(1))
+		for _, f := range tasks {
+			b.Sys(unix.SYS_WRITE, Imm(f.fd), b.Str("0"), Imm(1))
+		}
+		b.Barrier(2, 0)
+		c, err := Spawn(linked(t, b), &Options{Cgroup: -1, Meanwhile: func() { empty("while the thread forks") }})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Expect(1); err != nil {
+		empty("when Spawn returns")
+		if err := c.Release(); err != nil {
 			t.Error(err)
 		}
-		for _, w := range want {
-			if got := cgroupsOf(t, c.Pid); !strings.Contains(got, w) {
-				t.Errorf("the child is in\n%swant%s", got, w)
+		if _, err := c.Expect(2); err != nil {
+			t.Error(err)
+		}
+		for i := range tasks {
+			f := &tasks[i]
+			if got := cgroupsOf(t, c.Pid); !strings.Contains(got, f.line) {
+				t.Errorf("the child is in\n%swant%s", got, f.line)
+			}
+			if got := f.members(t); got != strconv.Itoa(c.Pid) {
+				t.Errorf("in the cgroup%s is %q, want the child, %d, alone", f.line, got, c.Pid)
 			}
 		}
 		c.Kill()
@@ -298,14 +339,6 @@ func TestTasksGiveTheChildItsCgroupV1(t *testing.T) {
 	}
 	if after := cgroupsOf(t, os.Getpid()); after != before {
 		t.Errorf("the parent went from\n%sto\n%s", before, after)
-	}
-}
-
-func TestTasksThatCannotBeWrittenFail(t *testing.T) {
-	noNewFds(t)
-	_, err := Spawn(linked(t, New()), &Options{Cgroup: -1, Tasks: []int{-1}})
-	if want := "enter the cgroup: write 0 to tasks: bad file descriptor"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
@@ -334,59 +367,6 @@ func TestChildIsBornInItsCgroupV2(t *testing.T) {
 	defer c.Kill()
 	if got := cgroupsOf(t, c.Pid); !strings.Contains(got, "0::/"+name+"\n") {
 		t.Errorf("the child is in\n%swant 0::/%s", got, name)
-	}
-}
-
-func TestACloneWithinTheProgramIsAdopted(t *testing.T) {
-	noNewFds(t)
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-	b := New()
-	m := b.Zero(64)
-	b.Set(m.Reg(0), unix.CLONE_PARENT|unix.CLONE_NEWPID)
-	pid, inner, own := b.Reg(), b.Label(), b.Reg()
-	b.Sys(unix.SYS_CLONE3, m.Arg(), Imm(m.Len)).To(pid)
-	b.If(pid, Eq, 0, inner)
-	b.Tell(1, pid)
-	b.Exit(0)
-	b.Bind(inner)
-	b.Sys(unix.SYS_GETPID).To(own)
-	b.Barrier(2, own)
-	b.Exit(7)
-	c, err := Spawn(linked(t, b), &Options{Cgroup: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	first := c.Pid
-	// The two processes' messages come in any order.
-	var adopted, inside int64
-	for range 2 {
-		e, err := c.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e.Tag == 1 {
-			adopted = e.Value
-		} else {
-			inside = e.Value
-		}
-	}
-	if inside != 1 || adopted == int64(first) || adopted <= 0 {
-		t.Fatalf("process %d has number %d inside; want another than %d, and 1", adopted, inside, first)
-	}
-	if err := c.Adopt(int(adopted)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := unix.Wait4(first, nil, unix.WNOHANG, nil); err != unix.ECHILD {
-		t.Errorf("the first process is not reaped: %v", err)
-	}
-	if err := c.Release(); err != nil {
-		t.Fatal(err)
-	}
-	if ws, err := c.Wait(); err != nil || ws.ExitStatus() != 7 {
-		t.Errorf("the process that goes on ended with %v, %v; want 7", ws.ExitStatus(), err)
 	}
 }
 

@@ -256,7 +256,7 @@ func (c *Child) receive() (m message, data []byte, fd int, err error) {
 		if err := c.awaitAdopted(); err != nil {
 			return m, nil, -1, err
 		}
-		h.SetControllen(unix.CmsgSpace(4))
+		h.SetControllen(unix.CmsgLen(4)) // CmsgSpace would have room for a second descriptor
 		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(c.sock), uintptr(unsafe.Pointer(&h)), unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case errno == unix.EINTR:
@@ -270,6 +270,9 @@ func (c *Child) receive() (m message, data []byte, fd int, err error) {
 		if int(n) < head {
 			if fd >= 0 {
 				unix.Close(fd)
+			}
+			if n > 0 || fd >= 0 {
+				return m, nil, -1, errors.New("program: a message without a head: it is not the program's")
 			}
 			return m, nil, -1, ErrEnded
 		}
@@ -444,14 +447,18 @@ func (c *Child) Wait() (unix.WaitStatus, error) {
 	}
 }
 
-// Close closes the socket, the pidfd and what was kept. A child that waits for the
-// parent ends.
-func (c *Child) Close() {
-	closeRegs(c.p, c.p.kept)
+// HangUp closes the socket. A child that waits for the parent ends.
+func (c *Child) HangUp() {
 	if c.sock >= 0 {
 		unix.Close(c.sock)
 		c.sock = -1
 	}
+}
+
+// Close closes the socket, see HangUp, the pidfd and what was kept.
+func (c *Child) Close() {
+	closeRegs(c.p, c.p.kept)
+	c.HangUp()
 	if c.Pidfd >= 0 {
 		unix.Close(c.Pidfd)
 		c.Pidfd = -1

@@ -117,25 +117,3 @@ func TestParentSectionOpensForTheChildAndCloses(t *testing.T) {
 		t.Errorf("descriptor %d is open in the parent: %v", v, err)
 	}
 }
-
-func TestCloseExceptKeepsWhatIsNamed(t *testing.T) {
-	b := New()
-	var kept, closed Reg
-	b.InParent(func() {
-		closed = b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/dev/null"), Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
-		kept = b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/dev/null"), Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
-	})
-	b.CloseExcept(3, kept)
-	r := b.Reg()
-	b.Sys(unix.SYS_FCNTL, Val(closed), Imm(unix.F_GETFD)).To(r).Ignore()
-	b.Tell(1, r)
-	b.Sys(unix.SYS_FCNTL, Val(kept), Imm(unix.F_GETFD)).To(r).Ignore()
-	b.Tell(2, r)
-	c := spawn(t, b)
-	if v, err := c.Expect(1); err != nil || v != -int64(unix.EBADF) {
-		t.Errorf("the other descriptor: %d, %v; want closed", v, err)
-	}
-	if v, err := c.Expect(2); err != nil || v != unix.FD_CLOEXEC {
-		t.Errorf("the kept descriptor: %d, %v; want open", v, err)
-	}
-}

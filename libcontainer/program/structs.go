@@ -261,7 +261,11 @@ func (l *lister) cloneArgs(off, n uint64) string {
 	if n >= 88 && flags&unix.CLONE_INTO_CGROUP != 0 {
 		cgroup = l.field("cgroup", off+80, 8, intWord)
 	}
-	return fields(flagWords(flags, flagSet("clone")), l.field("exit", off+32, 8, signalWord), cgroup)
+	pidfd := ""
+	if to, _ := l.long(off + 8); flags&unix.CLONE_PIDFD != 0 && to != 0 {
+		pidfd = "pidfd in " + l.start(to)
+	}
+	return fields(flagWords(flags, flagSet("clone")), pidfd, l.field("exit", off+32, 8, signalWord), cgroup)
 }
 
 // pollfds is the array of n struct pollfd of ppoll(2).

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -20,6 +19,12 @@ type copier struct {
 	child *program.Child
 	tag   uint32
 	dirs  int // directories so far
+}
+
+// fileInfo is what is to be copied of a file beside its content.
+type fileInfo struct {
+	mode, uid, gid uint32
+	size           int64
 }
 
 // maxDirs and maxDepth bound what an image can have the parent remember.
@@ -88,27 +93,30 @@ func (c *copier) dir(path []string, name string) error {
 	return c.mode(name, st) // last: it may forbid what was to be done in it
 }
 
-func (c *copier) stat(name string) (*unix.Statx_t, error) {
+func (c *copier) stat(name string) (*fileInfo, error) {
 	e, err := c.named(copyStat, name, 0, 0)
 	if err != nil {
 		return nil, err
 	}
-	st := new(unix.Statx_t)
-	if len(e.Data) != int(unsafe.Sizeof(*st)) {
+	if len(e.Data) != statxSize {
 		return nil, unix.EPROTO
 	}
-	copy(unsafe.Slice((*byte)(unsafe.Pointer(st)), len(e.Data)), e.Data)
-	return st, nil
+	const uid, gid, size = 20, 24, 40 // offsets in struct statx
+	order := binary.NativeEndian
+	return &fileInfo{
+		mode: uint32(order.Uint16(e.Data[statxMode:])), uid: order.Uint32(e.Data[uid:]), gid: order.Uint32(e.Data[gid:]),
+		size: int64(order.Uint64(e.Data[size:])),
+	}, nil
 }
 
 // entry copies one entry of the current directory; of a directory, which is returned,
 // only itself.
-func (c *copier) entry(name string) (dir *unix.Statx_t, err error) {
+func (c *copier) entry(name string) (dir *fileInfo, err error) {
 	st, err := c.stat(name)
 	if err != nil {
 		return nil, err
 	}
-	switch st.Mode & unix.S_IFMT {
+	switch st.mode & unix.S_IFMT {
 	case unix.S_IFDIR:
 		if _, err := c.named(copyMkdir, name, 0, 0); err != nil {
 			return nil, err
@@ -132,16 +140,16 @@ func (c *copier) entry(name string) (dir *unix.Statx_t, err error) {
 }
 
 // own gives the copy its owner, as far as the container's root may.
-func (c *copier) own(name string, st *unix.Statx_t) error {
-	_, err := c.named(copyChown, name, uint64(st.Uid), uint64(st.Gid))
+func (c *copier) own(name string, st *fileInfo) error {
+	_, err := c.named(copyChown, name, uint64(st.uid), uint64(st.gid))
 	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("chown to %d:%d: %w", st.Uid, st.Gid, err)
+		return fmt.Errorf("chown to %d:%d: %w", st.uid, st.gid, err)
 	}
 	return nil
 }
 
-func (c *copier) mode(name string, st *unix.Statx_t) error {
-	_, err := c.named(copyChmod, name, uint64(st.Mode&0o7777), 0)
+func (c *copier) mode(name string, st *fileInfo) error {
+	_, err := c.named(copyChmod, name, uint64(st.mode&0o7777), 0)
 	return err
 }
 
@@ -170,15 +178,15 @@ func (c *copier) link(name string) error {
 }
 
 // file copies the regular file name. It reports false for one that is none any more.
-func (c *copier) file(name string, st *unix.Statx_t) (bool, error) {
+func (c *copier) file(name string, st *fileInfo) (bool, error) {
 	if _, err := c.named(copyOpen, name, 0, 0); errors.Is(err, notRegular) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
 		return false, nil
 	} else if err != nil {
 		return false, err
 	}
-	err := c.content(int64(st.Size))
+	err := c.content(st.size)
 	if err == nil {
-		_, err = c.ask(&copyRequest{op: copySize, a: st.Size})
+		_, err = c.ask(&copyRequest{op: copySize, a: uint64(st.size)})
 	}
 	if _, shutErr := c.ask(&copyRequest{op: copyClose}); err == nil {
 		err = shutErr
@@ -248,7 +256,7 @@ func (c *copier) ask(req *copyRequest) (program.Event, error) {
 }
 
 func (c *copier) send(req *copyRequest) error {
-	p := make([]byte, 0, unsafe.Sizeof(*req))
+	p := make([]byte, 0, requestLen)
 	for _, v := range [...]uint64{req.op, req.a, req.b} {
 		p = binary.NativeEndian.AppendUint64(p, v)
 	}

@@ -2,7 +2,6 @@ package rootfs
 
 import (
 	"fmt"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -21,12 +20,14 @@ type copyRequest struct {
 	name     [nameMax + 1]byte // of a directory entry
 }
 
+// A request as it is sent: three words, then the name.
 const (
 	nameMax     = 255 // of all file systems of Linux, in bytes
-	requestOp   = uint32(unsafe.Offsetof(copyRequest{}.op))
-	requestA    = uint32(unsafe.Offsetof(copyRequest{}.a))
-	requestB    = uint32(unsafe.Offsetof(copyRequest{}.b))
-	requestName = uint32(unsafe.Offsetof(copyRequest{}.name))
+	requestOp   = 0
+	requestA    = 8
+	requestB    = 16
+	requestName = 24
+	requestLen  = requestName + nameMax + 1
 )
 
 // The operations. The child answers each but copyEnd with a value of 0 or more or a
@@ -78,7 +79,7 @@ func (r *Root) copyUp(b *program.Builder, i int, s *source, target program.Reg) 
 	b.Step(program.T("copy the content of %s up", s.dest))
 	c := &copyServer{
 		b: b, tag: uint32(CopyUpTag + i), from: b.RegOf(-1), to: b.RegOf(-1), value: b.Reg(),
-		req: b.Zero(int(unsafe.Sizeof(copyRequest{}))), data: b.Zero(program.MaxData), loop: b.Label(), tell: b.Label(),
+		req: b.Zero(requestLen), data: b.Zero(program.MaxData), loop: b.Label(), tell: b.Label(),
 	}
 	c.src = open(b, target, ".", unix.O_RDONLY|unix.O_DIRECTORY, plain).Fd()
 	c.dst = open(b, s.tree, ".", unix.O_RDONLY|unix.O_DIRECTORY, plain).Fd()

@@ -223,7 +223,7 @@ func (w *world) try(script string) (_ string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { c.Kill(); c.Close(); r.Close() }()
+	defer func() { c.Kill(); c.Close() }()
 	if err := w.attend(c, r); err != nil {
 		return "", err
 	}
@@ -269,9 +269,7 @@ func (w *world) attend(c *program.Child, r *Root) error {
 			}
 		case e.Tag == paused:
 		case e.Tag == ConsoleTag:
-			fd, err := c.GetFd(int(e.Value))
-			must(w.t, err)
-			w.term(fd)
+			w.term(e.Fd)
 		default:
 			more, err := r.Handle(c, e)
 			if err != nil {
