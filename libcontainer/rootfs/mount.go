@@ -18,8 +18,8 @@ func (r *Root) Mount(b *program.Builder) {
 		r.open(b)
 	}
 	r.cutOff(b)
-	r.attachStore(b)
 	r.attachRoot(b)
+	r.attachStore(b)
 	b.Doing(program.T("set the umask for what is made"))
 	umask := b.Reg()
 	b.Sys(unix.SYS_UMASK, program.Imm(0)).To(umask)
@@ -33,7 +33,7 @@ func (r *Root) Mount(b *program.Builder) {
 		r.attachBind(b, &r.notify)
 	}
 	r.devices(b)
-	r.closeStore(b)
+	r.detachStore(b)
 	b.Element(program.T("process.user.umask"))
 	b.Doing(program.T("restore the umask"))
 	b.Sys(unix.SYS_UMASK, program.Val(umask))

@@ -57,6 +57,17 @@ func TestMaskIsNoSlaveOfTheHost(t *testing.T) {
 	}
 }
 
+// Engines merge lists: what stands there twice is one mount.
+func TestPathsThatStandThereTwice(t *testing.T) {
+	w := newWorld(t, proc())
+	w.spec.Linux.MaskedPaths = []string{"/proc/keys", "/proc/keys", "/tmp", "/proc//keys/", "/tmp/.", "/proc/timer_list"}
+	w.spec.Linux.ReadonlyPaths = []string{"/proc/sys", "/none", "/proc/sys", "/proc/../proc/sys"}
+	out := w.ok(`cut -d" " -f5 /proc/self/mountinfo | sort`)
+	if want := "/\n/proc\n/proc/keys\n/proc/sys\n/proc/timer_list\n/tmp\n"; out != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+}
+
 func TestHostsNullMustBeTheNullDevice(t *testing.T) {
 	w := newWorld(t, proc(), dev())
 	w.spec.Linux.MaskedPaths = []string{"/proc/keys"}

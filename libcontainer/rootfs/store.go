@@ -98,9 +98,9 @@ func mappedID(list []specs.LinuxIDMapping, id uint32) uint32 {
 	return 0
 }
 
-// attachStore emits the attaching of the store beneath the root, since only from
-// an attached mount can its nodes be cloned before Linux 6.15. It goes with the
-// host's tree.
+// attachStore emits the attaching of the store on top of the root, where no path
+// of the program leads, since only from an attached mount can its nodes be cloned
+// before Linux 6.15.
 func (r *Root) attachStore(b *program.Builder) {
 	if r.store == 0 {
 		return
@@ -140,14 +140,22 @@ func (r *Root) takeNull(b *program.Builder) {
 	setattr(b, r.null, false, &unix.MountAttr{Attr_set: forNode})
 }
 
-// closeStore emits the closing of the store once nothing more is taken from it: a
-// way up leads from it to the host's tree, as long as that is there.
-func (r *Root) closeStore(b *program.Builder) {
+// detachStore emits the end of the store once nothing more is taken from it.
+// Beneath or on the root it would stay, and be what Pivot takes for the host's
+// tree; from its descriptor a way up leads to that tree.
+func (r *Root) detachStore(b *program.Builder) {
 	if r.store == 0 {
 		return
 	}
 	r.takeNull(b)
 	b.Element(program.T("default devices"))
-	b.Doing(program.T("close the file system for device nodes"))
+	b.Doing(program.T("detach the file system for device nodes"))
+	b.Step(program.T("fchdir to it"))
+	b.Sys(unix.SYS_FCHDIR, program.Val(r.store))
+	b.Step(program.T("unmount it"))
+	b.Sys(unix.SYS_UMOUNT2, b.Str("."), program.Imm(unix.MNT_DETACH))
+	b.Step(program.T("fchdir to the root"))
+	b.Sys(unix.SYS_FCHDIR, program.Val(r.Fd))
+	b.Step(program.T("close it"))
 	b.Sys(unix.SYS_CLOSE, program.Val(r.store))
 }

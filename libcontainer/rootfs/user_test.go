@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,31 @@ func TestUserNamespaceDefaults(t *testing.T) {
 	out := w.ok(`id -u; stat -c "%t:%T" /dev/null /dev/tty; echo x >/dev/null && wc -c </proc/timer_list; ls -A /sys/firmware; touch /x; echo 1 >/proc/sys/net/ipv4/ip_forward`)
 	if want := "0\n1:3\n5:0\n0\ntouch: /x: Read-only file system\nsh: can't create /proc/sys/net/ipv4/ip_forward: Read-only file system\n"; out != want {
 		t.Errorf("got %q, want %q", out, want)
+	}
+}
+
+// Nothing of the host's tree is left, nor anything else that the program mounts
+// for a while.
+func TestNothingIsLeftOfTheHostsTree(t *testing.T) {
+	for name, c := range map[string]struct {
+		new     func(*testing.T, ...specs.Mount) *world
+		noPivot bool
+	}{"root": {newWorld, false}, "user namespace": {newUserWorld, false}, "no pivot": {newWorld, true}, "user namespace, no pivot": {newUserWorld, true}} {
+		t.Run(name, func(t *testing.T) {
+			w := c.new(t, proc(), dev())
+			w.c.NoPivot = c.noPivot
+			w.reachable()
+			w.spec.Linux.MaskedPaths = []string{"/proc/keys", "/proc/timer_list"}
+			own := []string{"/", "/dev", "/proc", "/proc/keys", "/proc/timer_list"}
+			if w.c.BindDevices {
+				own = append(own, "/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero")
+			}
+			slices.Sort(own)
+			out := w.ok(`ls /.. | head -3; cut -d" " -f5 /proc/self/mountinfo | sort`)
+			if want := "bin\ndev\netc\n" + strings.Join(own, "\n") + "\n"; out != want {
+				t.Errorf("got %q, want %q", out, want)
+			}
+		})
 	}
 }
 

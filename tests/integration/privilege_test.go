@@ -372,3 +372,32 @@ func schedulerOf(t testing.TB, pid int) string {
 	}
 	return strings.TrimSpace(string(out))
 }
+
+// TestKeyringOfExec: a further process has init's session keyring, and no other
+// container has it.
+func TestKeyringOfExec(t *testing.T) {
+	t.Parallel()
+	for name, e := range map[string]edit{"root": func(*specs.Spec) {}, "user namespace": userNamespace} {
+		for _, command := range []string{"create", "run"} {
+			t.Run(name+" "+command, func(t *testing.T) {
+				t.Parallel()
+				b := newBundle(t, sh("probe keyring; sleep 1000"), e)
+				if command == "create" {
+					b.create().start()
+				} else {
+					call{root: b.root, args: b.line("run", "--detach", "--pid-file", b.path("pid")), stdout: b.path("out"), stderr: b.path("err")}.do(t).ok(t)
+				}
+				own := strings.TrimSpace(b.waitOutput("\n"))
+				if !strings.Contains(own, ";3f080000;_ses.") || strings.Contains(own, b.id) {
+					t.Errorf("session keyring %q", own)
+				}
+				b.execs(own, nil, "probe", "keyring")
+				b.execs(own, []string{"--cwd", "/tmp"}, "probe", "keyring")
+				if other := newBundle(t, args("probe", "keyring"), e).run().stdout; strings.TrimSpace(other) == own {
+					t.Errorf("another container has it too: %q", other)
+				}
+				b.rt("delete", "--force", b.id).ok(t)
+			})
+		}
+	}
+}
