@@ -49,7 +49,7 @@ func (c *container) kill(sig Signal, all bool) error {
 		}
 		return nil
 	case all:
-		return c.signalAll(sig)
+		return c.cg.SignalAll(sig)
 	case pidfd < 0:
 		return ErrNotRunning
 	}
@@ -69,19 +69,4 @@ func (c *container) killInit(pidfd int, sig Signal) error {
 		return c.cg.Thaw()
 	}
 	return nil
-}
-
-// signalAll sends sig to each process of the cgroup once.
-func (c *container) signalAll(sig Signal) error {
-	pids, err := c.cg.Pids()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, pid := range pids {
-		if err := unix.Kill(pid, sig); err != nil && err != unix.ESRCH {
-			errs = append(errs, fmt.Errorf("send signal %d to %d: %w", int(sig), pid, err))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -7,7 +7,10 @@ package proc
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -18,13 +21,18 @@ type stat struct {
 	start   uint64 // field 22, clock ticks since boot
 	threads uint64 // field 20, those that live and a leader that is a zombie
 	flags   uint64 // field 9
+	pending uint64 // field 31, signals for this thread alone, a bit each
 	state   byte   // field 3
 }
 
-// forkNoExec is PF_FORKNOEXEC of field 9: the process has not executed a program.
+// exiting and forkNoExec are PF_EXITING and PF_FORKNOEXEC of field 9: the thread
+// is on its way out, the process has not executed a program.
 //
 // Source: linux/sched.h.
-const forkNoExec = 0x40
+const (
+	exiting    = 0x4
+	forkNoExec = 0x40
+)
 
 // StartTime returns when the process pid was started, in clock ticks since boot
 // (field 22 of /proc/PID/stat), and its state, as in 'R', 'S', 'Z'. The error is
@@ -54,6 +62,36 @@ func Alive(pid int, start uint64) bool {
 func EndedBeforeExec(pid int, start uint64) bool {
 	s, err := read(pid)
 	return err == nil && s.start == start && s.ended() && s.flags&forkNoExec != 0
+}
+
+// Threads lists the threads of the process pid, an ended main thread included. The
+// error is unix.ESRCH, wrapped, when there is no such process.
+func Threads(pid int) ([]int, error) {
+	path := "/proc/" + strconv.Itoa(pid) + "/task"
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = unix.ESRCH
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	out := make([]int, 0, len(entries))
+	for _, e := range entries {
+		if tid, err := strconv.Atoi(e.Name()); err == nil {
+			out = append(out, tid)
+		}
+	}
+	return out, nil
+}
+
+// Exits tells whether the thread tid of the process pid has ended or is about to: it
+// has SIGKILL pending, which the kernel sends to each thread of a process that ends.
+// The error is unix.ESRCH, wrapped, when there is no such thread; the main thread of
+// a process is there as long as that is.
+func Exits(pid, tid int) (bool, error) {
+	s, err := readStat("/proc/" + strconv.Itoa(pid) + "/task/" + strconv.Itoa(tid) + "/stat")
+	const kill = 1 << (unix.SIGKILL - 1)
+	return s.flags&exiting != 0 || s.pending&kill != 0 || s.state == 'Z' || s.state == 'X', err
 }
 
 func (s stat) ended() bool {
@@ -94,13 +132,11 @@ func gone(err error) bool {
 
 // statError is a stat file that cannot be had.
 type statError struct {
-	pid   int
+	path  string
 	errno unix.Errno
 }
 
-func (e *statError) Error() string {
-	return "read /proc/" + strconv.Itoa(e.pid) + "/stat: " + e.errno.Error()
-}
+func (e *statError) Error() string { return "read " + e.path + ": " + e.errno.Error() }
 
 func (e *statError) Unwrap() error { return e.errno }
 
@@ -110,10 +146,15 @@ func read(pid int) (stat, error) {
 	path := append(room[:0], "/proc/"...)
 	path = strconv.AppendInt(path, int64(pid), 10)
 	path = append(path, "/stat"...)
+	return readStat(string(path))
+}
+
+// readStat reads the stat file path of a process or thread.
+func readStat(path string) (stat, error) {
 	var text [1024]byte // the kernel's line is shorter: 52 fields
-	n, err := readFile(string(path), text[:])
+	n, err := readFile(path, text[:])
 	if err != nil {
-		return stat{}, &statError{pid, err.(unix.Errno)}
+		return stat{}, &statError{path, err.(unix.Errno)}
 	}
 	s, ok := parse(text[:n])
 	if !ok {
@@ -160,7 +201,7 @@ func parse(line []byte) (stat, bool) {
 			if end != 1 {
 				return s, false
 			}
-		case 9, 20, 22:
+		case 9, 20, 22, 31:
 			v, ok := number(rest[:end])
 			switch {
 			case !ok:
@@ -169,8 +210,10 @@ func parse(line []byte) (stat, bool) {
 				s.flags = v
 			case field == 20:
 				s.threads = v
-			default:
+			case field == 22:
 				s.start = v
+			default:
+				s.pending = v
 				return s, true
 			}
 		}

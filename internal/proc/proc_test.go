@@ -4,23 +4,25 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-const line = "%d (NAME) S 1 1 1 0 -1 4194560 10 20 0 0 1 2 3 4 20 0 7 0 123456 1 2 3\n"
+const line = "%d (NAME) S 1 1 1 0 -1 4194560 10 20 0 0 1 2 3 4 20 0 7 0 123456 1 2 18446744073709551615 4 5 6 7 8 256 10 11\n"
 
 func TestParse(t *testing.T) {
 	for _, name := range []string{"sh", "a b", ") R 1 2", "))", "(", "x)\nS"} {
 		s, ok := parse([]byte(strings.Replace(strings.Replace(line, "%d", "42", 1), "NAME", name, 1)))
-		if want := (stat{start: 123456, threads: 7, flags: 4194560, state: 'S'}); !ok || s != want {
+		if want := (stat{start: 123456, threads: 7, flags: 4194560, pending: 256, state: 'S'}); !ok || s != want {
 			t.Errorf("name %q: got %+v, %v, want %+v", name, s, ok, want)
 		}
 	}
 	for _, bad := range []string{"", "1 (a)", "1 (a) ", "1 (a) S", "1 (a) SS 1 1", "1 (a) S 1 1 1 0 -1 4194560 10 20 0 0 1 2 3 4 20 0 x 0 12 1",
-		"1 (a) S 1 1 1 0 -1 4194560 10 20 0 0 1 2 3 4 20 0 1 0 99999999999999999999 1"} {
+		"1 (a) S 1 1 1 0 -1 4194560 10 20 0 0 1 2 3 4 20 0 1 0 99999999999999999999 1",
+		"1 (a) S 1 1 1 0 -1 4194560 10 20 0 0 1 2 3 4 20 0 1 0 12 1 2 3 4 5 6 7 8 x 10"} {
 		if s, ok := parse([]byte(bad)); ok {
 			t.Errorf("%q: taken as %+v", bad, s)
 		}
@@ -111,5 +113,38 @@ func BenchmarkAlive(b *testing.B) {
 		if !Alive(os.Getpid(), start) {
 			b.Fatal("not alive")
 		}
+	}
+}
+
+// TestThreadsAndTheirEnd has a process of one thread, alive and as a zombie.
+func TestThreadsAndTheirEnd(t *testing.T) {
+	self := os.Getpid()
+	if ends, err := Exits(self, self); err != nil || ends {
+		t.Errorf("this process ends: %v, %v", ends, err)
+	}
+	threads, err := Threads(self)
+	if err != nil || !slices.Contains(threads, self) || !slices.Contains(threads, unix.Gettid()) {
+		t.Errorf("threads %v, %v, want %d and %d among them", threads, err, self, unix.Gettid())
+	}
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := cmd.Process.Pid
+	var info unix.Siginfo
+	if err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if ends, err := Exits(pid, pid); err != nil || !ends {
+		t.Errorf("a zombie ends: %v, %v", ends, err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Exits(pid, pid); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("a reaped process: %v, want ESRCH", err)
+	}
+	if _, err := Threads(pid); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("threads of a reaped process: %v, want ESRCH", err)
 	}
 }

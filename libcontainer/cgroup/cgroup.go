@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Root is where the host's cgroup hierarchies are mounted.
@@ -47,18 +49,22 @@ type Manager interface {
 	// Exists says whether one of the directories is there.
 	Exists() bool
 	// Pids lists the members, those of sub-cgroups included, in ascending
-	// order and in the caller's pid namespace. The caller itself is left out:
-	// on v1 a thread of it is a member while it forks.
+	// order and in the caller's pid namespace. A process is a member by its main
+	// thread: on v1 others may have one of their threads there.
 	Pids() ([]int, error)
+	// SignalAll sends sig to each member once, but not to the caller.
+	SignalAll(sig unix.Signal) error
 	// KillAll sends SIGKILL to all members so that none escapes by forking,
 	// and thaws what was frozen where a frozen process would not die. It does
-	// not wait for their end.
+	// not wait for their end, and leaves the caller alone.
 	KillAll() error
 	// Frozen says whether the container is paused.
 	Frozen() bool
 	// Freeze stops all processes of the container and of its sub-cgroups and
 	// waits, at most ten seconds, until they stand still; what does not is
 	// thawed again and an error. ErrCannotFreeze says that there is no freezer.
+	// A cgroup with the caller in it, or with a thread of it or of another
+	// process that is no member, is not frozen.
 	Freeze() error
 	// Update makes the writes of s in the running container. When one fails,
 	// those before it are taken back to the values that the files had, and the

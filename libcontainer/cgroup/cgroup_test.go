@@ -109,13 +109,21 @@ func born(t *testing.T, p *Plan, script string) *exec.Cmd {
 // started starts a shell inside the cgroups of p, after prepare has had it.
 func started(t *testing.T, p *Plan, prepare func(*exec.Cmd), script string) *exec.Cmd {
 	t.Helper()
+	cmd := exec.Command("/bin/sh", "-c", script)
+	prepare(cmd)
+	startInside(t, p, cmd)
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd
+}
+
+// startInside starts cmd inside the cgroups of p.
+func startInside(t *testing.T, p *Plan, cmd *exec.Cmd) {
+	t.Helper()
 	e, err := p.Entry()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	cmd := exec.Command("/bin/sh", "-c", script)
-	prepare(cmd)
 	if e.Cgroup >= 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: e.Cgroup}
 	}
@@ -133,8 +141,6 @@ func started(t *testing.T, p *Plan, prepare func(*exec.Cmd), script string) *exe
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	return cmd
 }
 
 func TestBornInside(t *testing.T) {
@@ -417,16 +423,15 @@ func TestRemoveTellsWhatStays(t *testing.T) {
 	forEach(t, func(t *testing.T, l *Layout) {
 		p, m := planned(t, l, unique())
 		cmd := born(t, p, "echo ready; exec sleep 1000")
-		wait := waitMembers
 		name := "cpu"
 		if l.Mode == V2 {
-			wait, name = waitPopulated, ""
+			name = ""
 		}
 		dir, ok := m.Paths().with(name)
 		if !ok {
 			t.Skip("needs the cpu hierarchy")
 		}
-		err := removeUntil(dir, wait, time.Now().Add(20*time.Millisecond))
+		err := removeTree(dir, name == "", time.Now().Add(20*time.Millisecond))
 		want := fmt.Sprintf("cgroup %s stays: processes [%d] are still in it: rmdir: device or resource busy", dir, cmd.Process.Pid)
 		if err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)

@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -86,12 +87,13 @@ func (c *place) mkdirAbove() error {
 // check refuses a directory that is in use or frozen.
 func (c *place) check() error {
 	if !c.made {
-		pids, err := members(c.abs)
+		l, err := survey(c.abs, c.name == "")
 		if err != nil {
 			return err
 		}
-		if len(pids) > 0 {
-			return fmt.Errorf("%w: %d process(es) found", ErrNotEmpty, len(pids))
+		// A thread of the caller's own that has forked there is about to end.
+		if n := len(l.members) + len(without(l.strangers, os.Getpid())); n > 0 {
+			return fmt.Errorf("%w: %d process(es) found", ErrNotEmpty, n)
 		}
 	}
 	name, bad := "", ""

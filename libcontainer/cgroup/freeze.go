@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -38,27 +39,40 @@ func freezeV2(dir string) error {
 	return errors.Join(err, writeFile(unix.AT_FDCWD, dir+"/cgroup.freeze", "0"))
 }
 
+// errCallerInside refuses to freeze the calling process, which could then not go
+// on to thaw anything.
+func errCallerInside(dir string) error {
+	return fmt.Errorf("%s: this process, %d, is in it and would be frozen too; move it elsewhere first", dir, os.Getpid())
+}
+
 // freezeV1 freezes the cgroup. Writing FROZEN starts it and reading the state
 // carries it on; there is no event for its end. A cgroup in which processes are
 // born meanwhile can stay at FREEZING for good, from which a thaw helps.
 //
+// No thread of another process is frozen with it, the caller's least of all: that
+// could not even be killed. A runtime's that forks there is gone soon.
+//
 // Source: kernel cgroup-v1/freezer-subsystem.rst.
-func freezeV1(dir string) error {
-	deadline := time.Now().Add(freezeWait)
-	file := dir + "/freezer.state"
+func freezeV1(dir string, deadline time.Time) error {
 	for round := 1; ; round++ {
-		if err := writeFile(unix.AT_FDCWD, file, "FROZEN"); err != nil {
-			return errors.Join(err, thawV1(dir))
-		}
-		state, err := readLine(unix.AT_FDCWD, file)
+		l, err := survey(dir, false)
 		if err != nil {
-			return errors.Join(err, thawV1(dir))
+			return err
 		}
-		if strings.HasPrefix(state, "FROZEN") {
-			return nil
+		if l.hasCaller() {
+			return errCallerInside(dir)
+		}
+		if len(l.strangers) == 0 {
+			frozen, err := freezeOnce(dir)
+			if err != nil {
+				return errors.Join(err, thawV1(dir))
+			}
+			if frozen {
+				return nil
+			}
 		}
 		if !time.Now().Before(deadline) {
-			return errors.Join(fmt.Errorf("%s: its processes do not stand still within %s", dir, freezeWait), thawV1(dir))
+			return errors.Join(standsNot(dir, l), thawV1(dir))
 		}
 		if round%50 == 0 {
 			_ = thawV1(dir)
@@ -67,6 +81,32 @@ func freezeV1(dir string) error {
 			time.Sleep(time.Millisecond)
 		}
 	}
+}
+
+// freezeOnce says whether all stand still. It takes back what it did when a thread
+// of another process has come in meanwhile.
+func freezeOnce(dir string) (bool, error) {
+	file := dir + "/freezer.state"
+	if err := writeFile(unix.AT_FDCWD, file, "FROZEN"); err != nil {
+		return false, err
+	}
+	state, err := readLine(unix.AT_FDCWD, file)
+	if err != nil {
+		return false, err
+	}
+	l, err := survey(dir, false)
+	if err == nil && len(l.strangers) > 0 {
+		return false, thawV1(dir)
+	}
+	return strings.HasPrefix(state, "FROZEN"), err
+}
+
+// standsNot is the error of a cgroup v1 that could not be frozen.
+func standsNot(dir string, l listing) error {
+	if len(l.strangers) > 0 {
+		return fmt.Errorf("%s: %s, and would be frozen with it", dir, l.aliens())
+	}
+	return fmt.Errorf("%s: its processes do not stand still within %s", dir, freezeWait)
 }
 
 // thawV1 thaws the cgroup alone.

@@ -20,10 +20,6 @@ func removeTree(dir string, unified bool, deadline time.Time) error {
 	if unified {
 		wait = waitPopulated
 	}
-	return removeUntil(dir, wait, deadline)
-}
-
-func removeUntil(dir string, wait func(string, time.Time) error, deadline time.Time) error {
 	for {
 		err := rmdir(unix.AT_FDCWD, dir)
 		if err == nil {
@@ -43,7 +39,7 @@ func removeUntil(dir string, wait func(string, time.Time) error, deadline time.T
 			return nil
 		}
 		if !time.Now().Before(deadline) {
-			return stays(dir, err)
+			return stays(dir, unified, err)
 		}
 		// Empty by its listing and yet busy: an exiting task, or on v1 the
 		// thread that forked the container, has still to leave. The kernel
@@ -66,12 +62,15 @@ func rmdir(at int, name string) error {
 }
 
 // stays is the error of a cgroup that could not be emptied.
-func stays(dir string, reason error) error {
-	pids, err := members(dir)
-	if err != nil || len(pids) == 0 {
-		return fmt.Errorf("cgroup %s stays: rmdir: %w", dir, reason)
+func stays(dir string, unified bool, reason error) error {
+	l, err := survey(dir, unified)
+	switch {
+	case err == nil && len(l.members) > 0:
+		return fmt.Errorf("cgroup %s stays: processes %v are still in it: rmdir: %w", dir, l.members, reason)
+	case err == nil && len(l.strangers) > 0:
+		return fmt.Errorf("cgroup %s stays: %s: rmdir: %w", dir, l.aliens(), reason)
 	}
-	return fmt.Errorf("cgroup %s stays: processes %v are still in it: rmdir: %w", dir, pids, reason)
+	return fmt.Errorf("cgroup %s stays: rmdir: %w", dir, reason)
 }
 
 // waitPopulated waits until a cgroup v2 has no process in it or below it.
@@ -85,7 +84,7 @@ func waitPopulated(dir string, deadline time.Time) error {
 	if err != nil {
 		return err
 	}
-	return stays(dir, unix.EBUSY)
+	return stays(dir, true, unix.EBUSY)
 }
 
 // waitEvent waits until cgroup.events of a cgroup v2 has line; false says that
@@ -113,11 +112,13 @@ func waitEvent(dir, line string, deadline time.Time) (bool, error) {
 	}
 }
 
-// waitMembers waits until a cgroup v1 has no process in it or below it: v1 has
-// no event for it, so the processes' own ends are awaited.
+// waitMembers waits until a cgroup v1 has no member any more in it or below it: v1
+// has no event for it, so the processes' own ends are awaited. The caller is not
+// waited for.
 func waitMembers(dir string, deadline time.Time) error {
 	for {
-		pids, err := members(dir)
+		l, err := survey(dir, false)
+		pids := l.others()
 		if err != nil || len(pids) == 0 {
 			return err
 		}
@@ -127,13 +128,13 @@ func waitMembers(dir string, deadline time.Time) error {
 			ended := poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, deadline)
 			unix.Close(fd)
 			if !ended {
-				return stays(dir, unix.EBUSY)
+				return stays(dir, false, unix.EBUSY)
 			}
 		} else if !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("%s: pidfd_open %d: %w", dir, pids[0], err)
 		}
 		if !time.Now().Before(deadline) {
-			return stays(dir, unix.EBUSY)
+			return stays(dir, false, unix.EBUSY)
 		}
 	}
 }

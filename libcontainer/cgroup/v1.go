@@ -24,49 +24,61 @@ func (m v1) Exists() bool {
 	return false
 }
 
-// listing is the directory whose members are the container's: any would do, as
-// all processes are born in all of them and cannot leave; one controller's is
-// taken as long as it is there.
-func (m v1) listing() string {
+// listing is the directory whose members are the container's, and whether it is
+// cgroup v2's: any would do, as all processes are born in all of them and cannot
+// leave; one controller's is taken as long as it is there.
+func (m v1) listing() (dir string, unified bool) {
 	for _, c := range [...]string{"devices", "pids", "freezer", "memory"} {
 		if dir, ok := m.paths.with(c); ok && exists(dir) {
-			return dir
+			return dir, false
 		}
 	}
 	for _, name := range m.paths.names() {
 		if dir := m.paths[name]; exists(dir) {
-			return dir
+			return dir, name == ""
 		}
 	}
-	return ""
+	return "", false
+}
+
+func (m v1) list() (listing, error) {
+	dir, unified := m.listing()
+	if dir == "" {
+		return listing{}, nil
+	}
+	return survey(dir, unified)
 }
 
 func (m v1) Pids() ([]int, error) {
-	dir := m.listing()
-	if dir == "" {
-		return nil, nil
-	}
-	return members(dir)
+	l, err := m.list()
+	return l.members, err
 }
 
-// KillAll freezes the members while they get their signal, so that they cannot
-// fork faster than they are found, and thaws them after, sub-cgroups that the
-// container has frozen itself included: a frozen process of v1 does not die.
+func (m v1) SignalAll(sig unix.Signal) error { return signal(m.list, sig) }
+
+// KillAll freezes members that fork faster than they are found while they get
+// their signal, and thaws all after, sub-cgroups that the container has frozen
+// itself included: a frozen process of v1 does not die.
+//
+// With a thread of another process inside, nothing is frozen: it could be one that
+// is to do the thaw, and it could not be killed either. kill comes to its end then
+// too, in more rounds.
 func (m v1) KillAll() error {
-	dir := m.listing()
+	dir, _ := m.listing()
 	if dir == "" {
 		return nil
 	}
+	err := kill(dir, m.list, m.stall)
+	return errors.Join(err, m.Thaw())
+}
+
+// stall freezes the members that l lists, where that can be and hits nobody else.
+func (m v1) stall(l listing) bool {
 	freezer, ok := m.paths.with("freezer")
-	if ok {
-		// Without it killMembers still comes to its end, in more rounds.
-		_ = writeFile(unix.AT_FDCWD, freezer+"/freezer.state", "FROZEN")
+	if !ok || len(l.strangers) > 0 || l.hasCaller() {
+		return false
 	}
-	err := killMembers(dir)
-	if ok {
-		err = errors.Join(err, m.Thaw())
-	}
-	return err
+	return writeFile(unix.AT_FDCWD, freezer+"/freezer.state", "FROZEN") == nil
 }
 
 func (m v1) Frozen() bool {
@@ -83,7 +95,7 @@ func (m v1) Freeze() error {
 	if !ok {
 		return fmt.Errorf("%w: freezer is in no mounted cgroup v1 hierarchy", ErrCannotFreeze)
 	}
-	return freezeV1(dir)
+	return freezeV1(dir, time.Now().Add(freezeWait))
 }
 
 func (m v1) Update(old, s *Settings) error { return update(m.find, false, old, s) }

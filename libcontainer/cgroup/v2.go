@@ -11,34 +11,43 @@ import (
 // v2 is a container's cgroup v2: the directory.
 type v2 string
 
-func (m v2) Paths() Paths         { return Paths{"": string(m)} }
-func (m v2) Exists() bool         { return exists(string(m)) }
-func (m v2) Pids() ([]int, error) { return members(string(m)) }
-func (m v2) Remove() error        { return removeTree(string(m), true, time.Now().Add(removeWait)) }
+func (m v2) Paths() Paths  { return Paths{"": string(m)} }
+func (m v2) Exists() bool  { return exists(string(m)) }
+func (m v2) Remove() error { return removeTree(string(m), true, time.Now().Add(removeWait)) }
+
+func (m v2) list() (listing, error) { return survey(string(m), true) }
+
+func (m v2) Pids() ([]int, error) {
+	l, err := m.list()
+	return l.members, err
+}
+
+func (m v2) SignalAll(sig unix.Signal) error { return signal(m.list, sig) }
 
 // KillAll leaves an empty cgroup alone: since Linux 6.13 cgroup.kill raises a
 // number that a child of CLONE_INTO_CGROUP compares with that of its parent's
 // cgroup, so that whoever is born there afterwards is killed at once (kernel
 // cgroup.c, cgroup_css_set_fork and kill_seq; seen on 6.18).
 //
-// It uses cgroup.kill, which kills a whole subtree, forks included. Remove
-// the other way once 5.14 (cgroup.kill) is the floor, but for threaded cgroups,
-// which do not have it.
+// It uses cgroup.kill, which kills a whole subtree at once, forks included, but not
+// a process whose main thread has ended: the kernel sends the signal to that thread
+// alone (seen on 6.1 and 6.18). So kill follows, which is all that there is for
+// threaded cgroups, before 5.14, and where the caller is inside.
 //
-// Source: cgroup-v2.rst, cgroup.kill. Frozen processes are killed too.
+// Source: cgroup-v2.rst, cgroup.kill. Frozen processes are killed too; kernel
+// cgroup.c, __cgroup_kill.
 func (m v2) KillAll() error {
 	events, err := readFile(unix.AT_FDCWD, string(m)+"/cgroup.events")
 	if err == nil && strings.Contains(events, "populated 0") {
 		return nil
 	}
-	err = writeFile(unix.AT_FDCWD, string(m)+"/cgroup.kill", "1")
-	if err == nil || !exists(string(m)) {
-		return nil
+	if l, err := m.list(); err != nil || !l.hasCaller() {
+		err := writeFile(unix.AT_FDCWD, string(m)+"/cgroup.kill", "1")
+		if err != nil && exists(string(m)) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
+			return err
+		}
 	}
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) {
-		return killMembers(string(m))
-	}
-	return err
+	return kill(string(m), m.list, nil)
 }
 
 // Frozen asks for the container's own freezing, not for that of a cgroup above.
@@ -47,7 +56,12 @@ func (m v2) Frozen() bool {
 	return err == nil && strings.HasPrefix(text, "1")
 }
 
-func (m v2) Freeze() error { return freezeV2(string(m)) }
+func (m v2) Freeze() error {
+	if l, err := m.list(); err == nil && l.hasCaller() {
+		return errCallerInside(string(m))
+	}
+	return freezeV2(string(m))
+}
 
 func (m v2) Update(old, s *Settings) error { return update(m.find, true, old, s) }
 

@@ -1,12 +1,7 @@
 package cgroup
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -107,26 +102,4 @@ func subdirs(fd int) ([]string, error) {
 			}
 		}
 	}
-}
-
-// members lists the processes of dir and all below it, but for this process.
-func members(dir string) ([]int, error) {
-	var pids []int
-	top, self := true, os.Getpid()
-	err := walk(dir, func(fd int) error {
-		text, err := readFile(fd, "cgroup.procs")
-		if errors.Is(err, unix.EOPNOTSUPP) && !top {
-			return nil // threaded: the processes stand in the domain above
-		}
-		top = false
-		for line := range strings.Lines(text) {
-			// A process outside of this pid namespace shows as 0.
-			if pid, err := strconv.Atoi(strings.TrimSuffix(line, "\n")); err == nil && pid > 0 && pid != self {
-				pids = append(pids, pid)
-			}
-		}
-		return err
-	}, nil)
-	slices.Sort(pids)
-	return slices.Compact(pids), err
 }

@@ -65,10 +65,14 @@ func interpret(m *machine) {
 			syscall.RawSyscall6(sysClockGettime, clockMonotonic, uintptr(unsafe.Add(m.trace, pc*16)), 0, 0, 0, 0)
 		}
 		if pc == m.fault {
-			if in.Op != OpSys {
+			next := -1
+			if in.Op == OpSys {
+				next = settle(m, in, pc, 0, m.errno)
+			}
+			if next < 0 {
 				fail(m, pc, m.errno)
 			}
-			pc = settle(m, in, pc, 0, m.errno)
+			pc = next
 			continue
 		}
 		switch in.Op {
@@ -81,7 +85,11 @@ func interpret(m *machine) {
 				again++ // something was renamed meanwhile: openat2(2), "EAGAIN"
 				continue
 			}
-			pc = settle(m, in, pc, r, e)
+			next := settle(m, in, pc, r, e)
+			if next < 0 {
+				fail(m, pc, e)
+			}
+			pc = next
 		case OpJump:
 			pc = int(in.To)
 		case OpIf:
@@ -119,7 +127,10 @@ func interpret(m *machine) {
 	}
 }
 
-// settle stores the result of a call and gives the next instruction.
+// settle stores the result of a call and gives the next instruction, -1 for a
+// failure that the program does not handle. To report that is interpret's: it
+// keeps the deepest stack within what nosplit functions may have, also when a fuzz
+// target's coverage is counted in them.
 //
 //go:nosplit
 //go:norace
@@ -137,8 +148,7 @@ func settle(m *machine, in *Instr, pc int, r, e uintptr) int {
 	if in.OnErr == JumpOn && (in.Errno == 0 || uintptr(in.Errno) == e) {
 		return int(in.To)
 	}
-	fail(m, pc, e)
-	return 0
+	return -1
 }
 
 //go:nosplit

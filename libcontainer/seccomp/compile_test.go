@@ -107,6 +107,53 @@ func TestErrorsNameTheElement(t *testing.T) {
 	}
 }
 
+// TestRulesWithoutEffectContradictNothing has rules that differ in their verdict
+// alone, but behind one that holds whenever they do.
+func TestRulesWithoutEffectContradictNothing(t *testing.T) {
+	first := specs.LinuxSeccompArg{Index: 0, Value: 1, Op: specs.OpEqualTo}
+	last := specs.LinuxSeccompArg{Index: 4, Value: 1, Op: specs.OpNotEqual}
+	rule := func(name string, action specs.LinuxSeccompAction, args ...specs.LinuxSeccompArg) specs.LinuxSyscall {
+		return specs.LinuxSyscall{Names: []string{name}, Action: action, Args: args}
+	}
+	for _, c := range []struct {
+		name   string
+		goarch string
+		rules  []specs.LinuxSyscall
+		refuse bool
+	}{
+		{"fewer conditions first", "amd64", []specs.LinuxSyscall{
+			rule("write", specs.ActKillProcess, first), rule("write", specs.ActKillProcess, first, last), rule("write", specs.ActAllow, first, last)}, false},
+		{"the higher argument first", "amd64", []specs.LinuxSyscall{
+			rule("write", specs.ActKillProcess, last), rule("write", specs.ActKillProcess, first, last), rule("write", specs.ActAllow, first, last)}, false},
+		{"a multiplexer", "386", []specs.LinuxSyscall{
+			rule("socket", specs.ActKillProcess), rule("socket", specs.ActKillProcess, last), rule("socket", specs.ActAllow, last)}, false},
+		{"a rule that comes too late", "amd64", []specs.LinuxSyscall{
+			rule("write", specs.ActKillProcess, first), rule("write", specs.ActKillProcess, first, last), rule("write", specs.ActAllow, first)}, true},
+		{"the lower argument is tried later", "amd64", []specs.LinuxSyscall{
+			rule("write", specs.ActKillProcess, first), rule("write", specs.ActKillProcess, last), rule("write", specs.ActAllow, last)}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, err := Compile(&specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: c.rules}, c.goarch)
+			if c.refuse {
+				if err == nil || !strings.Contains(err.Error(), "differs from that of") {
+					t.Errorf("got %v, want the contradiction told", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			call := &Data{Number: 1, Arch: unix.AUDIT_ARCH_X86_64, Args: [6]uint64{1}}
+			if c.goarch == "386" {
+				call.Number, call.Arch = slotSocketcall, unix.AUDIT_ARCH_I386
+			}
+			if got := f.Verdict(call); got != unix.SECCOMP_RET_KILL_PROCESS {
+				t.Errorf("got %#x, want the verdict of the rule that is tried first", got)
+			}
+		})
+	}
+}
+
 func TestEmptyProfileLoadsNothing(t *testing.T) {
 	if f, err := Compile(&specs.LinuxSeccomp{Architectures: []specs.Arch{"?"}}, "amd64"); f != nil || err != nil {
 		t.Errorf("got %v, %v", f, err)

@@ -54,17 +54,32 @@ func TestVerdictsAreLibseccomps(t *testing.T) {
 	}
 	fixed := d.verdicts
 	d.lenient = true
+	for _, n := range found {
+		d.generated(t, n)
+	}
 	n := *seed
 	for ; d.verdicts < want && !t.Failed(); n++ {
-		r := rand.New(rand.NewPCG(n, 1))
-		goarch := goarches()[r.IntN(len(goarches()))]
-		d.profile(t, randomProfile(r, goarch), goarch, fmt.Sprintf("seed %d %s", n, goarch), r)
+		d.generated(t, n)
 	}
 	if d.order+d.wrong > d.verdicts/100 {
 		t.Errorf("%d and %d of %d verdicts differ", d.order, d.wrong, d.verdicts)
 	}
 	t.Logf("%d verdicts compared, %d of them of the engines' profiles; seeds %d to %d; libseccomp refused %d profiles, of them Compile %d, and hung on %d; for calls with several rules it took another rule that holds %d times, one that does not hold %d times",
 		d.verdicts, fixed, *seed, n-1, d.refused, d.both, d.hung, d.order, d.wrong)
+}
+
+// found are seeds whose profiles have shown a fault once.
+//
+//	780682  rules of socketcall that one before them leaves without effect
+//	        were refused for contradicting each other
+var found = [...]uint64{780682}
+
+// generated compares the profile of a seed.
+func (d *difference) generated(t *testing.T, seed uint64) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 1))
+	goarch := goarches()[r.IntN(len(goarches()))]
+	d.profile(t, randomProfile(r, goarch), goarch, fmt.Sprintf("seed %d %s", seed, goarch), r)
 }
 
 // goarches are the kernels that libseccomp 2.5.4 knows.

@@ -109,14 +109,22 @@ func (a *arch) mask() uint64 {
 
 // add puts a rule in its place. An unconditional rule beats all conditional ones,
 // the first of several wins. A conditional rule goes before those that it is more
-// particular than (see order). add is the entry of the rule that has the same
-// conditions and another verdict, else -1.
+// particular than (see order), and is dropped where one before it leaves it
+// without effect: then it contradicts nothing either. add is the entry of the rule
+// that has the same conditions and another verdict, else -1.
 func (c *call) add(r rule) int {
 	switch {
 	case c.always:
 		return -1
 	case len(r.args) == 0:
 		*c = call{always: true, verdict: r.verdict}
+		return -1
+	}
+	at := 0
+	for at < len(c.rules) && order(c.rules[at].args, r.args) <= 0 {
+		at++
+	}
+	if slices.ContainsFunc(c.rules[:at], func(x rule) bool { return x.covers(r) }) {
 		return -1
 	}
 	for _, x := range c.rules {
@@ -127,12 +135,22 @@ func (c *call) add(r rule) int {
 			return -1
 		}
 	}
-	at := 0
-	for at < len(c.rules) && order(c.rules[at].args, r.args) <= 0 {
-		at++
-	}
 	c.rules = slices.Insert(c.rules, at, r)
 	return -1
+}
+
+// covers says that x holds whenever r does, by some of r's conditions: tried
+// before r it leaves r without effect.
+func (x rule) covers(r rule) bool {
+	if len(x.args) >= len(r.args) {
+		return false
+	}
+	for _, c := range x.args {
+		if !slices.Contains(r.args, c) {
+			return false
+		}
+	}
+	return true
 }
 
 // order says which of two rules of one call is tried first. It is libseccomp's:
