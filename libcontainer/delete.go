@@ -65,7 +65,7 @@ func (c *container) deleteForce() error {
 			c.warnIf(c.cg.KillAll())
 		}
 		if err = c.dir.Lock(forceWait); errors.Is(err, state.ErrLocked) {
-			c.r.warn(err.Error() + ": it is taken away from it, ignoring")
+			c.r.warnLate(err.Error() + ": it is taken away from it, ignoring")
 			return c.takeAway()
 		}
 	}

@@ -69,7 +69,7 @@ func TestCreateLoadRemove(t *testing.T) {
 	}
 	defer other.Close()
 	for range 2 {
-		if err := d.Remove(); err != nil {
+		if err := remove(d); err != nil {
 			t.Errorf("remove: %v", err)
 		}
 	}
@@ -85,7 +85,7 @@ func TestCreateLoadRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	if err := other.Remove(); err != nil {
+	if err := remove(other); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(r.path, "web1")); err != nil {
@@ -132,7 +132,7 @@ func TestHalfMadeContainerLoads(t *testing.T) {
 			if rec.ID != "web1" || rec.Status != "creating" || rec.Pid != 0 || time.Since(rec.Created).Abs() > time.Hour {
 				t.Errorf("got %+v", rec)
 			}
-			if err := d.Remove(); err != nil {
+			if err := remove(d); err != nil {
 				t.Error(err)
 			}
 		})
@@ -269,7 +269,7 @@ func TestLockOfRemovedContainer(t *testing.T) {
 		})
 	}
 	time.Sleep(10 * time.Millisecond) // most wait by now; the rest find it gone
-	if err := d.Remove(); err != nil {
+	if err := remove(d); err != nil {
 		t.Error(err)
 	}
 	again, err := r.Create("web1") // the path is there again, the directory is another
@@ -303,7 +303,7 @@ func TestCreateRacesWithRemove(t *testing.T) {
 				}
 				if d, err = r.Load("web1"); err == nil {
 					if d.Lock() == nil {
-						if err := d.Remove(); err != nil {
+						if err := remove(d); err != nil {
 							t.Errorf("remove: %v", err)
 						}
 					}
