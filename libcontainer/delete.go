@@ -47,8 +47,9 @@ func (c *container) delete() error {
 }
 
 // Bounds of what delete --force waits for a lock: as long as most commands take, and
-// as long as one takes that finds its container dead and takes it back.
-const (
+// as long as one takes that finds its container dead and takes it back. They are
+// variables for tests.
+var (
 	briefWait = 200 * time.Millisecond
 	forceWait = 4 * time.Second
 )

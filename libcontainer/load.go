@@ -43,7 +43,7 @@ type container struct {
 // lockWait bounds the wait for another command to give up a container's lock. None
 // holds it longer but a create, whose hooks may take their time, and one that was
 // stopped.
-const lockWait = 10 * time.Second
+var lockWait = 10 * time.Second // a variable for tests
 
 // open loads the container id; with lock nobody else changes it until close.
 func (r *Runtime) open(id string, lock bool) (*container, error) {
