@@ -128,7 +128,7 @@ func (c *container) release(pidfd int) error {
 	if failure != nil {
 		return explainMemory(failure)
 	}
-	if proc.EndedBeforeExec(c.rec.Pid, c.rec.PidStart) {
+	if !hooks.executing || proc.EndedBeforeExec(c.rec.Pid, c.rec.PidStart) {
 		return startDeath(c.cg)
 	}
 	return nil
