@@ -46,29 +46,18 @@ func (c *container) delete() error {
 	return c.destroy()
 }
 
-// Bounds of what delete --force waits for a lock: as long as most commands take, and
-// as long as one takes that finds its container dead and takes it back. They are
-// variables for tests.
-var (
-	briefWait = 200 * time.Millisecond
-	forceWait = 4 * time.Second
-)
+// forceWait bounds what delete --force waits for a lock: as long as a command takes that
+// finds its container dead and takes it back.
+var forceWait = 4 * time.Second // a variable for tests
 
 func (c *container) deleteForce() error {
 	if err := c.end(); err != nil {
 		return err
 	}
-	err := c.dir.Lock(briefWait)
+	err := c.dir.Lock(forceWait)
 	if errors.Is(err, state.ErrLocked) {
-		// Its holder may wait for another process than init. They are this
-		// container's as long as its directory is there, and locked.
-		if c.rec.Cgroup.Own && c.dir.Current() {
-			c.warnIf(c.cg.KillAll())
-		}
-		if err = c.dir.Lock(forceWait); errors.Is(err, state.ErrLocked) {
-			c.r.warnLate(err.Error() + ": it is taken away from it, ignoring")
-			return c.takeAway()
-		}
+		c.r.warnLate(err.Error() + ": it is taken away from it, ignoring")
+		return c.takeAway()
 	}
 	if err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/program"
 )
 
 // TestCreateStoppedAtEachPhase stops create at each of its phases, and at each message of
@@ -24,9 +26,9 @@ func TestCreateStoppedAtEachPhase(t *testing.T) {
 		stoppedCreate(k)
 		return
 	}
-	brief, force := briefWait, forceWait
-	briefWait, forceWait = time.Millisecond, 10*time.Millisecond
-	defer func() { briefWait, forceWait = brief, force }()
+	wait := forceWait
+	forceWait = 10 * time.Millisecond
+	defer func() { forceWait = wait }()
 	must(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	stopped := 0
 	for name, change := range faultConfigs() {
@@ -70,7 +72,9 @@ func (w *world) stopCreateAt(k int, ran string) bool {
 		reapAll(w.t)
 		return false
 	}
-	recorded, _ := os.ReadDir(filepath.Join(w.r.Root, w.id))
+	// A stop takes a moment to reach the thread that goes on.
+	_, err = os.Stat(filepath.Join(w.r.Root, w.id, "state.json"))
+	recorded := err == nil
 	if err := w.r.Delete(w.id, true); err != nil {
 		w.t.Errorf("stopped at phase %d: %v", k, err)
 	}
@@ -81,7 +85,7 @@ func (w *world) stopCreateAt(k int, ran string) bool {
 	_, err = unix.Wait4(cmd.Process.Pid, &ws, 0, nil)
 	must(w.t, err)
 	out, _ := os.ReadFile(log.Name())
-	if len(recorded) > 0 && ws.ExitStatus() != 3 {
+	if recorded && ws.ExitStatus() != 3 {
 		w.t.Errorf("stopped at phase %d, then deleted: create ends with %#x\n%s", k, ws, out)
 	}
 	if ws.ExitStatus() == 0 { // it had not begun
@@ -90,7 +94,7 @@ func (w *world) stopCreateAt(k int, ran string) bool {
 	reapAll(w.t)
 	must(w.t, cmd.Process.Release())
 	w.checkNothingLeft(fmt.Sprintf("stopped at phase %d", k))
-	if n, _ := os.ReadFile(ran); len(recorded) > 0 && string(n) != "ran\n" {
+	if n, _ := os.ReadFile(ran); recorded && string(n) != "ran\n" {
 		w.t.Errorf("stopped at phase %d: the poststop hooks ran %d times, want once", k, strings.Count(string(n), "\n"))
 	}
 	return true
@@ -192,5 +196,42 @@ func TestLockedHasAnEnd(t *testing.T) {
 	w.checkNothingLeft("a delete that waited")
 	if err := w.r.Delete(w.id, false); !errors.Is(err, ErrNotExist) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestNextWhile: a child that says nothing, as one that others have stopped, is waited for
+// as long as another process lives; one that has said something is heard.
+func TestNextWhile(t *testing.T) {
+	b := program.New()
+	b.Tell(7, b.RegOf(1))
+	b.Wait(8, b.Zero(1))
+	b.Exit(0)
+	p, err := b.Program()
+	must(t, err)
+	child, err := program.Spawn(p, &program.Options{Cgroup: -1})
+	must(t, err)
+	defer func() { child.Kill(); child.Close() }()
+	other := exec.Command("sleep", "1000")
+	must(t, other.Start())
+	pidfd, err := unix.PidfdOpen(other.Process.Pid, 0)
+	must(t, err)
+	defer unix.Close(pidfd)
+	if e, err := child.NextWhile(pidfd); err != nil || e.Tag != 7 {
+		t.Errorf("got %+v, %v", e, err)
+	}
+	got := make(chan error)
+	go func() {
+		_, err := child.NextWhile(pidfd)
+		got <- err
+	}()
+	must(t, other.Process.Kill())
+	_ = other.Wait()
+	select {
+	case err := <-got:
+		if !errors.Is(err, program.ErrOrphaned) {
+			t.Errorf("got %v, want %v", err, program.ErrOrphaned)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the child is waited for without end")
 	}
 }

@@ -200,20 +200,29 @@ func TestDeleteForceEndsHooks(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 waits for the hook")
 	for _, kind := range hookKinds()[:5] {
-		for _, command := range []string{"create", "run"} {
+		for _, command := range []string{"create", "run", "run without cgroups"} {
 			t.Run(kind+" "+command, func(t *testing.T) {
 				t.Parallel()
 				b, dir := hooked(t, kind)
+				before := kind != "startContainer" && kind != "poststart"
 				words := b.line(command)
-				if command == "run" {
+				if command != "create" {
 					words = b.line("run", "--detach")
-				} else if kind == "startContainer" || kind == "poststart" {
+				} else if !before {
 					b.create()
 					words = []string{"start", b.id}
 				}
-				r := call{root: b.root, args: words}.start(t)
+				c := call{root: b.root, args: words}
+				if strings.HasSuffix(command, "cgroups") {
+					needs(t, "a caller that may go without systemd", !systemdCgroup())
+					c.global = []string{"--cgroup-manager", "disabled"} // nothing but init can be killed
+				}
+				r := c.start(t)
 				eventually(t, "the hook runs", func() bool { _, err := os.Stat(dir + "/runs"); return err == nil })
 				b.looks()
+				if before {
+					b.refusesExec()
+				}
 				b.deleteBeside(r).failed(t)
 				if pid := hookPid(t, dir); kind != "startContainer" && kind != "createContainer" { // which see another number
 					eventually(t, "the hook's group is gone", func() bool {
@@ -226,6 +235,15 @@ func TestDeleteForceEndsHooks(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// refusesExec fails the test unless the container is not yet ready for exec.
+func (b *bundle) refusesExec() {
+	b.t.Helper()
+	b.status("creating")
+	if res := b.rt("exec", b.id, "true"); res.code != 255 || !strings.Contains(res.stderr, "being created") {
+		b.t.Errorf("%s", res)
 	}
 }
 
@@ -286,15 +304,13 @@ func TestDeleteForceBesideStoppedCreator(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no lock")
 	b, dir := hooked(t, "createRuntime")
-	r := call{root: b.root, args: b.line("create", "--pid-file", b.path("pid"))}.start(t)
+	r := call{root: b.root, args: b.line("create")}.start(t)
 	eventually(t, "the hook runs", func() bool { _, err := os.Stat(dir + "/runs"); return err == nil })
 	if err := r.cmd.Process.Signal(unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	b.looks()
-	if res := b.rt("exec", b.id, "true"); res.code != 255 || !strings.Contains(res.stderr, "being created") {
-		t.Errorf("%s", res)
-	}
+	b.refusesExec()
 	began := time.Now()
 	res := b.rt("delete", "--force", b.id)
 	if want := fmt.Sprintf("by process %d (", r.cmd.Process.Pid); res.code != 0 || !strings.Contains(res.stderr, want) {
@@ -306,15 +322,18 @@ func TestDeleteForceBesideStoppedCreator(t *testing.T) {
 	if got := readText(t, dir+"/poststop"); got != "x\n" {
 		t.Errorf("the poststop hooks ran %d times, want once", len(got)/2)
 	}
+	b.spec.Hooks = nil
+	b.writeSpec()
+	b.create().start() // the id is free, and what the old creator takes back is not the new one's
 	if err := r.cmd.Process.Signal(unix.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	r.wait().failed(t, "hooks.createRuntime[0]")
+	b.status("running")
+	b.rt("exec", b.id, "true").ok(t) // in its cgroups
+	b.delete("--force").wait()
 	if got := readText(t, dir+"/poststop"); got != "x\n" {
 		t.Errorf("the poststop hooks ran %d times in all, want once", len(got)/2)
-	}
-	if _, err := os.Lstat(b.path("pid")); err == nil {
-		t.Error("a failed create left a pid file")
 	}
 	b.nothingLeft()
 }
