@@ -28,6 +28,7 @@ func listCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			r.Warn = warnLate
 			list, err := r.List()
 			if err != nil {
 				return err

@@ -66,6 +66,15 @@ func warn(text string) {
 	}
 }
 
+// warnLate tells what was tolerated when no container has standard error any more: to the
+// log, or, where there is none, there.
+func warnLate(text string) {
+	if logTarget.file == nil {
+		fmt.Fprintln(os.Stderr, "hutch: warning: "+text)
+	}
+	warn(text)
+}
+
 func debug(text string) {
 	if logTarget.debug {
 		logger().WithTime(time.Now().UTC()).Debug(text)

@@ -103,7 +103,7 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 		b.trace.Phase("hooks")
 		err = b.hooks()
 	case e.Tag == rootfs.ConsoleTag:
-		b.console, err = takeTerminal(e.Fd, b.o.ConsoleSocket)
+		b.console, err = takeTerminal(e.Fd, b.o.ConsoleSocket, b.child.Pidfd)
 	case e.Tag == process.HomeTag:
 		return false, b.home.answer(b.child, e, b.spec.Process.User.UID)
 	case e.Tag == keyring.MadeTag:
@@ -121,7 +121,7 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 			return false, err
 		}
 	case e.Tag == compile.Loading:
-		return true, sendListener(b.child, int(e.Value), b.spec.Linux.Seccomp, b.rec, Creating)
+		return true, sendListener(b.child, int(e.Value), b.spec.Linux.Seccomp, b.rec, Creating, b.child.Pidfd)
 	case e.Tag == compile.Ready:
 		return true, nil
 	default:
@@ -133,14 +133,8 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 	return false, b.child.Release()
 }
 
-// born records the process, then does what only the runtime may do for it.
+// born does for the process what only the runtime may do.
 func (b *build) born() error {
-	if !b.fifo {
-		b.rec.Status = string(Created) // as good as: nobody else can start it
-	}
-	if err := b.recordPid(); err != nil {
-		return err
-	}
 	if b.rdt != nil {
 		if err := b.rdt.Join(b.child.Pid); err != nil {
 			return err
@@ -194,7 +188,7 @@ func (b *build) netDevices() error {
 func (b *build) hooks() error {
 	h := b.spec.Hooks
 	state := b.hookState(Creating)
-	o := hook.Options{Dir: b.o.Bundle}
+	o := hook.Options{Dir: b.o.Bundle, Init: &b.child.Pidfd}
 	if err := hook.Run(h.Prestart, "prestart", state, o); err != nil { //nolint:staticcheck // deprecated, and still used
 		return err
 	}
@@ -232,8 +226,9 @@ func (b *build) recordPid() error {
 }
 
 // takeTerminal takes the terminal's master, which the child has sent, and hands it on:
-// to the console socket, or, where there is none, to the caller, who serves it.
-func takeTerminal(ptmx int, socket string) (*os.File, error) {
+// to the console socket, as long as the processes of the pidfds in while live, or, where
+// there is none, to the caller, who serves it.
+func takeTerminal(ptmx int, socket string, while ...int) (*os.File, error) {
 	if err := console.Master(ptmx); err != nil {
 		unix.Close(ptmx)
 		return nil, fmt.Errorf("process.terminal: %w", err)
@@ -242,7 +237,7 @@ func takeTerminal(ptmx int, socket string) (*os.File, error) {
 		return os.NewFile(uintptr(ptmx), "terminal of the container"), nil
 	}
 	defer unix.Close(ptmx)
-	if err := console.SendFd(socket, ptmx, "/dev/ptmx"); err != nil {
+	if err := console.SendFd(socket, ptmx, "/dev/ptmx", while...); err != nil {
 		return nil, fmt.Errorf("--console-socket: %w", err)
 	}
 	return nil, nil
@@ -282,17 +277,16 @@ func (h *home) find(piece []byte, uid uint32) (dir string, found bool) {
 // announce hands out the process id, the pidfd, and commits the new status; the
 // pid file comes last, since engines take it for success.
 func (b *build) announce() error {
+	if err := b.dir.SetCreated(); err != nil {
+		return err
+	}
 	if b.fifo {
-		b.rec.Status = string(Created)
-		if err := b.dir.Save(b.rec); err != nil {
-			return err
-		}
 		if err := b.child.Release(); err != nil { // on to the fifo
 			return b.child.Cause(err)
 		}
 	}
 	if b.o.PidfdSocket != "" {
-		if err := console.SendFd(b.o.PidfdSocket, b.child.Pidfd, "standard"); err != nil {
+		if err := console.SendFd(b.o.PidfdSocket, b.child.Pidfd, "standard", b.child.Pidfd); err != nil {
 			return fmt.Errorf("--pidfd-socket: %w", err)
 		}
 	}

@@ -247,7 +247,7 @@ func (b *build) record() error {
 	if err != nil {
 		return err
 	}
-	b.onFailure(func() { b.warnIf(b.dir.Remove()) })
+	b.onFailure(b.unrecord)
 	if b.o.NotifySocket != "" {
 		b.onFailure(func() { b.warnIf(b.r.removeNotify(b.o.ID)) })
 		if b.notifyDir, err = notify.Prepare(b.r.stateDir(b.o.ID)); err != nil {
@@ -266,11 +266,20 @@ func (b *build) record() error {
 		return err
 	}
 	b.onFailure(func() { b.warnIf(removeRoot(b.rec)) })
-	b.undo = append([]func(){func() { // last, when all else is taken back
-		c := &container{r: b.r, rec: b.rec}
-		c.poststop()
-	}}, b.undo...)
 	return b.dir.Save(b.rec)
+}
+
+// unrecord removes the record when all else is taken back, and runs the poststop hooks,
+// unless a delete has done so.
+func (b *build) unrecord() {
+	removed, err := b.dir.Remove()
+	b.warnIf(err)
+	if !removed || b.rec == nil {
+		return
+	}
+	b.dir.Unlock()
+	c := &container{r: b.r, rec: b.rec}
+	c.poststop()
 }
 
 func (b *build) newRecord() (*state.Record, error) {
@@ -309,7 +318,8 @@ func (b *build) newRecord() (*state.Record, error) {
 	return rec, nil
 }
 
-// spawn makes the child, born in its cgroups.
+// spawn makes the child, born in its cgroups, and writes it down at once: what the child
+// waits for from here on may never come, and a delete ends that by killing it.
 func (b *build) spawn() error {
 	p := b.out.Program
 	if b.fifo {
@@ -355,8 +365,23 @@ func (b *build) spawn() error {
 	if err != nil {
 		return err
 	}
-	b.onFailure(func() { b.child.Kill() })
-	return nil
+	b.onFailure(b.endChild)
+	return b.recordPid()
+}
+
+// endChild kills init and reaps it, unless it stays in the kernel for longer than a delete
+// would wait too.
+func (b *build) endChild() {
+	if b.child.Pidfd < 0 {
+		return
+	}
+	_ = unix.PidfdSendSignal(b.child.Pidfd, unix.SIGKILL, nil, 0)
+	b.warnIf(b.cg.Manager().Thaw()) // on v1 what is frozen does not end
+	if !waitEnd(b.child.Pidfd) {
+		b.r.warn(fmt.Sprintf("init, process %d, does not end after SIGKILL: it is in the kernel, ignoring", b.child.Pid))
+		return
+	}
+	b.child.Kill()
 }
 
 // spawnHidden makes a child that nothing in the container may look into before
@@ -386,8 +411,16 @@ var testFault *program.Fault
 
 func (b *build) onFailure(f func()) { b.undo = append(b.undo, f) }
 
-// takeBack undoes what was done, the last first.
+// takeBack undoes what was done, the last first. When the container was deleted
+// meanwhile, and there is a new one of the same id, what is left is that one's, except
+// for init.
 func (b *build) takeBack() {
+	if b.dir != nil && b.dir.Replaced() {
+		b.undo = nil
+		if b.child != nil {
+			b.endChild()
+		}
+	}
 	for i := len(b.undo) - 1; i >= 0; i-- {
 		b.undo[i]()
 	}
@@ -424,6 +457,14 @@ func (b *build) warnIf(err error) {
 func (r *Runtime) warn(text string) {
 	if r.Warn != nil {
 		r.Warn(text)
+	}
+}
+
+func (r *Runtime) warnLate(text string) {
+	if r.WarnLate != nil {
+		r.WarnLate(text)
+	} else {
+		r.warn(text)
 	}
 }
 

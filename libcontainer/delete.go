@@ -6,36 +6,95 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/libcontainer/cgroup"
+	"hutch/libcontainer/state"
 )
 
 // Delete takes back all that create made: what is left of the processes, the
-// cgroups, the state. A running container is refused unless force is set; a
-// created one is ended. With force an id that does not exist is no error.
+// cgroups, the state, and runs the poststop hooks. A running container is refused
+// unless force is set; a created one is ended. With force an id that does not exist
+// is no error.
+//
+// With force the container is killed before its lock is asked for, so that whoever
+// holds that and waits for something of the container waits no more.
 //
 // Source: runtime-spec runtime.md "Delete".
 func (r *Runtime) Delete(id string, force bool) error {
-	c, err := r.open(id, true)
+	c, err := r.open(id, !force)
+	if err == nil {
+		defer c.close()
+		if force {
+			err = c.deleteForce()
+		} else {
+			err = c.delete()
+		}
+	}
 	if errors.Is(err, ErrNotExist) && force {
 		return nil
 	}
-	if err != nil {
-		return named("delete", id, err)
-	}
-	defer c.close()
-	if err := c.delete(force); err != nil {
-		return named("delete", id, err)
-	}
-	return nil
+	return named("delete", id, err)
 }
 
-func (c *container) delete(force bool) error {
-	if s := c.status(); !force && s != Stopped && s != Created {
+func (c *container) delete() error {
+	if s := c.status(); s != Stopped && s != Created {
 		return fmt.Errorf("%w: it is %s; stop it first, or use --force", ErrNotStopped, s)
 	}
 	if err := c.end(); err != nil {
 		return err
 	}
 	return c.destroy()
+}
+
+// forceWait bounds what delete --force waits for a lock: as long as a command takes that
+// finds its container dead and takes it back.
+var forceWait = 4 * time.Second // a variable for tests
+
+func (c *container) deleteForce() error {
+	if err := c.end(); err != nil {
+		return err
+	}
+	err := c.dir.Lock(forceWait)
+	if errors.Is(err, state.ErrLocked) {
+		c.r.warnLate(err.Error() + ": it is taken away from it, ignoring")
+		return c.takeAway()
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.load(); err != nil {
+		return err
+	}
+	if err := c.end(); err != nil {
+		return err
+	}
+	return c.destroy()
+}
+
+// takeTries bounds how often the holder of a lock that does not answer writes the
+// record all the same: it does so a few times in all.
+const takeTries = 16
+
+// takeAway destroys a container that another command has locked which does not go on: it
+// may be stopped, or wait in the kernel. See state.Take for what that one finds when it
+// goes on.
+func (c *container) takeAway() (err error) {
+	c.taken = true
+	for range takeTries {
+		if c.rec, err = c.dir.Take(); err != nil {
+			return err
+		}
+		if c.cg, err = cgroup.Load(c.rec.Cgroup.Paths); err != nil {
+			return err
+		}
+		if err = c.end(); err != nil {
+			return err
+		}
+		if err = c.destroy(); !errors.Is(err, state.ErrChanged) {
+			return err
+		}
+	}
+	return err
 }
 
 // end kills init and waits for its end.
@@ -55,7 +114,8 @@ func (c *container) end() error {
 }
 
 // destroy removes what a container without init leaves, the state last, so that
-// a delete that fails can be tried again.
+// a delete that fails can be tried again, and then runs the poststop hooks: by then
+// nothing is locked, and nobody else runs them.
 func (c *container) destroy() error {
 	if err := c.removeCgroup(); err != nil {
 		return err
@@ -68,11 +128,20 @@ func (c *container) destroy() error {
 	if err := removeRoot(c.rec); err != nil {
 		return err
 	}
-	c.poststop()
 	if err := c.r.removeNotify(c.rec.ID); err != nil {
 		return err
 	}
-	return c.dir.Remove()
+	remove := c.dir.Remove
+	if c.taken {
+		remove = c.dir.RemoveTaken
+	}
+	removed, err := remove()
+	if err != nil || !removed {
+		return err
+	}
+	c.dir.Unlock()
+	c.poststop()
+	return nil
 }
 
 // removeCgroup ends what is left in the container's cgroups and removes them.

@@ -268,7 +268,7 @@ func (e *execution) input() (*compile.ExecInput, error) {
 func (e *execution) attend() error {
 	executing := false
 	for {
-		ev, err := e.child.Next()
+		ev, err := e.next()
 		if errors.Is(err, program.ErrEnded) {
 			if !executing {
 				return endedEarly(e.child, e.c.cg, "the process")
@@ -288,6 +288,16 @@ func (e *execution) attend() error {
 	}
 }
 
+// next waits for the next message of the process. Init's end takes the process along when
+// it is in init's own pid namespace, and a delete does when it is in cgroups of the
+// container; where neither is, others may have stopped it for good.
+func (e *execution) next() (program.Event, error) {
+	if e.c.rec.PrivatePid || len(e.c.rec.Cgroup.Paths) > 0 {
+		return e.child.Next()
+	}
+	return e.child.NextWhile(e.pidfd)
+}
+
 func (e *execution) answer(ev program.Event) (err error) {
 	switch ev.Tag {
 	case compile.Adopt:
@@ -297,11 +307,11 @@ func (e *execution) answer(ev program.Event) (err error) {
 			err = process.ApplyRlimits(e.child.Pid, e.p)
 		}
 	case rootfs.ConsoleTag:
-		if e.console, err = takeTerminal(ev.Fd, e.o.ConsoleSocket); err == nil && e.console != nil {
+		if e.console, err = takeTerminal(ev.Fd, e.o.ConsoleSocket, e.child.Pidfd, e.pidfd); err == nil && e.console != nil {
 			e.proxy, err = console.StartProxy(e.console)
 		}
 	case compile.Loading:
-		err = sendListener(e.child, int(ev.Value), e.linux.Seccomp, e.c.rec, Running)
+		err = sendListener(e.child, int(ev.Value), e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
 	case process.HomeTag:
 		return e.home.answer(e.child, ev, e.p.User.UID)
 	case keyring.QuotaTag:
@@ -320,7 +330,7 @@ func (e *execution) answer(ev program.Event) (err error) {
 // engines take it for success.
 func (e *execution) announce() error {
 	if e.o.PidfdSocket != "" {
-		if err := console.SendFd(e.o.PidfdSocket, e.child.Pidfd, "setns"); err != nil {
+		if err := console.SendFd(e.o.PidfdSocket, e.child.Pidfd, "setns", e.pidfd); err != nil {
 			return fmt.Errorf("--pidfd-socket: %w", err)
 		}
 	}

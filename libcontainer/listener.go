@@ -19,19 +19,20 @@ import (
 const listenerWait = 10 * time.Second
 
 // sendListener takes the seccomp listener, descriptor fd of the child, when it is
-// there, and hands it to the agent at listenerPath. The child makes no call that
+// there, and hands it to the agent at listenerPath, for whose attention it waits as long
+// as the processes of the pidfds in while live. The child makes no call that
 // could wait for the agent before that. That the listener is there means that the
 // filter is loaded.
 //
 // Source: seccomp_unotify(2); runtime-spec config-linux.md "The Container Process
 // State".
-func sendListener(child *program.Child, fd int, s *specs.LinuxSeccomp, r *state.Record, status Status) error {
+func sendListener(child *program.Child, fd int, s *specs.LinuxSeccomp, r *state.Record, status Status, while ...int) error {
 	listener, err := takeListener(child, fd)
 	if err != nil {
 		return fmt.Errorf("linux.seccomp: %w", err)
 	}
 	defer unix.Close(listener)
-	if err := console.SendFd(s.ListenerPath, listener, string(processState(child.Pid, s.ListenerMetadata, r, status))); err != nil {
+	if err := console.SendFd(s.ListenerPath, listener, string(processState(child.Pid, s.ListenerMetadata, r, status)), while...); err != nil {
 		return fmt.Errorf("linux.seccomp.listenerPath: %w; is the agent running?", err)
 	}
 	return nil

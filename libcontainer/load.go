@@ -3,6 +3,7 @@ package libcontainer
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -35,7 +36,14 @@ type container struct {
 	dir *state.Dir
 	rec *state.Record
 	cg  cgroup.Manager
+
+	taken bool // from another command, which has it locked
 }
+
+// lockWait bounds the wait for another command to give up a container's lock. None
+// holds it longer but a create, whose hooks may take their time, and one that was
+// stopped.
+var lockWait = 10 * time.Second // a variable for tests
 
 // open loads the container id; with lock nobody else changes it until close.
 func (r *Runtime) open(id string, lock bool) (*container, error) {
@@ -59,12 +67,17 @@ func (r *Runtime) open(id string, lock bool) (*container, error) {
 	return c, nil
 }
 
-func (c *container) read(lock bool) (err error) {
+func (c *container) read(lock bool) error {
 	if lock {
-		if err := c.dir.Lock(); err != nil {
+		if err := c.dir.Lock(lockWait); err != nil {
 			return err
 		}
 	}
+	return c.load()
+}
+
+// load reads the record.
+func (c *container) load() (err error) {
 	if c.rec, err = c.dir.Record(); err != nil {
 		return err
 	}
@@ -90,7 +103,7 @@ func (c *container) pidfd() (int, error) {
 func (c *container) status() Status {
 	switch {
 	case c.rec.Pid == 0 || !proc.Alive(c.rec.Pid, c.rec.PidStart):
-		if c.rec.Status == string(Creating) && c.rec.Pid == 0 {
+		if c.rec.Status == string(Creating) {
 			return c.unborn()
 		}
 		return Stopped
@@ -104,13 +117,18 @@ func (c *container) status() Status {
 	return Running
 }
 
-// unborn tells a container that is being created from one whose creator died
-// before there was a process: the creator holds the lock.
+// unborn tells a container that is being created, and has no process or has another one
+// by now, from one whose creator has died or failed: the creator holds the lock.
 func (c *container) unborn() Status {
 	if c.dir.Locked() {
 		return Creating
 	}
-	return Stopped
+	// The creator may have come to its end since the record was read.
+	was := c.rec
+	if err := c.load(); err != nil || c.rec.Pid == was.Pid && c.rec.Status == was.Status {
+		return Stopped
+	}
+	return c.status()
 }
 
 // State is the container's state.
@@ -127,10 +145,11 @@ func (r *Runtime) State(id string) (*State, error) {
 }
 
 func (c *container) state() State {
+	status := c.status() // first, since it may read the record again
 	s := State{
 		OCIVersion:  c.rec.OCIVersion,
 		ID:          c.rec.ID,
-		Status:      c.status(),
+		Status:      status,
 		Bundle:      c.rec.Bundle,
 		Rootfs:      c.rec.Rootfs,
 		Created:     c.rec.Created,

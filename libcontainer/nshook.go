@@ -44,7 +44,7 @@ func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid i
 	}
 	defer c.Close()
 	for {
-		e, err := c.Next()
+		e, err := c.NextWhile(n.init.Pidfd) // in a shared pid namespace others may stop the child
 		switch {
 		case errors.Is(err, program.ErrEnded):
 			return c.TakePidfd(), c.Pid, nil

@@ -56,6 +56,7 @@ func (c *container) readReports(fd int, hooks *startHooks) (failure, err error) 
 			case m.tag == failedTag:
 				failure = c.reported(m)
 			default:
+				hooks.executing = hooks.executing || m.tag == compile.Executing
 				if err := hooks.take(m.tag, m.value, m.data); err != nil {
 					return nil, err
 				}

@@ -9,7 +9,6 @@ import (
 	"hutch/internal/proc"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/console"
-	"hutch/libcontainer/hook"
 	"hutch/libcontainer/program"
 )
 
@@ -45,11 +44,11 @@ func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
 	}
 	defer proxy.Stop()
 	b.signals.Ready()
+	b.dir.Unlock() // what comes may take for ever, and others may kill and delete meanwhile
 	if err := b.release(); err != nil {
 		return -1, b.abandon(err)
 	}
 	b.undo = nil
-	b.dir.Unlock() // others may kill, look and delete while it runs
 	if err := b.trace.Write(o.TraceFile); err != nil {
 		return -1, err
 	}
@@ -67,17 +66,24 @@ func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
 	if o.Keep {
 		return status, nil
 	}
-	c := &container{r: r, dir: b.dir, rec: b.rec, cg: b.cg.Manager()}
-	if err := b.dir.Lock(); errors.Is(err, ErrNotExist) {
+	if err := b.dir.Lock(lockWait); errors.Is(err, ErrNotExist) {
 		return status, nil // somebody has deleted it
 	} else if err != nil {
 		return -1, err
 	}
-	return status, c.destroy()
+	return status, b.container().destroy()
 }
 
-// abandon takes back a container whose start failed.
+func (b *build) container() *container {
+	return &container{r: b.r, dir: b.dir, rec: b.rec, cg: b.cg.Manager()}
+}
+
+// abandon takes back a container whose start failed. It is locked where it can be, so
+// that nobody else takes it back at the same time.
 func (b *build) abandon(err error) error {
+	if err := b.dir.Lock(lockWait); !errors.Is(err, ErrNotExist) {
+		b.warnIf(err)
+	}
 	b.takeBack()
 	return err
 }
@@ -121,8 +127,7 @@ func (b *build) release() error {
 	if proc.EndedBeforeExec(b.rec.Pid, b.rec.PidStart) {
 		return startDeath(b.cg.Manager())
 	}
-	c := &container{r: b.r, rec: b.rec}
-	return hook.Run(b.rec.Hooks.Poststart, "poststart", c.hookState(Running), hook.Options{Dir: b.o.Bundle})
+	return b.container().poststart()
 }
 
 // await waits for the end of the child, passing signals on, and gives its exit

@@ -71,7 +71,7 @@ func (b *build) startScope() error {
 		return fmt.Errorf("linux.cgroupsPath: %w", err)
 	}
 	b.onFailure(func() {
-		b.child.Kill()
+		b.endChild()
 		b.warnIf(b.cg.Undo())
 		b.warnIf(s.conn.Stop(s.unit))
 	})

@@ -71,7 +71,8 @@ func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
 		return err
 	}
 	t.Phase("poststart hooks")
-	if err := c.poststart(pidfd); err != nil {
+	if err := c.poststart(); err != nil {
+		c.abort()
 		return err
 	}
 	t.Phase("relay notifications")
@@ -95,6 +96,9 @@ func (c *container) init(pidfd int) namespace.Init {
 // release lets init go on, to its startContainer hooks and its execve, and waits until that
 // has succeeded, which closes init's end of result.fifo, or the report of what went
 // wrong comes from there. Hooks that fail end the container.
+//
+// Once init has been let go the fifos are removed, by which the container counts as
+// started, and the lock is given up: what init does then may take for ever.
 func (c *container) release(pidfd int) error {
 	hooks, err := newStartHooks(c.rec.Hooks.StartContainer)
 	if err != nil {
@@ -112,18 +116,19 @@ func (c *container) release(pidfd int) error {
 	if err != nil {
 		return err
 	}
-	failure, err := c.readReports(result, hooks)
-	if err != nil {
-		c.abort(pidfd)
+	if err := c.dir.RemoveFifos(); err != nil {
 		return err
 	}
-	if err := c.dir.RemoveFifos(); err != nil {
+	c.dir.Unlock()
+	failure, err := c.readReports(result, hooks)
+	if err != nil {
+		c.abort()
 		return err
 	}
 	if failure != nil {
 		return explainMemory(failure)
 	}
-	if proc.EndedBeforeExec(c.rec.Pid, c.rec.PidStart) {
+	if !hooks.executing || proc.EndedBeforeExec(c.rec.Pid, c.rec.PidStart) {
 		return startDeath(c.cg)
 	}
 	return nil
@@ -150,24 +155,23 @@ func startDeath(cg cgroup.Manager) error {
 	return fmt.Errorf("process.args[0]: init ended before it had executed it: %w", ErrStopped)
 }
 
-// poststart runs the poststart hooks. Their failure ends the container.
+// poststart runs the poststart hooks, with the container unlocked. A container that
+// has ended meanwhile is no reason to end a hook; one that is deleted is.
 //
 // Source: runtime-spec runtime.md "Lifecycle", step 9.
-func (c *container) poststart(pidfd int) error {
-	err := hook.Run(c.rec.Hooks.Poststart, "poststart", c.hookState(Running), hook.Options{Dir: c.rec.Bundle})
-	if err != nil {
-		c.abort(pidfd)
-	}
-	return err
+func (c *container) poststart() error {
+	deleted := func() bool { return !c.dir.Current() }
+	return hook.Run(c.rec.Hooks.Poststart, "poststart", c.hookState(Running), hook.Options{Dir: c.rec.Bundle, Deleted: deleted})
 }
 
-// abort ends a container whose start has failed.
-func (c *container) abort(pidfd int) {
-	_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
-	waitEnd(pidfd)
-	c.poststop()
-	c.rec.Hooks.Poststop = nil // they ran
-	c.warnIf(c.dir.Save(c.rec))
+// abort destroys a container whose start has failed, and the poststop hooks run: once,
+// also when somebody else deletes it at the same time.
+//
+// Source: runtime-spec runtime.md "Lifecycle", steps 8, 9, 12 and 13.
+func (c *container) abort() {
+	if err := c.deleteForce(); !errors.Is(err, ErrNotExist) {
+		c.warnIf(err)
+	}
 }
 
 // poststop runs the poststop hooks; their failures are warned of.
@@ -175,7 +179,7 @@ func (c *container) abort(pidfd int) {
 // Source: runtime-spec runtime.md "Lifecycle", step 13.
 func (c *container) poststop() {
 	for _, w := range hook.RunAll(c.rec.Hooks.Poststop, "poststop", c.hookState(Stopped), hook.Options{Dir: c.rec.Bundle}) {
-		c.r.warn(w + ", ignoring")
+		c.r.warnLate(w + ", ignoring")
 	}
 }
 

@@ -23,6 +23,8 @@ type startHooks struct {
 	now    int       // index of the one that runs, -1 before the first
 	end    time.Time // when that has to have ended, zero for no limit
 	output []byte
+
+	executing bool // init has told, by result.fifo, that its execve comes next
 }
 
 func newStartHooks(hooks []specs.Hook) (*startHooks, error) {

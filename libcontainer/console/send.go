@@ -18,35 +18,60 @@ import (
 // seccomp agent has the container's annotations.
 const maxPayload = 1<<16 - 1
 
+// ErrUnwanted is returned by SendFd when a process that it is for has ended.
+var ErrUnwanted = errors.New("the process has ended meanwhile")
+
 // SendFd connects to the stream socket path, sends the descriptor fd with
 // payload, which has 1 to 65535 bytes, in one message, and closes the connection.
 // It does not wait for the receiver, which may accept only after the runtime has
-// ended. fd stays open and the caller's. A path may be longer than a socket's
-// address takes; one that begins with "@" is an abstract name.
+// ended; it does wait for room in the receiver's backlog and buffer, as long as the
+// processes of the pidfds in while live. fd stays open and the caller's. A path may be
+// longer than a socket's address takes; one that begins with "@" is an abstract name.
 //
 // Source: unix(7), SCM_RIGHTS.
-func SendFd(path string, fd int, payload string) error {
+func SendFd(path string, fd int, payload string, while ...int) error {
 	if len(payload) == 0 || len(payload) > maxPayload {
 		return fmt.Errorf("send a descriptor to %s: a payload of %d bytes is not of 1 to %d", path, len(payload), maxPayload)
 	}
-	s, err := connect(path)
+	s, err := connect(path, while)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(s)
-	for {
-		n, err := unix.SendmsgN(s, []byte(payload), unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
+	rights := unix.UnixRights(fd)
+	for rest := []byte(payload); len(rest) > 0; {
+		n, err := unix.SendmsgN(s, rest, rights, nil, unix.MSG_NOSIGNAL)
+		switch err {
+		case nil:
+			rest, rights = rest[n:], nil // the descriptor went with the first bytes
+		case unix.EINTR:
+		case unix.EAGAIN:
+			if err := await(while, s, -1); err != nil {
+				return fmt.Errorf("send a descriptor to %s: %w", path, err)
+			}
+		default:
 			return fmt.Errorf("send a descriptor to %s: sendmsg: %w", path, err)
-		case n != len(payload):
-			// The descriptor went with the first bytes; the rest means nothing.
-			return nil
 		}
-		return nil
 	}
+	return nil
+}
+
+// await waits until s takes more, at most for the time limit in milliseconds, -1 for
+// none. The error is ErrUnwanted when a process of the pidfds in while has ended.
+func await(while []int, s, limit int) error {
+	p := []unix.PollFd{{Fd: int32(s), Events: unix.POLLOUT}}
+	for _, pidfd := range while {
+		p = append(p, unix.PollFd{Fd: int32(pidfd), Events: unix.POLLIN})
+	}
+	if _, err := unix.Poll(p, limit); err != nil && err != unix.EINTR {
+		return fmt.Errorf("poll: %w", err)
+	}
+	for _, w := range p[1:] {
+		if w.Revents != 0 {
+			return ErrUnwanted
+		}
+	}
+	return nil
 }
 
 // ReceiveFd takes what SendFd sends from the accepted connection s. The caller
@@ -77,12 +102,12 @@ func ReceiveFd(s int) (fd int, payload string, err error) {
 }
 
 // connect opens a stream to the socket path.
-func connect(path string) (int, error) {
-	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+func connect(path string, while []int) (int, error) {
+	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
-	err = connectTo(s, path)
+	err = connectTo(s, path, while)
 	if err != nil {
 		unix.Close(s)
 		return -1, fmt.Errorf("connect to %s: %w", path, err)
@@ -90,7 +115,11 @@ func connect(path string) (int, error) {
 	return s, nil
 }
 
-func connectTo(s int, path string) error {
+// backlogPause is the time in milliseconds between two tries to get into a full backlog:
+// a socket that is not connected has no event for it.
+const backlogPause = 20
+
+func connectTo(s int, path string, while []int) error {
 	if path == "" {
 		return errors.New("the path is empty")
 	}
@@ -105,7 +134,13 @@ func connectTo(s int, path string) error {
 		path = "/proc/self/fd/" + strconv.Itoa(fd)
 	}
 	for {
-		if err := unix.Connect(s, &unix.SockaddrUnix{Name: path}); err != unix.EINTR {
+		switch err := unix.Connect(s, &unix.SockaddrUnix{Name: path}); err {
+		case unix.EINTR:
+		case unix.EAGAIN: // the backlog is full
+			if err := await(while, -1, backlogPause); err != nil {
+				return err
+			}
+		default:
 			return err
 		}
 	}

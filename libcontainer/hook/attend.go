@@ -17,10 +17,12 @@ type attendance struct {
 	in, out       int      // ours, not blocking; -1 when closed
 	rest          []byte   // of the input
 	pidfd, pid    int
+	init          int         // pidfd of the container's init, or -1
+	deleted       func() bool // may be nil
 	tail          tail
 }
 
-func newAttendance(state []byte) (*attendance, error) {
+func newAttendance(state []byte, o *Options) (*attendance, error) {
 	var in, out [2]int
 	if err := unix.Pipe2(in[:], unix.O_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("pipe2: %w", err)
@@ -33,7 +35,10 @@ func newAttendance(state []byte) (*attendance, error) {
 	a := &attendance{
 		stdin: os.NewFile(uintptr(in[0]), "standard input of the hook"), in: in[1],
 		stdout: os.NewFile(uintptr(out[1]), "standard output of the hook"), out: out[0],
-		rest: state, pidfd: -1,
+		rest: state, pidfd: -1, init: -1, deleted: o.Deleted,
+	}
+	if o.Init != nil {
+		a.init = *o.Init
 	}
 	for _, fd := range [...]int{a.in, a.out} {
 		if err := unix.SetNonblock(fd, true); err != nil {
@@ -99,6 +104,10 @@ func (a *attendance) attend(h *specs.Hook) error {
 	return judge(h, ws, &a.tail)
 }
 
+// deletedPause is the time between two questions whether the container was deleted:
+// the kernel tells nobody who has a directory open that it is removed.
+const deletedPause = 100 * time.Millisecond
+
 // untilEnd serves the hook until its process has ended; false says that the
 // limit was reached before. A limit below 0 is none. What the hook has left
 // running in the background is not waited for, even if it holds the output open.
@@ -115,11 +124,20 @@ func (a *attendance) untilEnd(limit time.Duration) (bool, error) {
 			}
 			wait = int(min(left.Milliseconds()+1, 1<<30))
 		}
+		if a.deleted != nil {
+			if a.deleted() {
+				return false, ErrDeleted
+			}
+			if pause := int(deletedPause.Milliseconds()); wait < 0 || wait > pause {
+				wait = pause
+			}
+		}
 		// A descriptor of -1 is left out by poll.
 		p := [...]unix.PollFd{
 			{Fd: int32(a.pidfd), Events: unix.POLLIN},
 			{Fd: int32(a.out), Events: unix.POLLIN},
 			{Fd: int32(a.in), Events: unix.POLLOUT},
+			{Fd: int32(a.init), Events: unix.POLLIN},
 		}
 		if _, err := unix.Poll(p[:], wait); err != nil && err != unix.EINTR {
 			return false, fmt.Errorf("poll: %w", err)
@@ -129,6 +147,9 @@ func (a *attendance) untilEnd(limit time.Duration) (bool, error) {
 		}
 		if p[0].Revents != 0 {
 			return true, nil
+		}
+		if p[3].Revents != 0 {
+			return false, ErrEnded
 		}
 	}
 }
@@ -178,6 +199,7 @@ func (a *attendance) read() {
 // kill kills the hook with its process group and reaps it. The group's id cannot
 // be another's: the hook is not reaped yet.
 func (a *attendance) kill() {
+	a.init, a.deleted = -1, nil // from here on the hook's own end is awaited
 	_ = unix.Kill(-a.pid, unix.SIGKILL)
 	_ = unix.PidfdSendSignal(a.pidfd, unix.SIGKILL, nil, 0) // it may have left its group
 	if ended, err := a.untilEnd(reapTime); ended && err == nil {

@@ -39,7 +39,20 @@ type Options struct {
 	// Start returns when the hook's program is executed. The pidfd becomes
 	// Run's, which also reaps the process.
 	Start func(h specs.Hook, stdin, stdout *os.File) (pidfd, pid int, err error)
+	// Init is a pidfd of the container's init, or nil: when that ends a hook that still
+	// runs is killed, and has failed with ErrEnded. Hooks that run before the container
+	// has started serve nobody then, and whoever runs them holds its lock.
+	Init *int
+	// Deleted, when not nil, is asked from time to time whether the container has been
+	// deleted; then a hook is killed, and has failed with ErrDeleted.
+	Deleted func() bool
 }
+
+// What ends a hook before its time.
+var (
+	ErrEnded   = errors.New("the container's init has ended meanwhile; killed")
+	ErrDeleted = errors.New("the container was deleted meanwhile; killed")
+)
 
 // Run runs the hooks in their order up to the first that fails. Kind is their
 // name in the configuration, as in createRuntime; state is the JSON that each
@@ -77,7 +90,7 @@ func run(h *specs.Hook, state []byte, o *Options) error {
 	if err := checkTimeout(h); err != nil {
 		return err
 	}
-	a, err := newAttendance(state)
+	a, err := newAttendance(state, o)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", h.Path, err)
 	}

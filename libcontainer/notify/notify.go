@@ -48,23 +48,25 @@ func Prepare(state string) (string, error) {
 // Socket is the socket that a container's processes send to.
 type Socket struct {
 	fd   int
+	dir  int // its directory, which may be another one at the path by the time of Close
 	path string
 }
 
 // Listen makes the socket in the directory that Prepare has made; anybody in the
 // container may send to it. A socket that is left there is replaced.
 func Listen(dir string) (*Socket, error) {
-	s := &Socket{fd: -1, path: dir + "/" + name}
 	d, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("NOTIFY_SOCKET: open %s: %w", dir, err)
 	}
-	defer unix.Close(d)
+	s := &Socket{fd: -1, dir: d, path: dir + "/" + name}
 	if err := unix.Unlinkat(d, name, 0); err != nil && err != unix.ENOENT {
+		s.Close()
 		return nil, fmt.Errorf("NOTIFY_SOCKET: unlink %s: %w", s.path, err)
 	}
 	s.fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
+		s.Close()
 		return nil, fmt.Errorf("NOTIFY_SOCKET: socket: %w", err)
 	}
 	// By the descriptor, since a state directory's path may be longer than a
@@ -84,12 +86,15 @@ func Listen(dir string) (*Socket, error) {
 // Close closes the socket and removes it. A nil Socket is that of a container
 // without NOTIFY_SOCKET.
 func (s *Socket) Close() {
-	if s == nil || s.fd < 0 {
+	if s == nil || s.dir < 0 {
 		return
 	}
-	unix.Close(s.fd)
-	s.fd = -1
-	_ = os.Remove(s.path) // goes with the state directory at the latest
+	if s.fd >= 0 {
+		unix.Close(s.fd)
+		_ = unix.Unlinkat(s.dir, name, 0) // goes with the state directory at the latest
+	}
+	unix.Close(s.dir)
+	s.fd, s.dir = -1, -1
 }
 
 // Relay waits until a process of the container says READY= and tells it to the
@@ -149,7 +154,7 @@ func tell(host string, ready []byte, mainPid int) error {
 	if host == "" || host[0] != '/' && host[0] != '@' {
 		return fmt.Errorf("NOTIFY_SOCKET: %q is neither an absolute path nor an abstract name (@NAME)", host)
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return fmt.Errorf("NOTIFY_SOCKET: socket: %w", err)
 	}
@@ -157,38 +162,44 @@ func tell(host string, ready []byte, mainPid int) error {
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: host}); err != nil {
 		return fmt.Errorf("NOTIFY_SOCKET: connect to %s: %w", host, err)
 	}
-	if err := send(fd, host, string(ready)+"\n", nil); err != nil {
+	end := time.Now().Add(barrierWait)
+	if err := send(fd, host, string(ready)+"\n", nil, end); err != nil {
 		return err
 	}
 	if mainPid > 0 {
-		if err := send(fd, host, "MAINPID="+strconv.Itoa(mainPid)+"\n", nil); err != nil {
+		if err := send(fd, host, "MAINPID="+strconv.Itoa(mainPid)+"\n", nil, end); err != nil {
 			return err
 		}
 	}
-	return barrier(fd, host, barrierWait)
+	return barrier(fd, host, end)
 }
 
 // barrier waits until the manager has handled what was sent before: it closes
 // the descriptor that it gets.
 //
 // Source: sd_notify(3), BARRIER=1.
-func barrier(fd int, host string, wait time.Duration) error {
+func barrier(fd int, host string, end time.Time) error {
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
 		return fmt.Errorf("NOTIFY_SOCKET: pipe: %w", err)
 	}
 	defer unix.Close(p[0])
-	err := send(fd, host, "BARRIER=1", unix.UnixRights(p[1]))
+	err := send(fd, host, "BARRIER=1", unix.UnixRights(p[1]), end)
 	unix.Close(p[1])
 	if err != nil {
 		return err
 	}
-	for end := time.Now().Add(wait); ; {
-		left := time.Until(end).Milliseconds() + 1
+	return poll(unix.PollFd{Fd: int32(p[0])}, host, end) // POLLHUP comes unasked
+}
+
+// poll waits for p until end.
+func poll(p unix.PollFd, host string, end time.Time) error {
+	for {
+		left := time.Until(end)
 		if left <= 0 {
-			return fmt.Errorf("NOTIFY_SOCKET: %s: %w: the service manager has not taken the messages within %v", host, unix.ETIMEDOUT, wait)
+			return fmt.Errorf("NOTIFY_SOCKET: %s: %w: the service manager has not taken the messages in time", host, unix.ETIMEDOUT)
 		}
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(p[0])}}, int(left)) // POLLHUP comes unasked
+		n, err := unix.Poll([]unix.PollFd{p}, int(left.Milliseconds())+1)
 		if err != nil && err != unix.EINTR {
 			return fmt.Errorf("NOTIFY_SOCKET: poll: %w", err)
 		}
@@ -198,10 +209,17 @@ func barrier(fd int, host string, wait time.Duration) error {
 	}
 }
 
-func send(fd int, host, text string, oob []byte) error {
+// send sends a message, for which it waits until end for room in the manager's queue.
+func send(fd int, host, text string, oob []byte, end time.Time) error {
 	for {
 		_, err := unix.SendmsgN(fd, []byte(text), oob, nil, unix.MSG_NOSIGNAL)
 		if err == unix.EINTR {
+			continue
+		}
+		if err == unix.EAGAIN {
+			if err := poll(unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT}, host, end); err != nil {
+				return err
+			}
 			continue
 		}
 		if err != nil {

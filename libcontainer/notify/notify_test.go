@@ -217,7 +217,51 @@ func TestBarrierHasAnEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The manager reads nothing.
-	if err := barrier(fd, addr, 20*time.Millisecond); !errors.Is(err, unix.ETIMEDOUT) {
+	if err := barrier(fd, addr, time.Now().Add(20*time.Millisecond)); !errors.Is(err, unix.ETIMEDOUT) {
 		t.Errorf("got %v, want %v", err, unix.ETIMEDOUT)
+	}
+}
+
+// What a manager that reads nothing has not taken is waited for until the same end.
+func TestSendHasAnEnd(t *testing.T) {
+	addr, _ := manager(t) // it reads nothing
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: addr}); err != nil {
+		t.Fatal(err)
+	}
+	end := time.Now().Add(100 * time.Millisecond)
+	for err == nil { // until the queue is full
+		err = send(fd, addr, "READY=1\n", nil, end)
+	}
+	if !errors.Is(err, unix.ETIMEDOUT) {
+		t.Errorf("got %v, want %v", err, unix.ETIMEDOUT)
+	}
+}
+
+// The socket that Close removes is its own: by then another container of the same id may
+// have one at the path.
+func TestCloseLeavesAnothersSocket(t *testing.T) {
+	s, dir := listen(t)
+	if err := os.Rename(dir, dir+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Prepare(filepath.Dir(dir)); err != nil {
+		t.Fatal(err)
+	}
+	other, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	s.Close()
+	if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+		t.Errorf("the other socket is gone: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir+".gone", name)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the own socket is left: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ const (
 	tempSuffix = ".new" // of a file that is not committed yet
 	goName     = "exec.fifo"
 	resultName = "result.fifo"
+	takenName  = "state.json.taken" // the record of a container that is taken away, see Take
 )
 
 // Dir is the directory of one container. Its methods are not for use by several
@@ -20,7 +21,10 @@ type Dir struct {
 	id     string
 	path   string // for errors
 	fd     int
+	st     unix.Stat_t
+	stale  bool // st is to be read again before the next look at the record
 	locked bool
+	taken  bool // the record was found under takenName
 }
 
 // Fd is the directory's descriptor, which stays the Dir's.
@@ -38,35 +42,61 @@ func (d *Dir) Close() {
 	}
 }
 
-// Remove removes what this package has made and the directory itself. What is
-// gone already is no error; what is foreign stays and is named in the error.
-func (d *Dir) Remove() error {
-	if !d.current() {
-		return nil
-	}
+// Remove removes what this package has made and the directory itself, and reports
+// whether it was this call that did so: of several commands that take the same
+// container back, one is told, and has to do what is to be done once. What is gone
+// already is no error; what is foreign stays and is named in the error.
+func (d *Dir) Remove() (removed bool, err error) {
 	// The record goes last: a remove that is cut short can be done again.
-	for _, name := range [...]string{goName, resultName, recordName + tempSuffix, recordName} {
-		if err := unix.Unlinkat(d.fd, name, 0); err != nil && err != unix.ENOENT {
-			return fmt.Errorf("unlink %s/%s: %w", d.path, name, err)
-		}
+	names := [...]string{goName, resultName, recordName + tempSuffix, recordName, takenName}
+	if d.taken {
+		return d.remove(names[:]...)
 	}
-	err := unix.Unlinkat(d.fd, "../"+d.id, unix.AT_REMOVEDIR)
-	if err == unix.ENOTEMPTY || err == unix.EEXIST {
-		return fmt.Errorf("rmdir %s: %w: it holds what is not of a container's state; remove that by hand", d.path, err)
-	}
-	if err != nil && err != unix.ENOENT {
-		return fmt.Errorf("rmdir %s: %w", d.path, err)
-	}
-	return nil
+	return d.remove(names[:4]...)
 }
 
-// current tells whether the directory is still the one at its path.
-func (d *Dir) current() bool {
-	var own, there unix.Stat_t
-	if unix.Fstat(d.fd, &own) != nil || unix.Fstatat(d.fd, "../"+d.id, &there, unix.AT_SYMLINK_NOFOLLOW) != nil {
-		return false
+func (d *Dir) remove(names ...string) (removed bool, err error) {
+	if !d.Current() {
+		return false, nil
 	}
-	return own.Ino == there.Ino && own.Dev == there.Dev
+	for _, name := range names {
+		if err := unix.Unlinkat(d.fd, name, 0); err != nil && err != unix.ENOENT {
+			return false, fmt.Errorf("unlink %s/%s: %w", d.path, name, err)
+		}
+	}
+	switch err := unix.Unlinkat(d.fd, "../"+d.id, unix.AT_REMOVEDIR); err {
+	case nil:
+		return true, nil
+	case unix.ENOENT:
+		return false, nil
+	case unix.ENOTEMPTY, unix.EEXIST:
+		return false, fmt.Errorf("rmdir %s: %w: it holds what is not of a container's state; remove that by hand", d.path, err)
+	default:
+		return false, fmt.Errorf("rmdir %s: %w", d.path, err)
+	}
+}
+
+// Current reports whether the directory is still the one at its path: false is
+// that of a container that has been deleted.
+func (d *Dir) Current() bool {
+	there, own := d.look()
+	return there && own
+}
+
+// Replaced reports whether the directory of another container is at the path, one that
+// was made of the same id after this one was deleted.
+func (d *Dir) Replaced() bool {
+	there, own := d.look()
+	return there && !own
+}
+
+// look looks at the path.
+func (d *Dir) look() (there, own bool) {
+	var st unix.Stat_t
+	if unix.Fstatat(d.fd, "../"+d.id, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+		return false, false
+	}
+	return true, d.st.Ino == st.Ino && d.st.Dev == st.Dev
 }
 
 // write commits text as the file name, all at once.
@@ -76,6 +106,9 @@ func (d *Dir) current() bool {
 func (d *Dir) write(name string, text []byte) error {
 	temp := name + tempSuffix
 	fd, err := unix.Openat(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err == unix.ENOENT { // no directory takes no file
+		return errDeleted
+	}
 	if err != nil {
 		return fmt.Errorf("open %s/%s: %w", d.path, temp, err)
 	}
@@ -93,7 +126,9 @@ func (d *Dir) write(name string, text []byte) error {
 	if err := unix.Close(fd); err != nil && err != unix.EINTR {
 		return fmt.Errorf("close %s/%s: %w", d.path, temp, err)
 	}
-	if err := d.replace(temp, name); err != nil {
+	if err := d.replace(temp, name); err == unix.ENOENT {
+		return errDeleted
+	} else if err != nil {
 		return fmt.Errorf("rename %s/%s to %s: %w", d.path, temp, name, err)
 	}
 	return nil
@@ -129,6 +164,10 @@ func (d *Dir) read(name string) ([]byte, error) {
 		return nil, fmt.Errorf("open %s/%s: %w", d.path, name, err)
 	}
 	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := trusted(fd, &st); err != nil {
+		return nil, fmt.Errorf("%s/%s: %w", d.path, name, err)
+	}
 	buf := make([]byte, 0, 4096)
 	for len(buf) < maxFile {
 		n, err := unix.Read(fd, buf[len(buf):cap(buf)])

@@ -18,7 +18,7 @@ type Record struct {
 	Bundle     string // absolute path
 	Rootfs     string // absolute path
 	OCIVersion string
-	Status     string // as last committed: creating, created, running, stopped
+	Status     string // creating, or, since Dir.SetCreated, created
 	Pid        int    // init in the runtime's pid namespace; 0 before there is one
 	PidStart   uint64 // init's start time, see package proc
 	Created    time.Time
@@ -88,19 +88,44 @@ type Hooks struct {
 	StartContainer, Poststart, Poststop []specs.Hook
 }
 
+// createdMark is the bit in the mode of a container's directory that says that it is
+// created. In a directory that only its owner may write the bit has no other meaning, and
+// it takes one call in the place of a new record's five.
+const createdMark = unix.S_ISVTX
+
+// SetCreated commits that the container is created: what is read from now on has that
+// status, whatever Save has written.
+func (d *Dir) SetCreated() error {
+	if !d.Current() {
+		return errDeleted
+	}
+	if err := unix.Fchmod(d.fd, dirMode|createdMark); err != nil {
+		return fmt.Errorf("fchmod %s: %w", d.path, err)
+	}
+	return nil
+}
+
 // Save commits r as the container's record.
 func (d *Dir) Save(r *Record) error {
 	return d.write(recordName, appendRecord(make([]byte, 0, 2048), r))
 }
 
 // Record reads the record. A container whose create was killed before the first
-// one has the status creating, no process, and the time of its directory.
+// one has the status creating, no process, and the time of its directory. The error
+// is ErrForeign, wrapped, when another user may have written it.
 func (d *Dir) Record() (*Record, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(d.fd, &st); err != nil {
-		return nil, fmt.Errorf("fstat %s: %w", d.path, err)
+	if d.stale {
+		if err := trusted(d.fd, &d.st); err != nil {
+			return nil, fmt.Errorf("state directory %s: %w", d.path, err)
+		}
 	}
+	d.stale = true
 	text, err := d.read(recordName)
+	if err == unix.ENOENT {
+		// What a delete that was killed had taken is the record still.
+		text, err = d.read(takenName)
+		d.taken = err == nil
+	}
 	if err != nil && err != unix.ENOENT {
 		return nil, err
 	}
@@ -109,10 +134,13 @@ func (d *Dir) Record() (*Record, error) {
 	// disk. Nothing that the record told of has outlived that.
 	if len(text) == 0 {
 		r.ID, r.Status = d.id, "creating"
-		r.Created = time.Unix(st.Mtim.Unix()).UTC()
+		r.Created = time.Unix(d.st.Mtim.Unix()).UTC()
 	} else if err := decodeRecord(text, r); err != nil {
 		return nil, fmt.Errorf("%s/%s: %w", d.path, recordName, err)
 	}
-	r.Owner = int(st.Uid)
+	if d.st.Mode&createdMark != 0 {
+		r.Status = "created"
+	}
+	r.Owner = int(d.st.Uid)
 	return r, nil
 }

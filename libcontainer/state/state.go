@@ -16,6 +16,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,8 @@ var (
 	ErrNotExist = errors.New("container does not exist")
 	// ErrExists is returned when a container of the same id is there.
 	ErrExists = errors.New("container with given ID already exists")
+
+	errDeleted = errors.New("the container was deleted meanwhile")
 )
 
 // Root is the directory that holds a directory for each container.
@@ -35,8 +38,9 @@ type Root struct {
 }
 
 // Open opens the directory path. One that does not exist is no error: it holds
-// no containers, and Create makes it. The caller calls Close; directories of
-// containers that come from the Root stay open.
+// no containers, and Create makes it. One that another user owns or may write is
+// refused, see ErrForeign. The caller calls Close; directories of containers that
+// come from the Root stay open.
 func Open(path string) (*Root, error) {
 	r := &Root{path: path, fd: -1}
 	if err := r.open(); err == unix.EACCES {
@@ -49,10 +53,16 @@ func Open(path string) (*Root, error) {
 
 func (r *Root) open() error {
 	fd, err := unix.Open(r.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		r.fd = fd
+	if err != nil {
+		return err
 	}
-	return err
+	var st unix.Stat_t
+	if err := trusted(fd, &st); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	r.fd = fd
+	return nil
 }
 
 // Close closes the descriptor.
@@ -63,9 +73,16 @@ func (r *Root) Close() {
 	}
 }
 
+// dirMode is the mode of a container's directory.
+const dirMode = 0o711
+
 // maxCreateTries bounds how often Create meets a delete that takes its directory
 // away before it is locked: each time needs another one to come in between.
 const maxCreateTries = 16
+
+// createWait bounds the wait for the lock of a new directory: others may look at it,
+// or be about to remove it.
+const createWait = 10 * time.Second
 
 // Create makes the directory of the container id, and the root with its parents
 // where it is missing. The directory is locked exclusively, so that others can
@@ -80,7 +97,7 @@ func (r *Root) Create(id string) (*Dir, error) {
 		return nil, fmt.Errorf("make the state directory %s: %w", r.path, err)
 	}
 	for range maxCreateTries {
-		err := unix.Mkdirat(r.fd, id, 0o711)
+		err := unix.Mkdirat(r.fd, id, dirMode)
 		if err == unix.EEXIST {
 			return nil, ErrExists
 		}
@@ -89,7 +106,7 @@ func (r *Root) Create(id string) (*Dir, error) {
 		}
 		d, err := r.Load(id)
 		if err == nil {
-			if err = d.Lock(); err == nil {
+			if err = d.Lock(createWait); err == nil {
 				return d, nil
 			}
 			d.Close()
@@ -113,7 +130,8 @@ func (r *Root) make() error {
 }
 
 // Load opens the directory of the container id, which may have no record yet.
-// The error is ErrNotExist when there is none. The caller calls Close.
+// The error is ErrNotExist when there is none, ErrForeign, wrapped, when it is in
+// another user's hands. The caller calls Close.
 func (r *Root) Load(id string) (*Dir, error) {
 	if r.fd < 0 || !plain(id) {
 		return nil, ErrNotExist
@@ -126,7 +144,12 @@ func (r *Root) Load(id string) (*Dir, error) {
 		fd, err := unix.Openat2(r.fd, id, how)
 		switch err {
 		case nil:
-			return &Dir{id: id, path: r.path + "/" + id, fd: fd}, nil
+			d := &Dir{id: id, path: r.path + "/" + id, fd: fd}
+			if err := trusted(fd, &d.st); err != nil {
+				d.Close()
+				return nil, fmt.Errorf("state directory %s: %w", d.path, err)
+			}
+			return d, nil
 		case unix.EINTR:
 			continue
 		case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EXDEV, unix.ENAMETOOLONG:

@@ -34,6 +34,21 @@ func newContainer(t testing.TB, id string) (*Root, *Dir) {
 	return r, d
 }
 
+func remove(d *Dir) error {
+	_, err := d.Remove()
+	return err
+}
+
+func load(t testing.TB, r *Root) *Dir {
+	t.Helper()
+	d, err := r.Load("web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d
+}
+
 func TestMissingRootHoldsNothing(t *testing.T) {
 	r := newRoot(t)
 	if ids, err := r.List(); ids != nil || err != nil {
@@ -69,7 +84,7 @@ func TestCreateLoadRemove(t *testing.T) {
 	}
 	defer other.Close()
 	for range 2 {
-		if err := d.Remove(); err != nil {
+		if err := remove(d); err != nil {
 			t.Errorf("remove: %v", err)
 		}
 	}
@@ -85,7 +100,7 @@ func TestCreateLoadRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	if err := other.Remove(); err != nil {
+	if err := remove(other); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(r.path, "web1")); err != nil {
@@ -99,7 +114,7 @@ func TestRemoveLeavesForeignFiles(t *testing.T) {
 	if err := os.WriteFile(foreign, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Remove(); err == nil || !strings.Contains(err.Error(), "remove that by hand") {
+	if _, err := d.Remove(); err == nil || !strings.Contains(err.Error(), "remove that by hand") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(foreign); err != nil {
@@ -132,7 +147,7 @@ func TestHalfMadeContainerLoads(t *testing.T) {
 			if rec.ID != "web1" || rec.Status != "creating" || rec.Pid != 0 || time.Since(rec.Created).Abs() > time.Hour {
 				t.Errorf("got %+v", rec)
 			}
-			if err := d.Remove(); err != nil {
+			if err := remove(d); err != nil {
 				t.Error(err)
 			}
 		})
@@ -217,70 +232,6 @@ func TestHostileNamesReachNothing(t *testing.T) {
 	}
 }
 
-func TestLock(t *testing.T) {
-	r, d := newContainer(t, "web1") // created locked
-	other, err := r.Load("web1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if !other.Locked() || d.Locked() {
-		t.Errorf("locked for the other: %v, want true; for the holder: %v, want false", other.Locked(), d.Locked())
-	}
-	got := make(chan error)
-	go func() { got <- other.Lock() }()
-	select {
-	case err := <-got:
-		t.Fatalf("two have the lock: %v", err)
-	case <-time.After(20 * time.Millisecond):
-	}
-	d.Unlock()
-	if err := <-got; err != nil {
-		t.Fatal(err)
-	}
-	if !d.Locked() {
-		t.Error("not locked for the first after the second has it")
-	}
-	other.Unlock()
-	if err := d.LockShared(); err != nil {
-		t.Fatal(err)
-	}
-	if other.Locked() {
-		t.Error("a reader counts as one that has it exclusively")
-	}
-	if err := other.LockShared(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestLockOfRemovedContainer(t *testing.T) {
-	r, d := newContainer(t, "web1")
-	var waiters sync.WaitGroup
-	for range 4 {
-		other, err := r.Load("web1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		waiters.Go(func() {
-			defer other.Close()
-			if err := other.Lock(); !errors.Is(err, ErrNotExist) {
-				t.Errorf("got %v, want %v", err, ErrNotExist)
-			}
-		})
-	}
-	time.Sleep(10 * time.Millisecond) // most wait by now; the rest find it gone
-	if err := d.Remove(); err != nil {
-		t.Error(err)
-	}
-	again, err := r.Create("web1") // the path is there again, the directory is another
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer again.Close()
-	d.Close()
-	waiters.Wait()
-}
-
 // Creates and deletes of one id race: each create either has the container or
 // learns that it exists, and the end is an empty root.
 func TestCreateRacesWithRemove(t *testing.T) {
@@ -302,8 +253,8 @@ func TestCreateRacesWithRemove(t *testing.T) {
 					t.Errorf("create: %v", err)
 				}
 				if d, err = r.Load("web1"); err == nil {
-					if d.Lock() == nil {
-						if err := d.Remove(); err != nil {
+					if d.Lock(time.Minute) == nil {
+						if err := remove(d); err != nil {
 							t.Errorf("remove: %v", err)
 						}
 					}

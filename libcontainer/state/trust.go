@@ -1,0 +1,39 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrForeign is returned for a state directory, or a part of it, that another user
+// owns or may write. A record names processes and cgroups to kill, mounts to undo
+// and programs to run, all with the caller's rights.
+var ErrForeign = errors.New("is not trusted")
+
+// trusted fills st with the status of fd, and returns an error unless it belongs to
+// the caller or to root and nobody else may write to it. In a directory with the
+// sticky bit, as /tmp, others may make things and do nothing to what is ours: what is
+// in there is looked at by itself.
+//
+// Root is that of the caller's user namespace. An owner who has no number there is
+// shown as the overflow id and is another user.
+//
+// Source: unlink(2), inode(7), "S_ISVTX"; user_namespaces(7), "Unmapped user and
+// group IDs".
+func trusted(fd int, st *unix.Stat_t) error {
+	if err := unix.Fstat(fd, st); err != nil {
+		return fmt.Errorf("fstat: %w", err)
+	}
+	const othersWrite = 0o022
+	switch sticky := st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0; {
+	case st.Uid != 0 && int(st.Uid) != os.Geteuid():
+		return fmt.Errorf("%w: it belongs to user %d, not to root or the caller, user %d: name another one with --root, or give it to the caller",
+			ErrForeign, st.Uid, os.Geteuid())
+	case st.Mode&othersWrite != 0 && !sticky:
+		return fmt.Errorf("%w: others may write to it (mode %04o): take that from them with chmod go-w, if they have put nothing there", ErrForeign, st.Mode&0o7777)
+	}
+	return nil
+}
