@@ -93,8 +93,10 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 		err = b.adopt(e)
 	case e.Tag == compile.Born:
 		b.trace.Phase("born")
-		b.keepKeyring(e.Value)
-		if err = b.born(); err == nil && b.unattended() {
+		if err = b.keepKeyring(e.Value); err == nil {
+			err = b.born()
+		}
+		if err == nil && b.unattended() {
 			return false, nil
 		}
 	case e.Tag == compile.TimeOffsets:
@@ -107,11 +109,7 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 	case e.Tag == process.HomeTag:
 		return false, b.home.answer(b.child, e, b.spec.Process.User.UID)
 	case e.Tag == keyring.MadeTag:
-		b.keepKeyring(e.Value)
-		if b.fifo { // the record is written once more
-			return false, nil
-		}
-		return false, b.dir.Save(b.rec)
+		return false, b.keepKeyring(e.Value)
 	case e.Tag == keyring.QuotaTag:
 		b.r.warn(quotaWarning)
 		return false, nil

@@ -15,8 +15,10 @@ func (b *build) keyring() string {
 
 // keepKeyring records the serial number of the keyring that init has made: exec
 // joins no other. There is none where the kernel has no keys, or no quota is left.
-func (b *build) keepKeyring(serial int64) {
-	if b.rec.OwnKeyring && serial > 0 {
-		b.rec.KeyringSerial = serial
+func (b *build) keepKeyring(serial int64) error {
+	if !b.rec.OwnKeyring || serial <= 0 {
+		return nil
 	}
+	b.rec.KeyringSerial = serial
+	return b.dir.Save(b.rec)
 }

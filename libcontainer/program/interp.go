@@ -101,11 +101,7 @@ func interpret(m *machine) {
 			tell(m, in.NR, pc, arg(m, in, 0))
 			pc++
 		case OpTellData, OpTellFd:
-			e := tellMore(m, in, pc)
-			if e == uintptr(syscall.EINTR) {
-				continue
-			}
-			if e != 0 {
+			if e := tellMore(m, in, pc); e != 0 {
 				fail(m, pc, e)
 			}
 			pc++
@@ -223,16 +219,14 @@ func tell(m *machine, tag uint32, pc int, v uintptr) {
 func tellMore(m *machine, in *Instr, pc int) uintptr {
 	p := (*message)(unsafe.Add(m.arena, messageOff))
 	p.tag, p.pc, p.value = in.NR, uint32(pc), int64(int(arg(m, in, 0)))
-	parts := unsafe.Add(m.arena, uintptr(in.Args[1].v))
-	if in.Op == OpTellFd {
-		*(*int32)(unsafe.Add(parts, moreFd)) = int32(arg(m, in, 2))
-		_, _, e := syscall.RawSyscall6(syscall.SYS_SENDMSG, uintptr(word(m, m.sync)), uintptr(parts), msgNosignal, 0, 0, 0)
-		return uintptr(e)
+	parts, nr, third := unsafe.Add(m.arena, uintptr(in.Args[1].v)), uintptr(syscall.SYS_SENDMSG), uintptr(msgNosignal)
+	*(*int32)(unsafe.Add(parts, moreFd)) = int32(arg(m, in, 2))
+	if in.Op == OpTellData {
+		*(*uintptr)(unsafe.Add(parts, moreLen)) = arg(m, in, 3)
+		p.value = int64(arg(m, in, 3))
+		parts, nr, third = unsafe.Add(parts, moreIov), syscall.SYS_WRITEV, 2
 	}
-	n := arg(m, in, 3)
-	p.value = int64(n)
-	*(*uintptr)(unsafe.Add(parts, moreLen)) = n
-	_, _, e := syscall.RawSyscall6(syscall.SYS_WRITEV, uintptr(word(m, m.sync)), uintptr(unsafe.Add(parts, moreIov)), 2, 0, 0, 0)
+	_, _, e := syscall.RawSyscall6(nr, uintptr(word(m, m.sync)), uintptr(parts), third, 0, 0, 0)
 	return uintptr(e)
 }
 
