@@ -7,6 +7,7 @@
 //	probe affinity        CPUs the process may run on
 //	probe clock NAME      seconds of the clock boottime or monotonic
 //	probe fds             open descriptors that execve handed on
+//	probe hunt FOLDER ...  what may be taken of processes that enter, see hunt.go
 //	probe ioprio          I/O class and priority
 //	probe keyring         description of the session keyring
 //	probe mempolicy       NUMA policy mode (with flags) and nodes
@@ -16,6 +17,7 @@
 //	probe session         process id, group and session id
 //	probe stat PATH...    type, mode, owner, device number, link target
 //	probe tty             whether 0, 1, 2 are terminals, their size and names
+//	probe watch FILE UID COMMAND...  what may be seen of a command, see watch.go
 package main
 
 import (
@@ -38,9 +40,9 @@ func main() {
 		fail(fmt.Errorf("no subcommand"))
 	}
 	commands := map[string]func([]string) (string, error){
-		"affinity": affinity, "clock": clock, "fds": fds, "ioprio": ioprio, "keyring": keyring,
+		"affinity": affinity, "clock": clock, "fds": fds, "hunt": hunt, "ioprio": ioprio, "keyring": keyring,
 		"mempolicy": mempolicy, "personality": personality, "sched": sched, "send": send,
-		"session": session, "stat": stat, "tty": tty,
+		"session": session, "stat": stat, "tty": tty, "watch": watch,
 	}
 	f, ok := commands[os.Args[1]]
 	if !ok {
