@@ -53,7 +53,12 @@ func ownIDOnly(s *specs.Spec) {
 type guest struct {
 	*bundle
 	standing
-	sleeps bool // the container is there, for exec
+	sleeps bool     // the container is there, for exec
+	init   []string // what its init runs meanwhile; sleep when empty
+
+	watched bool   // commands run under the eyes of the probe, see sights
+	hold    string // folder of the hunter's fifos, for each look
+	looks   int
 }
 
 // guest lays out a container for a caller of that standing.
@@ -108,6 +113,9 @@ var publicRuntime = sync.OnceValues(func() (string, error) {
 // who may not be able to reach the one under test.
 func (g *guest) as(c call) call {
 	g.t.Helper()
+	if g.watched {
+		return g.underWatch(c)
+	}
 	if g.uid == 0 {
 		return c
 	}
@@ -200,6 +208,9 @@ func (g *guest) life(p program) result {
 	g.t.Helper()
 	create := g.as(g.createCall(p.flags...))
 	create.files = p.files
+	if g.watched {
+		return g.watchedLife(create)
+	}
 	res := create.do(g.t)
 	if res.code != 0 {
 		return res
@@ -222,11 +233,17 @@ func (g *guest) asleep() {
 	if g.sleeps {
 		return
 	}
-	g.configure(program{args: []string{"sleep", "1000"}})
+	watched := g.watched
+	g.watched = false
+	init := g.init
+	if init == nil {
+		init = []string{"sleep", "1000"}
+	}
+	g.configure(program{args: init})
 	g.as(g.createCall()).do(g.t).ok(g.t)
 	g.readPid()
 	g.do("start", g.id).ok(g.t)
-	g.sleeps = true
+	g.sleeps, g.watched = true, watched
 }
 
 func (g *guest) execCall(p program, flags ...string) call {
