@@ -91,6 +91,9 @@ func steal(pid int, file string) {
 				unix.Close(h)
 			}
 		}
+		if mountOf(taken) {
+			kind = "own " + kind
+		}
 		say("took %d %s", fd, kind)
 	})
 	for _, name := range []string{"root", "cwd"} {
@@ -105,6 +108,18 @@ func steal(pid int, file string) {
 			unix.Close(h)
 		}
 	}
+}
+
+// mountOf says whether a descriptor is of a mount in this container.
+func mountOf(fd int) bool {
+	info, _ := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
+	for line := range strings.SplitSeq(string(info), "\n") {
+		if id, ok := strings.CutPrefix(line, "mnt_id:"); ok {
+			ids, err := mountIDs("self")
+			return err == nil && ids[strings.TrimSpace(id)]
+		}
+	}
+	return false
 }
 
 // forge lies once, at a stop and in a manner that follow from the seed.
