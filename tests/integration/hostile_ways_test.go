@@ -56,6 +56,10 @@ type guest struct {
 	sleeps bool     // the container is there, for exec
 	init   []string // what its init runs meanwhile; sleep when empty
 
+	dev    string // folder that is /dev for the commands, see standInDev
+	stdio  string // file that is 0, 1 and 2 of the commands
+	closed string // shell redirections for the commands
+
 	watched bool   // commands run under the eyes of the probe, see sights
 	hold    string // folder of the hunter's fifos, for each look
 	looks   int
@@ -116,19 +120,43 @@ func (g *guest) as(c call) call {
 	if g.watched {
 		return g.underWatch(c)
 	}
-	if g.uid == 0 {
-		return c
+	if g.uid != 0 {
+		path, err := publicRuntime()
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		c.attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(g.uid), Gid: uint32(g.uid)}}
+		c.wrap = []string{"/bin/sh", "-c", `runtime=$1; shift 2; exec "$runtime" "$@"`, "sh", path}
 	}
-	path, err := publicRuntime()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	c.attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(g.uid), Gid: uint32(g.uid)}}
-	c.wrap = append([]string{"/bin/sh", "-c", `runtime=$1; shift 2; exec "$runtime" "$@"`, "sh", path}, c.wrap...)
-	if c.dir == "" {
-		c.dir = "/"
+	if g.dev != "" {
+		c = g.inDev(c)
 	}
 	return c
+}
+
+// standard gives a call that starts the program its standard descriptors.
+func (g *guest) standard(c call) call {
+	if g.closed != "" {
+		c.wrap = append([]string{"/bin/sh", "-c", `exec "$@" ` + g.closed, "sh"}, c.wrap...)
+	}
+	if g.stdio != "" {
+		c.stdout, c.stderr = g.stdio, g.stdio
+		f, err := os.OpenFile(g.stdio, os.O_RDWR, 0)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		g.t.Cleanup(func() { f.Close() })
+		c.stdin = f
+	}
+	return c
+}
+
+// asleepFor has the container wait if the way is an exec.
+func (g *guest) asleepFor(w way) {
+	g.t.Helper()
+	if strings.HasPrefix(w.name, "exec") {
+		g.asleep()
+	}
 }
 
 // do runs a command of the runtime as the guest's caller.
@@ -194,7 +222,7 @@ func (g *guest) configure(p program) {
 func (g *guest) byRun(p program) result {
 	g.t.Helper()
 	g.configure(p)
-	return g.as(call{root: g.root, args: g.line("run", p.flags...), files: p.files}).do(g.t)
+	return g.standard(g.as(call{root: g.root, args: g.line("run", p.flags...), files: p.files})).do(g.t)
 }
 
 func (g *guest) byStart(p program) result {
@@ -206,7 +234,7 @@ func (g *guest) byStart(p program) result {
 // life takes the container from create to delete.
 func (g *guest) life(p program) result {
 	g.t.Helper()
-	create := g.as(g.createCall(p.flags...))
+	create := g.standard(g.as(g.createCall(p.flags...)))
 	create.files = p.files
 	if g.watched {
 		return g.watchedLife(create)
@@ -222,7 +250,7 @@ func (g *guest) life(p program) result {
 		return started
 	}
 	res.code = g.wait()
-	res.stdout, res.stderr = g.output(), readText(g.t, g.path("err"))
+	res.stdout, res.stderr = written(g.path("out")), written(g.path("err"))
 	g.do("delete", "--force", g.id).ok(g.t)
 	return res
 }
@@ -248,7 +276,7 @@ func (g *guest) asleep() {
 
 func (g *guest) execCall(p program, flags ...string) call {
 	words := slices.Concat([]string{"exec"}, p.flags, flags, []string{g.id})
-	return g.as(call{root: g.root, args: words, files: p.files})
+	return g.standard(g.as(call{root: g.root, args: words, files: p.files}))
 }
 
 func (g *guest) byExec(p program) result {
@@ -298,7 +326,7 @@ func (g *guest) hookOf(p program) {
 func (g *guest) byHookOfRun(p program) result {
 	g.t.Helper()
 	g.hookOf(p)
-	return g.as(call{root: g.root, args: g.line("run", p.flags...), files: p.files}).do(g.t)
+	return g.standard(g.as(call{root: g.root, args: g.line("run", p.flags...), files: p.files})).do(g.t)
 }
 
 func (g *guest) byHookOfStart(p program) result {

@@ -6,10 +6,12 @@
 //
 //	probe affinity        CPUs the process may run on
 //	probe clock NAME      seconds of the clock boottime or monotonic
+//	probe deface PATH...  change what can be changed of files but their content
 //	probe fds             open descriptors that execve handed on
 //	probe hunt FOLDER ...  what may be taken of processes that enter, see hunt.go
 //	probe ioprio          I/O class and priority
 //	probe keyring         description of the session keyring
+//	probe leak FILE       write the open descriptors, with what they are, to a file
 //	probe mempolicy       NUMA policy mode (with flags) and nodes
 //	probe personality     execution domain, hexadecimal
 //	probe sched [PID]     policy nice priority flags runtime deadline period
@@ -40,7 +42,7 @@ func main() {
 		fail(fmt.Errorf("no subcommand"))
 	}
 	commands := map[string]func([]string) (string, error){
-		"affinity": affinity, "clock": clock, "fds": fds, "hunt": hunt, "ioprio": ioprio, "keyring": keyring,
+		"affinity": affinity, "clock": clock, "deface": deface, "fds": fds, "leak": leak, "hunt": hunt, "ioprio": ioprio, "keyring": keyring,
 		"mempolicy": mempolicy, "personality": personality, "sched": sched, "send": send,
 		"session": session, "stat": stat, "tty": tty, "watch": watch,
 	}
