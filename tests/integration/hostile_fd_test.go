@@ -202,7 +202,14 @@ func TestHostileOwnDescriptors(t *testing.T) {
 			}
 		}
 		all := s.uid == 0 && len(s.edits) == 0 && slowness == 1 && (w.name == "exec" || w.name == "run")
-		for _, n := range quick(3, 40) {
+		step := 1
+		if s.uid != 0 || len(s.edits) > 0 {
+			step = 3 // what differs is shown by TestHostileDescriptorsInSight, for every number
+		}
+		for i, n := range quick(3, 40) {
+			if i%step != 0 {
+				continue
+			}
 			for _, f := range forms() {
 				if f.name == "file as script" || f.name == "script" && w.hook || all && f.name == "script" || all && f.name == "file as elf" {
 					b.strike(w, f, n, nil)

@@ -56,9 +56,11 @@ type guest struct {
 	sleeps bool     // the container is there, for exec
 	init   []string // what its init runs meanwhile; sleep when empty
 
-	dev    string // folder that is /dev for the commands, see standInDev
-	stdio  string // file that is 0, 1 and 2 of the commands
-	closed string // shell redirections for the commands
+	groups []uint32 // of the caller
+	secret string   // more in the caller's environment
+	dev    string   // folder that is /dev for the commands, see standInDev
+	stdio  string   // file that is 0, 1 and 2 of the commands
+	closed string   // shell redirections for the commands
 
 	watched bool   // commands run under the eyes of the probe, see sights
 	hold    string // folder of the hunter's fifos, for each look
@@ -125,7 +127,7 @@ func (g *guest) as(c call) call {
 		if err != nil {
 			g.t.Fatal(err)
 		}
-		c.attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(g.uid), Gid: uint32(g.uid)}}
+		c.attr = g.credential()
 		c.wrap = []string{"/bin/sh", "-c", `runtime=$1; shift 2; exec "$runtime" "$@"`, "sh", path}
 	}
 	if g.dev != "" {
@@ -136,6 +138,9 @@ func (g *guest) as(c call) call {
 
 // standard gives a call that starts the program its standard descriptors.
 func (g *guest) standard(c call) call {
+	if g.secret != "" {
+		c.env = append(os.Environ(), g.secret)
+	}
 	if g.closed != "" {
 		c.wrap = append([]string{"/bin/sh", "-c", `exec "$@" ` + g.closed, "sh"}, c.wrap...)
 	}
