@@ -6,9 +6,12 @@
 //
 //	probe affinity        CPUs the process may run on
 //	probe clock NAME      seconds of the clock boottime or monotonic
+//	probe deface PATH...  change what can be changed of files but their content
 //	probe fds             open descriptors that execve handed on
+//	probe hunt FOLDER ...  what may be taken of processes that enter, see hunt.go
 //	probe ioprio          I/O class and priority
 //	probe keyring         description of the session keyring
+//	probe leak FILE       write the open descriptors, with what they are, to a file
 //	probe mempolicy       NUMA policy mode (with flags) and nodes
 //	probe personality     execution domain, hexadecimal
 //	probe sched [PID]     policy nice priority flags runtime deadline period
@@ -16,6 +19,7 @@
 //	probe session         process id, group and session id
 //	probe stat PATH...    type, mode, owner, device number, link target
 //	probe tty             whether 0, 1, 2 are terminals, their size and names
+//	probe watch FILE UID COMMAND...  what may be seen of a command, see watch.go
 package main
 
 import (
@@ -38,9 +42,9 @@ func main() {
 		fail(fmt.Errorf("no subcommand"))
 	}
 	commands := map[string]func([]string) (string, error){
-		"affinity": affinity, "clock": clock, "fds": fds, "ioprio": ioprio, "keyring": keyring,
+		"affinity": affinity, "clock": clock, "deface": deface, "fds": fds, "leak": leak, "hunt": hunt, "ioprio": ioprio, "keyring": keyring,
 		"mempolicy": mempolicy, "personality": personality, "sched": sched, "send": send,
-		"session": session, "stat": stat, "tty": tty,
+		"session": session, "stat": stat, "tty": tty, "watch": watch,
 	}
 	f, ok := commands[os.Args[1]]
 	if !ok {
