@@ -124,6 +124,7 @@ func TestAdoptTakesOnlyAChildByItsPidfd(t *testing.T) {
 		e    func(t *testing.T) Event
 		want error // nil for any
 	}{
+		{"the first process", nil, nil},
 		{"another number than the pidfd's", func(t *testing.T) Event {
 			child := waiting(t)
 			return Event{Value: int64(others), Fd: pidfdOf(t, child.Pid)}
@@ -153,7 +154,12 @@ func TestAdoptTakesOnlyAChildByItsPidfd(t *testing.T) {
 		t.Run(c.rule, func(t *testing.T) {
 			child := waiting(t)
 			pid, pidfd := child.Pid, child.Pidfd
-			e := c.e(t)
+			var e Event
+			if c.e != nil {
+				e = c.e(t)
+			} else { // waiting for its end would never end
+				e = Event{Value: int64(pid), Fd: pidfdOf(t, pid)}
+			}
 			before := len(openFds(t))
 			if e.Fd >= 0 {
 				before-- // Adopt owns it

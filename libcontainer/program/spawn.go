@@ -326,10 +326,14 @@ func (c *Child) Reported() error {
 			return nil
 		}
 		var reported *Error
-		if _, err := c.Next(); errors.As(err, &reported) {
+		e, err := c.Next()
+		switch {
+		case errors.As(err, &reported):
 			return reported
-		} else if err != nil {
+		case err != nil:
 			return nil
+		case e.Fd >= 0:
+			unix.Close(e.Fd)
 		}
 	}
 }
@@ -386,7 +390,7 @@ func (c *Child) Adopt(e Event) error {
 		return errors.New("program: a second process was told of without its pidfd")
 	}
 	pid, err := ownChild(e.Fd)
-	if err == nil && int64(pid) != e.Value {
+	if err == nil && (int64(pid) != e.Value || pid == c.Pid) {
 		err = fmt.Errorf("it is process %d", pid)
 	}
 	if err != nil {

@@ -269,6 +269,9 @@ func (c *copier) answer() (program.Event, error) {
 	case err != nil:
 		return e, err
 	case e.Tag != c.tag:
+		if e.Fd >= 0 {
+			unix.Close(e.Fd)
+		}
 		return e, fmt.Errorf("program: init told %#x in a copy", e.Tag)
 	case e.Value < 0:
 		return e, unix.Errno(-e.Value)
