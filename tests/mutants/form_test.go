@@ -1,9 +1,19 @@
 package main
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == jailWord {
+		os.Exit(jail(os.Args[2:]))
+	}
+	os.Exit(m.Run())
+}
 
 const example = `# A comment.
 == Chapter
@@ -130,5 +140,49 @@ func TestVerdicts(t *testing.T) {
 	got := verdicts(output)
 	if len(got) != 3 || got["TestA"] != "PASS" || got["TestB"] != "FAIL" || got["TestC"] != "SKIP" {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestJailEndsAll: what a test leaves behind, in a session of its own and without a
+// parent, has ended when the jail does.
+func TestJailEndsAll(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		rule, script string
+		code         int
+	}{
+		{"the exit code is the command's", "exit 7", 7},
+		{"orphans end", "sleep 1000 & sleep 1000 & exit 0", 0},
+		{"so does a session of its own", "setsid sh -c 'sleep 1000 & sleep 1000' & exit 0", 0},
+		{"a command that does not end is stopped", "exec sleep 1000", timeUp},
+		{"and one that has too many processes", "for i in $(seq 1000); do sleep 1000 & done; wait", timeUp},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			// Whoever descends from the command holds the pipe open.
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			cmd := exec.Command(self, jailWord, "2", "sh", "-c", c.script)
+			cmd.Stdout = w
+			_ = cmd.Run()
+			w.Close()
+			if code := cmd.ProcessState.ExitCode(); code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			if err := r.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			for buf := make([]byte, 4096); err == nil; {
+				_, err = r.Read(buf)
+			}
+			if os.IsTimeout(err) {
+				t.Error("a process is left")
+			}
+		})
 	}
 }

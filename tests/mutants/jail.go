@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -41,36 +42,67 @@ func jail(args []string) int {
 		fmt.Fprintln(os.Stderr, "mutants: jail:", err)
 		return 1
 	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	code := 0
-	select {
-	case err := <-done:
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() > 0 {
-			code = exit.ExitCode()
-		} else if err != nil {
-			code = 1
-		}
-	case <-time.After(time.Duration(limit) * time.Second):
-		fmt.Fprintf(os.Stderr, "mutants: not done after %d s\n", limit)
-		code = timeUp
-	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	code := watch(ended, time.Duration(limit)*time.Second)
 	endAll()
 	removeCgroups()
 	return code
 }
 
-// endAll kills what descends from this process until nothing does. Killed
-// parents leave their children to this process, a child subreaper.
+// crowd is how many processes no test has: a mutant of the protection of the
+// executable may well execute the tests again and again.
+const crowd = 400
+
+// watch waits for the end of the command, or of its time, or of patience with it,
+// and returns the exit code.
+func watch(ended chan error, limit time.Duration) int {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	count := time.NewTicker(100 * time.Millisecond)
+	defer count.Stop()
+	end := time.After(limit)
+	for {
+		select {
+		case err := <-ended:
+			var exit *exec.ExitError
+			if errors.As(err, &exit) && exit.ExitCode() > 0 {
+				return exit.ExitCode()
+			}
+			if err != nil {
+				return 1
+			}
+			return 0
+		case <-end:
+			fmt.Fprintf(os.Stderr, "mutants: not done after %v\n", limit)
+			return timeUp
+		case <-stop:
+			return timeUp
+		case <-count.C:
+			if n := len(descendants()); n > crowd {
+				fmt.Fprintf(os.Stderr, "mutants: %d processes\n", n)
+				return timeUp
+			}
+		}
+	}
+}
+
+// endAll ends what descends from this process. Killed parents leave their children
+// to this process, a child subreaper. All are stopped first, so that none makes
+// more meanwhile.
 func endAll() {
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
-		children := childrenOf("self")
-		if len(children) == 0 {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		list := descendants()
+		if len(list) == 0 {
 			return
 		}
-		for _, pid := range children {
-			unix.Kill(pid, unix.SIGKILL)
+		for _, sig := range [...]unix.Signal{unix.SIGSTOP, unix.SIGKILL} {
+			for _, pid := range list {
+				unix.Kill(pid, sig)
+			}
+			if sig == unix.SIGSTOP {
+				list = descendants()
+			}
 		}
 		for {
 			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
@@ -82,9 +114,18 @@ func endAll() {
 	}
 }
 
-func childrenOf(process string) []int {
+// descendants lists the children of this process, theirs, and so on.
+func descendants() []int {
+	list := childrenOf(os.Getpid())
+	for i := 0; i < len(list); i++ {
+		list = append(list, childrenOf(list[i])...)
+	}
+	return list
+}
+
+func childrenOf(process int) []int {
 	var pids []int
-	tasks, _ := filepath.Glob("/proc/" + process + "/task/*/children")
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", process))
 	for _, file := range tasks {
 		data, _ := os.ReadFile(file)
 		for word := range strings.FieldsSeq(string(data)) {

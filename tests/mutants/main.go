@@ -2,7 +2,7 @@
 // tests that are said to hold it. A test that passes all the same proves
 // nothing, and the run fails.
 //
-//	go run ./tests/mutants [-quick] [-list] [-vm=false] [-find PACKAGE,…] [PATTERN]
+//	go run ./tests/mutants [-quick] [-list] [-vm=false] [-find PACKAGE[:TESTS],…] [-register FILE] [PATTERN]
 //
 // PATTERN, a regular expression, picks records by name, file or test. The work
 // tree is never touched: go's -overlay gives the compiler the changed files. It
@@ -11,6 +11,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -33,15 +34,16 @@ func main() {
 	quick := flag.Bool("quick", false, "only the representative part")
 	list := flag.Bool("list", false, "list the mutants and run nothing")
 	vm := flag.Bool("vm", true, "also those whose tests run in the virtual machine")
-	packages := flag.String("find", "", "find the tests that notice, in these packages: PACKAGE,…")
+	find := flag.String("find", "", "find the tests that notice: PACKAGE[:PATTERN of tests],…")
+	file := flag.String("register", registerFile, "the register, for the draft of a part")
 	flag.Parse()
-	if err := run(flag.Arg(0), *packages, *quick, *list, *vm); err != nil {
+	if err := run(*file, flag.Arg(0), *find, *quick, *list, *vm); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
 }
 
-func run(pattern, packages string, quick, list, vm bool) error {
+func run(file, pattern, find string, quick, list, vm bool) error {
 	match, err := regexp.Compile(pattern)
 	if err != nil {
 		return err
@@ -50,7 +52,7 @@ func run(pattern, packages string, quick, list, vm bool) error {
 	if err != nil {
 		return err
 	}
-	chapters, err := readRegister(top)
+	chapters, err := readRegister(top, file)
 	if err != nil {
 		return fmt.Errorf("%w (run from the module's top)", err)
 	}
@@ -58,13 +60,10 @@ func run(pattern, packages string, quick, list, vm bool) error {
 		return (!quick || d.quick) && (vm || !d.vm) && d.matches(match)
 	})
 	if len(picked) == 0 {
-		return fmt.Errorf("no record of %s matches %q", registerFile, pattern)
+		return fmt.Errorf("no record of %s matches %q", file, pattern)
 	}
 	if list {
-		for _, d := range picked {
-			fmt.Printf("%-40s %s\n", d.name, strings.Join(d.files(), " "))
-		}
-		return nil
+		return listAll(top, picked)
 	}
 	w, err := newWorkshop(top)
 	if err != nil {
@@ -78,10 +77,22 @@ func run(pattern, packages string, quick, list, vm bool) error {
 		w.remove()
 		os.Exit(1)
 	}()
-	if packages != "" {
-		return w.findTests(picked, strings.Split(packages, ","))
+	if find != "" {
+		return w.findTests(picked, strings.Split(find, ","))
 	}
 	return w.tryAll(picked)
+}
+
+// listAll prints the records, and what is wrong with their edits.
+func listAll(top string, list []*defence) error {
+	var errs []error
+	for _, d := range list {
+		fmt.Printf("%-32s %s\n", d.name, strings.Join(d.files(), " "))
+		if _, err := d.mutated(top); err != nil {
+			errs = append(errs, fmt.Errorf("[%s]: %w", d.name, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func pick(list []*defence, keep func(*defence) bool) []*defence {
@@ -119,7 +130,7 @@ func (w *workshop) tryAll(list []*defence) error {
 		}
 		fmt.Printf("%-10s %6.1f s  %s\n", word, took.Seconds(), d.name)
 		if err != nil {
-			fmt.Printf("    %s:%d: %s\n", registerFile, d.line, strings.ReplaceAll(err.Error(), "\n", "\n    "))
+			fmt.Printf("    line %d: %s\n", d.line, strings.ReplaceAll(err.Error(), "\n", "\n    "))
 		}
 	}
 	each(list, func(d *defence) {

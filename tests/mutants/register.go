@@ -55,15 +55,18 @@ type reader struct {
 	line     int
 }
 
-// readRegister reads the register below the module's top.
-func readRegister(top string) ([]*chapter, error) {
-	text, err := os.ReadFile(filepath.Join(top, registerFile))
+// readRegister reads a register; its path is one from the module's top, or absolute.
+func readRegister(top, file string) ([]*chapter, error) {
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(top, file)
+	}
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
 	chapters, err := parseRegister(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("%s:%w", registerFile, err)
+		return nil, fmt.Errorf("%s:%w", file, err)
 	}
 	return chapters, nil
 }

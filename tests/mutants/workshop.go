@@ -229,8 +229,9 @@ func (w *workshop) jailed(folder string, env, args []string, limit time.Duration
 	cmd := exec.Command(w.tool, append([]string{jailWord, seconds(limit)}, args...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = folder, out, out
 	cmd.Env = append(append(os.Environ(), env...), "TMPDIR="+tmp)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // it then ends the rest
 	if os.Geteuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS
 	}
 	runErr := cmd.Run()
 	text, err := os.ReadFile(out.Name())
