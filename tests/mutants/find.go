@@ -9,7 +9,7 @@ import (
 )
 
 // findLimit is how long all tests of a package may take.
-const findLimit = 10 * time.Minute
+const findLimit = 3 * time.Minute
 
 // findTests helps to write a record: it takes each defence out, runs tests, and
 // prints those that fail: PACKAGE, or PACKAGE:PATTERN for tests of that name.

@@ -53,11 +53,11 @@ func (e *toolError) Error() string { return e.err.Error() }
 func (e *toolError) Unwrap() error { return e.err }
 
 func newWorkshop(top string) (*workshop, error) {
-	// The VM sees the current directory, not /tmp.
+	// The VM sees the current directory, not /tmp. What begins with _ is no package.
 	if err := os.MkdirAll(filepath.Join(top, "bin"), 0o755); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(filepath.Join(top, "bin"), "mutants-")
+	dir, err := os.MkdirTemp(filepath.Join(top, "bin"), "_mutants-")
 	if err != nil {
 		return nil, err
 	}
