@@ -86,3 +86,35 @@ func TestReadonlyTmpfsAfterItsContent(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 }
+
+// TestHostsProcIsNoStandIn: a container with processes of its own is not shown those
+// of the host where the kernel refuses it a procfs.
+func TestHostsProcIsNoStandIn(t *testing.T) {
+	pids := &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.PIDNamespace}}}
+	for _, test := range []struct {
+		rule string
+		c    Config
+		kind string
+		want string
+	}{
+		{"procfs of its own pid namespace", Config{Userns: true, Spec: &specs.Spec{Linux: pids}}, "proc", ""},
+		{"procfs of the host's", Config{Userns: true, Spec: &specs.Spec{}}, "proc", "/proc"},
+		{"without a user namespace", Config{Spec: &specs.Spec{}}, "proc", ""},
+		{"sysfs of its own network", Config{Userns: true, NewNet: true, Spec: &specs.Spec{Linux: pids}}, "sysfs", ""},
+		{"sysfs of the host's", Config{Userns: true, Spec: &specs.Spec{Linux: pids}}, "sysfs", "/sys"},
+	} {
+		if got := New(test.c).instead(&specs.Mount{Type: test.kind}); got != test.want {
+			t.Errorf("%s: %q, want %q", test.rule, got, test.want)
+		}
+	}
+}
+
+// TestHostsSysfsIsReadonly: also where the configuration does not ask for it.
+func TestHostsSysfsIsReadonly(t *testing.T) {
+	w := newUserWorld(t, proc(), specs.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs"})
+	w.flags &^= unix.CLONE_NEWNET
+	w.c.NewNet = false
+	if got := w.mounts()["/sys"]; !strings.HasPrefix(got, "ro,") || !strings.Contains(got, "- sysfs") {
+		t.Errorf("/sys: %q", got)
+	}
+}
