@@ -19,7 +19,7 @@ SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-.PHONY: build install uninstall demo check test unit integration conformance engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build clean \
+.PHONY: build install uninstall demo check test unit integration conformance engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
 	fmt vet lint floors cross hello-bundle test-deps
 
 build:
@@ -69,9 +69,10 @@ $(STATICCHECK):
 floors:
 	$(GO) test -tags $(TAGS) ./internal/floors
 
-# unit runs every package's own tests; as root also those that need it.
+# unit runs every package's own tests; as root also those that need it. Those of
+# the register of defences are among them.
 unit:
-	$(GO) test -tags $(TAGS) -shuffle=on -timeout 5m $$($(GO) list ./... | grep -v '^hutch/tests/')
+	$(GO) test -tags $(TAGS) -shuffle=on -timeout 5m $$($(GO) list ./... | grep -v '^hutch/tests/') ./tests/mutants
 
 # cross links the binary (which proves the nosplit frames) and type-checks the
 # tests for every architecture.
@@ -88,7 +89,15 @@ test-deps:
 	tests/install
 
 # test is everything. It needs root: containers with host ids, mounts, cgroups.
-test: test-deps check integration conformance engines tutorial vm
+test: test-deps check mutants-quick integration conformance engines tutorial vm
+
+# mutants takes each defence of tests/mutants/register.txt out and fails unless its
+# tests notice; MUTANTS=pattern picks some, mutants-quick a dozen that take seconds.
+mutants:
+	$(GO) run ./tests/mutants '$(MUTANTS)'
+
+mutants-quick:
+	$(GO) run ./tests/mutants -quick
 
 # integration drives the binary that RUNTIME names, as an engine would.
 integration: build

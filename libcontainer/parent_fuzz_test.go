@@ -314,7 +314,7 @@ func (s *stage) create(t *testing.T, terminal int) (p *puppet, attend func() err
 	}
 	var err error
 	b.out, err = compile.Compile(&compile.Input{
-		Spec: b.spec, ID: b.o.ID, Rootfs: b.rootfs(), Fifo: true, Unattended: b.unattended(),
+		Spec: b.spec, Rootfs: b.rootfs(), Bundle: b.o.Bundle, Keyring: b.keyring(), Fifo: true, Unattended: b.unattended(),
 		Host: compile.Host{Privileged: true, LastCap: 40, HeldCaps: 1<<41 - 1, ProcOfPidNS: true, Cgroup: &rootfs.Cgroup{V2: true, Dir: "/sys/fs/cgroup/fuzzed"}},
 	})
 	must(t, err)
