@@ -336,7 +336,7 @@ func (s *stage) exec(t *testing.T, terminal int) (p *puppet, attend func() error
 	must(t, err)
 	defer unix.Close(self)
 	prog, _, err := compile.Exec(&compile.ExecInput{
-		ID: "fuzzed", Process: spec.Process, Linux: &specs.Linux{}, OwnKeyring: true,
+		Process: spec.Process, Linux: &specs.Linux{}, OwnKeyring: true,
 		Init: namespace.Init{Pid: os.Getpid(), Pidfd: self, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID},
 		Host: compile.Host{LastCap: 40, HeldCaps: 1<<41 - 1},
 	})
