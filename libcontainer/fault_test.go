@@ -203,7 +203,11 @@ func (w *world) options() *CreateOptions { return &CreateOptions{ID: w.id, Bundl
 func (w *world) program() *compile.Output {
 	w.t.Helper()
 	b := &build{r: w.r, o: w.options(), fifo: true}
-	for _, step := range [...]func() error{b.load, b.planCgroup, b.compile} {
+	record := func() (err error) {
+		b.rec, err = b.newRecord()
+		return err
+	}
+	for _, step := range [...]func() error{b.load, b.planCgroup, record, b.compile} {
 		must(w.t, step())
 	}
 	b.close()
