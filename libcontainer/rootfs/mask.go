@@ -110,9 +110,9 @@ func (r *Root) maskDir(b *program.Builder, fd, empty program.Reg) {
 func (r *Root) below(p string) (program.Reg, string) {
 	for i := len(r.mounts) - 1; i >= 0; i-- {
 		s := &r.mounts[i]
-		name, ok := strings.CutPrefix(p, s.dest+"/")
-		if t := r.c.Spec.Mounts[i].Type; ok && s.tree != 0 && !s.o.bind && (t == "proc" || t == "sysfs") {
-			return s.tree, name
+		name, ok := strings.CutPrefix(p, s.dest)
+		if t := r.c.Spec.Mounts[i].Type; ok && strings.HasPrefix(name, "/") && s.tree != 0 && !s.o.bind && (t == "proc" || t == "sysfs") {
+			return s.tree, name[1:]
 		}
 	}
 	return r.Fd, p

@@ -19,7 +19,12 @@ type source struct {
 }
 
 // destination is a mount's destination, clean and absolute.
-func destination(d string) string { return path.Clean("/" + d) }
+func destination(d string) string {
+	if strings.HasPrefix(d, "/") {
+		return path.Clean(d)
+	}
+	return path.Clean("/" + d)
+}
 
 // Open emits the opening of the root's tree and of the sources of binds, in the
 // parent section or, without SourcesInParent, later by Mount. Reports of what is

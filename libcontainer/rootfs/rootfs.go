@@ -7,7 +7,7 @@
 // "/" of the child's mount namespace; every target is opened by openat2(2) with
 // RESOLVE_IN_ROOT from the root's descriptor; every mount is attached to a
 // descriptor, by move_mount(2), or by mount(2) on the working directory that was
-// set by fchdir(2) to the target. Nothing reads mountinfo.
+// set by fchdir(2) to the target. Nothing reads mountinfo, but for --no-pivot.
 //
 // A program calls, in this order: Open, Mount, (the container's hooks), Pivot,
 // Console when there is a terminal, Finish. While it runs, the parent gives every
