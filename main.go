@@ -17,6 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/handed"
 	_ "hutch/internal/mainstack"
 	"hutch/libcontainer"
 	"hutch/libcontainer/selfexe"
@@ -56,6 +57,10 @@ func run(args []string) int {
 
 // dispatch parses the command line and does what it says.
 func dispatch(args []string) error {
+	// Before anything is opened, and so before it is known what the flags mean.
+	if err := handed.Plug(handedOn(args)); err != nil {
+		return fmt.Errorf("--preserve-fds: %w", err)
+	}
 	l, ok := hot(args)
 	if !ok {
 		return app().Run(args)
@@ -65,6 +70,28 @@ func dispatch(args []string) error {
 	}
 	return l.command.do(l)
 }
+
+// handedOn is the number of descriptors, from 3 on, that may have to be handed on,
+// with what merely looks like the flag in a container's command line.
+func handedOn(args []string) int {
+	most := 0
+	for i, a := range args {
+		name, value, has := cut(a)
+		if name != "preserve-fds" {
+			continue
+		}
+		if !has && i+1 < len(args) {
+			value = args[i+1]
+		}
+		if n, err := strconv.ParseInt(value, 0, 64); err == nil {
+			most = int(max(int64(most), min(n, maxHandedOn)))
+		}
+	}
+	return most + min(listenFds(), maxHandedOn)
+}
+
+// maxHandedOn is more than anybody hands on: what is above is refused later, by name.
+const maxHandedOn = 1 << 20
 
 func app() *cli.App {
 	a := cli.NewApp()

@@ -69,7 +69,11 @@ type build struct {
 
 // build does all up to an init that waits for start. Its failure leaves nothing.
 func (r *Runtime) build(o *CreateOptions, fifo bool) (_ *build, retErr error) {
-	b := &build{r: r, o: o, fifo: fifo}
+	own := *o
+	if own.PreserveFds, retErr = preserved(o.PreserveFds, o.ListenFds); retErr != nil {
+		return nil, named("create", o.ID, retErr)
+	}
+	b := &build{r: r, o: &own, fifo: fifo}
 	if o.TraceFile != "" || testPhase != nil {
 		b.trace = trace.New()
 		b.trace.OnPhase = testPhase

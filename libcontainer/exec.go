@@ -43,7 +43,11 @@ type ExecOptions struct {
 // returns when the process runs.
 func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 	defer func() { retErr = named("exec", id, retErr) }()
-	e := &execution{r: r, o: o}
+	own := *o
+	if own.PreserveFds, retErr = preserved(o.PreserveFds, 0); retErr != nil {
+		return -1, retErr
+	}
+	e := &execution{r: r, o: &own}
 	if !o.Detach {
 		e.signals = console.Forward(r.Alone)
 	}

@@ -72,6 +72,74 @@ func TestPreserveFdsWithHoles(t *testing.T) {
 	}
 }
 
+// TestPreserveFdsHoldsNothingOfTheRuntime: what the runtime opens itself does not
+// stand among the numbers that are asked for, where it would be open as long as the
+// process is being made.
+func TestPreserveFdsHoldsNothingOfTheRuntime(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 refuses a hole")
+	b := newBundle(t, args("sleep", "100"))
+	files := make([]*os.File, 38) // nil is a hole
+	files[40-3] = openFiles(t, b, 1)[0]
+	create := b.createCall("--preserve-fds", "60")
+	create.files = files
+	create.do(t).ok(t)
+	b.readPid()
+	for _, name := range dirNames(t, fmt.Sprintf("/proc/%d/fd", b.pid)) {
+		link, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", b.pid, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, _ := strconv.Atoi(name)
+		hole := n >= 3 && n < 40
+		if hole && link != "anon_inode:[eventfd]" || !hole && strings.HasPrefix(link, "/sys/fs/cgroup") {
+			t.Errorf("descriptor %d of the created init is %s", n, link)
+		}
+	}
+	b.start()
+	look := call{root: b.root, files: files, args: []string{"exec", "--preserve-fds", "60", b.id, "probe", "fds"}}
+	if out := look.do(t).ok(t); out.stdout != "0 1 2 40\n" {
+		t.Errorf("exec: descriptors %q", out.stdout)
+	}
+	if names := dirNames(t, fmt.Sprintf("/proc/%d/fd", b.pid)); strings.Join(names, " ") != "0 1 2 40" {
+		t.Errorf("create and start: descriptors %q", names)
+	}
+	c := newBundle(t, args("probe", "fds"))
+	if out := (call{root: c.root, files: files, args: c.line("run", "--preserve-fds", "60")}).do(t).ok(t); out.stdout != "0 1 2 40\n" {
+		t.Errorf("run: descriptors %q", out.stdout)
+	}
+}
+
+// TestPreserveFdsBeyondWhatIsOpen: a number that is larger than what the caller has
+// open hands on what is, and an absurd one is refused by name.
+func TestPreserveFdsBeyondWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 refuses a descriptor that is not open")
+	b := newBundle(t, args("sleep", "100")).create().start()
+	c := newBundle(t, args("probe", "fds"))
+	none := make([]*os.File, 300) // what the test itself was started with is closed
+	do := func(line ...string) result { return call{root: b.root, files: none, args: line}.do(t) }
+	for name, do := range map[string]func(flags ...string) result{
+		"create": func(flags ...string) result { return do(c.line("create", flags...)...) },
+		"run":    func(flags ...string) result { return do(c.line("run", flags...)...) },
+		"exec": func(flags ...string) result {
+			return do(append(append([]string{"exec"}, flags...), b.id, "probe", "fds")...)
+		},
+	} {
+		if name != "create" {
+			if out := do("--preserve-fds", "300").ok(t); out.stdout != "0 1 2\n" {
+				t.Errorf("%s: 300: descriptors %q", name, out.stdout)
+			}
+		}
+		for _, n := range []string{"-1", "1048577", "2147483644", "2147483647", "99999999999", "9223372036854775807", "1e3", "", "+", "three"} {
+			res := do("--preserve-fds", n)
+			if res.code == 0 || !strings.Contains(res.stderr, "preserve-fds") || !strings.Contains(res.stderr, n) {
+				t.Errorf("%s --preserve-fds %q: %s", name, n, res)
+			}
+		}
+	}
+}
+
 // TestListenFds: systemd's descriptors are handed on when they are meant for
 // this process, and the container is told so.
 //
@@ -92,6 +160,18 @@ func TestListenFds(t *testing.T) {
 		hutchOnly(t, "1.1 hands them on all the same")
 		listen(t, "1", "0 1 2\n \n")
 	})
+	for _, n := range []string{"4", "2147483647", "9223372036854775807"} {
+		t.Run("more than there are: "+n, func(t *testing.T) {
+			t.Parallel()
+			hutchOnly(t, "1.1 takes them all the same")
+			b := newBundle(t, args("true"))
+			res := call{root: b.root, args: b.line("run"), files: openFiles(t, b, 3),
+				wrap: []string{"sh", "-c", "LISTEN_FDS=" + n + ` LISTEN_PID=$$ exec "$@"`, "sh"}}.do(t)
+			if res.code != 1 || !strings.Contains(res.stderr, "LISTEN_FDS="+n) {
+				t.Errorf("%s", res)
+			}
+		})
+	}
 	t.Run("on top of the preserved", func(t *testing.T) {
 		t.Parallel()
 		listen(t, "$$", "0 1 2 3 4 5\n2 1\n", "--preserve-fds", "1")
