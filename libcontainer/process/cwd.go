@@ -24,6 +24,7 @@ func EnterCwd(b *program.Builder, path string) *Cwd {
 	openDir(b, program.Imm(unix.AT_FDCWD), path).To(fd).Ignore()
 	b.If(fd, program.Lt, 0, later)
 	b.Sys(unix.SYS_FCHDIR, program.Val(fd)).To(c.entered).Ignore()
+	b.Sys(unix.SYS_CLOSE, program.Val(fd)) // CloseOthers has been
 	b.Bind(later)
 	return c
 }
@@ -79,6 +80,7 @@ func (c *Cwd) Prove(b *program.Builder) {
 	fd := b.Reg()
 	openDir(b, program.Imm(unix.AT_FDCWD), c.path).To(fd).On(unix.ELOOP, outside)
 	b.Sys(unix.SYS_FCHDIR, program.Val(fd))
+	b.Sys(unix.SYS_CLOSE, program.Val(fd))
 	b.Bind(in)
 	buf := b.Zero(unix.PathMax)
 	b.Doing(program.T("%s is outside of the container: refused", c.path))
