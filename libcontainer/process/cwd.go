@@ -24,7 +24,7 @@ func EnterCwd(b *program.Builder, path string) *Cwd {
 	openDir(b, program.Imm(unix.AT_FDCWD), path).To(fd).Ignore()
 	b.If(fd, program.Lt, 0, later)
 	b.Sys(unix.SYS_FCHDIR, program.Val(fd)).To(c.entered).Ignore()
-	b.Sys(unix.SYS_CLOSE, program.Val(fd))
+	b.Sys(unix.SYS_CLOSE, program.Val(fd)) // CloseOthers has been
 	b.Bind(later)
 	return c
 }

@@ -93,10 +93,10 @@ func TestCVE2024_21626_DescriptorsOfInit(t *testing.T) {
 			create.do(t).ok(t)
 			b.readPid()
 			// The fifo that start opens, and pipes, sockets and the like that
-			// have no name, may be open; nothing else that has a name on the host.
+			// have no name, may be open; nothing else that has a name on the host. The
+			// null device is one on a mount of its own, which is nowhere attached.
 			for fd, target := range descriptors(t, b.pid) {
 				anonymous := strings.Contains(target, ":[") || strings.HasPrefix(target, "anon_inode:")
-				// "/null" is the null device by the read-only mount that is made for it.
 				standard := fd <= 2 && (target == "/null" || target == b.path("out") || target == b.path("err") || strings.HasPrefix(target, "/dev/pts/"))
 				if !anonymous && !standard && !strings.HasPrefix(target, b.root+"/"+b.id+"/") {
 					t.Errorf("descriptor %d of a created container's init is %s", fd, target)
