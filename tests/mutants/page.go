@@ -77,7 +77,10 @@ func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 func where(d *defence) string {
 	var names []string
 	for _, file := range d.files() {
-		names = append(names, "`"+strings.TrimPrefix(file, "libcontainer/")+"`")
+		if short, ok := strings.CutPrefix(file, "libcontainer/"); ok && strings.Contains(short, "/") {
+			file = short
+		}
+		names = append(names, "`"+file+"`")
 	}
 	return strings.Join(names, ", ")
 }
