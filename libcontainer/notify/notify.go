@@ -30,7 +30,7 @@ const (
 
 // barrierWait is how long the manager has to take the messages, as in runc and in
 // systemd's own sd_notify_barrier users.
-const barrierWait = 30 * time.Second
+var barrierWait = 30 * time.Second // a variable for tests
 
 // Prepare makes the directory Dir below the container's state directory, and
 // gives its path. It is there before the container's mounts are made.

@@ -223,22 +223,31 @@ func TestBarrierHasAnEnd(t *testing.T) {
 }
 
 // What a manager that reads nothing has not taken is waited for until the same end.
-func TestSendHasAnEnd(t *testing.T) {
+func TestTellHasAnEnd(t *testing.T) {
 	addr, _ := manager(t) // it reads nothing
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: addr}); err != nil {
+	for err == nil { // until the queue is full
+		err = unix.Sendto(fd, []byte("X=y"), 0, &unix.SockaddrUnix{Name: addr})
+	}
+	if err != unix.EAGAIN {
 		t.Fatal(err)
 	}
-	end := time.Now().Add(100 * time.Millisecond)
-	for err == nil { // until the queue is full
-		err = send(fd, addr, "READY=1\n", nil, end)
-	}
-	if !errors.Is(err, unix.ETIMEDOUT) {
-		t.Errorf("got %v, want %v", err, unix.ETIMEDOUT)
+	wait := barrierWait
+	barrierWait = 20 * time.Millisecond
+	defer func() { barrierWait = wait }()
+	got := make(chan error)
+	go func() { got <- tell(addr, []byte("READY=1"), 7) }()
+	select {
+	case err := <-got:
+		if !errors.Is(err, unix.ETIMEDOUT) {
+			t.Errorf("got %v, want %v", err, unix.ETIMEDOUT)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the manager is waited for without end")
 	}
 }
 
