@@ -28,6 +28,9 @@ func (g *guest) runAsIs(p program) result {
 func everyHook(t *testing.T, f func(*testing.T, *guest, func(*guest, program) result)) {
 	for _, s := range standings() {
 		for name, run := range hookWays() {
+			if slowness > 1 && (s.name == "user namespace") == (name == "run") {
+				continue
+			}
 			t.Run(s.name+", "+name, func(t *testing.T) {
 				t.Parallel()
 				f(t, s.guest(t), run)
@@ -162,7 +165,7 @@ func TestHostileHookState(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s.ID != g.id || s.Status != "created" || s.Pid == nil || *s.Pid != 1 || s.Bundle != g.dir || s.Annotations["key"] != "value" {
-				t.Errorf("the %s hook got %+v (pid %v), want created and pid 1", name, s, s.Pid)
+				t.Errorf("the %s hook got %s, want created and pid 1", name, readText(t, g.rootfs("tmp", name)))
 			}
 		}
 	})
@@ -182,7 +185,7 @@ func TestHostileHookStateInJoinedPids(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Pid == nil || strconv.Itoa(*s.Pid) != inside {
-		t.Errorf("pid %v, want %s", s.Pid, inside)
+		t.Errorf("want pid %s: %s", inside, readText(t, g.rootfs("tmp/state")))
 	}
 }
 

@@ -99,7 +99,7 @@ func TestHostilePtraceTakesDescriptors(t *testing.T) {
 	t.Parallel()
 	for _, s := range prized() {
 		for _, w := range ways() {
-			if !strings.HasPrefix(w.name, "exec") {
+			if !strings.HasPrefix(w.name, "exec") || slowness > 1 && !onSlow(s.name, w.name) {
 				continue
 			}
 			t.Run(s.name+", "+w.name, func(t *testing.T) {
@@ -121,6 +121,7 @@ func TestHostilePtraceTakesDescriptors(t *testing.T) {
 // namespace: its init, and its hooks.
 func TestHostilePtraceTakesOfSibling(t *testing.T) {
 	t.Parallel()
+	needsSpeed(t)
 	for _, s := range prized()[:3] {
 		for _, w := range ways() {
 			if strings.HasPrefix(w.name, "exec") {
@@ -173,6 +174,7 @@ func living(t testing.TB, pid int) bool {
 // that is not the container's.
 func TestHostilePtraceForgesMessages(t *testing.T) {
 	t.Parallel()
+	needsSpeed(t)
 	for _, name := range []string{"exec", "startContainer hook of run", "run"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

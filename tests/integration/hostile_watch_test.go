@@ -144,6 +144,7 @@ func (g *guest) judge(preserved int) {
 // whenever somebody inside could look.
 func TestHostileDescriptorsInSight(t *testing.T) {
 	t.Parallel()
+	needsSpeed(t)
 	everyWay(t, func(t *testing.T, s standing, w way) {
 		g := s.guest(t)
 		g.watched = true
@@ -158,6 +159,7 @@ func TestHostileDescriptorsInSight(t *testing.T) {
 // nothing else fills the numbers that it left out.
 func TestHostileDescriptorsInSightPreserved(t *testing.T) {
 	t.Parallel()
+	needsSpeed(t)
 	everyWay(t, func(t *testing.T, s standing, w way) {
 		if w.hook {
 			return
@@ -177,6 +179,7 @@ func TestHostileDescriptorsInSightPreserved(t *testing.T) {
 // the host in the container's namespaces.
 func TestHostileDescriptorsInSightOfHooks(t *testing.T) {
 	t.Parallel()
+	needsSpeed(t)
 	for _, s := range standings() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -194,6 +197,7 @@ func TestHostileDescriptorsInSightOfHooks(t *testing.T) {
 // the first sees the second's init from its birth on.
 func TestHostileDescriptorsInSightOfSibling(t *testing.T) {
 	t.Parallel()
+	needsSpeed(t)
 	for _, w := range ways() {
 		if strings.HasPrefix(w.name, "exec") {
 			continue
@@ -253,6 +257,7 @@ func capSet(list ...int) (set uint64) {
 // container has, but for what its last steps need.
 func TestHostileCapabilitiesInSight(t *testing.T) {
 	t.Parallel()
+	needsSpeed(t)
 	traces := func(s *specs.Spec) {
 		c := []string{"CAP_SYS_PTRACE"}
 		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: c, Effective: c, Permitted: c}

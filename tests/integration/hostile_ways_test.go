@@ -206,10 +206,23 @@ func ways() []way {
 	}
 }
 
+// onSlow are the subtests that a slow machine, which is there for its kernel and
+// its cgroups, is given of all.
+func onSlow(standing, way string) bool {
+	return slices.Contains([]string{"root, run", "root, exec", "root, startContainer hook of start", "user namespace, create and start", "unprivileged, exec"},
+		standing+", "+way)
+}
+
+// needsSpeed skips a test that makes thousands of stops of each command.
+func needsSpeed(t testing.TB) { needs(t, "a faster machine", slowness == 1) }
+
 // everyWay runs a subtest for each way and standing.
 func everyWay(t *testing.T, f func(*testing.T, standing, way)) {
 	for _, s := range standings() {
 		for _, w := range ways() {
+			if slowness > 1 && !onSlow(s.name, w.name) {
+				continue
+			}
 			t.Run(s.name+", "+w.name, func(t *testing.T) {
 				t.Parallel()
 				f(t, s, w)
