@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -87,7 +86,7 @@ func runExec(f flags) (int, error) {
 }
 
 func readProcess(file string) (*specs.Process, error) {
-	text, err := os.ReadFile(file)
+	text, err := config.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("--process: %w", err)
 	}

@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 
@@ -75,11 +73,11 @@ func newLimits(c *cli.Context) (*specs.LinuxResources, error) {
 	if file == "" {
 		return limitsOfFlags(c)
 	}
-	read := os.ReadFile
+	read := func() ([]byte, error) { return config.ReadFile(file) }
 	if file == "-" {
-		read = func(string) ([]byte, error) { return io.ReadAll(os.Stdin) }
+		read = config.ReadStdin
 	}
-	text, err := read(file)
+	text, err := read()
 	if err != nil {
 		return nil, fmt.Errorf("--resources: %w", err)
 	}

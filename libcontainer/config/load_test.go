@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -109,4 +110,160 @@ func TestLoadLeavesNoDescriptor(t *testing.T) {
 	if after := count(); after != before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
+}
+
+// TestLoadTakesNoOddFiles has what may wait for ever, has no end, or is not a
+// configuration but the kernel's.
+func TestLoadTakesNoOddFiles(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, FileName)
+	link := func(to string) func() error { return func() error { return os.Symlink(to, path) } }
+	for _, c := range []struct {
+		name string
+		make func() error
+		want string
+	}{
+		{"named pipe", func() error { return unix.Mkfifo(path, 0o600) }, "is a named pipe, which may wait or have no end; give a regular file"},
+		{"directory", func() error { return os.Mkdir(path, 0o700) }, "is a directory"},
+		{"endless device", link("/dev/zero"), "is a device, which may wait"},
+		{"terminals", link("/dev/ptmx"), "is a device, which may wait"},
+		{"socket", func() error {
+			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+			if err == nil {
+				l.SetUnlinkOnClose(false)
+				l.Close()
+			}
+			return err
+		}, "is a socket, which may wait"},
+		{"procfs", link("/proc/self/environ"), "is the kernel's, of procfs, sysfs or the like; give a file that has been written"},
+		{"sysfs", link("/sys/kernel/uevent_seqnum"), "is the kernel's"},
+		{"a file with a hole", func() error {
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 1<<40))
+		}, "larger than 16 MiB, which no configuration needs"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.make(); err != nil {
+				t.Fatal(err)
+			}
+			defer os.RemoveAll(path)
+			want := "read " + path + ": " + c.want
+			if _, _, err := Load(dir, ""); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("Load: got %v, want %s", err, want)
+			}
+			if _, err := ReadFile(path); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("ReadFile: got %v, want %s", err, want)
+			}
+		})
+	}
+}
+
+// TestLoadReadsNoLogOfTheHost reads none of it, and so has no wait for more.
+func TestLoadReadsNoLogOfTheHost(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("/proc/kmsg", filepath.Join(dir, FileName)); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := Load(dir, "")
+	if err == nil || !strings.Contains(err.Error(), "is the kernel's") && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestLoadOpensNoDevice has a device that would do something when it is opened.
+func TestLoadOpensNoDevice(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, FileName)
+	if err := unix.Mknod(path, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 5))); err != nil {
+		t.Skipf("needs root to make a device: %v", err)
+	}
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_OPEN); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Load(dir, ""); err == nil || !strings.Contains(err.Error(), "is a device") {
+		t.Errorf("got %v", err)
+	}
+	if n, err := unix.Read(fd, make([]byte, 4096)); err != unix.EAGAIN {
+		t.Errorf("it has been opened: %d bytes of events, %v", n, err)
+	}
+}
+
+// TestReadFileOfOwnDescriptors has a pipe, a named pipe and a regular file.
+func TestReadFileOfOwnDescriptors(t *testing.T) {
+	const text = "some text"
+	dir := write(t, "regular", text)
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	named, err := os.OpenFile(fifo, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer named.Close()
+	readOnly, err := os.Open(fifo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer readOnly.Close()
+	for _, f := range []*os.File{w, named} {
+		if _, err := f.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	regular, err := os.Open(filepath.Join(dir, "regular"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer regular.Close()
+	for _, f := range []*os.File{r, readOnly, regular} {
+		path := "/dev/fd/" + strconv.Itoa(int(f.Fd()))
+		if got, err := ReadFile(path); err != nil || string(got) != text {
+			t.Errorf("%s: got %q, %v", f.Name(), got, err)
+		}
+	}
+	proc, err := os.Open("/proc/self/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proc.Close()
+	if _, err := ReadFile("/dev/fd/" + strconv.Itoa(int(proc.Fd()))); err == nil || !strings.Contains(err.Error(), "is the kernel's") {
+		t.Errorf("procfs by a descriptor: %v", err)
+	}
+	for _, path := range []string{"/dev/fd/-1", "/dev/fd/01", "/dev/fd/x", "/dev/fd/", "/dev/fd/0/x", "stdin"} {
+		if n := descriptor(path); n >= 0 {
+			t.Errorf("%s is taken for descriptor %d", path, n)
+		}
+	}
+}
+
+// TestReadFileBoundsPipes has one without an end.
+func TestReadFileBoundsPipes(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, err := w.Write(make([]byte, 1<<16)); err == nil; _, err = w.Write(make([]byte, 1<<16)) {
+		}
+	}()
+	_, err = ReadFile("/dev/fd/" + strconv.Itoa(int(r.Fd())))
+	if err == nil || !strings.Contains(err.Error(), "larger than 16 MiB") {
+		t.Errorf("got %v", err)
+	}
+	r.Close()
+	<-done
+	w.Close()
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // goodConfig is the default configuration as text.
@@ -251,5 +252,53 @@ func TestBadState(t *testing.T) {
 			b.rt("delete", "--force", b.id)
 			os.RemoveAll(filepath.Join(b.root, b.id)) // where the runtime keeps its hands off
 		})
+	}
+}
+
+// TestFilesOfFlagsAreRegular: a file that may wait for ever, or has no end, is an
+// error at once, where a pipe that the caller has opened itself is read.
+func TestFilesOfFlagsAreRegular(t *testing.T) {
+	t.Parallel()
+	b := asleep(t)
+	fifo := b.path("odd-fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		fifo:                 "is a named pipe",
+		b.dir:                "is a directory",
+		"/dev/zero":          "is a device",
+		"/proc/self/environ": "is the kernel's",
+	} {
+		for _, line := range [][]string{{"exec", "--process", path, b.id}, {"update", "--resources", path, b.id}} {
+			hutchOnly(t, "1.1 reads it")
+			if res := (call{root: b.root, args: line}).do(t); res.code == 0 || !strings.Contains(res.stderr, "read "+path+": "+want) {
+				t.Errorf("want %s: %s", want, res)
+			}
+		}
+	}
+	process := `{"args":["echo","hello"],"cwd":"/","user":{"uid":0,"gid":0},"env":["PATH=/bin"]}`
+	for _, c := range []struct {
+		fd   int
+		path string
+	}{{0, "/dev/stdin"}, {3, "/dev/fd/3"}, {3, "/proc/self/fd/3"}} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.WriteString(process); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		line := call{root: b.root, args: []string{"exec", "--process", c.path, b.id}}
+		if c.fd == 0 {
+			line.stdin = r
+		} else {
+			line.files = []*os.File{r}
+		}
+		if out := line.do(t).ok(t); out.stdout != "hello\n" {
+			t.Errorf("%s: %s", c.path, out)
+		}
+		r.Close()
 	}
 }
