@@ -222,6 +222,8 @@ func TestDeleteForceEndsHooks(t *testing.T) {
 				b.looks()
 				if before {
 					b.refusesExec()
+				} else { // it is started, whatever it waits for
+					b.rt("start", b.id).failed(t, "cannot start an already running container")
 				}
 				b.deleteBeside(r).failed(t)
 				if pid := hookPid(t, dir); kind != "startContainer" && kind != "createContainer" { // which see another number
