@@ -1,7 +1,9 @@
 package libcontainer
 
 import (
+	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -49,5 +51,32 @@ func TestHookProgramsAreProven(t *testing.T) {
 				t.Errorf("%#x: without instruction %d the program is taken", flags, pc)
 			}
 		}
+	}
+}
+
+// TestPlanVerify: a proof names each rule, and a broken rule is an error that says which,
+// where and the way to it.
+func TestPlanVerify(t *testing.T) {
+	p, e := hookProgram(t, unix.CLONE_NEWNS)
+	plan := &Plan{p: p, expect: e}
+	proof, err := plan.Verify()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := proof.WriteText(&text); err != nil || !strings.Contains(text.String(), verify.FdExec.ID()+": "+verify.FdExec.String()+"\n    ") {
+		t.Errorf("%v: %s", err, text.String())
+	}
+	var list []struct {
+		Rule         string
+		Instructions []struct{ PC int }
+	}
+	text.Reset()
+	if err := errors.Join(proof.WriteJSON(&text), json.Unmarshal([]byte(text.String()), &list)); err != nil || len(list[verify.FdExec].Instructions) == 0 {
+		t.Errorf("%v: %s", err, text.String())
+	}
+	e.Hook = "/bin/other"
+	if _, err := plan.Verify(); err == nil || !strings.Contains(err.Error(), "rule ends: instruction") || !strings.Contains(err.Error(), "\nway: ") {
+		t.Errorf("another hook's program: %v", err)
 	}
 }
