@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -18,6 +19,7 @@ func planCommand() *cli.Command {
 			&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of config.json (default: the working directory)"},
 			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "text", Usage: "text or json"},
 			&cli.BoolFlag{Name: "no-pivot", Usage: "as for create"},
+			&cli.BoolFlag{Name: "verify", Usage: "prove the program, and print each rule with the instructions that satisfy it"},
 		},
 		Action: func(c *cli.Context) error {
 			r, err := newRuntime(c)
@@ -34,11 +36,20 @@ func planCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			var out interface {
+				WriteText(io.Writer) error
+				WriteJSON(io.Writer) error
+			} = p
+			if c.Bool("verify") {
+				if out, err = p.Verify(); err != nil {
+					return err
+				}
+			}
 			switch format := c.String("format"); format {
 			case "text":
-				return p.WriteText(os.Stdout)
+				return out.WriteText(os.Stdout)
 			case "json":
-				return p.WriteJSON(os.Stdout)
+				return out.WriteJSON(os.Stdout)
 			default:
 				return fmt.Errorf("--format: %q is not text or json", format)
 			}

@@ -23,6 +23,7 @@ import (
 	"hutch/libcontainer/state"
 	"hutch/libcontainer/trace"
 	"hutch/libcontainer/validate"
+	"hutch/libcontainer/verify"
 )
 
 // Create makes the container o.ID from the bundle and leaves it with its init
@@ -58,6 +59,7 @@ type build struct {
 	fifo  bool // init waits on the fifo; else at the barrier Ready
 
 	planning  bool           // nothing is run
+	expect    *verify.Expect // what a plan is to be proven against
 	layout    *cgroup.Layout // closed with the build
 	notifyDir string
 	link      *selfexe.Link // nil where the executable needs none

@@ -65,6 +65,9 @@ func (b *build) compile() error {
 	if b.out, err = compile.Compile(in); err != nil {
 		return err
 	}
+	if b.planning {
+		b.expect = in.Expect(b.out)
+	}
 	if n := b.out.UnknownCalls; len(n) > 0 {
 		b.r.debug("linux.seccomp: no architecture of the profile has " + strings.Join(n, ", ") + ", ignoring")
 	}

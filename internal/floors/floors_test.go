@@ -54,6 +54,7 @@ func floors() map[string]int {
 		"libcontainer/template":   parts,
 		"libcontainer/trace":      parts,
 		"libcontainer/validate":   parts,
+		"libcontainer/verify":     parts,
 		"libcontainer/program":    1,
 	}
 }

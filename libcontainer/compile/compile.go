@@ -288,7 +288,7 @@ func (c *compiler) start() {
 	}
 	b.Element(program.T("process"))
 	b.Doing(program.T("get ready for start"))
-	if c.filter == nil || !c.filter.Notify {
+	if c.ready == nil || c.filter == nil || !c.filter.Notify { // else Loading has told it
 		b.Tell(Ready, 0)
 	}
 	c.out.Start = b.Len()

@@ -41,12 +41,12 @@ func openDir(b *program.Builder, dir program.Arg, path string) program.Call {
 // MakeCwd emits the making of the directory, when it is missing, below the
 // container's root, which may become read-only after it. It is made by a walk
 // over descriptors: mkdir by its path would follow /proc/self/fd/7 to a
-// directory of the host.
+// directory of the host. So would a plain look whether it is there.
 func MakeCwd(b *program.Builder, path string) {
 	b.Element(program.T("process.cwd"))
 	b.Doing(program.T("make %s", path))
 	r, end := b.Reg(), b.Label()
-	b.Sys(unix.SYS_FACCESSAT, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(unix.F_OK)).To(r).Ignore()
+	openDir(b, program.Imm(unix.AT_FDCWD), path).To(r).Ignore()
 	b.If(r, program.Ne, -int64(unix.ENOENT), end)
 	b.Step(program.T("open /"))
 	dir := openDir(b, program.Imm(unix.AT_FDCWD), "/").Fd()

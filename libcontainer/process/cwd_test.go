@@ -138,8 +138,8 @@ func TestCwdLeadsToNoDescriptor(t *testing.T) {
 	for _, c := range []struct{ cwd, want string }{
 		{"/proc/self/fd/50", "process.cwd: /proc/self/fd/50" + refused},
 		{"/proc/thread-self/fd/50/.", "process.cwd: /proc/thread-self/fd/50/." + refused},
-		{"/proc/self/fd/50/evil", "process.cwd: make /proc/self/fd/50/evil: open 50 in it: too many levels of symbolic links"},
-		{"/proc/1/fd/50/a/b", "process.cwd: make /proc/1/fd/50/a/b: open 50 in it: too many levels of symbolic links"},
+		{"/proc/self/fd/50/evil", "process.cwd: /proc/self/fd/50/evil is outside of the container: refused: it leads over a link of procfs to a descriptor, or over too many links"},
+		{"/proc/1/fd/50/a/b", "process.cwd: /proc/1/fd/50/a/b is outside of the container: refused: it leads over a link of procfs to a descriptor, or over too many links"},
 	} {
 		if out, err := pwd(t, leaky, c.cwd, 0); err == nil || err.Error() != c.want {
 			t.Errorf("%s: %q, %v\nwant %s", c.cwd, out, err, c.want)

@@ -45,7 +45,7 @@ const sizeofMountAttr = 32
 // read and written all the same.
 //
 // A caller that may not make mounts may not change the inode either: it keeps what it
-// has.
+// has. Any other error fails, since it would leave the host's inode to the container.
 func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
 	if !std[0].Null && !std[1].Null && !std[2].Null {
 		return 0
@@ -56,7 +56,7 @@ func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
 		b.Doing(program.T("open /dev/null for the standard descriptors, through a read-only mount"))
 		done, not := b.Label(), b.Label()
 		// With what is mounted below: where devices cannot be made, null is a bind mount.
-		tree := b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str("/dev"), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)).On(0, done).Fd()
+		tree := b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str("/dev"), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)).On(unix.EPERM, done).Fd()
 		attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE}
 		b.Sys(unix.SYS_MOUNT_SETATTR, program.Val(tree), b.Str(""), program.Imm(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), program.Struct(b, attr).Arg(), program.Imm(sizeofMountAttr))
 		how := unix.OpenHow{Flags: unix.O_RDWR | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}

@@ -90,6 +90,15 @@ func EmitLink(b *program.Builder) (*Link, error) {
 	return l, nil
 }
 
+// Register is the register that Open gives the descriptor of the executable; 0 of a nil
+// Link.
+func (l *Link) Register() program.Reg {
+	if l == nil {
+		return 0
+	}
+	return l.text
+}
+
 // canLink tells whether kernel and architecture have PR_SET_MM_MAP in the form
 // that is known here: the kernel is built with CONFIG_CHECKPOINT_RESTORE. And a
 // clone of the executable's mount needs root.
