@@ -22,8 +22,8 @@ import (
 //	probe watch FILE UID[:HOLD] COMMAND...
 //
 // With HOLD, a folder with two fifos, each such stop is also told to a process
-// that hunts: HOLD/prey gets "STOP PID\n", PID as in the innermost namespace, and
-// the process goes on when a line comes from HOLD/done.
+// that hunts: HOLD/prey gets "STOP PID CALL\n", PID as in the innermost namespace and
+// CALL the system call's number, and the process goes on when a line comes from HOLD/done.
 //
 // Source: ptrace(2), PTRACE_GET_SYSCALL_INFO.
 func watch(args []string) (string, error) {
@@ -230,16 +230,16 @@ func (w *watcher) look(pid int) {
 		s.Caps += statusLine(pid, set) + " "
 	}
 	w.out.Encode(s)
-	w.hunted(ids[len(ids)-1])
+	w.hunted(ids[len(ids)-1], info.nr)
 }
 
 // hunted lets the hunter have a go at the process.
-func (w *watcher) hunted(pid string) {
+func (w *watcher) hunted(pid string, call uint64) {
 	if w.prey == nil {
 		return
 	}
 	w.stops++
-	fmt.Fprintf(w.prey, "%d %s\n", w.stops, pid)
+	fmt.Fprintf(w.prey, "%d %s %d\n", w.stops, pid, call)
 	w.done.ReadString('\n')
 }
 
