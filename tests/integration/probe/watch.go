@@ -19,7 +19,7 @@ import (
 // program: what the processes of that namespace could see or take. What it sees
 // goes to a file, a line of JSON each.
 //
-//	probe watch FILE UID[:HOLD] COMMAND...
+//	probe watch FILE UID[:HOLD] COMMAND WORDS
 //
 // With HOLD, a folder with two fifos, each such stop is also told to a process
 // that hunts: HOLD/prey gets "STOP PID CALL\n", PID as in the innermost namespace and
@@ -28,7 +28,7 @@ import (
 // Source: ptrace(2), PTRACE_GET_SYSCALL_INFO.
 func watch(args []string) (string, error) {
 	if len(args) < 3 {
-		return "", fmt.Errorf("usage: probe watch FILE UID[:HOLD] COMMAND...")
+		return "", fmt.Errorf("usage: probe watch FILE UID[:HOLD] COMMAND WORDS")
 	}
 	f, err := os.Create(args[0])
 	if err != nil {
