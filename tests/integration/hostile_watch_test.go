@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,6 +31,8 @@ type sight struct {
 		Host   bool
 	}
 	Caps string
+
+	Dumpable int // -1 for unknown
 }
 
 // underWatch lets the probe, as root, run the runtime as the guest's caller.
@@ -125,13 +128,23 @@ func (g *guest) reach(s sight, preserved int) []string {
 func (g *guest) startHooks() bool { return g.spec.Hooks != nil && len(g.spec.Hooks.StartContainer) > 0 }
 
 // judge fails the test for a process that could be seen from inside, or executed
-// a program, with descriptors that it should not have had.
+// a program, with descriptors that it should not have had, or that others could look
+// into: one that is dumpable.
 func (g *guest) judge(preserved int) {
 	g.t.Helper()
-	executed := 0
+	executed, asked := 0, 0
 	for _, s := range g.sights() {
 		if s.Exec {
 			executed++
+		}
+		// The init of a user without privilege has to be, since the user writes its
+		// mappings; nobody else is there before its execve.
+		if s.Dumpable >= 0 {
+			asked++
+		}
+		if s.Dumpable > 0 && !(g.uid != 0 && s.Alone) {
+			g.t.Errorf("process %d at system call %d (execve: %v) is dumpable", s.Pid, s.Call, s.Exec)
+			return
 		}
 		if s.Alone && !s.Exec {
 			continue // nobody else is there
@@ -143,6 +156,9 @@ func (g *guest) judge(preserved int) {
 	}
 	if executed == 0 {
 		g.t.Error("no execve was seen")
+	}
+	if asked == 0 && runtime.GOARCH == "amd64" {
+		g.t.Error("no process said whether it is dumpable")
 	}
 }
 

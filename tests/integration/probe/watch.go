@@ -86,6 +86,8 @@ type Sight struct {
 	Alone bool       `json:"alone"`
 	Files []fileSeen `json:"files"`
 	Caps  string     `json:"caps"` // CapEff CapPrm CapInh CapBnd CapAmb
+
+	Dumpable int `json:"dumpable"` // -1 for unknown
 }
 
 // fileSeen is a descriptor.
@@ -225,7 +227,10 @@ func (w *watcher) look(pid int) {
 	}
 	ids := namespaceIDs(pid)
 	s := Sight{Pid: pid, Call: info.nr, Exec: info.nr == unix.SYS_EXECVE || info.nr == unix.SYS_EXECVEAT,
-		Alone: ids[len(ids)-1] == "1", Files: w.files(pid)}
+		Alone: ids[len(ids)-1] == "1", Files: w.files(pid), Dumpable: -1}
+	if w.prey == nil { // a hunter sees the process's own calls only
+		s.Dumpable = askDumpable(pid)
+	}
 	for _, set := range []string{"CapEff:", "CapPrm:", "CapInh:", "CapBnd:", "CapAmb:"} {
 		s.Caps += statusLine(pid, set) + " "
 	}
