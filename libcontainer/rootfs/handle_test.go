@@ -99,3 +99,27 @@ func TestMakeTargetAgainstARacer(t *testing.T) {
 		t.Error("nothing was ever made: the race says nothing")
 	}
 }
+
+// TestMakeTargetLeavesWhatIsBound: what is mounted in the root, and belongs to the host's
+// root alone, is not written to with the runtime's ids, whatever a link of the image says.
+// The image itself may belong to the host's root.
+func TestMakeTargetLeavesWhatIsBound(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: a mount, and ids of another")
+	}
+	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o755))
+	data := filepath.Join(dir, "data")
+	must(t, os.Mkdir(data, 0o755))
+	must(t, unix.Mount("tmpfs", data, "tmpfs", 0, "mode=755"))
+	t.Cleanup(func() { unix.Unmount(data, unix.MNT_DETACH) })
+	must(t, os.Symlink("/data/made", filepath.Join(dir, "link")))
+	root := openRoot(t, dir)
+	if err := MakeTarget(root, "/link", true, 100000, 100000); err == nil {
+		t.Error("made in what is bound")
+	}
+	if _, err := os.Lstat(filepath.Join(data, "made")); err == nil {
+		t.Error("it is there")
+	}
+	must(t, MakeTarget(root, "/new", true, 100000, 100000))
+}

@@ -226,3 +226,20 @@ func BenchmarkLink(b *testing.B) {
 		})
 	}
 }
+
+// TestWhatTheChildMapsIsReadOnly: by /proc/PID/map_files a tracer opens again what is
+// mapped, and that must not be the executable for writing.
+func TestWhatTheChildMapsIsReadOnly(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: a mount")
+	}
+	fd, err := otherMount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Flags&unix.ST_RDONLY == 0 {
+		t.Errorf("flags of the mount %#x, %v; want it read-only", fs.Flags, err)
+	}
+}
