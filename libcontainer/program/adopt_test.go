@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,6 +61,50 @@ func TestACloneWithinTheProgramIsAdopted(t *testing.T) {
 	}
 	if ws, err := c.Wait(); err != nil || ws.ExitStatus() != 7 {
 		t.Errorf("the process that goes on ended with %v, %v; want 7", ws.ExitStatus(), err)
+	}
+}
+
+// TestASocketThatIsHeldOpenHidesNoEnd: whoever may trace the second process can take its
+// end of the socket and keep it.
+func TestASocketThatIsHeldOpenHidesNoEnd(t *testing.T) {
+	b := New()
+	b.Clone(0, 1)
+	b.Barrier(2, 0)
+	b.Exit(0)
+	c := spawn(t, b)
+	e, err := c.Next()
+	if err == nil {
+		err = c.Adopt(e)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := unix.PidfdGetfd(c.Pidfd, int(c.p.Word(c.p.sync)), 0)
+	if err != nil {
+		t.Skipf("take the child's socket: %v", err)
+	}
+	defer unix.Close(held)
+	if err := c.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Expect(2); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Release(); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan error, 1)
+	go func() {
+		_, err := c.Next()
+		got <- err
+	}()
+	select {
+	case err := <-got:
+		if !errors.Is(err, ErrEnded) {
+			t.Errorf("got %v, want %v", err, ErrEnded)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the end of the process is not seen")
 	}
 }
 

@@ -35,6 +35,10 @@ func TestRefusedLinks(t *testing.T) {
 			must(w.t, unix.Mknod(w.inRoot("dev/real"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))))
 			link(w, "/dev/real", "dev/null")
 		}, []string{"/dev/null is there and is another file than character device 1:3"}},
+		"all devices": {func(w *world) {
+			must(w.t, os.RemoveAll(w.inRoot("dev")))
+			link(w, "/etc", "dev")
+		}, []string{"open /dev, which must be a directory", "too many levels of symbolic links"}},
 		"a bound device": {func(w *world) {
 			w.c.BindDevices = true
 			must(w.t, os.WriteFile(w.inRoot("etc/target"), nil, 0o644))

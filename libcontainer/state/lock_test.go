@@ -77,6 +77,10 @@ func TestLockOfRemovedContainer(t *testing.T) {
 	}
 	defer again.Close()
 	waiters.Wait() // d has it still
+	d.Unlock()     // now nobody has it
+	if err := d.Lock(time.Minute); !errors.Is(err, ErrNotExist) {
+		t.Errorf("got %v, want %v", err, ErrNotExist)
+	}
 	if d.Current() || !d.Replaced() || again.Replaced() {
 		t.Error("the new directory is taken for the old one")
 	}

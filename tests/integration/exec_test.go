@@ -173,13 +173,13 @@ func TestExecInheritsTheProcessBlock(t *testing.T) {
 		p.User.Umask = &umask
 		p.OOMScoreAdj = &adj
 		p.NoNewPrivileges = true
-		p.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 99, Hard: 100}}
+		p.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 99, Hard: 100}, {Type: "RLIMIT_CORE", Soft: 2048, Hard: 4096}}
 		p.Capabilities = &specs.LinuxCapabilities{Bounding: []string{"CAP_KILL"}, Effective: []string{"CAP_KILL"}, Permitted: []string{"CAP_KILL"}}
 		s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
 	})
-	look := "umask; ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj; sed -n 's/^\\(NoNewPrivs\\|Cap[A-Z].*\\):.//p' /proc/self/status; uname -m"
+	look := "umask; ulimit -n; ulimit -Hn; ulimit -c; ulimit -Hc; cat /proc/self/oom_score_adj; sed -n 's/^\\(NoNewPrivs\\|Cap[A-Z].*\\):.//p' /proc/self/status; uname -m"
 	const caps = "0000000000000000\n0000000000000020\n0000000000000020\n0000000000000020\n0000000000000000\n1\n"
-	want := "0027\n99\n100\n300\n" + caps
+	want := "0027\n99\n100\n4\n8\n300\n" + caps // in blocks of 512 bytes
 	check := func(res result, umask string) {
 		t.Helper()
 		want := umask + strings.TrimPrefix(want, "0027")
