@@ -178,7 +178,7 @@ func parseUser(text string) (func(*specs.Process), error) {
 // -1, which to the kernel means no change (CVE-2026-30892).
 func parseID(text string) (uint32, error) {
 	n, err := strconv.ParseUint(text, 10, 32)
-	if err != nil || text[0] == '+' || uint32(n) == 1<<32-1 {
+	if err != nil || uint32(n) == 1<<32-1 {
 		return 0, fmt.Errorf("%q is not an id; give a number from 0 to 4294967294", text)
 	}
 	return uint32(n), nil

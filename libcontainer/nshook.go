@@ -78,7 +78,7 @@ func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Progra
 	n.init.Join(b)
 	process.CloseOthers(b, nil) // before it can be seen in the container
 	if n.init.Clones() {
-		namespace.Clone(b, hookAdopt)
+		namespace.Clone(b, hookAdopt, false)
 	}
 	b.Element(program.Text{})
 	b.Doing(program.T("get ready for the hook"))

@@ -29,14 +29,16 @@ const (
 
 // readReports reads init's messages up to their end. failure is what init has reported of
 // itself, nil when execve has succeeded; the error is that of a hook.
-func (c *container) readReports(fd int, hooks *startHooks) (failure, err error) {
+func (c *container) readReports(fd, pidfd int, hooks *startHooks) (failure, err error) {
 	var rest []byte
 	buf := make([]byte, 4096)
 	for {
-		if late, err := awaitReport(fd, hooks.end); err != nil {
+		if late, ended, err := awaitReport(fd, pidfd, hooks.end); err != nil {
 			return nil, err
 		} else if late {
 			return nil, hooks.late()
+		} else if ended {
+			return failure, nil
 		}
 		n, err := unix.Read(fd, buf)
 		if err == unix.EINTR || err == unix.EAGAIN {
@@ -65,23 +67,26 @@ func (c *container) readReports(fd int, hooks *startHooks) (failure, err error) 
 	}
 }
 
-// awaitReport waits until there is something to read, or until end, if any.
-func awaitReport(fd int, end time.Time) (late bool, err error) {
+// awaitReport waits until there is something to read, or until end, if any. ended says
+// that the process of pidfd is no more and has left nothing: whoever may trace it can hold
+// its end of the fifo open.
+func awaitReport(fd, pidfd int, end time.Time) (late, ended bool, err error) {
 	for {
 		wait := -1
 		if !end.IsZero() {
 			left := time.Until(end)
 			if left <= 0 {
-				return true, nil
+				return true, false, nil
 			}
 			wait = int(min(left.Milliseconds()+1, 1<<30))
 		}
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, wait)
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
+		n, err := unix.Poll(p, wait)
 		if err != nil && err != unix.EINTR {
-			return false, fmt.Errorf("poll: %w", err)
+			return false, false, fmt.Errorf("poll: %w", err)
 		}
 		if n > 0 {
-			return false, nil
+			return false, p[0].Revents == 0, nil
 		}
 	}
 }

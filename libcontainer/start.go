@@ -120,7 +120,7 @@ func (c *container) release(pidfd int) error {
 		return err
 	}
 	c.dir.Unlock()
-	failure, err := c.readReports(result, hooks)
+	failure, err := c.readReports(result, pidfd, hooks)
 	if err != nil {
 		c.abort()
 		return err

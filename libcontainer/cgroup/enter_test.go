@@ -1,9 +1,13 @@
 package cgroup
 
 import (
+	"errors"
 	"maps"
+	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestParseSub(t *testing.T) {
@@ -37,4 +41,96 @@ func TestParseSub(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOfInit: a cgroup is below the container's by whole names alone.
+func TestOfInit(t *testing.T) {
+	forEach(t, func(t *testing.T, l *Layout) {
+		if l.Mode == V1 {
+			t.Skip("needs cgroup v2")
+		}
+		path := unique()
+		p, _ := planned(t, l, path+"/web10/sub")
+		pid := born(t, p, "echo ready; exec sleep 1000").Process.Pid
+		base := strings.TrimSuffix(p.Manager().Paths()[""], "/web10/sub")
+		for _, c := range []struct {
+			dir  string
+			want string // empty is an error
+		}{
+			{"/web10", "sub"}, {"", "web10/sub"}, {"/web1", ""}, {"/web10/su", ""}, {"/web10/sub", ""}, {"/other", ""},
+		} {
+			sub, err := Paths{"": base + c.dir}.OfInit(pid)
+			switch {
+			case c.want == "" && (err == nil || !strings.Contains(err.Error(), "is not below the container's")):
+				t.Errorf("%q: got %v, %v, want an error", c.dir, sub, err)
+			case c.want != "" && (err != nil || !maps.Equal(sub, Sub{"": c.want})):
+				t.Errorf("%q: got %v, %v, want %q", c.dir, sub, err, c.want)
+			}
+		}
+	})
+}
+
+// TestBeneath: nothing outside of the directory is opened, by a link, upwards, from
+// the root, or across a mount.
+func TestBeneath(t *testing.T) {
+	open := func(path string) int {
+		fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		return fd
+	}
+	dir := t.TempDir()
+	if err := errors.Join(os.MkdirAll(dir+"/a/b", 0o700), os.Symlink("b", dir+"/a/inside"), os.Symlink("/", dir+"/a/root")); err != nil {
+		t.Fatal(err)
+	}
+	top := open(dir)
+	for _, c := range []struct {
+		dir  int
+		path string
+		want unix.Errno
+	}{
+		{top, "a/b", 0}, {top, "a/../a/b", 0}, {top, "a/inside", unix.ELOOP}, {top, "a/root/etc", unix.ELOOP},
+		{top, "..", unix.EXDEV}, {top, "a/../../x", unix.EXDEV}, {top, "/etc", unix.EXDEV}, {open("/"), "proc", unix.EXDEV},
+	} {
+		fd, err := beneath(c.dir, c.path, unix.O_PATH)
+		if err == nil {
+			unix.Close(fd)
+		}
+		if c.want == 0 && err != nil || c.want != 0 && err != c.want {
+			t.Errorf("%s: got %v, want %v", c.path, err, c.want)
+		}
+	}
+}
+
+// FuzzParseSub: a sub-cgroup is below the container's, by names.
+func FuzzParseSub(f *testing.F) {
+	for _, s := range []string{"", "/", "a", ".", "..", "cpu:a/b", "a,b:../x", "cpu:/a//./b", ":", "a:b:c", "a/..", "...", "a\x00b", "a\nb"} {
+		f.Add(s, "memory:x")
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		for _, values := range [][]string{{a}, {a, b}} {
+			sub, err := ParseSub(values)
+			if err != nil {
+				continue
+			}
+			for controller, path := range sub {
+				if strings.ContainsAny(controller, ",:") {
+					t.Errorf("%q: controller %q", values, controller)
+				}
+				if path == "" {
+					continue
+				}
+				for name := range strings.SplitSeq(path, "/") {
+					if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "\x00\n") {
+						t.Errorf("%q: path %q", values, path)
+					}
+				}
+			}
+		}
+		if _, path, ok := parseSelf(a); ok && !strings.HasPrefix(path, "/") {
+			t.Errorf("parseSelf %q: path %q", a, path)
+		}
+	})
 }

@@ -257,7 +257,7 @@ func (c *compiler) process() {
 	if p == nil {
 		n.close()
 		if c.last {
-			n.cloneLast()
+			n.cloneLast(false)
 		}
 		return
 	}

@@ -106,6 +106,12 @@ func execInputs() map[string]*ExecInput {
 		Syscalls: []specs.LinuxSyscall{{Names: []string{"read", "write"}, Action: specs.ActAllow}},
 	}
 	plain.Process.NoNewPrivileges = false
+	engines := template.Spec()
+	engines.Process.Terminal, engines.Process.NoNewPrivileges = false, false
+	engines.Linux.Seccomp = &specs.LinuxSeccomp{
+		DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.ArchX86_64},
+		Syscalls: []specs.LinuxSyscall{{Names: []string{"clone3"}, Action: specs.ActErrno}},
+	}
 	host := Host{LastCap: 40, HeldCaps: 1<<41 - 1, LSM: lsm.Host{AppArmor: true, SELinux: true}}
 	withNull := host
 	withNull.Std = [3]process.StdFile{{Open: true, Null: true}, {Open: true, Null: true}, {Open: true, UID: 9}}
@@ -113,6 +119,11 @@ func execInputs() map[string]*ExecInput {
 		"exec": {
 			Keyring: "_ses.77", Serial: 77, Process: everything.Process, Linux: everything.Linux, OwnKeyring: true, Preserved: []int{3},
 			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER}, Host: host,
+		},
+		// As engines have it: the filter comes before the clone.
+		"exec-filtered": {
+			Process: engines.Process, Linux: engines.Linux,
+			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET}, Host: host,
 		},
 		// On cgroup v1, with a filter and a scheduler that are set after the clone.
 		"exec-held": {

@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"runtime"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -34,7 +36,8 @@ type ready struct {
 	env    program.Mem
 	filter *seccomp.Filter
 	caps   *capability.Sets
-	hold   uint64 // what is held to load the filter
+	hold   uint64 // what is held for the last steps
+	loaded bool   // the filter is, and nothing is held any more
 }
 
 // become emits the properties of the process, up to the search for its program.
@@ -70,7 +73,10 @@ func (n *newcomer) become() *ready {
 	process.NoNewPrivileges(b, p)
 	r.env = process.Env(b, p, n.env) // reads a file of the image, so with the container's rights
 	if n.clone {
-		n.cloneLast()
+		if n.filterFirst() {
+			r.load(b)
+		}
+		n.cloneLast(r.loaded)
 	}
 	if p.Terminal {
 		rootfs.ControllingTerminal(b) // of this process's session
@@ -82,6 +88,37 @@ func (n *newcomer) become() *ready {
 	cwd.Prove(b)
 	r.target = process.Lookup(b, p.Args[0], p.Env)
 	return r
+}
+
+// filterFirst reports whether the filter is loaded before the clone: without
+// noNewPrivileges that takes CAP_SYS_ADMIN, which the process must not have where a
+// container with CAP_SYS_PTRACE could take it over. The calls that follow must then be in
+// the profile; where one is not, the filter comes last.
+func (n *newcomer) filterFirst() bool {
+	if n.filter == nil || n.filter.Notify || n.p.NoNewPrivileges || process.LastScheduler(n.p) {
+		return false
+	}
+	arch := seccomp.AuditArch(runtime.GOARCH)
+	allows := func(nr uintptr, args ...uint64) bool {
+		d := &seccomp.Data{Number: int32(nr), Arch: arch}
+		copy(d.Args[:], args)
+		v := n.filter.Verdict(d) & unix.SECCOMP_RET_ACTION_FULL
+		return v == unix.SECCOMP_RET_ALLOW || v == unix.SECCOMP_RET_LOG
+	}
+	clone := []uint64{program.CloneFlags, 0}
+	if runtime.GOARCH == "s390x" {
+		clone = []uint64{0, program.CloneFlags}
+	}
+	for _, nr := range [...]uintptr{
+		unix.SYS_CAPSET, unix.SYS_SENDMSG, unix.SYS_EXIT_GROUP, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SETSID, unix.SYS_PRLIMIT64,
+		unix.SYS_OPENAT2, unix.SYS_FCHDIR, unix.SYS_CLOSE, unix.SYS_GETCWD, unix.SYS_STATX, unix.SYS_FACCESSAT2, unix.SYS_DUP3,
+		unix.SYS_RT_SIGPROCMASK, unix.SYS_EXECVE,
+	} {
+		if !allows(nr) {
+			return false
+		}
+	}
+	return allows(unix.SYS_CLONE, clone...) && (!n.p.Terminal || allows(unix.SYS_IOCTL, 0, unix.TIOCSCTTY))
 }
 
 // held are the capabilities beyond the container's own that the last steps need: to load
@@ -102,15 +139,19 @@ func (n *newcomer) held() uint64 {
 func (n *newcomer) close() { process.CloseOthers(n.b, n.preserved, n.keep...) }
 
 // cloneLast emits the clone into the container's pid namespace.
-func (n *newcomer) cloneLast() {
-	namespace.Clone(n.b, Adopt)
+func (n *newcomer) cloneLast(filtered bool) {
+	namespace.Clone(n.b, Adopt, filtered)
 	process.Setsid(n.b)
 }
 
-// load emits the loading of the filter. It comes last, so that of Hutch's own
+// load emits the loading of the filter, once. It comes last, but for filterFirst, so that of Hutch's own
 // calls only those of the wait for start, execve, and without noNewPrivileges
 // capset, have to be in the profile.
 func (r *ready) load(b *program.Builder) {
+	if r.loaded {
+		return
+	}
+	r.loaded = true
 	if r.filter != nil {
 		loadFilter(b, r.filter)
 	}

@@ -121,7 +121,7 @@ func readable(st *unix.Stat_t) error {
 }
 
 // errTooLarge is the error of a file of more than maxSize bytes.
-var errTooLarge = fmt.Errorf("larger than %d MiB, which no configuration needs", maxSize>>20)
+var errTooLarge = errors.New("larger than 16 MiB, which no configuration needs")
 
 // ordinary refuses named pipes and files of those file systems in which the kernel
 // makes up what is read. Such files occupy no blocks, so that the file system of

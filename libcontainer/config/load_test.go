@@ -256,7 +256,11 @@ func TestReadFileBoundsPipes(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for _, err := w.Write(make([]byte, 1<<16)); err == nil; _, err = w.Write(make([]byte, 1<<16)) {
+		defer w.Close()
+		for n := 0; n < 2*maxSize; n += 1 << 16 { // else a test that fails would not end
+			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+				return
+			}
 		}
 	}()
 	_, err = ReadFile("/dev/fd/" + strconv.Itoa(int(r.Fd())))
@@ -265,5 +269,4 @@ func TestReadFileBoundsPipes(t *testing.T) {
 	}
 	r.Close()
 	<-done
-	w.Close()
 }

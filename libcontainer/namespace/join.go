@@ -72,5 +72,13 @@ func (n *Init) Clones() bool { return n.Flags&unix.CLONE_NEWPID != 0 }
 
 // Clone emits the clone of the process that goes on, by which it is in the pid
 // namespace that the first one has joined. adopt is the tag by which the parent learns
-// of it.
-func Clone(b *program.Builder, adopt uint32) { cloneAgain(b, 0, adopt) }
+// of it. filtered says that a seccomp filter is loaded already.
+func Clone(b *program.Builder, adopt uint32, filtered bool) {
+	if !filtered {
+		cloneAgain(b, 0, adopt)
+		return
+	}
+	b.Element(program.T("linux.namespaces"))
+	b.Doing(program.T("clone into the namespaces"))
+	b.CloneOld(adopt)
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"unsafe"
@@ -382,8 +383,29 @@ func (b *Builder) Clone(flags uint64, tag uint32) {
 	m, pidfd := b.Zero(64), b.Reg()
 	b.Set(m.Reg(0), int64(unix.CLONE_PARENT|unix.CLONE_PIDFD|flags))
 	b.Pointer(m, 8, b.Low32(pidfd))
+	b.goOnIn(b.Sys(sysClone3, m.Arg(), Imm(m.Len)), pidfd, tag)
+}
+
+// CloneFlags are the flags of CloneOld.
+const CloneFlags = unix.CLONE_PARENT | unix.CLONE_PIDFD
+
+// CloneOld is Clone without namespaces by the older system call, whose flags a seccomp
+// filter can see: engines' profiles allow it and hide clone3 from programs.
+//
+// Source: clone(2), "C library/kernel differences".
+func (b *Builder) CloneOld(tag uint32) {
+	pidfd := b.Reg()
+	flags, stack := Imm(uint64(CloneFlags)), Imm(0)
+	if runtime.GOARCH == "s390x" {
+		flags, stack = stack, flags
+	}
+	b.goOnIn(b.Sys(unix.SYS_CLONE, flags, stack, b.Low32(pidfd).Arg(), Imm(0), Imm(0)), pidfd, tag)
+}
+
+// goOnIn emits what follows a clone.
+func (b *Builder) goOnIn(clone Call, pidfd Reg, tag uint32) {
 	r, child := b.Reg(), b.Label()
-	b.Sys(sysClone3, m.Arg(), Imm(m.Len)).To(r)
+	clone.To(r)
 	b.If(r, Eq, 0, child)
 	b.forks = append(b.forks, fork{tell: int32(b.Len()), label: child})
 	b.TellFd(tag, r, pidfd)

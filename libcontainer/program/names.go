@@ -164,6 +164,8 @@ func CallName(nr uintptr) string {
 		return "add_key"
 	case unix.SYS_CLONE3:
 		return "clone3"
+	case unix.SYS_CLONE:
+		return "clone"
 	case unix.SYS_CLOSE_RANGE:
 		return "close_range"
 	case unix.SYS_SOCKET:

@@ -160,6 +160,8 @@ func processSignature(nr uint32) (string, bool) {
 		return "int", true
 	case unix.SYS_CLONE3:
 		return "cloneargs int", true
+	case unix.SYS_CLONE:
+		return "clone int int int int", true
 	case unix.SYS_UNSHARE:
 		return "clone", true
 	case unix.SYS_SETNS:

@@ -45,7 +45,7 @@ func (r *Root) Handle(c *program.Child, e program.Event) (more bool, err error) 
 // reached, whatever is renamed meanwhile: each step is one openat2 or mkdirat
 // below root.
 func MakeTarget(root int, dest string, dir bool, uid, gid int) error {
-	return asOwner(uid, gid, func() error {
+	return asOwner(uid, gid, func(resolve uint64) error {
 		parts := strings.Split(strings.Trim(path.Clean(dest), "/"), "/")
 		at := "/" // clean, of directories that are there and no links
 		links := 0
@@ -56,7 +56,7 @@ func MakeTarget(root int, dest string, dir bool, uid, gid int) error {
 				at = path.Dir(at)
 				continue
 			}
-			to, err := step(root, at, part, dir || len(parts) > 0)
+			to, err := step(root, at, part, dir || len(parts) > 0, resolve)
 			if err != nil {
 				return fmt.Errorf("make %s in the container: %w", path.Join(at, part), err)
 			}
@@ -84,8 +84,8 @@ func MakeTarget(root int, dest string, dir bool, uid, gid int) error {
 
 // step makes sure that name is in the directory at. When it is a symbolic link
 // it returns where to.
-func step(root int, at, name string, dir bool) (link string, err error) {
-	d, err := unix.Openat2(root, at, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: inRoot | unix.RESOLVE_NO_SYMLINKS})
+func step(root int, at, name string, dir bool, resolve uint64) (link string, err error) {
+	d, err := unix.Openat2(root, at, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: inRoot | unix.RESOLVE_NO_SYMLINKS | resolve})
 	if err != nil {
 		return "", err
 	}
@@ -111,23 +111,25 @@ func step(root int, at, name string, dir bool) (link string, err error) {
 
 // asOwner runs f with the file system ids of the container's root, which f makes
 // files as. Where those may not, f runs again with the caller's: an image that
-// belongs to the host's root stays the host's.
+// belongs to the host's root stays the host's. It is then to resolve paths with
+// RESOLVE_NO_XDEV: what is mounted in the root is not the image's, and a link of the
+// image must not have the runtime write to what is bound there.
 //
 // Source: setfsuid(2), which is for the thread alone.
-func asOwner(uid, gid int, f func() error) error {
+func asOwner(uid, gid int, f func(resolve uint64) error) error {
 	euid, egid := os.Geteuid(), os.Getegid()
 	if uid == euid && gid == egid {
-		return f()
+		return f(0)
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	_ = unix.Setfsgid(gid) // both tell no errors; where they do nothing the
 	_ = unix.Setfsuid(uid) // files belong to the caller
-	err := f()
+	err := f(0)
 	_ = unix.Setfsuid(euid)
 	_ = unix.Setfsgid(egid)
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
-		err = f()
+		err = f(unix.RESOLVE_NO_XDEV)
 	}
 	return err
 }

@@ -242,6 +242,11 @@ func otherMount() (int, error) {
 		return -1, fmt.Errorf("open_tree %s: %w", self, err)
 	}
 	defer unix.Close(tree)
+	// What the child maps can be opened again by /proc/PID/map_files: not for writing.
+	readonly := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY, Propagation: unix.MS_PRIVATE}
+	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, readonly); err != nil {
+		return -1, fmt.Errorf("mount_setattr %s: %w", self, err)
+	}
 	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(tree), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open %s in a detached mount: %w", self, err)

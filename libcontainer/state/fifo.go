@@ -31,15 +31,42 @@ func (d *Dir) CreateFifos() error {
 // write to resultFd neither waits nor raises SIGPIPE although nobody reads.
 //
 // Source: fifo(7), "Linux ... read and write".
+//
+// They are opened through a read-only mount, where that can be had: a process of the
+// container that traces the init may take them, and must not change mode, owner and times
+// of inodes of the host.
 func (d *Dir) OpenFifos() (goFd, resultFd int, err error) {
-	if goFd, err = d.openFifo(goName, unix.O_RDWR); err != nil {
+	from := *d
+	if tree, err := readonlyClone(d.fd); err == nil {
+		defer unix.Close(tree)
+		from.fd = tree
+	} else if err != unix.EPERM && err != unix.EINVAL { // without privileges, or on mounts that are locked
+		return -1, -1, fmt.Errorf("open %s through a read-only mount: %w", d.path, err)
+	}
+	if goFd, err = from.openFifo(goName, unix.O_RDWR); err != nil {
 		return -1, -1, err
 	}
-	if resultFd, err = d.openFifo(resultName, unix.O_RDWR); err != nil {
+	if resultFd, err = from.openFifo(resultName, unix.O_RDWR); err != nil {
 		unix.Close(goFd)
 		return -1, -1, err
 	}
 	return goFd, resultFd, nil
+}
+
+// readonlyClone returns a detached read-only mount of the directory fd.
+//
+// Source: open_tree(2), mount_setattr(2).
+func readonlyClone(fd int) (int, error) {
+	tree, err := unix.OpenTree(fd, "", unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE}
+	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, attr); err != nil {
+		unix.Close(tree)
+		return -1, err
+	}
+	return tree, nil
 }
 
 // OpenResult opens start's end of result.fifo, for non-blocking reading. The

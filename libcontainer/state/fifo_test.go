@@ -86,3 +86,18 @@ func TestFifos(t *testing.T) {
 		t.Errorf("Go without a fifo: %v, want ENOENT", err)
 	}
 }
+
+// TestFifosAreTheOwnersAlone whatever the umask is: who writes to exec.fifo starts the
+// container, and who reads takes the byte away.
+func TestFifosAreTheOwnersAlone(t *testing.T) {
+	r, d := newContainer(t, "web1")
+	defer unix.Umask(unix.Umask(0))
+	if err := d.CreateFifos(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{goName, resultName} {
+		if st, err := os.Stat(filepath.Join(r.path, "web1", name)); err != nil || st.Mode() != os.ModeNamedPipe|0o600 {
+			t.Errorf("%s: %v, %v, want mode 0600", name, st, err)
+		}
+	}
+}

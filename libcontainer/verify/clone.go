@@ -81,7 +81,7 @@ func (w *walker) clone(s *state, pc int, in *program.Instr) {
 			return
 		}
 		flags = word64(b, 0)
-	} else if flags = imm(in, 0) | imm(in, 1); flags != uint64(unix.SIGCHLD) {
+	} else if flags = imm(in, 0) | imm(in, 1); flags != uint64(unix.SIGCHLD) && flags != program.CloneFlags {
 		w.refuse(s, pc, Known, "a hook's process is cloned with flags")
 		return
 	}
@@ -93,7 +93,7 @@ func (w *walker) clone(s *state, pc int, in *program.Instr) {
 	c := w.branch(s, pc, pc+1)
 	c.proc++
 	w.set(c, dst, value{k: kConst})
-	if in.NR == unix.SYS_CLONE3 {
+	if flags&unix.CLONE_PARENT != 0 {
 		const all = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
 		c.child = true
 		c.got |= flags & all
@@ -105,13 +105,28 @@ func (w *walker) clone(s *state, pc int, in *program.Instr) {
 			c.visible = w.waive[FdClone] == ""
 			c.pidJoined = false
 		}
-		off, _ := in.Args[0].Addr()
-		if to, ok := w.p.Pointer(off + 8); ok {
-			w.set(s, w.reg(program.Reg(to&^7)), value{k: kPidfd})
+		if to, ok := w.pidfdOf(in); ok {
+			w.set(s, to, value{k: kPidfd})
 		}
 		w.note(pc, Namespaces)
 	} else {
 		c.hook = true
 	}
 	w.set(s, dst, value{k: kConst, num: 1 << 30}) // some number above 0
+}
+
+// pidfdOf returns the register that a clone stores its pidfd in.
+func (w *walker) pidfdOf(in *program.Instr) (int, bool) {
+	var to uint32
+	var ok bool
+	switch in.NR {
+	case unix.SYS_CLONE:
+		to, ok = in.Args[2].Addr()
+	case unix.SYS_CLONE3:
+		var off uint32
+		if off, ok = in.Args[0].Addr(); ok {
+			to, ok = w.p.Pointer(off + 8)
+		}
+	}
+	return w.reg(program.Reg(to &^ 7)), ok
 }

@@ -81,7 +81,6 @@ type expected struct {
 	rootfs, cwd, notify, apparmor, selinux int32
 	cgroups                                []int32
 	slash                                  int32
-	lateClone                              bool
 }
 
 func clean(p string) string { return path.Clean("/" + p) }

@@ -152,11 +152,9 @@ func (w *walker) writes(in *program.Instr, use func(int)) {
 			use(int(w.index[at]))
 		}
 	}
-	if in.Op == program.OpSys && in.NR == sysClone3 {
-		if off, ok := in.Args[0].Addr(); ok {
-			if to, ok := w.p.Pointer(off + 8); ok {
-				use(w.reg(program.Reg(to &^ 7)))
-			}
+	if in.Op == program.OpSys {
+		if to, ok := w.pidfdOf(in); ok {
+			use(to)
 		}
 	}
 }

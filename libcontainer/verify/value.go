@@ -202,16 +202,15 @@ type mode struct {
 // state is what is known at an instruction.
 type state struct {
 	mode
-	desc     [3]described
-	regs     []value
-	lost     uint64   // kinds of descriptors that may be open with no register that is looked at
-	facts    []uint64 // what is done, whatever way was taken
-	dropped  uint64   // capabilities of the bounding set
-	got      uint64   // CLONE_NEW flags of namespaces
-	may      uint8    // what may have been done
-	way      int32
-	atPC     int
-	inParent bool
+	desc    [3]described
+	regs    []value
+	lost    uint64   // kinds of descriptors that may be open with no register that is looked at
+	facts   []uint64 // what is done, whatever way was taken
+	dropped uint64   // capabilities of the bounding set
+	got     uint64   // CLONE_NEW flags of namespaces
+	may     uint8    // what may have been done
+	way     int32
+	atPC    int
 }
 
 const (

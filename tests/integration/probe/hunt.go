@@ -20,7 +20,7 @@ import (
 //	probe hunt FOLDER forge PID SEED   tell the runtime lies by its socket, about the host's process PID
 func hunt(args []string) (string, error) {
 	if len(args) < 3 {
-		return "", fmt.Errorf("usage: probe hunt FOLDER steal|forge ARGUMENT...")
+		return "", fmt.Errorf("usage: probe hunt FOLDER steal|forge ARGUMENTS")
 	}
 	prey, err := os.OpenFile(args[0]+"/prey", os.O_RDWR, 0)
 	if err != nil {

@@ -19,16 +19,16 @@ import (
 // program: what the processes of that namespace could see or take. What it sees
 // goes to a file, a line of JSON each.
 //
-//	probe watch FILE UID[:HOLD] COMMAND...
+//	probe watch FILE UID[:HOLD] COMMAND WORDS
 //
 // With HOLD, a folder with two fifos, each such stop is also told to a process
-// that hunts: HOLD/prey gets "STOP PID\n", PID as in the innermost namespace, and
-// the process goes on when a line comes from HOLD/done.
+// that hunts: HOLD/prey gets "STOP PID CALL\n", PID as in the innermost namespace and
+// CALL the system call's number, and the process goes on when a line comes from HOLD/done.
 //
 // Source: ptrace(2), PTRACE_GET_SYSCALL_INFO.
 func watch(args []string) (string, error) {
 	if len(args) < 3 {
-		return "", fmt.Errorf("usage: probe watch FILE UID[:HOLD] COMMAND...")
+		return "", fmt.Errorf("usage: probe watch FILE UID[:HOLD] COMMAND WORDS")
 	}
 	f, err := os.Create(args[0])
 	if err != nil {
@@ -86,6 +86,8 @@ type Sight struct {
 	Alone bool       `json:"alone"`
 	Files []fileSeen `json:"files"`
 	Caps  string     `json:"caps"` // CapEff CapPrm CapInh CapBnd CapAmb
+
+	Dumpable int `json:"dumpable"` // -1 for unknown
 }
 
 // fileSeen is a descriptor.
@@ -225,21 +227,24 @@ func (w *watcher) look(pid int) {
 	}
 	ids := namespaceIDs(pid)
 	s := Sight{Pid: pid, Call: info.nr, Exec: info.nr == unix.SYS_EXECVE || info.nr == unix.SYS_EXECVEAT,
-		Alone: ids[len(ids)-1] == "1", Files: w.files(pid)}
+		Alone: ids[len(ids)-1] == "1", Files: w.files(pid), Dumpable: -1}
+	if w.prey == nil { // a hunter sees the process's own calls only
+		s.Dumpable = askDumpable(pid)
+	}
 	for _, set := range []string{"CapEff:", "CapPrm:", "CapInh:", "CapBnd:", "CapAmb:"} {
 		s.Caps += statusLine(pid, set) + " "
 	}
 	w.out.Encode(s)
-	w.hunted(ids[len(ids)-1])
+	w.hunted(ids[len(ids)-1], info.nr)
 }
 
 // hunted lets the hunter have a go at the process.
-func (w *watcher) hunted(pid string) {
+func (w *watcher) hunted(pid string, call uint64) {
 	if w.prey == nil {
 		return
 	}
 	w.stops++
-	fmt.Fprintf(w.prey, "%d %s\n", w.stops, pid)
+	fmt.Fprintf(w.prey, "%d %s %d\n", w.stops, pid, call)
 	w.done.ReadString('\n')
 }
 
