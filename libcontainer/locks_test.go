@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -105,7 +106,9 @@ func stoppedCreate(k string) {
 	n, _ := strconv.Atoi(k)
 	testPhase = func(string) {
 		if n--; n == 0 {
-			_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
+			// To the thread that goes on, which then stops right here.
+			runtime.LockOSThread()
+			_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGSTOP)
 		}
 	}
 	r := &Runtime{Root: os.Getenv("HUTCH_TEST_ROOT")}
