@@ -112,7 +112,7 @@ func (g *guest) reach(s sight, preserved int) []string {
 			if sockets++; sockets > 1 {
 				bad = append(bad, fmt.Sprintf("%d %s, the second one", f.Fd, f.Target))
 			}
-		case strings.HasPrefix(f.Target, filepath.Join(g.root, g.id)+"/") && strings.HasSuffix(strings.TrimSuffix(f.Target, " (deleted)"), ".fifo"):
+		case g.startsFifo(strings.TrimSuffix(f.Target, " (deleted)")):
 			// start's way to init, which nothing is beneath
 		case g.startHooks() && (f.Target == "/memfd:state (deleted)" || f.Target == "/memfd:output (deleted)"):
 			// what init's hooks read and write, which the container itself has made
@@ -122,6 +122,13 @@ func (g *guest) reach(s sight, preserved int) []string {
 		}
 	}
 	return bad
+}
+
+// startsFifo says whether the target is one of the two fifos between start and init, by
+// its path on the host or from the container's directory on.
+func (g *guest) startsFifo(target string) bool {
+	dir, name := filepath.Split(target)
+	return (name == "exec.fifo" || name == "result.fifo") && (dir == "/" || dir == filepath.Join(g.root, g.id)+"/")
 }
 
 // startHooks says whether init has hooks to run.
