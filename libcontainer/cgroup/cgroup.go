@@ -97,6 +97,10 @@ func Load(p Paths) (Manager, error) {
 		if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || dir == "/" {
 			return nil, fmt.Errorf("recorded cgroup %q of hierarchy %q: not a clean absolute path", dir, name)
 		}
+		// All processes of the host are in the root of a hierarchy.
+		if dir == Root || dir == Root+"/unified" || name != "" && filepath.Dir(dir) == Root {
+			return nil, fmt.Errorf("recorded cgroup %q of hierarchy %q: is the whole hierarchy", dir, name)
+		}
 	}
 	switch p.Mode() {
 	case None:

@@ -461,6 +461,11 @@ func TestLoadRefusesOddRecords(t *testing.T) {
 			t.Errorf("%q is taken", dir)
 		}
 	}
+	for _, p := range []Paths{{"": Root}, {"": Root + "/unified"}, {"pids": Root + "/pids"}, {"name=systemd": Root}} {
+		if _, err := Load(p); err == nil || !strings.Contains(err.Error(), "is the whole hierarchy") {
+			t.Errorf("%v: got %v", p, err)
+		}
+	}
 	m, err := Load(nil)
 	if err != nil || m.Exists() || m.KillAll() != nil || m.Remove() != nil {
 		t.Errorf("no cgroups: %v %v", m, err)

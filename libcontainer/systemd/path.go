@@ -67,6 +67,9 @@ func parsePath(path string, user bool) (Unit, error) {
 		if err := checkSlice(u.Name); err != nil {
 			return Unit{}, fmt.Errorf("slice %q: %w", u.Name, err)
 		}
+		if u.Name == "-.slice" {
+			return Unit{}, errors.New("the unit is the root slice, which has all processes of the host; give the container one of its own")
+		}
 	}
 	return u, nil
 }

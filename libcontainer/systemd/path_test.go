@@ -59,6 +59,7 @@ func TestParsePath(t *testing.T) {
 		long + "a.slice:b:c":    "longer than 255",
 		"a.slice:b:\xff":        "cannot",
 		"a.slice:b:x.slice/..":  "'/' cannot",
+		"::-.slice":             "is the root slice",
 		"system.slice:b:c.sl\n": `'\n' cannot`,
 	} {
 		u, err := ParsePath(path, "id", false)
@@ -70,7 +71,7 @@ func TestParsePath(t *testing.T) {
 
 // FuzzParsePath wants no path that leaves its place.
 func FuzzParsePath(f *testing.F) {
-	for _, s := range []string{"a-b.slice:p:n", "-:p:n", "::..", "../x.slice:a:b", "a.slice:p:c-d.slice"} {
+	for _, s := range []string{"a-b.slice:p:n", "-:p:n", "::..", "../x.slice:a:b", "a.slice:p:c-d.slice", "::-.slice"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -78,7 +79,7 @@ func FuzzParsePath(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for c := range strings.SplitSeq(u.Path()[1:], "/") {
+		for c := range strings.SplitSeq(strings.TrimPrefix(u.Path(), "/"), "/") {
 			if c == "" || c == "." || c == ".." || len(c) > longest+1 {
 				t.Errorf("ParsePath(%q).Path() = %q", s, u.Path())
 			}
