@@ -107,7 +107,7 @@ func readable(st *unix.Stat_t) error {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		if st.Size > maxSize {
-			return errTooLarge
+			return tooLarge()
 		}
 		return nil
 	case unix.S_IFIFO:
@@ -120,8 +120,10 @@ func readable(st *unix.Stat_t) error {
 	return errors.New("is a socket, " + errKind)
 }
 
-// errTooLarge is the error of a file of more than maxSize bytes.
-var errTooLarge = fmt.Errorf("larger than %d MiB, which no configuration needs", maxSize>>20)
+// tooLarge is the error of a file of more than maxSize bytes.
+func tooLarge() error {
+	return fmt.Errorf("larger than %d MiB, which no configuration needs", maxSize>>20)
+}
 
 // ordinary refuses named pipes and files of those file systems in which the kernel
 // makes up what is read. Such files occupy no blocks, so that the file system of
@@ -185,7 +187,7 @@ func readAll(fd int, path string, size int64, wait int) ([]byte, error) {
 			return data, nil
 		}
 		if data = data[:len(data)+n]; len(data) > maxSize {
-			return nil, fmt.Errorf("read %s: %w", path, errTooLarge)
+			return nil, fmt.Errorf("read %s: %w", path, tooLarge())
 		}
 	}
 }
