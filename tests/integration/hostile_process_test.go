@@ -92,13 +92,13 @@ func TestCVE2024_21626_DescriptorsOfInit(t *testing.T) {
 			create.files = c.hostFolders(12)
 			create.do(t).ok(t)
 			b.readPid()
-			// The fifo that start opens, and pipes, sockets and the like that
+			// The fifos between start and init, and pipes, sockets and the like that
 			// have no name, may be open; nothing else that has a name on the host. The
 			// null device is one on a mount of its own, which is nowhere attached.
 			for fd, target := range descriptors(t, b.pid) {
 				anonymous := strings.Contains(target, ":[") || strings.HasPrefix(target, "anon_inode:")
 				standard := fd <= 2 && (target == "/null" || target == b.path("out") || target == b.path("err") || strings.HasPrefix(target, "/dev/pts/"))
-				if !anonymous && !standard && !strings.HasPrefix(target, b.root+"/"+b.id+"/") {
+				if !anonymous && !standard && !b.startsFifo(target) {
 					t.Errorf("descriptor %d of a created container's init is %s", fd, target)
 				}
 			}

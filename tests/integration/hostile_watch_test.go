@@ -126,9 +126,9 @@ func (g *guest) reach(s sight, preserved int) []string {
 
 // startsFifo says whether the target is one of the two fifos between start and init, by
 // its path on the host or from the container's directory on.
-func (g *guest) startsFifo(target string) bool {
+func (b *bundle) startsFifo(target string) bool {
 	dir, name := filepath.Split(target)
-	return (name == "exec.fifo" || name == "result.fifo") && (dir == "/" || dir == filepath.Join(g.root, g.id)+"/")
+	return (name == "exec.fifo" || name == "result.fifo") && (dir == "/" || dir == filepath.Join(b.root, b.id)+"/")
 }
 
 // startHooks says whether init has hooks to run.
