@@ -68,11 +68,11 @@ func TestSystemCallBudget(t *testing.T) {
 			t.Errorf("%s makes %d system calls, %d is the bound", name, n, bound)
 		}
 	}
-	check("run", callsOf(t, short, none, "run", "--bundle", short.dir, short.id), 262)
+	check("run", callsOf(t, short, none, "run", "--bundle", short.dir, short.id), 265)
 	check("create", callsOf(t, b, func() {
 		eventually(t, "the container is created", func() bool { return strings.Contains(b.rt("state", b.id).stdout, `"created"`) })
 		b.rt("delete", b.id).ok(t) // waits for the end of create, which with --force it would end
-	}, "create", "--bundle", b.dir, b.id), 245)
+	}, "create", "--bundle", b.dir, b.id), 247)
 	c := b.createCall()
 	c.args = append([]string{"--cgroup-manager", "disabled"}, c.args...)
 	c.do(t).ok(t)
