@@ -406,7 +406,10 @@ func FuzzParent(f *testing.F) {
 		}
 		if !adopted {
 			must(t, unix.PidfdSendSignal(secondFd, unix.SIGKILL, nil, 0))
-			_, err := unix.Wait4(second, nil, 0, nil)
+			var err error = unix.EINTR
+			for err == unix.EINTR {
+				_, err = unix.Wait4(second, nil, 0, nil)
+			}
 			must(t, err)
 		}
 		if _, err := unix.Wait4(first, nil, unix.WNOHANG, nil); err != unix.ECHILD {
@@ -424,7 +427,12 @@ func FuzzParent(f *testing.F) {
 // gone reports whether the process of pidfd has ended.
 func gone(t *testing.T, pidfd int) bool {
 	t.Helper()
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0)
-	must(t, err)
-	return n > 0
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		must(t, err)
+		return n > 0
+	}
 }

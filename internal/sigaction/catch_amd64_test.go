@@ -32,9 +32,13 @@ func next(t *testing.T, c *Catcher) unix.Signal {
 	return unix.Signal(b[0])
 }
 
+// kill sends s to the calling thread, which has handled it when kill returns: one of
+// the process may come to any thread, at any time.
 func kill(t *testing.T, s unix.Signal) {
 	t.Helper()
-	if err := unix.Kill(os.Getpid(), s); err != nil {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Tgkill(os.Getpid(), unix.Gettid(), s); err != nil {
 		t.Fatal(err)
 	}
 }

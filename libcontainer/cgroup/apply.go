@@ -45,8 +45,8 @@ func (p *Plan) Apply(s *Settings) error {
 }
 
 // Born makes those writes of s that have to wait until the container's process is
-// born: a limit of one process on v1, where the thread that forks counts too. It
-// comes before the process gets to run what is not ours.
+// born: a limit of one process on v1, where one that clones it in the cgroup, to have it
+// in a namespace that exists, counts too. It comes before the process gets to run what is not ours.
 func (p *Plan) Born(s *Settings) error {
 	for i := range s.writes {
 		if w := &s.writes[i]; w.unborn != "" {

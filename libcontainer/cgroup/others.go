@@ -27,7 +27,7 @@ func (b *builder) pids(p *specs.LinuxPids) {
 	}
 	w := b.add("pids.limit", "pids", "pids.max", text)
 	if text == "1" && !b.unified {
-		w.unborn = "2" // the forking thread is a member too until it ends
+		w.unborn = "2" // one that clones the container's process there is a member too until it ends
 	}
 }
 

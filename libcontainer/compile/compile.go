@@ -159,8 +159,8 @@ func (c *compiler) parent() {
 		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
 		Cgroup:          c.Host.Cgroup,
 		NotifyDir:       c.NotifyDir,
-		RootUID:         hostID(l.UIDMappings),
-		RootGID:         hostID(l.GIDMappings),
+		RootUID:         int(rootfs.HostID(l.UIDMappings, 0)),
+		RootGID:         int(rootfs.HostID(l.GIDMappings, 0)),
 		Terminal:        c.Spec.Process != nil && c.Spec.Process.Terminal,
 	}
 	c.ns.Open(c.b)
@@ -178,16 +178,6 @@ func (c *compiler) parent() {
 // mountsProc reports whether a new procfs is mounted.
 func mountsProc(s *specs.Spec) bool {
 	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Type == "proc" })
-}
-
-// hostID is the id outside of the user namespace that is 0 inside.
-func hostID(m []specs.LinuxIDMapping) int {
-	for _, e := range m {
-		if e.ContainerID == 0 {
-			return int(e.HostID)
-		}
-	}
-	return 0
 }
 
 // namespaces emits the child's way to being root of all its namespaces.

@@ -8,6 +8,7 @@ import (
 
 	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/rootfs"
 )
 
 // startContainer hooks run what the image has at their paths. So they are children of
@@ -43,10 +44,7 @@ func newStartHooks(b *program.Builder, h *specs.Hooks) *startHooks {
 	s := &startHooks{b: b, hooks: h.StartContainer}
 	b.Element(program.T("hooks.startContainer"))
 	b.Doing(program.T("make files for input and output"))
-	file := func(name string) program.Reg {
-		return b.Sys(unix.SYS_MEMFD_CREATE, b.Str(name), program.Imm(unix.MFD_CLOEXEC)).Fd()
-	}
-	s.in, s.out = file("state"), file("output")
+	s.in, s.out = rootfs.MemFile(b, "state"), rootfs.MemFile(b, "output")
 	return s
 }
 

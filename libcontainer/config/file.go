@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/kernelfs"
 )
 
 // maxSize bounds the size of a configuration, in bytes. Real ones have up to
@@ -141,23 +143,11 @@ func ordinary(fd int, st *unix.Stat_t) error {
 		}
 		return nil
 	}
-	for _, magic := range [...]int64{
-		unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC,
-		unix.SELINUX_MAGIC, unix.SMACK_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC, unix.BPF_FS_MAGIC, unix.PSTOREFS_MAGIC,
-		unix.EFIVARFS_MAGIC, unix.RDTGROUP_SUPER_MAGIC, unix.NSFS_MAGIC, unix.BINFMTFS_MAGIC, configfsMagic, fusectlMagic,
-	} {
-		if int64(sf.Type) == magic {
-			return errors.New("is the kernel's, of procfs, sysfs or the like; give a file that has been written")
-		}
+	if kernelfs.Is(uint32(sf.Type)) {
+		return errors.New("is the kernel's, of procfs, sysfs or the like; give a file that has been written")
 	}
 	return nil
 }
-
-// Source: fs/configfs/mount.c, fs/fuse/control.c.
-const (
-	configfsMagic = 0x62656570
-	fusectlMagic  = 0x65735543
-)
 
 // How long the writer of a pipe is waited for, at most, in milliseconds.
 const (

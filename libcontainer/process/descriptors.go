@@ -4,6 +4,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/handed"
 	"hutch/internal/longid"
 	"hutch/libcontainer/program"
 )
@@ -111,12 +112,12 @@ func CloseOthers(b *program.Builder, preserved []int, keep ...program.Reg) {
 	b.CloseExcept(preserved, keep...)
 }
 
-// Preserved returns those of the n descriptors from 3 on that the caller was started
-// with. All that the runtime opens itself is close-on-exec, and so is none of them.
+// Preserved returns those of the n descriptors behind the standard ones that the caller
+// was started with.
 func Preserved(n int) []int {
 	var out []int
-	for fd := 3; fd < 3+n; fd++ {
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+	for fd := handed.First; fd < handed.First+n; fd++ {
+		if handed.Is(fd) {
 			out = append(out, fd)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/kernelfs"
 	"hutch/libcontainer/program"
 )
 
@@ -111,8 +112,8 @@ func askHome(b *program.Builder) program.Mem {
 	fs := b.Zero(statfsSize)
 	b.Sys(unix.SYS_FSTATFS, program.Val(fd), fs.Arg()).To(r).Ignore()
 	b.If(r, program.Ne, 0, closeIt)
-	for _, magic := range kernelFS {
-		b.IfWord(program.Mem{Off: fs.Off, Len: 4}, -1, program.Eq, magic, closeIt)
+	for _, magic := range kernelfs.Magics() {
+		b.IfWord(program.Mem{Off: fs.Off, Len: 4}, -1, program.Eq, int64(magic), closeIt)
 	}
 	data := b.Zero(program.MaxData)
 	b.Bind(piece)
@@ -129,13 +130,6 @@ func askHome(b *program.Builder) program.Mem {
 	b.Sys(unix.SYS_CLOSE, program.Val(fd))
 	b.Bind(done)
 	return program.Mem{Off: reply.Off + homeWord, Len: reply.Len - homeWord}
-}
-
-// kernelFS are the file systems whose regular files are interfaces of the kernel's:
-// reading one may wait, or tell of the host.
-var kernelFS = [...]int64{
-	unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC, unix.CGROUP_SUPER_MAGIC,
-	unix.CGROUP2_SUPER_MAGIC, unix.BPF_FS_MAGIC, unix.PSTOREFS_MAGIC, unix.EFIVARFS_MAGIC, unix.SELINUX_MAGIC,
 }
 
 // statfsSize has room for struct statfs; its type comes first, and 4 bytes of that

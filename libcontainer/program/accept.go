@@ -37,7 +37,7 @@ func (c *Child) accept(m *message, data, fd int) error {
 }
 
 // forkTold is the fork that the instruction pc tells of, nil for none.
-func (p *Program) forkTold(pc int) *fork {
+func (p *Program) forkTold(pc int) *forked {
 	for i := range p.forks {
 		if int(p.forks[i].tell) == pc {
 			return &p.forks[i]

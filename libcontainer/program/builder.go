@@ -39,7 +39,7 @@ type Builder struct {
 	err           error
 	sync          Reg
 	closings      []closing
-	forks         []fork
+	forks         []forked
 	kept          []Reg
 }
 
@@ -364,9 +364,9 @@ func (b *Builder) Barrier(tag uint32, r Reg) {
 	b.Wait(tag, b.Zero(1))
 }
 
-// fork is a second process of the program: the message by which the first one tells
+// forked is a second process of the program: the message by which the first one tells
 // of it, and where the second goes on.
-type fork struct {
+type forked struct {
 	tell  int32
 	label Label // of child, before linking
 	child int32
@@ -407,7 +407,7 @@ func (b *Builder) goOnIn(clone Call, pidfd Reg, tag uint32) {
 	r, child := b.Reg(), b.Label()
 	clone.To(r)
 	b.If(r, Eq, 0, child)
-	b.forks = append(b.forks, fork{tell: int32(b.Len()), label: child})
+	b.forks = append(b.forks, forked{tell: int32(b.Len()), label: child})
 	b.TellFd(tag, r, pidfd)
 	b.Exit(0)
 	b.Bind(child)
@@ -437,7 +437,7 @@ func (b *Builder) Program() (*Program, error) {
 	}
 	p := &Program{Parent: b.parent, Child: b.child, Notes: b.notes, arena: b.arena, relocs: b.relocs, fds: b.fds, sync: b.sync, closings: b.closings, kept: b.kept}
 	for _, f := range b.forks {
-		p.forks = append(p.forks, fork{tell: f.tell, child: b.labels[f.label]})
+		p.forks = append(p.forks, forked{tell: f.tell, child: b.labels[f.label]})
 	}
 	for _, s := range [][]Instr{p.Parent, p.Child} {
 		for i := range s {

@@ -219,7 +219,7 @@ func tell(m *machine, tag uint32, pc int, v uintptr) {
 func tellMore(m *machine, in *Instr, pc int) uintptr {
 	p := (*message)(unsafe.Add(m.arena, messageOff))
 	p.tag, p.pc, p.value = in.NR, uint32(pc), int64(int(arg(m, in, 0)))
-	parts, nr, third := unsafe.Add(m.arena, uintptr(in.Args[1].v)), uintptr(syscall.SYS_SENDMSG), uintptr(msgNosignal)
+	parts, nr, third := unsafe.Add(m.arena, uintptr(in.Args[1].v)), uintptr(sysSendmsg), uintptr(msgNosignal)
 	*(*int32)(unsafe.Add(parts, moreFd)) = int32(arg(m, in, 2))
 	if in.Op == OpTellData {
 		*(*uintptr)(unsafe.Add(parts, moreLen)) = arg(m, in, 3)

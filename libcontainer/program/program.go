@@ -18,7 +18,7 @@ type Program struct {
 	fds      []Reg
 	sync     Reg
 	closings []closing
-	forks    []fork
+	forks    []forked
 	kept     []Reg // of fds' kind, open until Child.Close
 
 	// of reaches

@@ -3,7 +3,6 @@ package program
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"syscall"
 	"time"
@@ -17,6 +16,7 @@ import (
 const (
 	sysClone3       = unix.SYS_CLONE3
 	sysOpenat2      = unix.SYS_OPENAT2
+	sysSendmsg      = unix.SYS_SENDMSG
 	sysClockGettime = unix.SYS_CLOCK_GETTIME
 	clockMonotonic  = unix.CLOCK_MONOTONIC
 )
@@ -63,20 +63,25 @@ type Child struct {
 // the parent section. The error of an instruction is an *Error.
 //
 // Source: clone(2); the child's state is as fork.go says.
-func Spawn(p *Program, o *Options) (*Child, error) {
-	defer closeRegs(p, p.fds)
+func Spawn(p *Program, o *Options) (_ *Child, err error) {
+	c := &Child{p: p, sock: -1, Pidfd: -1}
+	defer func() {
+		closeRegs(p, p.fds)
+		if err != nil {
+			c.Close()
+		}
+	}()
 	if err := p.runParent(o); err != nil {
-		closeRegs(p, p.kept)
 		return nil, err
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		closeRegs(p, p.kept)
 		return nil, fmt.Errorf("socketpair: %w", err)
 	}
+	defer unix.Close(pair[1])
 	p.Set(p.sync, int64(pair[1]))
 	p.setClosings()
-	c := &Child{p: p, sock: pair[0], Pidfd: -1}
+	c.sock = pair[0]
 	m := &machine{arena: base(p.arena), sync: uint32(p.sync), peer: uintptr(pair[0]), size: len(p.arena), n: len(p.Child), fault: -1}
 	if len(p.Child) > 0 {
 		m.code = unsafe.Pointer(&p.Child[0])
@@ -87,8 +92,6 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 	if o.Trace {
 		c.trace, err = unix.Mmap(-1, 0, len(p.Child)*16+16, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 		if err != nil {
-			c.Close()
-			unix.Close(pair[1])
 			return nil, fmt.Errorf("mmap: %w", err)
 		}
 		m.trace = unsafe.Pointer(&c.trace[0])
@@ -111,10 +114,8 @@ func Spawn(p *Program, o *Options) (*Child, error) {
 		meanwhile = func() {}
 	}
 	c.Pid, c.Pidfd, err = f.clone(args, m, meanwhile)
-	unix.Close(pair[1])
 	runtime.KeepAlive(p)
 	if err != nil {
-		c.Close()
 		return nil, err
 	}
 	return c, nil
@@ -223,24 +224,6 @@ func (c *Child) Next() (Event, error) {
 	return Event{Tag: m.tag, PC: int(m.pc), Value: m.value, Data: data, Fd: fd}, nil
 }
 
-// NextBefore is Next that waits until end at most; a zero end is none. The error is
-// os.ErrDeadlineExceeded then.
-func (c *Child) NextBefore(end time.Time) (Event, error) {
-	for !end.IsZero() {
-		left := time.Until(end)
-		if left <= 0 {
-			return Event{}, os.ErrDeadlineExceeded
-		}
-		p := []unix.PollFd{{Fd: int32(c.sock), Events: unix.POLLIN}}
-		if n, err := unix.Poll(p, int(min(left.Milliseconds()+1, 1<<30))); err != nil && err != unix.EINTR {
-			return Event{}, fmt.Errorf("poll: %w", err)
-		} else if n > 0 {
-			break
-		}
-	}
-	return c.Next()
-}
-
 // receive reads one message, with a descriptor or -1.
 func (c *Child) receive() (m message, data []byte, fd int, err error) {
 	const head = int(unsafe.Sizeof(m))
@@ -279,24 +262,6 @@ func (c *Child) receive() (m message, data []byte, fd int, err error) {
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(&m)), head), c.buf)
 		return m, c.buf[head:n], fd, nil
 	}
-}
-
-// awaitAdopted waits for a message of a child that was adopted, or its end. Whoever may
-// trace it can hold its socket open, so that the socket's end does not tell of the child's.
-func (c *Child) awaitAdopted() error {
-	for c.seen {
-		p := []unix.PollFd{{Fd: int32(c.sock), Events: unix.POLLIN}, {Fd: int32(c.Pidfd), Events: unix.POLLIN}}
-		if _, err := unix.Poll(p, -1); err == unix.EINTR {
-			continue
-		} else if err != nil {
-			return fmt.Errorf("poll: %w", err)
-		}
-		if p[0].Revents == 0 {
-			return ErrEnded
-		}
-		return nil
-	}
-	return nil
 }
 
 // received is the descriptor of a control message, for one of which there is room;

@@ -110,9 +110,19 @@ func (r *Root) loops(b *program.Builder, element string, paths []string, doing s
 // inMemory emits a file in memory with the text, to be read from its beginning.
 func (r *Root) inMemory(b *program.Builder, text []byte) program.Reg {
 	b.Step(program.T("put the names in memory"))
+	fd := MemFile(b, "paths")
+	// A write may be cut at 2 GiB; the config.json has an end far below.
+	b.Sys(unix.SYS_PWRITE64, program.Val(fd), b.Bytes(text).Arg(), program.Imm(len(text)), program.Imm(0))
+	return fd
+}
+
+// MemFile emits a file in memory, which no program can be executed from.
+//
+// Source: memfd_create(2).
+func MemFile(b *program.Builder, name string) program.Reg {
 	fd, old, made := b.RegOf(-1), b.Label(), b.Label()
 	create := func(flags int) program.Call {
-		return b.Sys(unix.SYS_MEMFD_CREATE, b.Str("paths"), program.Imm(flags)).To(fd)
+		return b.Sys(unix.SYS_MEMFD_CREATE, b.Str(name), program.Imm(flags)).To(fd)
 	}
 	create(unix.MFD_CLOEXEC|unix.MFD_NOEXEC_SEAL).On(unix.EINVAL, old)
 	b.Jump(made)
@@ -120,7 +130,5 @@ func (r *Root) inMemory(b *program.Builder, text []byte) program.Reg {
 	b.Bind(old)
 	create(unix.MFD_CLOEXEC)
 	b.Bind(made)
-	// A write may be cut at 2 GiB; the config.json has an end far below.
-	b.Sys(unix.SYS_PWRITE64, program.Val(fd), b.Bytes(text).Arg(), program.Imm(len(text)), program.Imm(0))
 	return fd
 }

@@ -86,10 +86,12 @@ func (r *Root) hostIDs(n *node) (uid, gid uint32) {
 	if l == nil || n.foreign {
 		return 0, 0
 	}
-	return mappedID(l.UIDMappings, n.uid), mappedID(l.GIDMappings, n.gid)
+	return HostID(l.UIDMappings, n.uid), HostID(l.GIDMappings, n.gid)
 }
 
-func mappedID(list []specs.LinuxIDMapping, id uint32) uint32 {
+// HostID returns the id outside of the user namespace that is id inside, 0 where there is
+// none.
+func HostID(list []specs.LinuxIDMapping, id uint32) uint32 {
 	for _, m := range list {
 		if id >= m.ContainerID && id-m.ContainerID < m.Size {
 			return m.HostID + (id - m.ContainerID)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/internal/proc"
+	"hutch/internal/rotree"
 	"hutch/libcontainer/program"
 )
 
@@ -237,16 +238,12 @@ func (l *Link) Open(p *program.Program) (done func(), err error) {
 
 // otherMount opens the executable by way of a detached mount of its own.
 func otherMount() (int, error) {
-	tree, err := unix.OpenTree(unix.AT_FDCWD, self, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	// What the child maps can be opened again by /proc/PID/map_files: not for writing.
+	tree, err := rotree.Clone(unix.AT_FDCWD, self, 0)
 	if err != nil {
-		return -1, fmt.Errorf("open_tree %s: %w", self, err)
+		return -1, fmt.Errorf("clone the mount of %s: %w", self, err)
 	}
 	defer unix.Close(tree)
-	// What the child maps can be opened again by /proc/PID/map_files: not for writing.
-	readonly := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY, Propagation: unix.MS_PRIVATE}
-	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, readonly); err != nil {
-		return -1, fmt.Errorf("mount_setattr %s: %w", self, err)
-	}
 	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(tree), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open %s in a detached mount: %w", self, err)

@@ -2,8 +2,11 @@ package state
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/rotree"
 )
 
 // The two fifos connect init, which waits, with a later start:
@@ -37,7 +40,7 @@ func (d *Dir) CreateFifos() error {
 // of inodes of the host.
 func (d *Dir) OpenFifos() (goFd, resultFd int, err error) {
 	from := *d
-	if tree, err := readonlyClone(d.fd); err == nil {
+	if tree, err := rotree.Clone(d.fd, "", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC); err == nil {
 		defer unix.Close(tree)
 		from.fd = tree
 	} else if err != unix.EPERM && err != unix.EINVAL { // without privileges, or on mounts that are locked
@@ -53,22 +56,6 @@ func (d *Dir) OpenFifos() (goFd, resultFd int, err error) {
 	return goFd, resultFd, nil
 }
 
-// readonlyClone returns a detached read-only mount of the directory fd.
-//
-// Source: open_tree(2), mount_setattr(2).
-func readonlyClone(fd int) (int, error) {
-	tree, err := unix.OpenTree(fd, "", unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
-	if err != nil {
-		return -1, err
-	}
-	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE}
-	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, attr); err != nil {
-		unix.Close(tree)
-		return -1, err
-	}
-	return tree, nil
-}
-
 // OpenResult opens start's end of result.fifo, for non-blocking reading. The
 // caller closes it, and opens it before Go: then a read gives the end only after
 // init has closed its own end, by execve or by its end.
@@ -77,25 +64,7 @@ func (d *Dir) OpenResult() (int, error) {
 }
 
 // Go lets init go on. The error is unix.ENXIO, wrapped, when nobody waits.
-func (d *Dir) Go() error {
-	fd, err := d.openFifo(goName, unix.O_WRONLY|unix.O_NONBLOCK)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	for {
-		_, err = unix.Write(fd, []byte{1})
-		switch err {
-		case nil:
-			return nil
-		case unix.EINTR:
-			continue
-		case unix.EPIPE: // init has ended since the open
-			err = unix.ENXIO
-		}
-		return fmt.Errorf("write a byte to %s/%s: %w", d.path, goName, err)
-	}
-}
+func (d *Dir) Go() error { return d.toInit(slices.Values([][]byte{{1}}), -1) }
 
 // Waiting tells whether an init waits for start: it holds exec.fifo open.
 func (d *Dir) Waiting() bool {

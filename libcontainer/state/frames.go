@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,13 +13,18 @@ import (
 // init to take them, at most as long as the process of pidfd lives. The error is
 // unix.ENXIO, wrapped, when nobody waits.
 func (d *Dir) GoWith(text []byte, frame, pidfd int) error {
+	return d.toInit(Frames(text, frame), pidfd)
+}
+
+// toInit writes the messages to the fifo that init reads.
+func (d *Dir) toInit(messages iter.Seq[[]byte], pidfd int) error {
 	fd, err := d.openFifo(goName, unix.O_WRONLY|unix.O_NONBLOCK)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	for f := range Frames(text, frame) {
-		if err := writeFrame(fd, f, pidfd); err != nil {
+	for m := range messages {
+		if err := writeWhole(fd, m, pidfd); err != nil {
 			return fmt.Errorf("write to %s/%s: %w", d.path, goName, err)
 		}
 	}
@@ -26,7 +32,7 @@ func (d *Dir) GoWith(text []byte, frame, pidfd int) error {
 }
 
 // Frames cuts text into frames as GoWith sends them.
-func Frames(text []byte, frame int) func(yield func([]byte) bool) {
+func Frames(text []byte, frame int) iter.Seq[[]byte] {
 	const word = 8
 	return func(yield func([]byte) bool) {
 		for last := false; !last; {
@@ -43,12 +49,13 @@ func Frames(text []byte, frame int) func(yield func([]byte) bool) {
 	}
 }
 
-// writeFrame writes a frame, which a fifo takes whole or not at all.
+// writeWhole writes a message, which a fifo takes whole or not at all, when there is
+// room, as long as the process of pidfd lives; -1 is none.
 //
 // Source: pipe(7), PIPE_BUF.
-func writeFrame(fd int, frame []byte, pidfd int) error {
+func writeWhole(fd int, message []byte, pidfd int) error {
 	for {
-		_, err := unix.Write(fd, frame)
+		_, err := unix.Write(fd, message)
 		switch err {
 		case nil:
 			return nil
