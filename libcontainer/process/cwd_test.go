@@ -140,6 +140,7 @@ func TestCwdLeadsToNoDescriptor(t *testing.T) {
 		{"/proc/thread-self/fd/50/.", "process.cwd: /proc/thread-self/fd/50/." + refused},
 		{"/proc/self/fd/50/evil", "process.cwd: /proc/self/fd/50/evil is outside of the container: refused: it leads over a link of procfs to a descriptor, or over too many links"},
 		{"/proc/1/fd/50/a/b", "process.cwd: /proc/1/fd/50/a/b is outside of the container: refused: it leads over a link of procfs to a descriptor, or over too many links"},
+		{"/missing/../proc/self/fd/50/evil", "process.cwd: make /missing/../proc/self/fd/50/evil: open 50 in it: too many levels of symbolic links"},
 	} {
 		if out, err := pwd(t, leaky, c.cwd, 0); err == nil || err.Error() != c.want {
 			t.Errorf("%s: %q, %v\nwant %s", c.cwd, out, err, c.want)
