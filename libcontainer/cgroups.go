@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/seat"
 	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/idmap"
 	"hutch/libcontainer/rootfs"
@@ -77,7 +78,7 @@ func (b *build) toleratesNoCgroup(err error) bool {
 		return false
 	}
 	l := b.spec.Linux
-	return (b.r.Rootless || cgroup.Unprivileged()) && (l == nil || l.CgroupsPath == "") && b.limit.NoLimits()
+	return (b.r.Rootless || !seat.HostRoot()) && (l == nil || l.CgroupsPath == "") && b.limit.NoLimits()
 }
 
 // fillCgroup sets the limits of the cgroups that have been made, and hands them

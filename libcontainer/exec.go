@@ -307,7 +307,7 @@ func (e *execution) answer(ev program.Event) (err error) {
 	case compile.Adopt:
 		err = e.child.Adopt(ev)
 	case compile.Born:
-		if err = process.ApplyOOMScoreAdj(e.child.Pid, e.p); err == nil && e.userns {
+		if err = e.r.scoreAdj(e.child.Pid, e.p); err == nil && e.userns {
 			err = process.ApplyRlimits(e.child.Pid, e.p)
 		}
 	case rootfs.ConsoleTag:

@@ -1,13 +1,13 @@
 package libcontainer
 
 import (
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/seat"
 	"hutch/libcontainer/capability"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/lsm"
@@ -46,7 +46,9 @@ func (b *build) compile() error {
 		Fifo:       b.fifo,
 		Unattended: b.unattended(),
 		Host: compile.Host{
-			Privileged:  os.Geteuid() == 0 || b.planning,
+			Privileged:  seat.Mounts(),
+			Nested:      seat.Nested(),
+			NoNodes:     !seat.MakesNodes(),
 			Cgroup:      cgroupMounts(b.cg),
 			Ignored:     process.IgnoredSignals(),
 			LastCap:     last,
@@ -115,7 +117,13 @@ func procOfPidNS() bool {
 
 // unattended says that born does no more than to record init.
 func (b *build) unattended() bool {
-	return b.scope == nil && b.rdt == nil && !b.limit.Unborn() && !has(b.spec, specs.UserNamespace) && (b.spec.Linux == nil || len(b.spec.Linux.NetDevices) == 0)
+	return b.scope == nil && b.rdt == nil && !b.limit.Unborn() && !has(b.spec, specs.UserNamespace) && !b.lateScore() && (b.spec.Linux == nil || len(b.spec.Linux.NetDevices) == 0)
+}
+
+// lateScore reports whether the runtime sets process.oomScoreAdj of init, which may be
+// refused to it.
+func (b *build) lateScore() bool {
+	return seat.Nested() && b.spec.Process != nil && b.spec.Process.OOMScoreAdj != nil
 }
 
 // capabilities are the kernel's highest one and the set that the runtime can give

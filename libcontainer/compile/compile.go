@@ -54,7 +54,9 @@ type Input struct {
 
 // Host is what is asked of the running system.
 type Host struct {
-	Privileged  bool           // the caller is root of the initial user namespace
+	Privileged  bool           // the caller may clone the mounts of its mount namespace
+	Nested      bool           // the caller is root, and of a user namespace that is not the initial one
+	NoNodes     bool           // the caller may not make device nodes
 	Cgroup      *rootfs.Cgroup // for mounts of type cgroup, nil when there is none
 	Ignored     []unix.Signal  // signals that the caller ignores
 	LastCap     int            // highest capability of the kernel
@@ -153,8 +155,9 @@ func (c *compiler) parent() {
 		HostMounts:      c.HostMounts,
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
 		SourcesInParent: c.Host.Privileged,
-		Userns:          c.ns.Own(unix.CLONE_NEWUSER),
-		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER),
+		Userns:          c.ns.Own(unix.CLONE_NEWUSER) || c.Host.Nested,
+		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER) || c.Host.NoNodes,
+		ParentNodes:     c.Host.Privileged && !c.Host.NoNodes,
 		NewNet:          c.ns.Own(unix.CLONE_NEWNET),
 		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
 		Cgroup:          c.Host.Cgroup,
@@ -251,7 +254,7 @@ func (c *compiler) process() {
 		}
 		return
 	}
-	if !n.userns { // else the runtime does it, which has the privileges
+	if !n.userns && !c.Host.Nested { // else the runtime does it, which has the privileges, or knows that it has not
 		process.OOMScoreAdj(b, c.proc, p)
 	}
 	lsm.Emit(b, c.proc, p, c.Host.LSM)

@@ -14,7 +14,7 @@ import (
 func (in *Input) Expect(out *Output) *verify.Expect {
 	e := &verify.Expect{
 		Kind: verify.Init, Spec: in.Spec, Rootfs: in.Rootfs, NoPivot: in.NoPivot,
-		Userns: out.Namespaces.Own(unix.CLONE_NEWUSER), InParent: in.Host.Privileged, CloneFlags: out.CloneFlags,
+		Userns: out.Namespaces.Own(unix.CLONE_NEWUSER), InParent: in.Host.Privileged, Nested: in.Host.Nested, CloneFlags: out.CloneFlags,
 		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved,
 		ProcOfPidNS: in.Host.ProcOfPidNS, NotifyDir: in.NotifyDir, Attended: !in.Unattended, Keyring: in.Keyring != "",
 		Go: out.Go, Result: out.Result, Tasks: out.Tasks, Tags: tags(!in.Unattended),

@@ -59,10 +59,11 @@ type Config struct {
 	// privileges outside of the container's user namespace.
 	SourcesInParent bool
 
-	Userns      bool // the container has a user namespace of its own
+	Userns      bool // the mounts are made in a user namespace: the container's own, or the caller's
 	NewNet      bool // the container has a network namespace of its own, new or joined
 	NewCgroupNS bool // the container has a cgroup namespace of its own
-	BindDevices bool // bind the host's device nodes: mknod is denied in a user namespace
+	BindDevices bool // bind device nodes: the container's root may not make them
+	ParentNodes bool // the parent section may make them; else the host's are bound
 	Terminal    bool // process.terminal
 
 	// PidNS holds the descriptor of the pid namespace that a new procfs shows, when the

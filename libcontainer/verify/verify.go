@@ -33,6 +33,7 @@ type Expect struct {
 	Rootfs      string // Init: root.path, absolute
 	NoPivot     bool
 	Userns      bool // the container has a user namespace that is not the caller's
+	Nested      bool // the caller has no more rights over mounts than a user namespace gives
 	InParent    bool // what comes from the host is opened by the parent section
 	CloneFlags  uint64
 	LastCap     int
