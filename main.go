@@ -63,7 +63,7 @@ func dispatch(args []string) error {
 	}
 	l, ok := hot(args)
 	if !ok {
-		return app().Run(args)
+		return app().Run(oneForm(args))
 	}
 	if err := prepareLog(l); err != nil {
 		return err
