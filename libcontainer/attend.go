@@ -199,7 +199,7 @@ func (b *build) hooks() error {
 
 func (b *build) inNamespaces() *inNamespaces {
 	return &inNamespaces{
-		init:    namespace.Init{Pid: b.child.Pid, Pidfd: b.child.Pidfd, Flags: b.out.Namespaces.Flags(), OwnRoot: true, AtTop: true},
+		init:    namespace.Init{Pid: b.child.Pid, Pidfd: b.child.Pidfd, Flags: b.out.Namespaces.Flags(), OwnRoot: true, InitCwd: true},
 		ignored: process.IgnoredSignals(),
 	}
 }

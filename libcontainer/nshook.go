@@ -94,7 +94,11 @@ func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Progra
 	if len(args) == 0 {
 		args = []string{h.Path}
 	}
-	b.Sys(unix.SYS_EXECVE, b.Str(h.Path), b.Strv(args).Arg(), b.Strv(h.Env).Arg())
+	env := h.Env
+	if env == nil {
+		env = os.Environ()
+	}
+	b.Sys(unix.SYS_EXECVE, b.Str(h.Path), b.Strv(args).Arg(), b.Strv(env).Arg())
 	p, err := b.Program()
 	return p, link, err
 }

@@ -152,6 +152,7 @@ func (c *compiler) parent() {
 		NoPivot:         c.NoPivot,
 		HostMounts:      c.HostMounts,
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
+		Seen:            seen(c.Spec.Hooks),
 		SourcesInParent: c.Host.Privileged,
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER),
 		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER),
@@ -173,6 +174,12 @@ func (c *compiler) parent() {
 	if !rc.Terminal {
 		c.null = process.OpenNull(c.b, c.Host.Std)
 	}
+}
+
+// seen reports whether there are hooks that see the container's mount namespace before the
+// pivot.
+func seen(h *specs.Hooks) bool {
+	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
 }
 
 // mountsProc reports whether a new procfs is mounted.
@@ -215,8 +222,10 @@ func (c *compiler) rootfs() {
 	b := c.b
 	c.proc = rootfs.PrivateProc(b)
 	c.root.Mount(b)
-	if h := c.Spec.Hooks; h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0 { //nolint:staticcheck // prestart is deprecated and still used
+	if seen(c.Spec.Hooks) {
 		b.Element(program.T("hooks"))
+		b.Doing(program.T("get ready for prestart, createRuntime and createContainer"))
+		c.root.Stand(b) // createContainer hooks begin where init is
 		b.Doing(program.T("wait for the runtime to run prestart, createRuntime and createContainer"))
 		b.Barrier(Hooks, 0)
 	}

@@ -116,7 +116,7 @@ func (o *Options) startHere(h specs.Hook, stdin, stdout *os.File) (pidfd, pid in
 	}
 	env := h.Env
 	if env == nil {
-		env = []string{}
+		env = os.Environ()
 	}
 	files := []uintptr{stdin.Fd(), stdout.Fd(), stdout.Fd()}
 	last, err := lastInherited()

@@ -15,6 +15,10 @@ func (r *Root) Pivot(b *program.Builder) {
 	b.Element(program.T("root.path"))
 	b.Doing(program.T("change to the root file system"))
 	if r.c.NoPivot && !r.c.SharedMounts {
+		if r.c.Seen { // what it lies on is unmounted
+			b.Step(program.T(`move it to "/"`))
+			attachAt(b, r.Fd, "/")
+		}
 		r.hideHost(b)
 	}
 	b.Step(program.T("fchdir"))

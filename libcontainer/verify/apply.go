@@ -163,11 +163,8 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 	switch l.where {
 	case atHost:
 		v.k = kHost
-		switch {
-		case l.name == "/proc/self/ns/time_for_children":
+		if l.name == "/proc/self/ns/time_for_children" {
 			v.k = kSelfNS
-		case l.name == "." && s.root == rootTop && w.e.AtTop: // the container's root, until the pivot
-			v.k, v.path = kCont, w.x.slash
 		}
 	case atProc:
 		v.k = kProcFile
@@ -259,6 +256,8 @@ func (w *walker) applyFchdir(s *state, in *program.Instr) {
 		s.cwd = cwdStore
 	case v.k == kHost && s.root == rootTop && strings.HasPrefix(w.texts[v.path], "/proc/") && strings.HasSuffix(w.texts[v.path], "/root"):
 		s.cwd = cwdInit
+	case v.k == kHost && s.root == rootHost && w.e.InitCwd && strings.HasPrefix(w.texts[v.path], "/proc/") && strings.HasSuffix(w.texts[v.path], "/cwd"):
+		s.cwd, s.cwdPath = cwdIn, w.x.slash // the container's root, until the pivot
 	default:
 		s.cwd = cwdHost
 	}
@@ -268,7 +267,7 @@ func (w *walker) applyChroot(s *state, pc int) {
 	switch {
 	case s.cwd == cwdRoot && s.root == rootAttached && !s.store && (w.e.NoPivot || w.x.shared):
 		s.root = rootChroot
-	case s.cwd == cwdInit && w.e.AtTop:
+	case s.cwd == cwdInit && w.e.InitCwd:
 		s.root = rootHost
 	case s.cwd == cwdInit:
 		s.root = rootChroot

@@ -161,6 +161,9 @@ func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
 		if flags&(unix.O_WRONLY|unix.O_RDWR|unix.O_CREAT) != 0 {
 			w.refuse(s, pc, HostWrite, "a file of the host is opened for writing")
 		}
+		if l.path == w.x.rootfs && resolve&unix.RESOLVE_NO_SYMLINKS == 0 {
+			w.refuse(s, pc, PathResolve, "root.path may lead over a symbolic link")
+		}
 		return
 	case atProc:
 		if resolve&unix.RESOLVE_BENEATH == 0 || resolve&unix.RESOLVE_NO_XDEV == 0 || resolve&safe == 0 {

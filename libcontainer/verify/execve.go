@@ -70,7 +70,7 @@ func (w *walker) target(s *state, in *program.Instr) bool {
 
 func (w *walker) mustRoot(s *state, pc int) bool {
 	good := s.root == rootIn || s.root == rootChroot
-	if w.e.Kind == Hook && w.e.OwnRoot && w.e.AtTop {
+	if w.e.Kind == Hook && w.e.OwnRoot && w.e.InitCwd {
 		good = s.root == rootHost && s.cwd == cwdIn
 	}
 	if !good {

@@ -39,7 +39,7 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 		p, ok := w.str(in.Args[0])
 		host := ok && slices.Contains(w.x.points, w.text(p)) && s.root != rootIn
 		here := ok && p == "." && (s.root == rootPivoted || s.cwd == cwdStore && s.store)
-		if imm(in, 1)&unix.MNT_DETACH == 0 || !host && !here {
+		if imm(in, 1)&unix.MNT_DETACH == 0 || !host && !here || host && !s.has(fRootOnTop) {
 			w.refuse(s, pc, MountPath, "it unmounts something else than the host's tree")
 		}
 	case unix.SYS_PIVOT_ROOT:
@@ -108,7 +108,8 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, MountPath, "what is attached is told by a path")
 		return
 	}
-	if v.k != kHostTree && v.k != kMnt && v.k != kProc && v.k != kContTree && v.k != kBound {
+	toTop := v.k == kRoot && w.e.NoPivot // with what hides the host to come
+	if v.k != kHostTree && !toTop && v.k != kMnt && v.k != kProc && v.k != kContTree && v.k != kBound {
 		w.refuse(s, pc, FdUse, v.k.String()+" is no detached mount")
 		return
 	}
@@ -139,13 +140,12 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 func (w *walker) checkAttachRoot(s *state, pc int, v value, l *location) {
 	isRoot := v.k == kHostTree && v.path == w.x.rootfs && v.attr&aWhole != 0
 	ownMount := v.k == kMnt && v.attr&aAttached == 0 && l.path == w.x.slash && s.root == rootAttached && !s.store
-	at := w.x.slash
-	if w.x.shared {
-		at = w.x.rootfs
-	}
+	onSlash := l.path == w.x.slash && !w.x.shared
+	atRootfs := l.path == w.x.rootfs || l.name == "" && l.dir.k == kHost && l.dir.path == w.x.rootfs
 	switch {
 	case ownMount && (s.has(fSlave) || w.x.shared):
-	case s.root != rootHost || !isRoot || l.path != at && !(l.name == "" && l.dir.k == kHost && l.dir.path == at):
+	case v.k == kRoot && s.root == rootAttached && onSlash: // it is moved
+	case s.root != rootHost || !isRoot || !onSlash && !atRootfs:
 		w.refuse(s, pc, MountPath, "it is attached in the host's tree, and is not the root at its place")
 	case !w.x.shared && !s.has(fSlave):
 		w.refuse(s, pc, MountSlave, "mounts of the new mount namespace propagate to the host")
@@ -359,8 +359,12 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 		if v.k == kHostTree {
 			v.k, v.path, v.attr = kRoot, 0, v.attr|aAttached
 			s.root = rootAttached
-		} else {
+		} else if v.k != kRoot {
 			s.store = true
+			return
+		}
+		if l.path == w.x.slash {
+			s.done(fRootOnTop)
 		}
 		return
 	}
