@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Init is the first process of a container whose namespaces a further process
@@ -37,29 +38,28 @@ func (n *Init) Join(b *program.Builder) {
 		b.InParent(func() {
 			b.Doing(program.T("open the root directory of init"))
 			b.Step(program.Text{})
-			root = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/proc/"+strconv.Itoa(n.Pid)+"/root"),
-				program.Imm(unix.O_PATH|unix.O_CLOEXEC)).Fd()
+			root = call.Openat(b, call.Cwd(), call.PathTo(b, "/proc/"+strconv.Itoa(n.Pid)+"/root"), unix.O_PATH|unix.O_CLOEXEC).Fd()
 		})
 	}
 	b.Element(program.T("linux.namespaces"))
 	b.Doing(program.T("join those of init"))
 	b.Step(program.T("setns"))
 	if n.Flags != 0 {
-		b.Sys(unix.SYS_SETNS, program.Imm(n.Pidfd), program.Imm(n.Flags))
+		call.Setns(b, call.Number(n.Pidfd), n.Flags)
 	}
 	if n.OwnRoot {
 		var top program.Reg
 		if n.AtTop {
 			b.Step(program.T("open the root of the container"))
-			top = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("."), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
+			top = call.Openat(b, call.Cwd(), call.PathTo(b, "."), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC).Fd()
 		}
 		b.Step(program.T("fchdir"))
-		b.Sys(unix.SYS_FCHDIR, program.Val(root))
+		call.Fchdir(b, call.In(root))
 		b.Step(program.T("chroot"))
-		b.Sys(unix.SYS_CHROOT, b.Str("."))
+		call.Chroot(b, call.PathTo(b, "."))
 		if n.AtTop {
 			b.Step(program.T("go to the root of the container"))
-			b.Sys(unix.SYS_FCHDIR, program.Val(top))
+			call.Fchdir(b, call.In(top))
 		}
 	}
 	if n.Flags&unix.CLONE_NEWUSER != 0 {

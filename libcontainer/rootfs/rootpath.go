@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // openRoot emits the opening of the tree at root.path, through no symbolic link: a
@@ -20,15 +21,14 @@ func (r *Root) openRoot(b *program.Builder) {
 	b.Doing(program.T("open the root file system %s", r.c.Rootfs))
 	const flags = unix.O_PATH | unix.O_DIRECTORY
 	linked, opened := b.Label(), b.Label()
-	cwd := int64(unix.AT_FDCWD)
-	openDir := openAt(b, program.Imm(cwd), b.Str(r.c.Rootfs), flags, unix.RESOLVE_NO_SYMLINKS).On(unix.ELOOP, linked)
+	openDir := openAt(b, call.Cwd(), call.PathTo(b, r.c.Rootfs), flags, unix.RESOLVE_NO_SYMLINKS).On(unix.ELOOP, linked)
 	dir := openDir.Fd()
 	b.Jump(opened)
 	b.Bind(linked)
 	bundle := program.Reg(0)
 	if rel, ok := strings.CutPrefix(r.c.Rootfs, r.c.Bundle+"/"); ok && r.c.Bundle != "" {
 		b.Step(program.T("open the bundle %s", r.c.Bundle))
-		bundle = b.Sys(unix.SYS_OPENAT, program.Imm(cwd), b.Str(r.c.Bundle), program.Imm(flags|unix.O_CLOEXEC)).Fd()
+		bundle = call.Openat(b, call.Cwd(), call.PathTo(b, r.c.Bundle), flags|unix.O_CLOEXEC).Fd()
 		b.Step(program.T(IsLink))
 		open(b, bundle, rel, flags, unix.RESOLVE_NO_SYMLINKS).To(dir)
 	} else {
@@ -40,7 +40,7 @@ func (r *Root) openRoot(b *program.Builder) {
 	r.Fd = cloneTree(b, dir, true).Fd()
 	instead := func(fd program.Reg) {
 		b.Step(program.T("let the tree take the directory's place"))
-		b.Sys(unix.SYS_DUP3, program.Val(r.Fd), program.Val(fd), program.Imm(unix.O_CLOEXEC))
+		call.Dup3(b, call.In(r.Fd), call.Over(fd), unix.O_CLOEXEC)
 	}
 	if r.c.SharedMounts { // the tree is attached there
 		r.under = dir
@@ -73,10 +73,10 @@ func (r *Root) attachRoot(b *program.Builder) {
 	}
 	attach(b, r.Fd, r.under)
 	b.Step(program.T("close the host's directory"))
-	b.Sys(unix.SYS_CLOSE, program.Val(r.under))
+	call.Close(b, call.In(r.under))
 }
 
 // attachAt emits the attaching of a detached mount on top of a path of the host.
 func attachAt(b *program.Builder, mnt program.Reg, at string) program.Call {
-	return b.Sys(unix.SYS_MOVE_MOUNT, program.Val(mnt), b.Str(""), program.Imm(unix.AT_FDCWD), b.Str(at), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	return call.MoveMount(b, call.In(mnt), call.Place{Dir: call.Cwd(), Path: call.PathTo(b, at)}, 0)
 }
