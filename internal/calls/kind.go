@@ -37,7 +37,7 @@ const (
 	Ifreq
 	Int32
 	MountAttr
-	Nodes // of so many bits as the argument behind it says
+	Nodes // of one bit less than the argument behind it says
 	Rlimit
 	SchedAttr
 	Sigaction

@@ -60,7 +60,7 @@ func (l *lister) plain(a Arg) string {
 // number writes an immediate.
 func number(v uint64, kind calls.Kind) string {
 	switch kind {
-	case calls.Int, calls.Ifreq, calls.Winsize:
+	case calls.Int, calls.Ifreq, calls.Winsize, calls.Pidfd:
 		return intWord(v)
 	case calls.Fd, calls.Dir:
 		if int32(v) == unix.AT_FDCWD {
@@ -125,7 +125,7 @@ func (l *lister) pointed(in *Instr, i int, kind calls.Kind) string {
 	case calls.Bits:
 		s = l.bits(off, in.Args[1].v)
 	case calls.Nodes:
-		s = l.bits(off, (next(in, i).v+7)/8)
+		s = l.bits(off, (next(in, i).v+6)/8) // the kernel takes one bit less
 	case calls.CloneArgs:
 		s = l.cloneArgs(off, next(in, i).v)
 	default:
