@@ -18,6 +18,7 @@ import (
 	"hutch/libcontainer/namespace"
 	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 	"hutch/libcontainer/rootfs"
 	"hutch/libcontainer/seccomp"
 	"hutch/libcontainer/sysctl"
@@ -304,7 +305,7 @@ func (c *compiler) start() {
 	if c.hooks != nil {
 		c.hooks.receive(func(frame program.Mem) {
 			if c.Fifo {
-				b.Sys(unix.SYS_READ, program.Val(c.out.Go), frame.Arg(), program.Imm(frame.Len))
+				call.Read(b, call.In(c.out.Go), frame)
 			} else {
 				b.Wait(HookBegins, frame)
 			}
@@ -320,10 +321,10 @@ func (c *compiler) waitFifo() {
 	b := c.b
 	b.Doing(program.T("wait for start"))
 	b.Step(program.T("put result.fifo in the socket's place"))
-	b.Sys(unix.SYS_DUP3, program.Val(c.out.Result), program.Val(b.Sync()), program.Imm(unix.O_CLOEXEC))
+	call.Dup3(b, call.In(c.out.Result), call.Over(b.Sync()), unix.O_CLOEXEC)
 	if c.hooks != nil {
 		return // the state comes by it
 	}
 	b.Step(program.T("read exec.fifo"))
-	b.Sys(unix.SYS_READ, program.Val(c.out.Go), b.Zero(1).Arg(), program.Imm(1))
+	call.Read(b, call.In(c.out.Go), b.Zero(1))
 }

@@ -103,7 +103,7 @@ func TestArgsZero(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	t.Setenv("OF_THE_RUNTIME", "1")
 	environ := func(env []string) string {
-		err := Run([]specs.Hook{{Path: "/bin/cat", Args: []string{"cat", "/proc/self/environ", "/proc/nothing"}, Env: env}}, "prestart", nil, Options{})
+		err := Run([]specs.Hook{{Path: "/bin/cat", Args: []string{"cat", "/proc/self/environ", "/proc/nothing"}, Env: env}}, "prestart", nil, Options{Env: os.Environ})
 		if err == nil {
 			t.Fatal("cat finds /proc/nothing")
 		}

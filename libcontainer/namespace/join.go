@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Init is the first process of a container whose namespaces a further process
@@ -45,16 +46,16 @@ func (n *Init) Join(b *program.Builder) {
 	b.Doing(program.T("join those of init"))
 	b.Step(program.T("setns"))
 	if n.Flags != 0 {
-		b.Sys(unix.SYS_SETNS, program.Imm(n.Pidfd), program.Imm(n.Flags))
+		call.Setns(b, call.Number(n.Pidfd), n.Flags)
 	}
 	if n.OwnRoot {
 		b.Step(program.T("fchdir"))
-		b.Sys(unix.SYS_FCHDIR, program.Val(root))
+		call.Fchdir(b, call.In(root))
 		b.Step(program.T("chroot"))
-		b.Sys(unix.SYS_CHROOT, b.Str("."))
+		call.Chroot(b, call.PathTo(b, "."))
 		if n.InitCwd {
 			b.Step(program.T("go to the root of the container"))
-			b.Sys(unix.SYS_FCHDIR, program.Val(cwd))
+			call.Fchdir(b, call.In(cwd))
 		}
 	}
 	if n.Flags&unix.CLONE_NEWUSER != 0 {
@@ -66,8 +67,7 @@ func (n *Init) Join(b *program.Builder) {
 func (n *Init) directory(b *program.Builder, name string) program.Reg {
 	b.Doing(program.T("open the %s directory of init", name))
 	b.Step(program.Text{})
-	return b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/proc/"+strconv.Itoa(n.Pid)+"/"+name),
-		program.Imm(unix.O_PATH|unix.O_CLOEXEC)).Fd()
+	return call.Openat(b, call.Cwd(), call.PathTo(b, "/proc/"+strconv.Itoa(n.Pid)+"/"+name), unix.O_PATH|unix.O_CLOEXEC).Fd()
 }
 
 // Clones reports whether a further process has to be cloned into init's pid namespace.

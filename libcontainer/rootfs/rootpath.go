@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // openRoot emits the opening of the tree at root.path, through no symbolic link: a
@@ -46,8 +47,7 @@ func (r *Root) openDir(b *program.Builder, failed program.Label) (h hostDirs) {
 		return c
 	}
 	again, opened := b.Label(), b.Label()
-	cwd := int64(unix.AT_FDCWD)
-	direct := openAt(b, program.Imm(cwd), b.Str(r.c.Rootfs), flags, unix.RESOLVE_NO_SYMLINKS)
+	direct := openAt(b, call.Cwd(), call.PathTo(b, r.c.Rootfs), flags, unix.RESOLVE_NO_SYMLINKS)
 	if failed == noLabel {
 		direct = direct.On(unix.ELOOP, again)
 	} else {
@@ -58,7 +58,7 @@ func (r *Root) openDir(b *program.Builder, failed program.Label) (h hostDirs) {
 	b.Bind(again)
 	if rel, ok := strings.CutPrefix(r.c.Rootfs, r.c.Bundle+"/"); ok && r.c.Bundle != "" {
 		b.Step(program.T("open the bundle %s", r.c.Bundle))
-		h.bundle = or(b.Sys(unix.SYS_OPENAT, program.Imm(cwd), b.Str(r.c.Bundle), program.Imm(flags|unix.O_CLOEXEC))).Fd()
+		h.bundle = or(call.Openat(b, call.Cwd(), call.PathTo(b, r.c.Bundle), flags|unix.O_CLOEXEC)).Fd()
 		b.Step(program.T(IsLink))
 		or(open(b, h.bundle, rel, flags, unix.RESOLVE_NO_SYMLINKS)).To(h.dir)
 	} else if failed == noLabel {
@@ -74,7 +74,7 @@ func (r *Root) openDir(b *program.Builder, failed program.Label) (h hostDirs) {
 // displace emits that the root's tree takes the number of a descriptor of the host.
 func (r *Root) displace(b *program.Builder, fd program.Reg) {
 	b.Step(program.T("let the tree take the directory's place"))
-	b.Sys(unix.SYS_DUP3, program.Val(r.Fd), program.Val(fd), program.Imm(unix.O_CLOEXEC))
+	call.Dup3(b, call.In(r.Fd), call.Over(fd), unix.O_CLOEXEC)
 }
 
 // displaceBundle emits that the root's tree takes the number of the bundle's descriptor.
@@ -105,7 +105,7 @@ func (r *Root) attachRoot(b *program.Builder) {
 	case r.c.SharedMounts:
 		attach(b, r.Fd, r.under)
 		b.Step(program.T("close the host's directory"))
-		b.Sys(unix.SYS_CLOSE, program.Val(r.under))
+		call.Close(b, call.In(r.under))
 	case r.c.Seen:
 		onTop, done := b.Label(), b.Label()
 		h := r.openDir(b, onTop)
@@ -126,10 +126,10 @@ func (r *Root) attachRoot(b *program.Builder) {
 // Stand emits that the working directory is the root: for hooks.
 func (r *Root) Stand(b *program.Builder) {
 	b.Step(program.T("go to the root of the container"))
-	b.Sys(unix.SYS_FCHDIR, program.Val(r.Fd))
+	call.Fchdir(b, call.In(r.Fd))
 }
 
 // attachAt emits the attaching of a detached mount on top of a path of the host.
 func attachAt(b *program.Builder, mnt program.Reg, at string) program.Call {
-	return b.Sys(unix.SYS_MOVE_MOUNT, program.Val(mnt), b.Str(""), program.Imm(unix.AT_FDCWD), b.Str(at), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	return call.MoveMount(b, call.In(mnt), call.Place{Dir: call.Cwd(), Path: call.PathTo(b, at)}, 0)
 }

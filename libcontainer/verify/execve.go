@@ -52,7 +52,7 @@ func (w *walker) checkExecve(s *state, pc int, in *program.Instr) {
 
 // target reports whether what is executed is what the process is there for.
 func (w *walker) target(s *state, in *program.Instr) bool {
-	p, ok := w.str(in.Args[0])
+	p, ok := w.pathText(in, 0)
 	switch {
 	case !ok:
 		return false
