@@ -1,6 +1,9 @@
 package main
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // hotCommands are parsed without cli/v2, whose set-up is a tenth of the time of a
 // state or kill.
@@ -15,8 +18,8 @@ type hotLine struct {
 
 // setting is a flag that was given.
 type setting struct {
-	option      *option
-	name, value string // the name as given
+	option *option
+	value  string
 }
 
 // hot parses the command line args, of which the first is the program's name. It
@@ -62,7 +65,7 @@ func (l *hotLine) flags(options []option, words []string) (rest []string, ok boo
 	for len(words) > 0 && len(words[0]) > 1 && words[0][0] == '-' {
 		name, value, has := cut(words[0])
 		o := find(options, name)
-		if o == nil || words[0][:2] == "--" && words[0][2] == '-' || !l.once(o, name) {
+		if o == nil || words[0][:2] == "--" && words[0][2] == '-' || !l.once(o) {
 			return nil, false
 		}
 		words = words[1:]
@@ -83,9 +86,51 @@ func (l *hotLine) flags(options []option, words []string) (rest []string, ok boo
 				return nil, false
 			}
 		}
-		l.set = append(l.set, setting{o, name, value})
+		l.set = append(l.set, setting{o, value})
 	}
 	return words, true
+}
+
+// oneForm returns args with the aliases of lists written in full, as far as it can tell
+// flags from words: cli takes the two names of a flag for a contradiction.
+func oneForm(args []string) []string {
+	out := slices.Clone(args)
+	at, _ := inFull(globals[:], out, 1)
+	if at == len(out) {
+		return out
+	}
+	for _, c := range hotCommands {
+		if c.name != out[at] {
+			continue
+		}
+		for at, ok := at, true; ok && at+1 < len(out); {
+			at, ok = inFull(c.options, out, at+1)
+			ok = ok && !c.verbatim
+		}
+	}
+	return out
+}
+
+// inFull does the flags from args[at] on and returns the place behind them; ok is false
+// behind what is no flag of options.
+func inFull(options []option, args []string, at int) (next int, ok bool) {
+	for ; at < len(args) && len(args[at]) > 1 && args[at][0] == '-'; at++ {
+		name, value, has := cut(args[at])
+		o := find(options, name)
+		if o == nil {
+			return at, false
+		}
+		if o.kind == list && name == o.alias {
+			args[at] = "--" + o.name
+			if has {
+				args[at] += "=" + value
+			}
+		}
+		if !has && o.kind != boolean {
+			at++ // its value
+		}
+	}
+	return min(at, len(args)), true
 }
 
 func find(options []option, name string) *option {
@@ -97,12 +142,15 @@ func find(options []option, name string) *option {
 	return nil
 }
 
-// once says that the flag has not been given before, or is a list, which may be
-// by the same name. cli has rules of its own for what is given twice.
-func (l *hotLine) once(o *option, name string) bool {
+// once says that the flag has not been given before, or is a list, which may be by
+// each of its names. cli has rules of its own for what else is given twice.
+func (l *hotLine) once(o *option) bool {
+	if o.kind == list {
+		return true
+	}
 	for i := range l.set {
-		if s := &l.set[i]; s.option == o {
-			return o.kind == list && name == s.name
+		if l.set[i].option == o {
+			return false
 		}
 	}
 	return true

@@ -48,7 +48,7 @@ func byCLI(args []string) (got string, err error) {
 			}
 		}
 	}
-	err = a.Run(args)
+	err = a.Run(oneForm(args))
 	return got, err
 }
 
@@ -80,7 +80,7 @@ func TestHotTakesWhatEnginesWrite(t *testing.T) {
 		"hutch --root /r delete --force id",
 		"hutch delete id --force",
 		"hutch --log-format=json --log /l exec --process /p.json --detach --pid-file /f --console-socket /s id",
-		"hutch exec --preserve-fds 2 -e A=b,c -e C=d -t --user 1:2 --cap CAP_CHOWN id sh -c --x -- y",
+		"hutch exec --preserve-fds 2 -e A=b,c --env C=d -t --user 1:2 --cap CAP_CHOWN id sh -c --x -- y",
 		"hutch --cgroup-manager systemd run --no-pivot -b /b -d id",
 	} {
 		args := strings.Fields(line)

@@ -29,6 +29,12 @@ func listCommand() *cli.Command {
 				return err
 			}
 			r.Warn = warnLate
+			// A mistyped directory must not look like one without containers.
+			if c.IsSet("root") {
+				if _, err := os.Stat(r.Root); err != nil {
+					return fmt.Errorf("list: --root: %w", err)
+				}
+			}
 			list, err := r.List()
 			if err != nil {
 				return err

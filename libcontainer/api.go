@@ -29,6 +29,9 @@ type Runtime struct {
 	Resctrl string
 	// Rootless is set when cgroups that cannot be used are tolerated.
 	Rootless bool
+	// HookEnv returns the environment of hooks without env in the configuration, as
+	// os.Environ does; nil stands for an empty one.
+	HookEnv func() []string
 	// Alone is set when this process does nothing else than one call of the
 	// Runtime: the usual signals are then for the container alone while an
 	// attached Run or Exec lasts, and os/signal does not see them.

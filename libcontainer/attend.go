@@ -201,7 +201,7 @@ func (b *build) netDevices() error {
 func (b *build) hooks() error {
 	h := b.spec.Hooks
 	state := b.hookState(Creating)
-	o := hook.Options{Dir: b.o.Bundle, Init: &b.child.Pidfd}
+	o := hook.Options{Dir: b.o.Bundle, Env: b.r.HookEnv, Init: &b.child.Pidfd}
 	if err := hook.Run(h.Prestart, "prestart", state, o); err != nil { //nolint:staticcheck // deprecated, and still used
 		return err
 	}
@@ -214,8 +214,8 @@ func (b *build) hooks() error {
 
 func (b *build) inNamespaces() *inNamespaces {
 	return &inNamespaces{
-		init:    namespace.Init{Pid: b.child.Pid, Pidfd: b.child.Pidfd, Flags: b.out.Namespaces.Flags(), OwnRoot: true, AtTop: true},
-		ignored: process.IgnoredSignals(),
+		init:    namespace.Init{Pid: b.child.Pid, Pidfd: b.child.Pidfd, Flags: b.out.Namespaces.Flags(), OwnRoot: true, InitCwd: true},
+		ignored: process.IgnoredSignals(), env: b.r.HookEnv,
 	}
 }
 

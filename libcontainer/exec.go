@@ -239,7 +239,13 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 
 // entry opens what the process enters the container's cgroups, and its resctrl group, by.
 func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
-	entry, err := cgroup.Paths(e.c.rec.Cgroup.Paths).Enter(sub)
+	paths := cgroup.Paths(e.c.rec.Cgroup.Paths)
+	entry, err := paths.Enter(sub)
+	if errors.Is(err, unix.ENOENT) && len(sub) == 0 { // init has been moved, and what is recorded removed
+		if now, nowErr := paths.Now(e.c.rec.Pid); nowErr == nil {
+			entry, err = now.Enter(nil)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

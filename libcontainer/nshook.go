@@ -10,6 +10,7 @@ import (
 	"hutch/libcontainer/namespace"
 	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 	"hutch/libcontainer/selfexe"
 )
 
@@ -25,6 +26,7 @@ const (
 type inNamespaces struct {
 	init    namespace.Init
 	ignored []unix.Signal
+	env     func() []string // of hooks that have none; nil stands for an empty one
 }
 
 // start makes the process of h. The caller owns the pidfd and reaps the process.
@@ -72,9 +74,9 @@ func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Progra
 	}
 	b.Doing(program.T("get ready for the hook"))
 	b.Step(program.T("set up standard input and output"))
-	b.Sys(unix.SYS_DUP3, program.Imm(stdin), program.Imm(0), program.Imm(0))
-	b.Sys(unix.SYS_DUP3, program.Imm(stdout), program.Imm(1), program.Imm(0))
-	b.Sys(unix.SYS_DUP3, program.Imm(stdout), program.Imm(2), program.Imm(0))
+	call.Dup3(b, call.Number(stdin), call.As(0), 0)
+	call.Dup3(b, call.Number(stdout), call.As(1), 0)
+	call.Dup3(b, call.Number(stdout), call.As(2), 0)
 	n.init.Join(b)
 	process.CloseOthers(b, nil) // before it can be seen in the container
 	if n.init.Clones() {
@@ -83,7 +85,7 @@ func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Progra
 	b.Element(program.Text{})
 	b.Doing(program.T("get ready for the hook"))
 	b.Step(program.T("make a process group"))
-	b.Sys(unix.SYS_SETPGID, program.Imm(0), program.Imm(0))
+	call.Setpgid(b)
 	b.Step(program.Text{})
 	process.Signals(b, n.ignored)
 	process.Unblock(b)
@@ -94,7 +96,11 @@ func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Progra
 	if len(args) == 0 {
 		args = []string{h.Path}
 	}
-	b.Sys(unix.SYS_EXECVE, b.Str(h.Path), b.Strv(args).Arg(), b.Strv(h.Env).Arg())
+	env := h.Env
+	if env == nil && n.env != nil {
+		env = n.env()
+	}
+	call.Execve(b, call.PathTo(b, h.Path), call.Argv(b.Strv(args)), call.Envv(b.Strv(env)))
 	p, err := b.Program()
 	return p, link, err
 }

@@ -161,7 +161,7 @@ func startDeath(cg cgroup.Manager) error {
 // Source: runtime-spec runtime.md "Lifecycle", step 9.
 func (c *container) poststart() error {
 	deleted := func() bool { return !c.dir.Current() }
-	return hook.Run(c.rec.Hooks.Poststart, "poststart", c.hookState(Running), hook.Options{Dir: c.rec.Bundle, Deleted: deleted})
+	return hook.Run(c.rec.Hooks.Poststart, "poststart", c.hookState(Running), hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv, Deleted: deleted})
 }
 
 // abort destroys a container whose start has failed, and the poststop hooks run: once,
@@ -178,7 +178,7 @@ func (c *container) abort() {
 //
 // Source: runtime-spec runtime.md "Lifecycle", step 13.
 func (c *container) poststop() {
-	for _, w := range hook.RunAll(c.rec.Hooks.Poststop, "poststop", c.hookState(Stopped), hook.Options{Dir: c.rec.Bundle}) {
+	for _, w := range hook.RunAll(c.rec.Hooks.Poststop, "poststop", c.hookState(Stopped), hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv}) {
 		c.r.warnLate(w + ", ignoring")
 	}
 }

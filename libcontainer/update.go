@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -83,6 +84,9 @@ func Merge(r, with *specs.LinuxResources) {
 		set(&to.Limit, m.Limit)
 		set(&to.Reservation, m.Reservation)
 		set(&to.Swap, m.Swap)
+		if m.Limit != nil && *m.Limit == -1 && m.Swap == nil && to.Swap != nil {
+			to.Swap = m.Limit // no limit of memory means none of memory and swap together
+		}
 		set(&to.Swappiness, m.Swappiness)
 		set(&to.DisableOOMKiller, m.DisableOOMKiller)
 		set(&to.CheckBeforeUpdate, m.CheckBeforeUpdate)
@@ -164,13 +168,13 @@ func set[T any](to **T, from *T) {
 	}
 }
 
-// upsert puts v in the place of the element that is the same, or at the end.
+// upsert puts v in the place of the elements that are the same, or at the end.
 func upsert[T any](list []T, v T, same func(T) bool) []T {
-	for i := range list {
-		if same(list[i]) {
-			list[i] = v
-			return list
-		}
+	first := slices.IndexFunc(list, same)
+	if first < 0 {
+		return append(list, v)
 	}
-	return append(list, v)
+	list[first] = v
+	rest := slices.DeleteFunc(list[first+1:], same) // the last one of two would count
+	return list[:first+1+len(rest)]
 }

@@ -17,14 +17,14 @@ import (
 // hookProgram is the program of a createContainer hook, with what it is proven against.
 func hookProgram(t *testing.T, flags uint64) (*program.Program, *verify.Expect) {
 	t.Helper()
-	n := &inNamespaces{init: namespace.Init{Pid: 77, Pidfd: 9, Flags: flags, OwnRoot: true, AtTop: true}}
+	n := &inNamespaces{init: namespace.Init{Pid: 77, Pidfd: 9, Flags: flags, OwnRoot: true, InitCwd: true}}
 	p, link, err := n.compile(specs.Hook{Path: "/bin/hook"}, 10, 11)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p, &verify.Expect{
 		Kind: verify.Hook, Spec: &specs.Spec{}, Hook: "/bin/hook", Exe: link.Register(), Std: [3]verify.Std{{Open: true}, {Open: true}, {Open: true}},
-		Join: flags, Pidfd: 9, OwnRoot: true, AtTop: true,
+		Join: flags, Pidfd: 9, OwnRoot: true, InitCwd: true,
 		Tags: verify.Tags{Executing: hookExecuting, Answered: func(uint32) bool { return false }},
 	}
 }

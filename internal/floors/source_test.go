@@ -78,6 +78,48 @@ func raw(s source) []string {
 	return list
 }
 
+// mayEmitByNumber says whether a file may append a system call by its number: those of
+// package call, whose functions the others use, and of the package that has Builder.Sys.
+func mayEmitByNumber(rel string) bool {
+	dir := filepath.Dir(rel)
+	return dir == "libcontainer/program/call" || dir == "libcontainer/program"
+}
+
+// TestCallsAreTyped fails for a system call that is appended by its number: its arguments
+// would be in any order.
+func TestCallsAreTyped(t *testing.T) {
+	found := 0
+	for _, s := range sources(t) {
+		for _, what := range byNumber(s) {
+			if mayEmitByNumber(s.rel) {
+				found++
+				continue
+			}
+			t.Errorf("%s; use a function of libcontainer/program/call, or add one", what)
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d calls of Builder.Sys found; the test would prove nothing", found)
+	}
+}
+
+// byNumber lists the places of a file that call, or take as a value, a method Sys: that
+// of os.ProcessState and its like, which has no arguments, is left out where it is called.
+func byNumber(s source) []string {
+	var list []string
+	others := map[ast.Expr]bool{}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if c, ok := n.(*ast.CallExpr); ok && len(c.Args) == 0 {
+			others[c.Fun] = true
+		}
+		if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Sys" && !others[sel] {
+			list = append(list, s.at(sel)+": Sys")
+		}
+		return true
+	})
+	return list
+}
+
 // TestNothingAtInit fails for what would run before main: init functions other
 // than the top package's one, and package-level maps, slices from make, and
 // compiled patterns.
@@ -245,6 +287,19 @@ func walk(t *testing.T, visit func(rel string)) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestByNumberFindsThem(t *testing.T) {
+	const text = `package p
+func f() { b.Sys(1); c.b.Sys(nr, args...); g := b.Sys; _ = cmd.ProcessState.Sys().(int); g(2) }`
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, "p.go", text, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := byNumber(source{rel: "p.go", file: file, set: set}); len(got) != 3 {
+		t.Errorf("byNumber found %s, want 3 places", strconv.Quote(strings.Join(got, "; ")))
 	}
 }
 

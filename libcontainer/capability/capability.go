@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Last is the highest capability that the kernel has. It makes two system calls
@@ -67,13 +68,13 @@ func (s *Sets) Bounding(b *program.Builder) {
 	for n := 0; n <= s.last; n++ {
 		if s.bounding&(1<<n) == 0 {
 			b.Doing(text("drop", n))
-			b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_CAPBSET_DROP), program.Imm(n), program.Imm(0), program.Imm(0), program.Imm(0))
+			call.PrctlCapbsetDrop(b, n)
 		}
 	}
 	b.Element(program.T("process.capabilities"))
 	b.Doing(program.T("keep the permitted set over the change of ids"))
 	// execve clears it.
-	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_KEEPCAPS), program.Imm(1), program.Imm(0), program.Imm(0), program.Imm(0))
+	call.PrctlKeepCaps(b)
 }
 
 // Apply emits the other sets; it comes after the change of ids. The capabilities
@@ -84,11 +85,11 @@ func (s *Sets) Apply(b *program.Builder, hold uint64) {
 	s.set(b, hold)
 	b.Element(program.T("process.capabilities.ambient"))
 	b.Doing(program.T("clear the set"))
-	ambient(b, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
+	call.PrctlAmbientClear(b)
 	for n := 0; n <= s.last; n++ {
 		if s.ambient&(1<<n) != 0 {
 			b.Doing(text("raise", n))
-			ambient(b, unix.PR_CAP_AMBIENT_RAISE, n)
+			call.PrctlAmbientRaise(b, n)
 		}
 	}
 }
@@ -105,18 +106,7 @@ func (s *Sets) Drop(b *program.Builder, hold uint64) {
 
 // set emits the sets of capset(2), with hold added to what is effective.
 func (s *Sets) set(b *program.Builder, hold uint64) {
-	effective, permitted := s.effective|hold, s.permitted|hold
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	data := [2]unix.CapUserData{}
-	for i := range data {
-		shift := 32 * i
-		data[i] = unix.CapUserData{Effective: uint32(effective >> shift), Permitted: uint32(permitted >> shift), Inheritable: uint32(s.inheritable >> shift)}
-	}
-	b.Sys(unix.SYS_CAPSET, program.Struct(b, &head).Arg(), program.Struct(b, &data).Arg())
-}
-
-func ambient(b *program.Builder, what, n int) {
-	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_CAP_AMBIENT), program.Imm(what), program.Imm(n), program.Imm(0), program.Imm(0))
+	call.Capset(b, call.CapSets{Effective: s.effective | hold, Permitted: s.permitted | hold, Inheritable: s.inheritable})
 }
 
 // text says what is done to the capability n, by its name where it has one.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // applied gives the lines Cap* of a process that came with all capabilities, two of
@@ -26,8 +27,8 @@ func applied(t *testing.T, c *specs.LinuxCapabilities, hold uint64) map[string]s
 	came.effective, came.inheritable = came.permitted, came.permitted
 	b.Element(program.T("test"))
 	came.set(b, 0)
-	ambient(b, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_CHOWN)
-	ambient(b, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_NET_RAW)
+	call.PrctlAmbientRaise(b, unix.CAP_CHOWN)
+	call.PrctlAmbientRaise(b, unix.CAP_NET_RAW)
 	s.Bounding(b)
 	s.Apply(b, hold)
 	b.Barrier(1, 0)

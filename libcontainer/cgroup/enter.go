@@ -102,6 +102,48 @@ func (p Paths) hierarchies() string {
 	return "there are " + strings.Join(p.names(), " ")
 }
 
+// Now is where process pid is at present, in the hierarchies of p: a manager above may
+// have moved it and removed what was recorded.
+//
+// Source: cgroups(7), "/proc/[pid]/cgroup".
+func (p Paths) Now(pid int) (Paths, error) {
+	text, err := readFile(unix.AT_FDCWD, fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return nil, err
+	}
+	l, err := detect(Root, func() (string, error) { return text, nil })
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	now := Paths{}
+	for i := range l.hierarchies {
+		h := &l.hierarchies[i]
+		if _, ours := p[h.name]; !ours {
+			continue
+		}
+		own := h.own
+		if l.Mode == V2 {
+			own = ownOf(text, h.name)
+		}
+		if strings.Contains(own+"/", "/../") {
+			return nil, fmt.Errorf("init is in the cgroup %s, which is outside of the runtime's cgroup namespace", own)
+		}
+		now[h.name] = l.mountpoint(h) + strings.TrimSuffix(own, "/")
+	}
+	return now, nil
+}
+
+// ownOf is the path of the hierarchy name in the text of a /proc/PID/cgroup.
+func ownOf(text, name string) string {
+	for line := range strings.Lines(text) {
+		if n, own, ok := parseSelf(line); ok && n == name {
+			return own
+		}
+	}
+	return "/"
+}
+
 func openEntry(path string, flags int) (int, error) {
 	for {
 		fd, err := unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)

@@ -18,6 +18,7 @@ import (
 	"hutch/libcontainer/namespace"
 	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 	"hutch/libcontainer/rootfs"
 	"hutch/libcontainer/seccomp"
 	"hutch/libcontainer/sysctl"
@@ -154,6 +155,7 @@ func (c *compiler) parent() {
 		NoPivot:         c.NoPivot,
 		HostMounts:      c.HostMounts,
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
+		Seen:            seen(c.Spec.Hooks),
 		SourcesInParent: c.Host.Privileged,
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER) || c.Host.Nested,
 		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER) || c.Host.NoNodes,
@@ -176,6 +178,12 @@ func (c *compiler) parent() {
 	if !rc.Terminal {
 		c.null = process.OpenNull(c.b, c.Host.Std)
 	}
+}
+
+// seen reports whether there are hooks that see the container's mount namespace before the
+// pivot.
+func seen(h *specs.Hooks) bool {
+	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
 }
 
 // mountsProc reports whether a new procfs is mounted.
@@ -218,8 +226,10 @@ func (c *compiler) rootfs() {
 	b := c.b
 	c.proc = rootfs.PrivateProc(b)
 	c.root.Mount(b)
-	if h := c.Spec.Hooks; h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0 { //nolint:staticcheck // prestart is deprecated and still used
+	if seen(c.Spec.Hooks) {
 		b.Element(program.T("hooks"))
+		b.Doing(program.T("get ready for prestart, createRuntime and createContainer"))
+		c.root.Stand(b) // createContainer hooks begin where init is
 		b.Doing(program.T("wait for the runtime to run prestart, createRuntime and createContainer"))
 		b.Barrier(Hooks, 0)
 	}
@@ -298,7 +308,7 @@ func (c *compiler) start() {
 	if c.hooks != nil {
 		c.hooks.receive(func(frame program.Mem) {
 			if c.Fifo {
-				b.Sys(unix.SYS_READ, program.Val(c.out.Go), frame.Arg(), program.Imm(frame.Len))
+				call.Read(b, call.In(c.out.Go), frame)
 			} else {
 				b.Wait(HookBegins, frame)
 			}
@@ -314,10 +324,10 @@ func (c *compiler) waitFifo() {
 	b := c.b
 	b.Doing(program.T("wait for start"))
 	b.Step(program.T("put result.fifo in the socket's place"))
-	b.Sys(unix.SYS_DUP3, program.Val(c.out.Result), program.Val(b.Sync()), program.Imm(unix.O_CLOEXEC))
+	call.Dup3(b, call.In(c.out.Result), call.Over(b.Sync()), unix.O_CLOEXEC)
 	if c.hooks != nil {
 		return // the state comes by it
 	}
 	b.Step(program.T("read exec.fifo"))
-	b.Sys(unix.SYS_READ, program.Val(c.out.Go), b.Zero(1).Arg(), program.Imm(1))
+	call.Read(b, call.In(c.out.Go), b.Zero(1))
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -59,6 +60,23 @@ func joined() *specs.Spec {
 	return s
 }
 
+// seldom is a configuration that reaches what everything does not.
+func seldom() *specs.Spec {
+	s := template.Spec()
+	s.Process.Terminal = false
+	s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/hook", Args: []string{"hook", "-v"}}}}
+	s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0-1", Flags: []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}}
+	s.Linux.MaskedPaths = nil
+	for i := range 300 { // more than there are descriptors for
+		s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/sys/secret/"+strconv.Itoa(i))
+	}
+	s.Linux.Seccomp = &specs.LinuxSeccomp{
+		DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.ArchX86_64}, ListenerPath: "/run/agent",
+		Syscalls: []specs.LinuxSyscall{{Names: []string{"mount"}, Action: specs.ActNotify}},
+	}
+	return s
+}
+
 // inputs are the programs of init with golden listings.
 func inputs() map[string]*Input {
 	input := func(s *specs.Spec, fifo bool, change func(*Input)) *Input {
@@ -88,6 +106,7 @@ func inputs() map[string]*Input {
 			s.Linux.Namespaces = s.Linux.Namespaces[:1]
 			return s
 		}(), true, nil),
+		"seldom":     input(seldom(), true, func(in *Input) { in.Host.Ignored = []unix.Signal{unix.SIGPIPE} }),
 		"no-process": input(func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true, nil),
 	}
 }

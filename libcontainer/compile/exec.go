@@ -9,6 +9,7 @@ import (
 	"hutch/libcontainer/namespace"
 	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 	"hutch/libcontainer/rootfs"
 )
 
@@ -102,7 +103,7 @@ func enterCgroups(b *program.Builder, n int) []program.Reg {
 	b.Step(program.T("write 0 to tasks"))
 	for i := range tasks {
 		tasks[i] = b.RegOf(-1)
-		b.Sys(unix.SYS_WRITE, program.Val(tasks[i]), b.Str("0"), program.Imm(1))
+		call.WriteString(b, call.In(tasks[i]), "0")
 	}
 	return tasks
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 	"hutch/libcontainer/seccomp"
 )
 
@@ -38,12 +39,12 @@ func loadFilter(b *program.Builder, f *seccomp.Filter) {
 		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 		next := b.Reg()
 		b.Step(program.T("look for the number of the listener's descriptor"))
-		b.Sys(unix.SYS_DUP, program.Val(b.Sync())).To(next)
-		b.Sys(unix.SYS_CLOSE, program.Val(next))
+		call.Dup(b, call.In(b.Sync())).To(next)
+		call.Close(b, call.In(next))
 		b.Tell(Loading, next)
 		b.Step(program.Text{})
 	}
-	b.Sys(unix.SYS_SECCOMP, program.Imm(unix.SECCOMP_SET_MODE_FILTER), program.Imm(flags), m.Arg())
+	call.SeccompFilter(b, uint64(flags), m)
 }
 
 // filter compiles linux.seccomp.

@@ -1,13 +1,12 @@
 package compile
 
 import (
-	"runtime"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 	"hutch/libcontainer/rootfs"
 )
 
@@ -58,7 +57,7 @@ func (s *startHooks) receive(read func(program.Mem)) {
 	b.Bind(again)
 	read(frame)
 	b.If(frame.Reg(0), program.Eq, 0, done)
-	b.Sys(unix.SYS_WRITE, program.Val(s.in), frame.At(8), program.Val(frame.Reg(0)))
+	call.Write(b, call.In(s.in), program.Mem{Off: frame.Off + 8, Len: frame.Len - 8}, call.Value(frame.Reg(0)))
 	b.Jump(again)
 	b.Bind(done)
 }
@@ -76,10 +75,9 @@ func (s *startHooks) hook(i int, env program.Mem) {
 	b.Element(program.N("hooks.startContainer[%d]", i))
 	b.Doing(program.T("run %s", h.Path))
 	b.Tell(HookBegins, b.RegOf(int64(i)))
-	const seekSet = 0
-	b.Sys(unix.SYS_LSEEK, program.Val(s.in), program.Imm(0), program.Imm(seekSet))
-	b.Sys(unix.SYS_FTRUNCATE, program.Val(s.out), program.Imm(0))
-	b.Sys(unix.SYS_LSEEK, program.Val(s.out), program.Imm(0), program.Imm(seekSet))
+	call.Lseek(b, call.In(s.in), call.N(0), call.SeekSet)
+	call.Ftruncate(b, call.In(s.out), call.N(0))
+	call.Lseek(b, call.In(s.out), call.N(0), call.SeekSet)
 	pid, child, next := b.Reg(), b.Label(), b.Label()
 	b.Step(program.T("clone (the seccomp profile must allow it)"))
 	forkCall(b).To(pid)
@@ -95,28 +93,24 @@ func (s *startHooks) hook(i int, env program.Mem) {
 //
 // Source: clone(2), "C library/kernel differences".
 func forkCall(b *program.Builder) program.Call {
-	if runtime.GOARCH == "s390x" { // the stack comes first
-		return b.Sys(unix.SYS_CLONE, program.Imm(0), program.Imm(uint64(unix.SIGCHLD)), program.Imm(0), program.Imm(0), program.Imm(0))
-	}
-	return b.Sys(unix.SYS_CLONE, program.Imm(uint64(unix.SIGCHLD)), program.Imm(0), program.Imm(0), program.Imm(0), program.Imm(0))
+	return call.Clone(b, uint64(unix.SIGCHLD))
 }
 
 // await emits the wait for the hook's end. A hook that fails ends init.
 func (s *startHooks) await(pid program.Reg, next program.Label) {
 	b := s.b
-	const seekSet, seekEnd = 0, 2
 	status := b.Reg()
 	word := b.Low32(status)
 	b.Step(program.T("wait for its end"))
-	b.Sys(unix.SYS_WAIT4, program.Val(pid), word.Arg(), program.Imm(0), program.Imm(0))
+	call.Wait4(b, call.Value(pid), word, 0)
 	b.IfWord(word, -1, program.Eq, 0, next)
 	b.Step(program.T("read its output"))
 	data, n, read, none := b.Zero(HookTail), b.Reg(), b.Label(), b.Label()
-	b.Sys(unix.SYS_LSEEK, program.Val(s.out), program.Imm(int64(-HookTail)), program.Imm(seekEnd)).To(n).Ignore()
+	call.Lseek(b, call.In(s.out), call.N(int64(-HookTail)), call.SeekEnd).To(n).Ignore()
 	b.If(n, program.Ge, 0, read)
-	b.Sys(unix.SYS_LSEEK, program.Val(s.out), program.Imm(0), program.Imm(seekSet)).Ignore()
+	call.Lseek(b, call.In(s.out), call.N(0), call.SeekSet).Ignore()
 	b.Bind(read)
-	b.Sys(unix.SYS_READ, program.Val(s.out), data.Arg(), program.Imm(data.Len)).To(n).Ignore()
+	call.Read(b, call.In(s.out), data).To(n).Ignore()
 	b.If(n, program.Lt, 1, none)
 	b.TellData(HookOutput, data, n)
 	b.Bind(none)
@@ -128,9 +122,9 @@ func (s *startHooks) await(pid program.Reg, next program.Label) {
 func (s *startHooks) execute(h *specs.Hook, env program.Mem) {
 	b := s.b
 	b.Step(program.T("set up standard input and output"))
-	b.Sys(unix.SYS_DUP3, program.Val(s.in), program.Imm(0), program.Imm(0))
-	b.Sys(unix.SYS_DUP3, program.Val(s.out), program.Imm(1), program.Imm(0))
-	b.Sys(unix.SYS_DUP3, program.Val(s.out), program.Imm(2), program.Imm(0))
+	call.Dup3(b, call.In(s.in), call.As(0), 0)
+	call.Dup3(b, call.In(s.out), call.As(1), 0)
+	call.Dup3(b, call.In(s.out), call.As(2), 0)
 	process.UnblockStep(b)
 	args := h.Args
 	if len(args) == 0 {
@@ -140,5 +134,5 @@ func (s *startHooks) execute(h *specs.Hook, env program.Mem) {
 		env = b.Strv(h.Env)
 	}
 	b.Step(program.T("execute it"))
-	b.Sys(unix.SYS_EXECVE, b.Str(h.Path), b.Strv(args).Arg(), env.Arg())
+	call.Execve(b, call.PathTo(b, h.Path), call.Argv(b.Strv(args)), call.Envv(env))
 }

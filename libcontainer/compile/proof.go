@@ -44,7 +44,7 @@ func (in *ExecInput) Expect(tasks []program.Reg) *verify.Expect {
 		Kind: verify.Exec, Spec: &specs.Spec{Process: in.Process, Linux: in.Linux},
 		Userns:  in.Init.Flags&unix.CLONE_NEWUSER != 0,
 		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved, Tasks: tasks,
-		Join: in.Init.Flags, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, Serial: in.Serial, OwnRoot: in.Init.OwnRoot, AtTop: in.Init.AtTop, Tags: tags(true),
+		Join: in.Init.Flags, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, Serial: in.Serial, OwnRoot: in.Init.OwnRoot, InitCwd: in.Init.InitCwd, Tags: tags(true),
 	}
 	expectHost(e, &in.Host, in.Linux)
 	return e
@@ -65,7 +65,7 @@ const asDir = 0x8000
 
 func tags(attended bool) verify.Tags {
 	return verify.Tags{
-		Born: Born, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
+		Born: Born, Hooks: Hooks, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
 		Answered: func(tag uint32) bool {
 			switch tag {
 			case Born:

@@ -32,6 +32,8 @@ type Options struct {
 	// Dir is the working directory of hooks in the runtime's namespaces: the
 	// bundle, absolute. Empty is the caller's.
 	Dir string
+	// Env returns the environment of a hook that has none; nil stands for an empty one.
+	Env func() []string
 	// Start makes the process of a hook elsewhere than in the runtime's
 	// namespaces; nil stands for those. The process must be a child of the
 	// caller and lead a process group of its own, have stdin as its standard
@@ -58,9 +60,9 @@ var (
 // name in the configuration, as in createRuntime; state is the JSON that each
 // gets on its standard input.
 //
-// A hook's environment is what its env says and nothing else, as execv has it:
-// runc does the same, and hands nothing of its own environment nor of the
-// image's on, where an LD_PRELOAD would run foreign code on the host. A hook that
+// A hook's environment is what its env says and nothing else, as execv has it, or
+// that of Options; nothing of the image's is handed on, where an LD_PRELOAD would
+// run foreign code on the host. A hook that
 // does not read its input is no error. A hook's output is shown in the error
 // only. One that is over its timeout is killed with its process group.
 //
@@ -115,7 +117,10 @@ func (o *Options) startHere(h specs.Hook, stdin, stdout *os.File) (pidfd, pid in
 		args = []string{h.Path}
 	}
 	env := h.Env
-	if env == nil {
+	if env == nil && o.Env != nil {
+		env = o.Env()
+	}
+	if env == nil { // to ForkExec nil is the caller's
 		env = []string{}
 	}
 	files := []uintptr{stdin.Fd(), stdout.Fd(), stdout.Fd()}

@@ -99,11 +99,23 @@ func TestArgsZero(t *testing.T) {
 	}
 }
 
-func TestNoEnvironment(t *testing.T) {
-	t.Setenv("SECRET", "of the runtime")
-	err := Run([]specs.Hook{{Path: "/bin/cat", Args: []string{"cat", "/proc/self/environ", "/nonexistent"}}}, "prestart", nil, Options{})
-	if err == nil || strings.Contains(err.Error(), "SECRET") || !strings.HasPrefix(err.Error(), "hooks.prestart[0]: run /bin/cat: exit status 1: cat: ") {
-		t.Errorf("got %v", err)
+// TestEnvironment: a hook has its own environment and nothing else, or the runtime's.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("OF_THE_RUNTIME", "1")
+	environ := func(env []string) string {
+		err := Run([]specs.Hook{{Path: "/bin/cat", Args: []string{"cat", "/proc/self/environ", "/proc/nothing"}, Env: env}}, "prestart", nil, Options{Env: os.Environ})
+		if err == nil {
+			t.Fatal("cat finds /proc/nothing")
+		}
+		return err.Error()
+	}
+	if got := environ(nil); !strings.Contains(got, "OF_THE_RUNTIME=1") {
+		t.Errorf("without env: %s", got)
+	}
+	for _, own := range [][]string{{}, {"OWN=1"}} {
+		if got := environ(own); strings.Contains(got, "OF_THE_RUNTIME") || len(own) > 0 && !strings.Contains(got, own[0]) {
+			t.Errorf("env %q: %s", own, got)
+		}
 	}
 }
 

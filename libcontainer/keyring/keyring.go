@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Tags of messages for which init does not wait.
@@ -66,7 +67,7 @@ func Make(b *program.Builder, name string) program.Reg {
 	b.Element(program.T("process"))
 	b.Doing(program.T("make the session keyring")) // its name is a secret
 	ring, done := b.RegOf(-1), b.Label()
-	join(b, b.Str(name), ring, done)
+	join(b, name, ring, done)
 	restrict(b, ring, possessed|findable)
 	b.Bind(done)
 	return ring
@@ -80,36 +81,32 @@ func Join(b *program.Builder, name string, serial int64) {
 	b.Doing(program.T("join the container's session keyring"))
 	ring, done := b.RegOf(-1), b.Label()
 	if name != "" && serial > 0 {
-		join(b, b.Str(name), ring, done)
+		join(b, name, ring, done)
 		b.If(ring, program.Eq, serial, done)
 		b.Doing(program.T("make a session keyring, since the container's is gone"))
 		// What was joined must be left: from here on all errors are errors.
 		b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING"))
-		joinCall(b, program.Imm(0)).To(ring)
+		call.KeyctlJoin(b, "").To(ring)
 	} else {
 		b.Doing(program.T("make a session keyring"))
-		join(b, program.Imm(0), ring, done)
+		join(b, "", ring, done)
 	}
 	restrict(b, ring, possessed)
 	b.Bind(done)
 }
 
-func joinCall(b *program.Builder, name program.Arg) program.Call {
-	return b.Sys(unix.SYS_KEYCTL, program.Imm(unix.KEYCTL_JOIN_SESSION_KEYRING), name)
-}
-
 // join emits the joining of a keyring, which is made when there is none of the
 // name, or always without a name. Without keys, or with no quota left, the program
 // goes on at none.
-func join(b *program.Builder, name program.Arg, ring program.Reg, none program.Label) {
+func join(b *program.Builder, name string, ring program.Reg, none program.Label) {
 	quota, joined := b.Label(), b.Label()
-	joinCall(b, name).To(ring).Ignore()
+	call.KeyctlJoin(b, name).To(ring).Ignore()
 	b.If(ring, program.Ge, 0, joined)
 	b.IfErrno(ring, unix.ENOSYS, none)
 	b.IfErrno(ring, unix.EDQUOT, quota)
 	b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING; --no-new-keyring keeps the caller's"))
-	joinCall(b, name).To(ring) // fails with its errno
-	b.Jump(joined)             // unless it has come to work
+	call.KeyctlJoin(b, name).To(ring) // fails with its errno
+	b.Jump(joined)                    // unless it has come to work
 	b.Bind(quota)
 	b.Tell(QuotaTag, 0)
 	b.Jump(none)
@@ -117,7 +114,7 @@ func join(b *program.Builder, name program.Arg, ring program.Reg, none program.L
 }
 
 // restrict emits the permissions of a keyring.
-func restrict(b *program.Builder, ring program.Reg, permissions int) {
+func restrict(b *program.Builder, ring program.Reg, permissions uint64) {
 	b.Step(program.T("keyctl KEYCTL_SETPERM"))
-	b.Sys(unix.SYS_KEYCTL, program.Imm(unix.KEYCTL_SETPERM), program.Val(ring), program.Imm(permissions))
+	call.KeyctlSetperm(b, call.Value(ring), permissions)
 }

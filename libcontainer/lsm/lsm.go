@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Host says which modules the kernel has switched on.
@@ -58,7 +59,7 @@ func write(b *program.Builder, proc program.Reg, doing, label, text, path string
 	how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
 	b.Doing(program.T(doing, label))
 	b.Step(program.T("open `/proc/%s`", path))
-	fd := b.Sys(unix.SYS_OPENAT2, program.Val(proc), b.Str(path), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).Fd()
+	fd := call.Openat2(b, call.In(proc), call.PathTo(b, path), how).Fd()
 	b.Step(program.T("write `/proc/%s`", path))
-	b.Sys(unix.SYS_WRITE, program.Val(fd), b.Str(text), program.Imm(len(text)))
+	call.WriteString(b, call.In(fd), text)
 }

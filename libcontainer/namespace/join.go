@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Init is the first process of a container whose namespaces a further process
@@ -18,9 +19,9 @@ type Init struct {
 	// that is the top of its mount namespace, which it is not before the pivot,
 	// nor for a container in the caller's mount namespace.
 	OwnRoot bool
-	// AtTop, with OwnRoot, leaves the working directory at the top of the mount
-	// namespace: before the pivot, the container's root.
-	AtTop bool
+	// InitCwd, with OwnRoot, takes the working directory that init has, too: before the
+	// pivot, the container's root.
+	InitCwd bool
 }
 
 // Join emits the way into the namespaces, all in one step. In a user namespace the
@@ -32,39 +33,41 @@ type Init struct {
 //
 // Source: setns(2), "fd is a PID file descriptor" (Linux 5.8).
 func (n *Init) Join(b *program.Builder) {
-	var root program.Reg
+	var root, cwd program.Reg
 	if n.OwnRoot {
 		b.InParent(func() {
-			b.Doing(program.T("open the root directory of init"))
-			b.Step(program.Text{})
-			root = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/proc/"+strconv.Itoa(n.Pid)+"/root"),
-				program.Imm(unix.O_PATH|unix.O_CLOEXEC)).Fd()
+			root = n.directory(b, "root")
+			if n.InitCwd {
+				cwd = n.directory(b, "cwd")
+			}
 		})
 	}
 	b.Element(program.T("linux.namespaces"))
 	b.Doing(program.T("join those of init"))
 	b.Step(program.T("setns"))
 	if n.Flags != 0 {
-		b.Sys(unix.SYS_SETNS, program.Imm(n.Pidfd), program.Imm(n.Flags))
+		call.Setns(b, call.Number(n.Pidfd), n.Flags)
 	}
 	if n.OwnRoot {
-		var top program.Reg
-		if n.AtTop {
-			b.Step(program.T("open the root of the container"))
-			top = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("."), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
-		}
 		b.Step(program.T("fchdir"))
-		b.Sys(unix.SYS_FCHDIR, program.Val(root))
+		call.Fchdir(b, call.In(root))
 		b.Step(program.T("chroot"))
-		b.Sys(unix.SYS_CHROOT, b.Str("."))
-		if n.AtTop {
+		call.Chroot(b, call.PathTo(b, "."))
+		if n.InitCwd {
 			b.Step(program.T("go to the root of the container"))
-			b.Sys(unix.SYS_FCHDIR, program.Val(top))
+			call.Fchdir(b, call.In(cwd))
 		}
 	}
 	if n.Flags&unix.CLONE_NEWUSER != 0 {
 		becomeRoot(b)
 	}
+}
+
+// directory emits the opening of the directory that init has as its root or cwd.
+func (n *Init) directory(b *program.Builder, name string) program.Reg {
+	b.Doing(program.T("open the %s directory of init", name))
+	b.Step(program.Text{})
+	return call.Openat(b, call.Cwd(), call.PathTo(b, "/proc/"+strconv.Itoa(n.Pid)+"/"+name), unix.O_PATH|unix.O_CLOEXEC).Fd()
 }
 
 // Clones reports whether a further process has to be cloned into init's pid namespace.

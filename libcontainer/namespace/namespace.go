@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Flag is the CLONE_NEW flag of a namespace type of the runtime-spec, 0 for a
@@ -121,10 +122,10 @@ func (s *Set) Open(b *program.Builder) {
 			b.Element(program.N("linux.namespaces[%d].path", j.index))
 			b.Doing(program.T("join %s", j.path))
 			b.Step(program.T("open"))
-			j.fd = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str(j.path), program.Imm(unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK)).Fd()
+			j.fd = call.Openat(b, call.Cwd(), call.PathTo(b, j.path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK).Fd()
 			b.Step(program.T("is not a namespace file, as those below /proc/PID/ns are"))
 			t := b.Reg()
-			b.Sys(unix.SYS_IOCTL, program.Val(j.fd), program.Imm(unix.NS_GET_NSTYPE)).To(t)
+			call.IoctlNsType(b, call.In(j.fd)).To(t)
 			ok := b.Label()
 			b.If(t, program.Eq, int64(j.flag), ok)
 			b.Step(program.T("is a namespace of another type than linux.namespaces[].type says"))
@@ -145,7 +146,7 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 			continue
 		}
 		s.noteJoin(b, j)
-		c := b.Sys(unix.SYS_SETNS, program.Val(j.fd), program.Imm(j.flag))
+		c := call.Setns(b, call.In(j.fd), j.flag)
 		if user {
 			// A namespace of the user namespace that is joined below may be
 			// out of reach yet: tried again there.
@@ -163,7 +164,7 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 	case s.made&^late != 0:
 		b.Element(program.T("linux.namespaces"))
 		b.Doing(program.T("make the new ones"))
-		b.Sys(unix.SYS_UNSHARE, program.Imm(s.made&^late))
+		call.Unshare(b, s.made&^late)
 	}
 }
 
@@ -201,7 +202,7 @@ func (s *Set) enterUser(b *program.Builder) {
 	for i := range s.joins {
 		if j := &s.joins[i]; j.flag == unix.CLONE_NEWUSER {
 			s.noteJoin(b, j)
-			b.Sys(unix.SYS_SETNS, program.Val(j.fd), program.Imm(j.flag))
+			call.Setns(b, call.In(j.fd), j.flag)
 		}
 	}
 	for i := range s.joins {
@@ -212,7 +213,7 @@ func (s *Set) enterUser(b *program.Builder) {
 		s.noteJoin(b, j)
 		done := b.Label()
 		b.If(j.tried, program.Eq, 0, done)
-		b.Sys(unix.SYS_SETNS, program.Val(j.fd), program.Imm(j.flag))
+		call.Setns(b, call.In(j.fd), j.flag)
 		b.Bind(done)
 	}
 }
@@ -240,11 +241,11 @@ func becomeRoot(b *program.Builder) {
 	// Ids that are not mapped leave the process as it is; it has all
 	// capabilities in the namespace all the same.
 	b.Step(program.T("setresgid 0"))
-	b.Sys(unix.SYS_SETRESGID, program.Imm(0), program.Imm(0), program.Imm(0)).Ignore()
+	call.Setresgid(b, 0).Ignore()
 	b.Step(program.T("setresuid 0"))
-	b.Sys(unix.SYS_SETRESUID, program.Imm(0), program.Imm(0), program.Imm(0)).Ignore()
+	call.Setresuid(b, 0).Ignore()
 	b.Step(program.T("prctl PR_SET_DUMPABLE 0"))
-	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_DUMPABLE), program.Imm(0))
+	call.PrctlUndumpable(b)
 }
 
 // Late emits the new cgroup namespace and the new time namespace. At the barrier
@@ -253,7 +254,7 @@ func (s *Set) Late(b *program.Builder, offsets bool, barrier uint32) {
 	if s.Made(unix.CLONE_NEWCGROUP) {
 		b.Element(program.T("linux.namespaces"))
 		b.Doing(program.T("make the cgroup namespace"))
-		b.Sys(unix.SYS_UNSHARE, program.Imm(unix.CLONE_NEWCGROUP))
+		call.Unshare(b, unix.CLONE_NEWCGROUP)
 	}
 	if !s.Made(unix.CLONE_NEWTIME) {
 		return
@@ -261,15 +262,15 @@ func (s *Set) Late(b *program.Builder, offsets bool, barrier uint32) {
 	b.Element(program.T("linux.namespaces"))
 	b.Doing(program.T("make the time namespace"))
 	b.Step(program.T("unshare"))
-	b.Sys(unix.SYS_UNSHARE, program.Imm(unix.CLONE_NEWTIME))
+	call.Unshare(b, unix.CLONE_NEWTIME)
 	if offsets {
 		b.Element(program.T("linux.timeOffsets"))
 		b.Barrier(barrier, 0)
 	}
 	b.Step(program.T("open /proc/self/ns/time_for_children"))
-	fd := b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/proc/self/ns/time_for_children"), program.Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
+	fd := call.Openat(b, call.Cwd(), call.PathTo(b, "/proc/self/ns/time_for_children"), unix.O_RDONLY|unix.O_CLOEXEC).Fd()
 	b.Step(program.T("setns"))
-	b.Sys(unix.SYS_SETNS, program.Val(fd), program.Imm(unix.CLONE_NEWTIME))
+	call.Setns(b, call.In(fd), unix.CLONE_NEWTIME)
 }
 
 // Flags are the CLONE_NEW flags of all namespaces that are not the runtime's.
@@ -279,12 +280,12 @@ func (s *Set) Flags() uint64 { return s.made | s.joined }
 func Names(b *program.Builder, hostname, domainname string) {
 	for _, n := range []struct {
 		element, value string
-		nr             uintptr
-	}{{"hostname", hostname, unix.SYS_SETHOSTNAME}, {"domainname", domainname, unix.SYS_SETDOMAINNAME}} {
+		set            func(*program.Builder, string) program.Call
+	}{{"hostname", hostname, call.Sethostname}, {"domainname", domainname, call.Setdomainname}} {
 		if n.value != "" {
 			b.Element(program.T(n.element))
 			b.Doing(program.T("set it to %s", n.value))
-			b.Sys(n.nr, b.Str(n.value), program.Imm(len(n.value)))
+			n.set(b, n.value)
 		}
 	}
 }
@@ -305,7 +306,7 @@ func (s *Set) Loopback(b *program.Builder) {
 	binary.NativeEndian.PutUint16(req[16:], unix.IFF_UP|unix.IFF_RUNNING)
 	m := b.Bytes(req[:])
 	b.Step(program.T("socket"))
-	fd := b.Sys(unix.SYS_SOCKET, program.Imm(unix.AF_UNIX), program.Imm(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), program.Imm(0)).Fd()
+	fd := call.Socket(b, unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0).Fd()
 	b.Step(program.T("ioctl SIOCSIFFLAGS"))
-	b.Sys(unix.SYS_IOCTL, program.Val(fd), program.Imm(unix.SIOCSIFFLAGS), m.Arg())
+	call.IoctlIfFlags(b, call.In(fd), m)
 }

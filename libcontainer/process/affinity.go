@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // maxCPUs is how many processors a mask is for, the most that Linux can have.
@@ -63,7 +63,7 @@ func pin(b *program.Builder, property, list string) bool {
 }
 
 func affinity(b *program.Builder, mask []byte) program.Call {
-	return b.Sys(unix.SYS_SCHED_SETAFFINITY, program.Imm(0), program.Imm(len(mask)), b.Bytes(mask).Arg())
+	return call.SchedSetaffinity(b, mask)
 }
 
 // ParseList parses a list of numbers and ranges as 0-3,7 into a mask of limit

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Cwd is the change to process.cwd, in two parts: some directories can be
@@ -21,10 +22,10 @@ func EnterCwd(b *program.Builder, path string) *Cwd {
 	b.Element(program.T("process.cwd"))
 	b.Doing(program.T("change to %s", path))
 	later, fd := b.Label(), b.Reg()
-	openDir(b, program.Imm(unix.AT_FDCWD), path).To(fd).Ignore()
+	openDir(b, call.Cwd(), path).To(fd).Ignore()
 	b.If(fd, program.Lt, 0, later)
-	b.Sys(unix.SYS_FCHDIR, program.Val(fd)).To(c.entered).Ignore()
-	b.Sys(unix.SYS_CLOSE, program.Val(fd)) // CloseOthers has been
+	call.Fchdir(b, call.In(fd)).To(c.entered).Ignore()
+	call.Close(b, call.In(fd)) // CloseOthers has been
 	b.Bind(later)
 	return c
 }
@@ -33,9 +34,9 @@ func EnterCwd(b *program.Builder, path string) *Cwd {
 // /proc/self/fd lead wherever one of the runtime's descriptors does.
 //
 // Source: openat2(2), RESOLVE_NO_MAGICLINKS; CVE-2024-21626.
-func openDir(b *program.Builder, dir program.Arg, path string) program.Call {
+func openDir(b *program.Builder, dir call.Fd, path string) program.Call {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS}
-	return b.Sys(unix.SYS_OPENAT2, dir, b.Str(path), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow))
+	return call.Openat2(b, dir, call.PathTo(b, path), how)
 }
 
 // MakeCwd emits the making of the directory, when it is missing, below the
@@ -46,24 +47,24 @@ func MakeCwd(b *program.Builder, path string) {
 	b.Element(program.T("process.cwd"))
 	b.Doing(program.T("make %s", path))
 	r, end := b.Reg(), b.Label()
-	openDir(b, program.Imm(unix.AT_FDCWD), path).To(r).Ignore()
+	openDir(b, call.Cwd(), path).To(r).Ignore()
 	b.If(r, program.Ne, -int64(unix.ENOENT), end)
 	b.Step(program.T("open /"))
-	dir := openDir(b, program.Imm(unix.AT_FDCWD), "/").Fd()
+	dir := openDir(b, call.Cwd(), "/").Fd()
 	for name := range strings.SplitSeq(path, "/") {
 		if name == "" {
 			continue
 		}
 		there := b.Label()
 		b.Step(program.T("make %s in it", name))
-		b.Sys(unix.SYS_MKDIRAT, program.Val(dir), b.Str(name), program.Imm(0o755)).On(unix.EEXIST, there)
+		call.Mkdirat(b, call.In(dir), call.PathTo(b, name), 0o755).On(unix.EEXIST, there)
 		b.Bind(there)
 		b.Step(program.T("open %s in it", name))
-		sub := openDir(b, program.Val(dir), name).Fd()
-		b.Sys(unix.SYS_CLOSE, program.Val(dir))
+		sub := openDir(b, call.In(dir), name).Fd()
+		call.Close(b, call.In(dir))
 		dir = sub
 	}
-	b.Sys(unix.SYS_CLOSE, program.Val(dir))
+	call.Close(b, call.In(dir))
 	b.Bind(end)
 }
 
@@ -78,13 +79,13 @@ func (c *Cwd) Prove(b *program.Builder) {
 	in, outside, ok := b.Label(), b.Label(), b.Label()
 	b.If(c.entered, program.Eq, 0, in)
 	fd := b.Reg()
-	openDir(b, program.Imm(unix.AT_FDCWD), c.path).To(fd).On(unix.ELOOP, outside)
-	b.Sys(unix.SYS_FCHDIR, program.Val(fd))
-	b.Sys(unix.SYS_CLOSE, program.Val(fd))
+	openDir(b, call.Cwd(), c.path).To(fd).On(unix.ELOOP, outside)
+	call.Fchdir(b, call.In(fd))
+	call.Close(b, call.In(fd))
 	b.Bind(in)
 	buf := b.Zero(unix.PathMax)
 	b.Doing(program.T("%s is outside of the container: refused", c.path))
-	b.Sys(unix.SYS_GETCWD, buf.Arg(), program.Imm(buf.Len))
+	call.Getcwd(b, buf)
 	b.IfWord(program.Mem{Off: buf.Off, Len: 1}, -1, program.Eq, '/', ok)
 	b.Fail(0)
 	b.Bind(outside)

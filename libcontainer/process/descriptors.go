@@ -5,8 +5,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/internal/handed"
-	"hutch/internal/longid"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // StdFile is what the runtime knows of one of its standard descriptors, which the
@@ -36,9 +36,6 @@ const (
 	nullMinor = 3
 )
 
-// sizeofMountAttr is MOUNT_ATTR_SIZE_VER0 of mount_setattr(2).
-const sizeofMountAttr = 32
-
 // OpenNull emits, in the parent section, the opening of the null device in place of
 // those standard descriptors that are the host's, and returns its descriptor, 0 when
 // there are none. By /proc/self/fd a process could change mode, owner and times of the
@@ -57,13 +54,13 @@ func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
 		b.Doing(program.T("open /dev/null for the standard descriptors, through a read-only mount"))
 		done, not := b.Label(), b.Label()
 		// With what is mounted below: where devices cannot be made, null is a bind mount.
-		tree := b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str("/dev"), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)).On(unix.EPERM, done).Fd()
+		tree := call.OpenTree(b, call.Cwd(), call.PathTo(b, "/dev"), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).On(unix.EPERM, done).Fd()
 		attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE}
-		b.Sys(unix.SYS_MOUNT_SETATTR, program.Val(tree), b.Str(""), program.Imm(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), program.Struct(b, attr).Arg(), program.Imm(sizeofMountAttr))
+		call.MountSetattr(b, call.In(tree), call.PathTo(b, ""), unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, attr)
 		how := unix.OpenHow{Flags: unix.O_RDWR | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
-		fd = b.Sys(unix.SYS_OPENAT2, program.Val(tree), b.Str("null"), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).Fd()
+		fd = call.Openat2(b, call.In(tree), call.PathTo(b, "null"), how).Fd()
 		buf := b.Zero(statxSize)
-		b.Sys(unix.SYS_STATX, program.Val(fd), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), buf.Arg())
+		call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_TYPE, buf)
 		word := func(off uint32) program.Mem { return program.Mem{Off: buf.Off + off, Len: 4} }
 		b.IfWord(fileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFCHR, not)
 		b.IfWord(word(statxMajor), -1, program.Ne, nullMajor, not)
@@ -89,11 +86,11 @@ func Stdio(b *program.Builder, p *specs.Process, std [3]StdFile, null program.Re
 			b.Doing(program.N("put the null device of a read-only mount on descriptor %d", fd))
 			none := b.Label()
 			b.If(null, program.Lt, 0, none)
-			b.Sys(unix.SYS_DUP3, program.Val(null), program.Imm(fd), program.Imm(0))
+			call.Dup3(b, call.In(null), call.As(fd), 0)
 			b.Bind(none)
 		case f.Open && (userns || f.UID != p.User.UID):
 			b.Doing(program.N("hand descriptor %d over to the user", fd))
-			b.Sys(longid.Fchown, program.Imm(fd), program.Imm(p.User.UID), program.Imm(-1)).Ignore()
+			call.Fchown(b, call.Number(fd), call.Owner{UID: call.N(p.User.UID), GID: call.N(-1)}).Ignore()
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"hutch/internal/kernelfs"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // HomeTag is the tag by which the process sends the parent its passwd file, piece by
@@ -103,21 +104,21 @@ func askHome(b *program.Builder) program.Mem {
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK, Resolve: unix.RESOLVE_NO_MAGICLINKS}
 	fd, r := b.RegOf(-1), b.Reg()
 	piece, end, done, closeIt := b.Label(), b.Label(), b.Label(), b.Label()
-	b.Sys(unix.SYS_OPENAT2, program.Imm(unix.AT_FDCWD), b.Str("/etc/passwd"), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).To(fd).Ignore()
+	call.Openat2(b, call.Cwd(), call.PathTo(b, "/etc/passwd"), how).To(fd).Ignore()
 	b.If(fd, program.Lt, 0, done)
 	buf := b.Zero(statxSize)
-	b.Sys(unix.SYS_STATX, program.Val(fd), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), buf.Arg()).To(r).Ignore()
+	call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_TYPE, buf).To(r).Ignore()
 	b.If(r, program.Ne, 0, closeIt)
 	b.IfWord(fileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFREG, closeIt)
 	fs := b.Zero(statfsSize)
-	b.Sys(unix.SYS_FSTATFS, program.Val(fd), fs.Arg()).To(r).Ignore()
+	call.Fstatfs(b, call.In(fd), fs).To(r).Ignore()
 	b.If(r, program.Ne, 0, closeIt)
 	for _, magic := range kernelfs.Magics() {
 		b.IfWord(program.Mem{Off: fs.Off, Len: 4}, -1, program.Eq, int64(magic), closeIt)
 	}
 	data := b.Zero(program.MaxData)
 	b.Bind(piece)
-	b.Sys(unix.SYS_READ, program.Val(fd), data.Arg(), program.Imm(data.Len)).To(r).Ignore()
+	call.Read(b, call.In(fd), data).To(r).Ignore()
 	b.If(r, program.Lt, 1, end)
 	b.TellData(HomeTag, data, r)
 	b.Wait(HomeTag, reply)
@@ -127,7 +128,7 @@ func askHome(b *program.Builder) program.Mem {
 	b.Tell(HomeTag, 0)
 	b.Wait(HomeTag, reply)
 	b.Bind(closeIt)
-	b.Sys(unix.SYS_CLOSE, program.Val(fd))
+	call.Close(b, call.In(fd))
 	b.Bind(done)
 	return program.Mem{Off: reply.Off + homeWord, Len: reply.Len - homeWord}
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // defaultPath is searched when the environment has no PATH.
@@ -99,13 +100,13 @@ func (t *Target) direct(b *program.Builder) {
 
 // stat emits statx of path with the type of the file.
 func stat(b *program.Builder, path string, buf program.Mem) program.Call {
-	return b.Sys(unix.SYS_STATX, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(0), program.Imm(unix.STATX_TYPE), buf.Arg())
+	return call.Statx(b, call.Cwd(), call.PathTo(b, path), 0, unix.STATX_TYPE, buf)
 }
 
 // access emits the question whether the process's effective ids may execute
 // path; a mount without exec says no.
 func access(b *program.Builder, path string) program.Call {
-	return b.Sys(unix.SYS_FACCESSAT2, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(unix.X_OK), program.Imm(unix.AT_EACCESS))
+	return call.Faccessat2(b, call.Cwd(), call.PathTo(b, path), unix.X_OK, unix.AT_EACCESS)
 }
 
 // Execve emits the execution of the file that Lookup has found.
@@ -118,7 +119,7 @@ func (t *Target) Execve(b *program.Builder, args []string, env program.Mem) {
 	for i, path := range t.paths {
 		next := b.Label()
 		b.If(t.found[i], program.Ne, 0, next)
-		b.Sys(unix.SYS_EXECVE, b.Str(path), argv.Arg(), env.Arg())
+		call.Execve(b, call.PathTo(b, path), call.Argv(argv), call.Envv(env))
 		b.Bind(next)
 	}
 }

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"encoding/binary"
 	"errors"
 	"math"
 	"strconv"
@@ -9,8 +8,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"hutch/internal/longid"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // ErrID is returned for the id -1, which to the kernel means "no change": the
@@ -24,29 +23,26 @@ var ErrID = errors.New("is not an id; give a number from 0 to 4294967294")
 func IDs(b *program.Builder, p *specs.Process) {
 	u := p.User
 	groups(b, u.AdditionalGids)
-	gid, uid := program.Imm(u.GID), program.Imm(u.UID)
 	b.Element(program.T("process.user.gid"))
 	b.Doing(program.T("change to group %s", id(u.GID)))
 	check(b, u.GID)
-	b.Sys(longid.Setresgid, gid, gid, gid)
+	call.Setresgid(b, u.GID)
 	b.Element(program.T("process.user.uid"))
 	b.Doing(program.T("change to user %s", id(u.UID)))
 	check(b, u.UID)
-	b.Sys(longid.Setresuid, uid, uid, uid)
+	call.Setresuid(b, u.UID)
 	// The kernel has set it to fs.suid_dumpable.
 	b.Doing(program.T("stay closed to the processes of the user"))
-	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_DUMPABLE), program.Imm(0))
+	call.PrctlUndumpable(b)
 }
 
 func groups(b *program.Builder, gids []uint32) {
 	b.Element(program.T("process.user.additionalGids"))
 	b.Doing(program.N("set %d groups", len(gids)))
-	list := make([]byte, 0, 4*len(gids)+4)
 	for _, g := range gids {
 		check(b, g)
-		list = binary.NativeEndian.AppendUint32(list, g)
 	}
-	c := b.Sys(longid.Setgroups, program.Imm(len(gids)), b.Bytes(append(list, 0, 0, 0, 0)).Arg())
+	c := call.Setgroups(b, gids)
 	if len(gids) == 0 {
 		// A user namespace may deny setgroups. Its process keeps the groups
 		// that it came with, which is what the denial is for.
@@ -73,7 +69,7 @@ func Umask(b *program.Builder, p *specs.Process) {
 	}
 	b.Element(program.T("process.user.umask"))
 	b.Doing(program.T("set it"))
-	b.Sys(unix.SYS_UMASK, program.Imm(*p.User.Umask))
+	call.Umask(b, call.N(*p.User.Umask))
 }
 
 // NoNewPrivileges emits process.noNewPrivileges.
@@ -85,5 +81,5 @@ func NoNewPrivileges(b *program.Builder, p *specs.Process) {
 	}
 	b.Element(program.T("process.noNewPrivileges"))
 	b.Doing(program.T("set it"))
-	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_NO_NEW_PRIVS), program.Imm(1), program.Imm(0), program.Imm(0), program.Imm(0))
+	call.PrctlNoNewPrivs(b)
 }

@@ -9,6 +9,7 @@ import (
 
 	"hutch/internal/nofile"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // rlimitNames are the limits in the order of their numbers on the architectures
@@ -118,7 +119,7 @@ func LastRlimits(b *program.Builder, p *specs.Process) {
 }
 
 func setRlimit(b *program.Builder, nr int, v unix.Rlimit) program.Call {
-	return b.Sys(unix.SYS_PRLIMIT64, program.Imm(0), program.Imm(nr), program.Struct(b, &v).Arg(), program.Imm(0))
+	return call.Prlimit64(b, nr, v)
 }
 
 // ApplyRlimits sets what Rlimits does for the process pid from outside: a process
@@ -183,9 +184,9 @@ func ApplyOOMScoreAdj(pid int, p *specs.Process) error {
 func WriteProc(b *program.Builder, proc program.Reg, path, text string) {
 	how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
 	b.Step(program.T("open /proc/%s", path))
-	fd := b.Sys(unix.SYS_OPENAT2, program.Val(proc), b.Str(path), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).Fd()
+	fd := call.Openat2(b, call.In(proc), call.PathTo(b, path), how).Fd()
 	b.Step(program.T("write %q to /proc/%s", text, path))
-	b.Sys(unix.SYS_WRITE, program.Val(fd), b.Str(text), program.Imm(len(text)))
+	call.WriteString(b, call.In(fd), text)
 	b.Step(program.Text{})
-	b.Sys(unix.SYS_CLOSE, program.Val(fd))
+	call.Close(b, call.In(fd))
 }

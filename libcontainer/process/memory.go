@@ -4,9 +4,9 @@ import (
 	"fmt"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // maxNodes is how many NUMA nodes a mask is for, the most that Linux can have.
@@ -34,7 +34,7 @@ func MemoryPolicy(b *program.Builder, l *specs.Linux) {
 		mode |= bit
 	}
 	if m.Nodes == "" {
-		b.Sys(unix.SYS_SET_MEMPOLICY, program.Imm(mode), program.Imm(0), program.Imm(0))
+		call.SetMempolicy(b, uint64(mode), nil, 0)
 		return
 	}
 	mask, err := ParseList(m.Nodes, maxNodes)
@@ -43,7 +43,7 @@ func MemoryPolicy(b *program.Builder, l *specs.Linux) {
 		return
 	}
 	// The kernel takes one bit less than it is told.
-	b.Sys(unix.SYS_SET_MEMPOLICY, program.Imm(mode), b.Bytes(mask).Arg(), program.Imm(maxNodes+1))
+	call.SetMempolicy(b, uint64(mode), mask, maxNodes+1)
 }
 
 func memoryMode(m specs.MemoryPolicyModeType) (int, bool) {

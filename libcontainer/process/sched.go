@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // LastScheduler reports whether process.scheduler would not be handed on to a process
@@ -44,7 +45,7 @@ func Scheduler(b *program.Builder, p *specs.Process) {
 		}
 		a.Flags |= bit
 	}
-	b.Sys(unix.SYS_SCHED_SETATTR, program.Imm(0), program.Struct(b, &a).Arg(), program.Imm(0))
+	call.SchedSetattr(b, &a)
 }
 
 func schedPolicy(p specs.LinuxSchedulerPolicy) (uint32, bool) {
@@ -94,7 +95,7 @@ func IOPriority(b *program.Builder, p *specs.Process) {
 	if p.IOPriority == nil {
 		return
 	}
-	const whoProcess, classShift = 1, 13
+	const classShift = 13
 	b.Element(program.T("process.ioPriority"))
 	b.Doing(program.T("set class %s", string(p.IOPriority.Class)))
 	class := 0
@@ -108,7 +109,7 @@ func IOPriority(b *program.Builder, p *specs.Process) {
 	default:
 		b.Fault(fmt.Errorf("%q is no class of Linux", p.IOPriority.Class))
 	}
-	b.Sys(unix.SYS_IOPRIO_SET, program.Imm(whoProcess), program.Imm(0), program.Imm(class<<classShift|p.IOPriority.Priority))
+	call.IoprioSet(b, class<<classShift|p.IOPriority.Priority)
 }
 
 // Personality emits linux.personality.
@@ -121,7 +122,7 @@ func Personality(b *program.Builder, l *specs.Linux) {
 	const perLinux, perLinux32 = 0, 8
 	b.Element(program.T("linux.personality"))
 	b.Doing(program.T("set domain %s", string(l.Personality.Domain)))
-	v := perLinux
+	v := uint64(perLinux)
 	switch l.Personality.Domain {
 	case specs.PerLinux:
 	case specs.PerLinux32:
@@ -129,5 +130,5 @@ func Personality(b *program.Builder, l *specs.Linux) {
 	default:
 		b.Fault(fmt.Errorf("%q is no domain; use LINUX or LINUX32", l.Personality.Domain))
 	}
-	b.Sys(unix.SYS_PERSONALITY, program.Imm(v))
+	call.Personality(b, v)
 }

@@ -7,6 +7,7 @@ import (
 
 	"hutch/internal/sigaction"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // lastSignal is the highest signal of Linux on the architectures that Go has.
@@ -47,7 +48,7 @@ func Signals(b *program.Builder, ignored []unix.Signal) {
 	b.Doing(program.T("reset ignored signals"))
 	none := b.Zero(sigaction.Size)
 	for _, s := range ignored {
-		b.Sys(unix.SYS_RT_SIGACTION, program.Imm(int(s)), none.Arg(), program.Imm(0), program.Imm(sigaction.SetSize))
+		call.RtSigaction(b, s, none)
 	}
 }
 
@@ -67,7 +68,7 @@ func UnblockStep(b *program.Builder) {
 }
 
 func unblock(b *program.Builder) {
-	b.Sys(unix.SYS_RT_SIGPROCMASK, program.Imm(unix.SIG_SETMASK), b.Zero(sigaction.SetSize).Arg(), program.Imm(0), program.Imm(sigaction.SetSize))
+	call.RtSigprocmask(b, unix.SIG_SETMASK, b.Zero(sigaction.SetSize))
 }
 
 // Setsid emits the making of a session, with a process group of its own.
@@ -76,5 +77,5 @@ func unblock(b *program.Builder) {
 func Setsid(b *program.Builder) {
 	b.Element(program.T("process"))
 	b.Doing(program.T("make a session"))
-	b.Sys(unix.SYS_SETSID)
+	call.Setsid(b)
 }

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/calls"
 )
 
 // maxShown is how many bytes of data a listing shows.
@@ -14,32 +16,25 @@ const maxShown = 256
 
 // args writes the arguments of a system call.
 func (l *lister) args(in *Instr) []string {
-	words, _ := signature(in.NR)
-	kinds := strings.Fields(words)
+	c := calls.Of(in.NR)
 	out := make([]string, in.nargs())
 	for i := range out {
-		kind := "any"
-		if i < len(kinds) {
-			kind = kinds[i]
-		}
-		out[i] = l.word(in, i, kind)
+		out[i] = l.word(in, i, c.Arg(i))
 	}
 	return out
 }
 
-// word writes argument i of in, which is of the kind that a signature names.
-func (l *lister) word(in *Instr, i int, kind string) string {
+// word writes argument i of in, which is of the kind that the table says.
+func (l *lister) word(in *Instr, i int, kind calls.Kind) string {
 	a := in.Args[i]
 	switch kind {
-	case "ioctlarg":
+	case calls.IoctlArg:
 		kind = ioctlKind(in.Args[1].v)
-	case "fcntlarg":
-		kind = fcntlKind(in.Args[1].v)
-	case "fsvalue":
+	case calls.FsValue:
 		kind = fsconfigKind(in.Args[1].v)
-	case "prctlarg":
+	case calls.PrctlArg:
 		kind = prctlKind(in.Args[0].v, in.Args[1].v, i)
-	case "keyctlarg":
+	case calls.KeyctlArg:
 		kind = keyctlKind(in.Args[0].v)
 	}
 	switch a.kind {
@@ -63,40 +58,40 @@ func (l *lister) plain(a Arg) string {
 }
 
 // number writes an immediate.
-func number(v uint64, kind string) string {
+func number(v uint64, kind calls.Kind) string {
 	switch kind {
-	case "int", "ifreq", "winsize":
+	case calls.Int, calls.Ifreq, calls.Winsize, calls.Pidfd:
 		return intWord(v)
-	case "fd":
+	case calls.Fd, calls.Dir:
 		if int32(v) == unix.AT_FDCWD {
 			return "AT_FDCWD"
 		}
 		return intWord(uint64(int64(int32(v))))
-	case "fdmax": // of close_range
+	case calls.FdMax:
 		if uint32(v) >= 1<<31-1 {
 			return "max"
 		}
 		return intWord(v)
-	case "any", "hex":
+	case calls.Any, calls.Hex:
 		if int64(v) < 0 && int64(v) > -4096 {
 			return intWord(v)
 		}
 		return hexWord(v)
-	case "open":
+	case calls.Open:
 		return openWord(v)
-	case "mode":
+	case calls.Mode:
 		return modeWord(v)
-	case "dev":
+	case calls.Dev:
 		return strconv.FormatUint(uint64(unix.Major(v)), 10) + ":" + strconv.FormatUint(uint64(unix.Minor(v)), 10)
-	case "signal":
+	case calls.Signal:
 		return signalWord(v)
-	case "socktype":
+	case calls.SockType:
 		return socketWord(v)
-	case "mempolicy":
+	case calls.MemPolicy:
 		return policyWord(v)
-	case "ioprio":
+	case calls.IoPrio:
 		return ioprioWord(v)
-	case "capability":
+	case calls.Capability:
 		return capability(v)
 	}
 	if set := flagSet(kind); set != nil {
@@ -112,32 +107,27 @@ func number(v uint64, kind string) string {
 }
 
 // pointed writes an argument that is an address in the arena.
-func (l *lister) pointed(in *Instr, i int, kind string) string {
+func (l *lister) pointed(in *Instr, i int, kind calls.Kind) string {
 	off := in.Args[i].v
+	if n, ok := l.out(in, i); ok {
+		return "&" + l.place(off, n)
+	}
 	s := ""
 	switch kind {
-	case "str":
+	case calls.Path, calls.Str:
 		s = l.str(off)
-	case "strv":
+	case calls.Strv:
 		s = l.strv(off)
-	case "in":
+	case calls.In:
 		s = l.data(off, next(in, i))
-	case "out":
-		return "&" + l.place(off, outLen(in, i))
-	case "groups":
+	case calls.Groups:
 		s = l.groups(off, in.Args[0])
-	case "bits":
+	case calls.Bits:
 		s = l.bits(off, in.Args[1].v)
-	case "nodes":
-		s = l.bits(off, (next(in, i).v+7)/8)
-	case "cloneargs":
+	case calls.Nodes:
+		s = l.bits(off, (next(in, i).v+6)/8) // the kernel takes one bit less
+	case calls.CloneArgs:
 		s = l.cloneArgs(off, next(in, i).v)
-	case "pollfds":
-		s = l.pollfds(off, next(in, i).v)
-	case "sockaddr":
-		s = l.sockaddr(off, next(in, i).v)
-	case "msghdr":
-		s = l.msghdr(off, in.NR == unix.SYS_SENDMSG)
 	default:
 		s = l.structure(off, kind)
 	}
@@ -155,47 +145,20 @@ func next(in *Instr, i int) Arg {
 	return Arg{}
 }
 
-// outLen is the number of bytes that a call writes through argument i; 8, a
-// register's, where the call does not say.
-func outLen(in *Instr, i int) uint64 {
-	switch in.NR {
-	case unix.SYS_READ, unix.SYS_PREAD64, unix.SYS_READLINKAT, unix.SYS_GETDENTS64, unix.SYS_RECVFROM:
-		if a := next(in, i); a.kind == argImm {
-			return a.v
-		}
-	case unix.SYS_FSTAT:
-		return uint64(unsafe.Sizeof(unix.Stat_t{}))
-	case unix.SYS_STATX:
-		return uint64(unsafe.Sizeof(unix.Statx_t{}))
-	case unix.SYS_FSTATFS, unix.SYS_STATFS:
-		return uint64(unsafe.Sizeof(unix.Statfs_t{}))
-	case unix.SYS_WAITID, unix.SYS_WAIT4:
-		return uint64(outWait(in.NR, i))
-	case unix.SYS_PRLIMIT64, unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_CLOCK_GETTIME:
-		return 16
-	case unix.SYS_CAPGET:
-		return 24
-	case unix.SYS_SCHED_GETAFFINITY:
-		return in.Args[1].v
-	case unix.SYS_STATMOUNT:
-		return in.Args[2].v
-	case unix.SYS_LISTMOUNT:
-		return in.Args[2].v * 8
-	case unix.SYS_RT_SIGACTION:
-		return 32
-	}
-	return 8
-}
-
-// outWait is the length of wait4's status and rusage, waitid's siginfo and rusage.
-func outWait(nr uint32, i int) uintptr {
+// out is the number of bytes that the call in writes through argument i: 8, a register's,
+// where an argument says the number and is no immediate. ok is false for an argument by
+// which it writes nothing.
+func (l *lister) out(in *Instr, i int) (n uint64, ok bool) {
+	size, from, ok := calls.Of(in.NR).Out(i)
 	switch {
-	case nr == unix.SYS_WAIT4 && i == 1:
-		return 4
-	case nr == unix.SYS_WAITID && i == 2:
-		return 128
+	case !ok || from < 0:
+		return uint64(size), ok
+	case in.NR == unix.SYS_GETCWD: // of the path only the first byte is looked at
+		return 8, true
+	case from < in.nargs() && in.Args[from].kind == argImm:
+		return in.Args[from].v, true
 	}
-	return unsafe.Sizeof(unix.Rusage{})
+	return 8, true
 }
 
 // str writes the string at off, empty when it has no end.
@@ -245,71 +208,59 @@ func (l *lister) data(off uint64, n Arg) string {
 	return strconv.Quote(string(b))
 }
 
-func ioctlKind(request uint64) string {
+func ioctlKind(request uint64) calls.Kind {
 	switch request {
 	case unix.TIOCGPTPEER:
-		return "open"
+		return calls.Open
 	case unix.TIOCSWINSZ:
-		return "winsize"
+		return calls.Winsize
 	case unix.SIOCSIFFLAGS:
-		return "ifreq"
+		return calls.Ifreq
 	case unix.TIOCSPTLCK:
-		return "int32"
-	case unix.TIOCSCTTY, unix.TIOCNOTTY, unix.NS_GET_NSTYPE:
-		return "int"
+		return calls.Int32
+	case unix.TIOCSCTTY, unix.NS_GET_NSTYPE:
+		return calls.Int
 	}
-	return "any"
+	return calls.Any
 }
 
-func fcntlKind(cmd uint64) string {
-	switch cmd {
-	case unix.F_SETFD:
-		return "fdflag"
-	case unix.F_SETFL:
-		return "open"
-	case unix.F_ADD_SEALS:
-		return "seal"
-	}
-	return "int"
-}
-
-func fsconfigKind(cmd uint64) string {
+func fsconfigKind(cmd uint64) calls.Kind {
 	switch cmd {
 	case unix.FSCONFIG_SET_STRING, unix.FSCONFIG_SET_PATH, unix.FSCONFIG_SET_PATH_EMPTY:
-		return "str"
+		return calls.Str
 	case unix.FSCONFIG_SET_BINARY:
-		return "in"
+		return calls.In
 	}
-	return "ptr"
+	return calls.Ptr
 }
 
 // prctlKind is the kind of argument i of a prctl.
-func prctlKind(option, second uint64, i int) string {
+func prctlKind(option, second uint64, i int) calls.Kind {
 	switch {
 	case option == unix.PR_SET_PDEATHSIG && i == 1:
-		return "signal"
+		return calls.Signal
 	case (option == unix.PR_CAPBSET_READ || option == unix.PR_CAPBSET_DROP) && i == 1:
-		return "capability"
+		return calls.Capability
 	case option == unix.PR_CAP_AMBIENT && i == 1:
-		return "ambient"
+		return calls.Ambient
 	case option == unix.PR_CAP_AMBIENT && i == 2 && second != unix.PR_CAP_AMBIENT_CLEAR_ALL:
-		return "capability"
+		return calls.Capability
 	case option == unix.PR_SET_NAME && i == 1:
-		return "str"
+		return calls.Str
 	case option == unix.PR_SET_SECUREBITS && i == 1:
-		return "securebits"
+		return calls.Securebits
 	case option == unix.PR_SET_SECCOMP && i == 2:
-		return "fprog"
+		return calls.Fprog
 	}
-	return "int"
+	return calls.Int
 }
 
-func keyctlKind(op uint64) string {
+func keyctlKind(op uint64) calls.Kind {
 	switch op {
 	case unix.KEYCTL_JOIN_SESSION_KEYRING:
-		return "str"
+		return calls.Str
 	case unix.KEYCTL_GET_KEYRING_ID:
-		return "keyring"
+		return calls.Keyring
 	}
-	return "int"
+	return calls.Int
 }

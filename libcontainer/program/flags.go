@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/calls"
 )
 
 // constant is one constant of the kernel's and its name.
@@ -84,7 +86,7 @@ func openWord(v uint64) string {
 		if access != "" {
 			access += "|"
 		}
-		return access + flagWords(rest, flagSet("open"))
+		return access + flagWords(rest, flagSet(calls.Open))
 	}
 	return access
 }
@@ -110,7 +112,7 @@ func socketWord(v uint64) string {
 // policyWord writes the mode of a memory policy and its flags.
 func policyWord(v uint64) string {
 	const flags = unix.MPOL_F_STATIC_NODES | unix.MPOL_F_RELATIVE_NODES | unix.MPOL_F_NUMA_BALANCING
-	s := enumWord(v&^flags, enumSet("mempolicy"))
+	s := enumWord(v&^flags, enumSet(calls.MemPolicy))
 	if v&flags != 0 {
 		s += "|" + flagWords(v&flags, []constant{{unix.MPOL_F_STATIC_NODES, "MPOL_F_STATIC_NODES"},
 			{unix.MPOL_F_RELATIVE_NODES, "MPOL_F_RELATIVE_NODES"}, {unix.MPOL_F_NUMA_BALANCING, "MPOL_F_NUMA_BALANCING"}})
@@ -126,56 +128,46 @@ func ioprioWord(v uint64) string {
 	return class + "|" + intWord(v&(1<<13-1))
 }
 
-// flagSet gives the bits of a kind of flag word that a signature names.
-func flagSet(kind string) []constant {
+// flagSet gives the bits of a kind of flag word.
+func flagSet(kind calls.Kind) []constant {
 	switch kind {
-	case "open":
+	case calls.Open:
 		return []constant{{unix.O_TMPFILE, "O_TMPFILE"}, {unix.O_SYNC, "O_SYNC"}, {unix.O_PATH, "O_PATH"}, {unix.O_CREAT, "O_CREAT"},
 			{unix.O_EXCL, "O_EXCL"}, {unix.O_TRUNC, "O_TRUNC"}, {unix.O_APPEND, "O_APPEND"}, {unix.O_DIRECTORY, "O_DIRECTORY"},
 			{unix.O_NOFOLLOW, "O_NOFOLLOW"}, {unix.O_NONBLOCK, "O_NONBLOCK"}, {unix.O_NOCTTY, "O_NOCTTY"}, {unix.O_NOATIME, "O_NOATIME"},
 			{unix.O_DSYNC, "O_DSYNC"}, {unix.O_DIRECT, "O_DIRECT"}, {unix.O_ASYNC, "O_ASYNC"}, {unix.O_CLOEXEC, "O_CLOEXEC"}, {unix.O_LARGEFILE, "O_LARGEFILE"}}
-	case "resolve":
+	case calls.Resolve:
 		return []constant{{unix.RESOLVE_IN_ROOT, "RESOLVE_IN_ROOT"}, {unix.RESOLVE_BENEATH, "RESOLVE_BENEATH"}, {unix.RESOLVE_NO_MAGICLINKS, "RESOLVE_NO_MAGICLINKS"},
 			{unix.RESOLVE_NO_SYMLINKS, "RESOLVE_NO_SYMLINKS"}, {unix.RESOLVE_NO_XDEV, "RESOLVE_NO_XDEV"}, {0x20, "RESOLVE_CACHED"}}
-	case "at":
+	case calls.At:
 		return []constant{{unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"}, {unix.AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"}, {unix.AT_SYMLINK_FOLLOW, "AT_SYMLINK_FOLLOW"},
 			{unix.AT_NO_AUTOMOUNT, "AT_NO_AUTOMOUNT"}, {unix.AT_RECURSIVE, "AT_RECURSIVE"},
 			{unix.AT_STATX_FORCE_SYNC, "AT_STATX_FORCE_SYNC"}, {unix.AT_STATX_DONT_SYNC, "AT_STATX_DONT_SYNC"}}
-	case "atunlink":
+	case calls.AtUnlink:
 		return []constant{{unix.AT_REMOVEDIR, "AT_REMOVEDIR"}}
-	case "ataccess":
+	case calls.AtAccess:
 		return []constant{{unix.AT_EACCESS, "AT_EACCESS"}, {unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"}, {unix.AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"}}
-	case "access":
+	case calls.Access:
 		return []constant{{4, "R_OK"}, {2, "W_OK"}, {1, "X_OK"}}
-	case "rename":
-		return []constant{{unix.RENAME_NOREPLACE, "RENAME_NOREPLACE"}, {unix.RENAME_EXCHANGE, "RENAME_EXCHANGE"}, {unix.RENAME_WHITEOUT, "RENAME_WHITEOUT"}}
-	case "statx":
+	case calls.StatxMask:
 		return []constant{{unix.STATX_BASIC_STATS, "STATX_BASIC_STATS"}, {unix.STATX_TYPE, "STATX_TYPE"}, {unix.STATX_MODE, "STATX_MODE"},
 			{unix.STATX_NLINK, "STATX_NLINK"}, {unix.STATX_UID, "STATX_UID"}, {unix.STATX_GID, "STATX_GID"}, {unix.STATX_INO, "STATX_INO"},
 			{unix.STATX_SIZE, "STATX_SIZE"}, {unix.STATX_MNT_ID, "STATX_MNT_ID"}, {unix.STATX_MNT_ID_UNIQUE, "STATX_MNT_ID_UNIQUE"}}
-	case "memfd":
+	case calls.Memfd:
 		return []constant{{unix.MFD_CLOEXEC, "MFD_CLOEXEC"}, {unix.MFD_ALLOW_SEALING, "MFD_ALLOW_SEALING"}, {unix.MFD_NOEXEC_SEAL, "MFD_NOEXEC_SEAL"}, {unix.MFD_EXEC, "MFD_EXEC"}}
-	case "seal":
-		return []constant{{unix.F_SEAL_SEAL, "F_SEAL_SEAL"}, {unix.F_SEAL_SHRINK, "F_SEAL_SHRINK"}, {unix.F_SEAL_GROW, "F_SEAL_GROW"},
-			{unix.F_SEAL_WRITE, "F_SEAL_WRITE"}, {unix.F_SEAL_FUTURE_WRITE, "F_SEAL_FUTURE_WRITE"}, {unix.F_SEAL_EXEC, "F_SEAL_EXEC"}}
-	case "closerange":
+	case calls.CloseRange:
 		return []constant{{unix.CLOSE_RANGE_UNSHARE, "CLOSE_RANGE_UNSHARE"}, {unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC"}}
-	case "msg":
-		return []constant{{unix.MSG_NOSIGNAL, "MSG_NOSIGNAL"}, {unix.MSG_CMSG_CLOEXEC, "MSG_CMSG_CLOEXEC"}, {unix.MSG_DONTWAIT, "MSG_DONTWAIT"},
-			{unix.MSG_WAITALL, "MSG_WAITALL"}, {unix.MSG_PEEK, "MSG_PEEK"}, {unix.MSG_TRUNC, "MSG_TRUNC"}}
-	case "wait":
+	case calls.Wait:
 		return []constant{{unix.WNOHANG, "WNOHANG"}, {unix.WEXITED, "WEXITED"}, {unix.WSTOPPED, "WSTOPPED"}, {unix.WCONTINUED, "WCONTINUED"},
 			{unix.WNOWAIT, "WNOWAIT"}, {unix.WALL, "__WALL"}, {unix.WCLONE, "__WCLONE"}}
-	case "seccompflag":
+	case calls.SeccompFlag:
 		return []constant{{unix.SECCOMP_FILTER_FLAG_TSYNC, "SECCOMP_FILTER_FLAG_TSYNC"}, {unix.SECCOMP_FILTER_FLAG_LOG, "SECCOMP_FILTER_FLAG_LOG"},
 			{unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"}, {unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, "SECCOMP_FILTER_FLAG_NEW_LISTENER"},
 			{unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH, "SECCOMP_FILTER_FLAG_TSYNC_ESRCH"}, {unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"}}
-	case "fdflag":
-		return []constant{{unix.FD_CLOEXEC, "FD_CLOEXEC"}}
-	case "securebits": // capabilities(7)
+	case calls.Securebits: // capabilities(7)
 		return []constant{{1 << 0, "SECBIT_NOROOT"}, {1 << 1, "SECBIT_NOROOT_LOCKED"}, {1 << 2, "SECBIT_NO_SETUID_FIXUP"}, {1 << 3, "SECBIT_NO_SETUID_FIXUP_LOCKED"},
 			{1 << 4, "SECBIT_KEEP_CAPS"}, {1 << 5, "SECBIT_KEEP_CAPS_LOCKED"}, {1 << 6, "SECBIT_NO_CAP_AMBIENT_RAISE"}, {1 << 7, "SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED"}}
-	case "clone":
+	case calls.CloneFlags:
 		return cloneFlags()
 	}
 	return mountFlags(kind)
@@ -190,32 +182,29 @@ func cloneFlags() []constant {
 		{unix.CLONE_THREAD, "CLONE_THREAD"}, {unix.CLONE_SYSVSEM, "CLONE_SYSVSEM"}, {unix.CLONE_IO, "CLONE_IO"}, {unix.CLONE_UNTRACED, "CLONE_UNTRACED"}}
 }
 
-func mountFlags(kind string) []constant {
+func mountFlags(kind calls.Kind) []constant {
 	switch kind {
-	case "mount":
+	case calls.Mount:
 		return []constant{{unix.MS_BIND, "MS_BIND"}, {unix.MS_REMOUNT, "MS_REMOUNT"}, {unix.MS_MOVE, "MS_MOVE"}, {unix.MS_REC, "MS_REC"}, {unix.MS_PRIVATE, "MS_PRIVATE"},
 			{unix.MS_SLAVE, "MS_SLAVE"}, {unix.MS_SHARED, "MS_SHARED"}, {unix.MS_UNBINDABLE, "MS_UNBINDABLE"}, {unix.MS_RDONLY, "MS_RDONLY"}, {unix.MS_NOSUID, "MS_NOSUID"},
 			{unix.MS_NODEV, "MS_NODEV"}, {unix.MS_NOEXEC, "MS_NOEXEC"}, {unix.MS_NOATIME, "MS_NOATIME"}, {unix.MS_NODIRATIME, "MS_NODIRATIME"},
 			{unix.MS_RELATIME, "MS_RELATIME"}, {unix.MS_STRICTATIME, "MS_STRICTATIME"}, {unix.MS_LAZYTIME, "MS_LAZYTIME"}, {unix.MS_NOSYMFOLLOW, "MS_NOSYMFOLLOW"},
 			{unix.MS_SYNCHRONOUS, "MS_SYNCHRONOUS"}, {unix.MS_DIRSYNC, "MS_DIRSYNC"}, {unix.MS_MANDLOCK, "MS_MANDLOCK"}, {unix.MS_SILENT, "MS_SILENT"},
 			{unix.MS_POSIXACL, "MS_POSIXACL"}, {unix.MS_I_VERSION, "MS_I_VERSION"}}
-	case "umount":
+	case calls.Umount:
 		return []constant{{unix.MNT_DETACH, "MNT_DETACH"}, {unix.MNT_FORCE, "MNT_FORCE"}, {unix.MNT_EXPIRE, "MNT_EXPIRE"}, {unix.UMOUNT_NOFOLLOW, "UMOUNT_NOFOLLOW"}}
-	case "tree":
-		return append([]constant{{unix.OPEN_TREE_CLONE, "OPEN_TREE_CLONE"}, {unix.O_CLOEXEC, "OPEN_TREE_CLOEXEC"}}, flagSet("at")...)
-	case "movemount":
+	case calls.Tree:
+		return append([]constant{{unix.OPEN_TREE_CLONE, "OPEN_TREE_CLONE"}, {unix.O_CLOEXEC, "OPEN_TREE_CLOEXEC"}}, flagSet(calls.At)...)
+	case calls.MoveMount:
 		return []constant{{unix.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"}, {unix.MOVE_MOUNT_T_EMPTY_PATH, "MOVE_MOUNT_T_EMPTY_PATH"},
 			{unix.MOVE_MOUNT_F_SYMLINKS, "MOVE_MOUNT_F_SYMLINKS"}, {unix.MOVE_MOUNT_T_SYMLINKS, "MOVE_MOUNT_T_SYMLINKS"},
 			{unix.MOVE_MOUNT_F_AUTOMOUNTS, "MOVE_MOUNT_F_AUTOMOUNTS"}, {unix.MOVE_MOUNT_T_AUTOMOUNTS, "MOVE_MOUNT_T_AUTOMOUNTS"},
 			{unix.MOVE_MOUNT_SET_GROUP, "MOVE_MOUNT_SET_GROUP"}, {0x200, "MOVE_MOUNT_BENEATH"}}
-	case "fsopen":
+	case calls.FsOpen:
 		return []constant{{unix.FSOPEN_CLOEXEC, "FSOPEN_CLOEXEC"}}
-	case "fsmount":
+	case calls.FsMount:
 		return []constant{{unix.FSMOUNT_CLOEXEC, "FSMOUNT_CLOEXEC"}}
-	case "fspick":
-		return []constant{{unix.FSPICK_CLOEXEC, "FSPICK_CLOEXEC"}, {unix.FSPICK_SYMLINK_NOFOLLOW, "FSPICK_SYMLINK_NOFOLLOW"},
-			{unix.FSPICK_NO_AUTOMOUNT, "FSPICK_NO_AUTOMOUNT"}, {unix.FSPICK_EMPTY_PATH, "FSPICK_EMPTY_PATH"}}
-	case "attr":
+	case calls.Attr:
 		return []constant{{unix.MOUNT_ATTR__ATIME, "MOUNT_ATTR__ATIME"}, {unix.MOUNT_ATTR_RDONLY, "MOUNT_ATTR_RDONLY"}, {unix.MOUNT_ATTR_NOSUID, "MOUNT_ATTR_NOSUID"},
 			{unix.MOUNT_ATTR_NODEV, "MOUNT_ATTR_NODEV"}, {unix.MOUNT_ATTR_NOEXEC, "MOUNT_ATTR_NOEXEC"}, {unix.MOUNT_ATTR_NOATIME, "MOUNT_ATTR_NOATIME"},
 			{unix.MOUNT_ATTR_STRICTATIME, "MOUNT_ATTR_STRICTATIME"}, {unix.MOUNT_ATTR_NODIRATIME, "MOUNT_ATTR_NODIRATIME"},

@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/calls"
 )
 
 // This file lets others read a linked program that was not run: the verifier, which
@@ -107,31 +109,22 @@ func (p *Program) Copy() *Program {
 	return &q
 }
 
-// Kinds tells what the arguments of the system call nr are, one word each, in the words
-// of the table that listings are written by; ok is false for a call that is not there.
-func Kinds(nr uint32) (words string, ok bool) { return signature(nr) }
-
-// GivesFd reports whether the result of the system call is a descriptor. It knows the
-// calls of the table.
+// GivesFd reports whether the call opens a descriptor, which its result is then.
 //
 // Source: the man page of each call.
 func (in *Instr) GivesFd() bool {
-	switch in.NR {
-	case unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_DUP, unix.SYS_DUP3, unix.SYS_OPEN_TREE, unix.SYS_OPEN_TREE_ATTR, unix.SYS_FSOPEN,
-		unix.SYS_FSMOUNT, unix.SYS_FSPICK, unix.SYS_SOCKET, unix.SYS_MEMFD_CREATE, unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_GETFD,
-		unix.SYS_SIGNALFD4, unix.SYS_EVENTFD2, unix.SYS_INOTIFY_INIT1, unix.SYS_IO_URING_SETUP, unix.SYS_LANDLOCK_CREATE_RULESET:
-		return true
-	case unix.SYS_IOCTL:
+	c := calls.Of(in.NR)
+	switch {
+	case c == nil:
+		return false
+	case c.Result == calls.Varies && in.NR == unix.SYS_IOCTL:
 		request, _ := in.Args[1].Imm()
-		return request == unix.TIOCGPTPEER || request == unix.NS_GET_USERNS || request == unix.NS_GET_PARENT
-	case unix.SYS_FCNTL:
-		what, _ := in.Args[1].Imm()
-		return what == unix.F_DUPFD || what == unix.F_DUPFD_CLOEXEC
-	case unix.SYS_SECCOMP:
+		return request == unix.TIOCGPTPEER
+	case c.Result == calls.Varies && in.NR == unix.SYS_SECCOMP:
 		flags, _ := in.Args[1].Imm()
 		return flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
 	}
-	return false
+	return c.Result == calls.NewFd
 }
 
 // Capability is the name of the capability n, as CAP_CHOWN; its number where it has

@@ -62,14 +62,9 @@ func (l *lister) findBuffers(in *Instr) {
 			l.bufs = append(l.bufs, buffer{in.Args[0].v, in.Args[1].v})
 		}
 	case OpSys:
-		words, _ := signature(in.NR)
-		for i, w := range strings.Fields(words) {
-			if i >= in.nargs() || w != "out" || in.Args[i].kind != argAddr {
-				continue
-			}
-			n := outLen(in, i)
-			if n > 8 {
-				l.bufs = append(l.bufs, buffer{in.Args[i].v, n})
+		for i, a := range in.Args[:in.nargs()] {
+			if n, ok := l.out(in, i); ok && n > 8 && a.kind == argAddr {
+				l.bufs = append(l.bufs, buffer{a.v, n})
 			}
 		}
 	}
@@ -126,10 +121,9 @@ func (l *lister) findRegs(in *Instr) {
 	if in.Dst != 0 {
 		l.use(uint64(in.Dst), true)
 	}
-	words, _ := signature(in.NR)
-	for i, w := range strings.Fields(words) {
-		if i < n && w == "out" && in.Args[i].kind == argAddr && outLen(in, i) <= 8 {
-			l.use(in.Args[i].v, true)
+	for i, a := range in.Args[:n] {
+		if n, ok := l.out(in, i); ok && n <= 8 && a.kind == argAddr {
+			l.use(a.v, true)
 		}
 	}
 }

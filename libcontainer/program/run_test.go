@@ -409,7 +409,7 @@ func TestStampsAreInTheOrderOfTime(t *testing.T) {
 			t.Errorf("stamp %d is of %d, for %s", i, s.PC, s.Note)
 		}
 	}
-	if d := stamps[2].At - stamps[1].At; stamps[1].Call != "nanosleep" || d < time.Millisecond {
+	if d := stamps[2].At - stamps[1].At; stamps[1].Call != CallName(unix.SYS_NANOSLEEP) || d < time.Millisecond {
 		t.Errorf("%s took %v, want nanosleep and 1 ms", stamps[1].Call, d)
 	}
 	if (&Child{}).Stamps() != nil {

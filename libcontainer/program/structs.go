@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/calls"
 )
 
 // maxArray is how many elements of an array a listing reads.
@@ -59,33 +61,32 @@ func (l *lister) field(name string, off, n uint64, write func(uint64) string) st
 	return ""
 }
 
-func writeFlags(kind string) func(uint64) string {
+func writeFlags(kind calls.Kind) func(uint64) string {
 	return func(v uint64) string { return flagWords(v, flagSet(kind)) }
 }
 
 func signed32(v uint64) string { return intWord(uint64(int64(int32(v)))) }
 
-// structure writes the structure of the kind that a signature names, empty when
-// there is none or the arena has not all of it.
-func (l *lister) structure(off uint64, kind string) string {
+// structure writes the structure of the kind, empty when there is none or the arena has
+// not all of it.
+func (l *lister) structure(off uint64, kind calls.Kind) string {
 	sizes := [...]struct {
-		kind  string
+		kind  calls.Kind
 		n     uint64
 		write func(uint64) string
 	}{
-		{"how", 24, l.how},
-		{"mountattr", 32, l.mountAttr},
-		{"rlimit", 16, l.rlimit},
-		{"timespec", uint64(unsafe.Sizeof(unix.Timespec{})), l.timespec},
-		{"caphead", 8, l.capHead},
-		{"capdata", 24, l.capData},
-		{"schedattr", 48, l.schedAttr},
-		{"sigset", 8, l.sigset},
-		{"sigaction", 8, l.sigaction},
-		{"fprog", uint64(unsafe.Sizeof(unix.SockFprog{})), l.fprog},
-		{"winsize", 8, l.winsize},
-		{"ifreq", 18, l.ifreq},
-		{"int32", 4, func(off uint64) string { v, _ := l.uint(off, 4); return "&" + signed32(v) }},
+		{calls.How, 24, l.how},
+		{calls.MountAttr, 32, l.mountAttr},
+		{calls.Rlimit, 16, l.rlimit},
+		{calls.CapHead, 8, l.capHead},
+		{calls.CapData, 24, l.capData},
+		{calls.SchedAttr, 48, l.schedAttr},
+		{calls.Sigset, 8, l.sigset},
+		{calls.Sigaction, 8, l.sigaction},
+		{calls.Fprog, uint64(unsafe.Sizeof(unix.SockFprog{})), l.fprog},
+		{calls.Winsize, 8, l.winsize},
+		{calls.Ifreq, 18, l.ifreq},
+		{calls.Int32, 4, func(off uint64) string { v, _ := l.uint(off, 4); return "&" + signed32(v) }},
 	}
 	for _, s := range sizes {
 		if s.kind == kind && l.bytes(off, s.n) != nil {
@@ -99,7 +100,7 @@ func (l *lister) structure(off uint64, kind string) string {
 func (l *lister) how(off uint64) string {
 	flags, _ := l.uint(off, 8)
 	mode := l.field("", off+8, 8, octWord)
-	return fields(openWord(flags), mode, l.field("", off+16, 8, writeFlags("resolve")))
+	return fields(openWord(flags), mode, l.field("", off+16, 8, writeFlags(calls.Resolve)))
 }
 
 // mountAttr is struct mount_attr of mount_setattr(2).
@@ -111,9 +112,9 @@ func (l *lister) mountAttr(off uint64) string {
 			userns = "userns " + intWord(fd)
 		}
 	}
-	return fields(l.field("set", off, 8, writeFlags("attr")), l.field("clear", off+8, 8, writeFlags("attr")),
+	return fields(l.field("set", off, 8, writeFlags(calls.Attr)), l.field("clear", off+8, 8, writeFlags(calls.Attr)),
 		l.field("", off+16, 8, func(v uint64) string {
-			return flagWords(v, append([]constant{{unix.MS_REC, "MS_REC"}}, enumSet("propagation")...))
+			return flagWords(v, append([]constant{{unix.MS_REC, "MS_REC"}}, enumSet(calls.Propagation)...))
 		}), userns)
 }
 
@@ -127,12 +128,6 @@ func (l *lister) rlimit(off uint64) string {
 	soft, _ := l.uint(off, 8)
 	hard, _ := l.uint(off+8, 8)
 	return fields("soft "+word(soft), "hard "+word(hard))
-}
-
-func (l *lister) timespec(off uint64) string {
-	sec, _ := l.long(off)
-	nsec, _ := l.long(off + uint64(unsafe.Offsetof(unix.Timespec{}.Nsec)))
-	return fields(intWord(sec)+" s", intWord(nsec)+" ns")
 }
 
 // capHead is cap_user_header_t of capset(2).
@@ -168,7 +163,7 @@ func capWords(v uint64) string {
 // schedAttr is struct sched_attr of sched_setattr(2).
 func (l *lister) schedAttr(off uint64) string {
 	policy, _ := l.uint(off+4, 4)
-	return fields(enumWord(policy, enumSet("sched")), l.field("flags", off+8, 8, hexWord), l.field("nice", off+16, 4, signed32),
+	return fields(enumWord(policy, enumSet(calls.Sched)), l.field("flags", off+8, 8, hexWord), l.field("nice", off+16, 4, signed32),
 		l.field("priority", off+20, 4, intWord), l.field("runtime", off+24, 8, intWord),
 		l.field("deadline", off+32, 8, intWord), l.field("period", off+40, 8, intWord))
 }
@@ -265,41 +260,5 @@ func (l *lister) cloneArgs(off, n uint64) string {
 	if to, _ := l.long(off + 8); flags&unix.CLONE_PIDFD != 0 && to != 0 {
 		pidfd = "pidfd in " + l.start(to)
 	}
-	return fields(flagWords(flags, flagSet("clone")), pidfd, l.field("exit", off+32, 8, signalWord), cgroup)
-}
-
-// pollfds is the array of n struct pollfd of ppoll(2).
-func (l *lister) pollfds(off, n uint64) string {
-	if n > maxArray || l.bytes(off, n*8) == nil {
-		return ""
-	}
-	out := make([]string, n)
-	for i := range out {
-		at := off + uint64(i)*8
-		fd := l.field("", at, 4, signed32)
-		if fd == "" {
-			fd = "0"
-		}
-		out[i] = fields(fd, l.field("", at+4, 2, func(v uint64) string {
-			return flagWords(v, []constant{{unix.POLLIN, "POLLIN"}, {unix.POLLOUT, "POLLOUT"}, {unix.POLLHUP, "POLLHUP"}})
-		}))
-	}
-	return "[" + strings.Join(out, ", ") + "]"
-}
-
-// sockaddr is an address of n bytes; only those of unix(7) are decoded.
-func (l *lister) sockaddr(off, n uint64) string {
-	b := l.bytes(off, n)
-	if len(b) < 2 {
-		return ""
-	}
-	family := uint64(binary.NativeEndian.Uint16(b))
-	if family != unix.AF_UNIX {
-		return fields(enumWord(family, enumSet("af")))
-	}
-	path := string(b[2:])
-	if path != "" && path[0] == 0 {
-		path = "@" + path[1:] // an abstract address
-	}
-	return fields("AF_UNIX", strconv.Quote(strings.TrimRight(path, "\x00")))
+	return fields(flagWords(flags, flagSet(calls.CloneFlags)), pidfd, l.field("exit", off+32, 8, signalWord), cgroup)
 }

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // mountCgroup emits a mount of type cgroup: what the host's layout has. With a
@@ -56,7 +57,7 @@ func (r *Root) cgroupAt(b *program.Builder, f *newFS, dir string, target program
 		// In the child: only now is the cgroup there for sure. "/" is still the
 		// host's.
 		b.Step(program.T("open the cgroup %s", dir))
-		b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str(dir), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).To(tree)
+		call.OpenTree(b, call.Cwd(), call.PathTo(b, dir), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC).To(tree)
 		b.Step(program.T("set its options"))
 		setattr(b, tree, false, &unix.MountAttr{Attr_set: f.attrs, Propagation: r.beneath()})
 	}
@@ -80,13 +81,13 @@ func (r *Root) hierarchies(b *program.Builder, f *newFS, s *source, target progr
 	for i := range r.c.Cgroup.Hierarchies {
 		h := &r.c.Cgroup.Hierarchies[i]
 		b.Step(program.T("make %s", h.Name))
-		b.Sys(unix.SYS_MKDIRAT, program.Val(s.tree), b.Str(h.Name), program.Imm(0o755))
+		call.Mkdirat(b, call.In(s.tree), call.PathTo(b, h.Name), 0o755)
 		b.Step(program.T("open %s", h.Name))
 		dir := open(b, s.tree, h.Name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
 		r.cgroupAt(b, h.fs(top.attrs), h.Dir, dir)
 		for _, l := range h.Links {
 			b.Step(program.T("link %s to %s", l, h.Name))
-			b.Sys(unix.SYS_SYMLINKAT, b.Str(h.Name), program.Val(s.tree), b.Str(l))
+			call.Symlinkat(b, call.TextOf(b, h.Name), call.In(s.tree), call.PathTo(b, l))
 		}
 	}
 	if f.attrs&unix.MOUNT_ATTR_RDONLY != 0 {

@@ -1,12 +1,11 @@
 package rootfs
 
 import (
-	"encoding/binary"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 const devptsMagic = unix.DEVPTS_SUPER_MAGIC
@@ -27,7 +26,7 @@ func Terminal(b *program.Builder, p *specs.Process) {
 	b.Element(program.T("process.terminal"))
 	b.Doing(program.T("open a terminal"))
 	b.Step(program.T("open /"))
-	root := b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
+	root := call.Openat(b, call.Cwd(), call.PathTo(b, "/"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC).Fd()
 	ptmx, slave := openTerminal(b, root, p)
 	useTerminal(b, ptmx, slave)
 }
@@ -40,13 +39,13 @@ func openTerminal(b *program.Builder, root program.Reg, p *specs.Process) (ptmx,
 	b.Step(program.T("/dev/pts/ptmx is not on a devpts"))
 	mustBeOn(b, ptmx, devptsMagic, unix.ENODEV)
 	b.Step(program.T("unlock it"))
-	b.Sys(unix.SYS_IOCTL, program.Val(ptmx), program.Imm(unix.TIOCSPTLCK), b.Zero(4).Arg())
+	call.IoctlUnlock(b, call.In(ptmx))
 	b.Step(program.T("open its other end"))
-	slave = b.Sys(unix.SYS_IOCTL, program.Val(ptmx), program.Imm(unix.TIOCGPTPEER), program.Imm(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).Fd()
+	slave = call.IoctlPeer(b, call.In(ptmx), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC).Fd()
 	consoleSize(b, ptmx, p.ConsoleSize)
 	if uid := p.User.UID; uid != 0 {
 		b.Step(program.T("hand it to the user"))
-		b.Sys(unix.SYS_FCHOWN, program.Val(slave), program.Imm(uid), program.Imm(-1))
+		call.Fchown(b, call.In(slave), call.Owner{UID: call.N(uid), GID: call.N(-1)})
 	}
 	return ptmx, slave
 }
@@ -58,7 +57,7 @@ func useTerminal(b *program.Builder, ptmx, slave program.Reg) {
 	b.Wait(ConsoleTag, b.Zero(1))
 	for fd := range 3 {
 		b.Step(program.N("put it on descriptor %d", fd))
-		b.Sys(unix.SYS_DUP3, program.Val(slave), program.Imm(fd), program.Imm(0))
+		call.Dup3(b, call.In(slave), call.As(fd), 0)
 	}
 }
 
@@ -67,18 +66,15 @@ func useTerminal(b *program.Builder, ptmx, slave program.Reg) {
 func ControllingTerminal(b *program.Builder) {
 	b.Element(program.T("process.terminal"))
 	b.Doing(program.T("make it the controlling terminal"))
-	b.Sys(unix.SYS_IOCTL, program.Imm(0), program.Imm(unix.TIOCSCTTY), program.Imm(0))
+	call.IoctlControl(b, call.Number(0))
 }
 
 func consoleSize(b *program.Builder, ptmx program.Reg, s *specs.Box) {
 	if s == nil {
 		return
 	}
-	var size [8]byte // struct winsize
-	binary.NativeEndian.PutUint16(size[0:], uint16(s.Height))
-	binary.NativeEndian.PutUint16(size[2:], uint16(s.Width))
 	b.Step(program.T("set process.consoleSize"))
-	b.Sys(unix.SYS_IOCTL, program.Val(ptmx), program.Imm(unix.TIOCSWINSZ), b.Bytes(size[:]).Arg())
+	call.IoctlWinsize(b, call.In(ptmx), unix.Winsize{Row: uint16(s.Height), Col: uint16(s.Width)})
 }
 
 // bindConsole emits the bind of the terminal on /dev/console, by descriptors on
@@ -90,7 +86,7 @@ func (r *Root) bindConsole(b *program.Builder, slave program.Reg) {
 	}
 	there := b.Label()
 	b.Step(program.T("make /dev/console"))
-	b.Sys(unix.SYS_MKNODAT, program.Val(r.dev), b.Str("console"), program.Imm(unix.S_IFREG|0o600), program.Imm(0)).On(unix.EEXIST, there)
+	call.Mknodat(b, call.In(r.dev), call.PathTo(b, "console"), unix.S_IFREG|0o600, 0).On(unix.EEXIST, there)
 	b.Bind(there)
 	b.Step(program.T("open /dev/console, which must be no symbolic link"))
 	target := open(b, r.dev, "console", unix.O_PATH, plain).Fd()

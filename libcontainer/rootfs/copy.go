@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // A tmpfs with tmpcopyup begins with what the image has at its place. The child makes
@@ -103,28 +104,29 @@ func (r *Root) copyUp(b *program.Builder, i int, s *source, target program.Reg) 
 	c.files(places)
 	b.Bind(done)
 	for _, fd := range [...]program.Reg{c.in, c.out, c.src, c.dst} {
-		b.Sys(unix.SYS_CLOSE, program.Val(fd))
+		call.Close(b, call.In(fd))
 	}
 }
 
 // name is the entry that a request names.
-func (c *copyServer) name() program.Arg { return c.req.At(requestName) }
+func (c *copyServer) name() call.Path {
+	return call.PathIn(part(c.req, requestName, nameMax+1))
+}
 
-// a and arg are a request's numbers a and b.
-func (c *copyServer) a() program.Arg   { return program.Val(c.req.Reg(requestA)) }
-func (c *copyServer) arg() program.Arg { return program.Val(c.req.Reg(requestB)) }
+// number1 and number2 are a request's numbers a and b.
+func (c *copyServer) number1() call.Num { return call.Value(c.req.Reg(requestA)) }
+func (c *copyServer) number2() call.Num { return call.Value(c.req.Reg(requestB)) }
 
-// answer emits a call whose result is the answer.
-func (c *copyServer) answer(place program.Label, nr uintptr, args ...program.Arg) {
-	c.b.Bind(place)
-	c.b.Sys(nr, args...).To(c.value).Ignore()
+// answer emits what follows the one call of an operation, whose result is the answer.
+func (c *copyServer) answer(made program.Call) {
+	made.To(c.value).Ignore()
 	c.b.Jump(c.tell)
 }
 
-// answerData emits a call whose result is the number of bytes in data that are the answer.
-func (c *copyServer) answerData(place program.Label, nr uintptr, args ...program.Arg) {
-	c.b.Bind(place)
-	c.b.Sys(nr, args...).To(c.value).Ignore()
+// answerData is answer for a call whose result is the number of bytes in data that are
+// the answer.
+func (c *copyServer) answerData(made program.Call) {
+	made.To(c.value).Ignore()
 	c.b.If(c.value, program.Lt, 1, c.tell)
 	c.b.TellData(c.tag, c.data, c.value)
 	c.b.Jump(c.loop)
@@ -132,25 +134,31 @@ func (c *copyServer) answerData(place program.Label, nr uintptr, args ...program
 
 // openIn emits the opening of the entry of a current directory into fd.
 func (c *copyServer) openIn(dir, fd program.Reg, flags uint64) {
-	how := unix.OpenHow{Flags: flags | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: beneath}
+	how := call.How{Flags: flags | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: beneath}
 	if flags&unix.O_CREAT != 0 {
 		how.Mode = 0o600
 	}
-	c.b.Sys(unix.SYS_OPENAT2, program.Val(dir), c.name(), program.Struct(c.b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).To(fd).Ignore()
+	call.Openat2(c.b, call.In(dir), c.name(), how).To(fd).Ignore()
 }
 
 // directories emits the operations on directories and names.
 func (c *copyServer) directories(place []program.Label) {
 	b := c.b
-	c.answerData(place[copyList], unix.SYS_GETDENTS64, program.Val(c.in), c.data.Arg(), program.Imm(c.data.Len))
-	c.answerData(place[copyReadlink], unix.SYS_READLINKAT, program.Val(c.in), c.name(), c.data.Arg(), program.Imm(c.data.Len))
-	c.answer(place[copyMkdir], unix.SYS_MKDIRAT, program.Val(c.out), c.name(), program.Imm(0o700))
-	c.answer(place[copyChown], unix.SYS_FCHOWNAT, program.Val(c.out), c.name(), c.a(), c.arg(), program.Imm(unix.AT_SYMLINK_NOFOLLOW))
-	c.answer(place[copyChmod], unix.SYS_FCHMODAT, program.Val(c.out), c.name(), c.a())
+	b.Bind(place[copyList])
+	c.answerData(call.Getdents64(b, call.In(c.in), c.data))
+	b.Bind(place[copyReadlink])
+	c.answerData(call.Readlinkat(b, call.In(c.in), c.name(), c.data))
+	b.Bind(place[copyMkdir])
+	c.answer(call.Mkdirat(b, call.In(c.out), c.name(), 0o700))
+	b.Bind(place[copyChown])
+	owner := call.Owner{UID: c.number1(), GID: c.number2()}
+	c.answer(call.Fchownat(b, call.In(c.out), c.name(), owner, unix.AT_SYMLINK_NOFOLLOW))
+	b.Bind(place[copyChmod])
+	c.answer(call.Fchmodat(b, call.In(c.out), c.name(), c.number1()))
 
 	b.Bind(place[copyStat])
 	size := b.RegOf(statxSize)
-	b.Sys(unix.SYS_STATX, program.Val(c.in), c.name(), program.Imm(unix.AT_SYMLINK_NOFOLLOW), program.Imm(unix.STATX_BASIC_STATS), c.data.Arg()).To(c.value).Ignore()
+	call.Statx(b, call.In(c.in), c.name(), unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, c.data).To(c.value).Ignore()
 	b.If(c.value, program.Ne, 0, c.tell)
 	b.TellData(c.tag, c.data, size)
 	b.Jump(c.loop)
@@ -158,12 +166,12 @@ func (c *copyServer) directories(place []program.Label) {
 	link := b.Zero(linkLen)
 	b.Bind(place[copySymlink])
 	b.Wait(c.tag, link)
-	b.Sys(unix.SYS_SYMLINKAT, link.Arg(), program.Val(c.out), c.name()).To(c.value).Ignore()
+	call.Symlinkat(b, call.TextIn(link), call.In(c.out), c.name()).To(c.value).Ignore()
 	b.Jump(c.tell)
 
 	b.Bind(place[copyTop])
-	b.Sys(unix.SYS_DUP3, program.Val(c.src), program.Val(c.in), program.Imm(unix.O_CLOEXEC))
-	b.Sys(unix.SYS_DUP3, program.Val(c.dst), program.Val(c.out), program.Imm(unix.O_CLOEXEC)).To(c.value)
+	call.Dup3(b, call.In(c.src), call.Over(c.in), unix.O_CLOEXEC)
+	call.Dup3(b, call.In(c.dst), call.Over(c.out), unix.O_CLOEXEC).To(c.value)
 	b.Jump(c.tell)
 
 	b.Bind(place[copyEnter])
@@ -175,8 +183,8 @@ func (c *copyServer) directories(place []program.Label) {
 		b.Tell(c.tag, sub)
 		b.Jump(c.loop)
 		b.Bind(good)
-		b.Sys(unix.SYS_DUP3, program.Val(sub), program.Val(dir), program.Imm(unix.O_CLOEXEC)).To(c.value)
-		b.Sys(unix.SYS_CLOSE, program.Val(sub))
+		call.Dup3(b, call.In(sub), call.Over(dir), unix.O_CLOEXEC).To(c.value)
+		call.Close(b, call.In(sub))
 	}
 	b.Jump(c.tell)
 }
@@ -194,7 +202,7 @@ func (c *copyServer) files(place []program.Label) {
 	b.Bind(opened) // what it was when it was looked at may be another file by now
 	statx(b, c.from, c.data)
 	b.IfWord(part(c.data, statxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFREG, regular)
-	b.Sys(unix.SYS_CLOSE, program.Val(c.from))
+	call.Close(b, call.In(c.from))
 	b.Tell(c.tag, b.RegOf(-int64(notRegular)))
 	b.Jump(c.loop)
 	b.Bind(regular)
@@ -203,26 +211,28 @@ func (c *copyServer) files(place []program.Label) {
 	b.Tell(c.tag, b.Reg())
 	b.Jump(c.loop)
 	b.Bind(shut)
-	b.Sys(unix.SYS_CLOSE, program.Val(c.from))
+	call.Close(b, call.In(c.from))
 	b.Tell(c.tag, c.to)
 	b.Jump(c.loop)
 
-	const seekData, seekHole, seekSet = 3, 4, 0
-	c.answer(place[copyData], unix.SYS_LSEEK, program.Val(c.from), c.a(), program.Imm(seekData))
-	c.answer(place[copyHole], unix.SYS_LSEEK, program.Val(c.from), c.a(), program.Imm(seekHole))
-	c.answer(place[copySize], unix.SYS_FTRUNCATE, program.Val(c.to), c.a())
+	b.Bind(place[copyData])
+	c.answer(call.Lseek(b, call.In(c.from), c.number1(), call.SeekData))
+	b.Bind(place[copyHole])
+	c.answer(call.Lseek(b, call.In(c.from), c.number1(), call.SeekHole))
+	b.Bind(place[copySize])
+	c.answer(call.Ftruncate(b, call.In(c.to), c.number1()))
 
 	b.Bind(place[copySend])
 	for _, fd := range [...]program.Reg{c.from, c.to} {
-		b.Sys(unix.SYS_LSEEK, program.Val(fd), c.a(), program.Imm(seekSet)).To(c.value).Ignore()
+		call.Lseek(b, call.In(fd), c.number1(), call.SeekSet).To(c.value).Ignore()
 		b.If(c.value, program.Lt, 0, c.tell)
 	}
-	b.Sys(unix.SYS_SENDFILE, program.Val(c.to), program.Val(c.from), program.Imm(0), c.arg()).To(c.value).Ignore()
+	call.Sendfile(b, call.In(c.to), call.In(c.from), c.number2()).To(c.value).Ignore()
 	b.Jump(c.tell)
 
 	b.Bind(place[copyClose])
-	b.Sys(unix.SYS_CLOSE, program.Val(c.from)).Ignore()
-	b.Sys(unix.SYS_CLOSE, program.Val(c.to)).To(c.value).Ignore()
+	call.Close(b, call.In(c.from)).Ignore()
+	call.Close(b, call.In(c.to)).To(c.value).Ignore()
 	b.Jump(c.tell)
 }
 

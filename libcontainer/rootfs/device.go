@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // node is a device node to make.
@@ -122,7 +123,7 @@ func (r *Root) devices(b *program.Builder) {
 	}
 	none := b.Label()
 	b.Doing(program.T("look whether there is /proc/kcore"))
-	b.Sys(unix.SYS_FACCESSAT, program.Imm(unix.AT_FDCWD), b.Str("/proc/kcore"), program.Imm(0)).On(0, none)
+	call.Faccessat(b, call.Cwd(), call.PathTo(b, "/proc/kcore"), 0).On(0, none)
 	r.link(b, "/proc/kcore", "core", false)
 	b.Bind(none)
 	r.link(b, "pts/ptmx", "ptmx", true)
@@ -140,7 +141,7 @@ func (r *Root) openDev(b *program.Builder) {
 	b.Jump(got)
 	b.Bind(missing)
 	b.Step(program.T("make it"))
-	b.Sys(unix.SYS_MKDIRAT, program.Val(r.Fd), b.Str("dev"), program.Imm(0o755)).Ignore()
+	call.Mkdirat(b, call.In(r.Fd), call.PathTo(b, "dev"), 0o755).Ignore()
 	b.Step(program.Text{})
 	open(b, r.Fd, "/dev", unix.O_PATH|unix.O_DIRECTORY, plain).To(r.dev)
 	b.Bind(got)
@@ -154,14 +155,14 @@ func (r *Root) link(b *program.Builder, to, name string, replace bool) {
 	there, done := b.Label(), b.Label()
 	b.Doing(program.T("link /dev/%s to %s", name, to))
 	make := func() program.Call {
-		return b.Sys(unix.SYS_SYMLINKAT, b.Str(to), program.Val(r.dev), b.Str(name))
+		return call.Symlinkat(b, call.TextOf(b, to), call.In(r.dev), call.PathTo(b, name))
 	}
 	make().On(unix.EEXIST, there)
 	b.Jump(done)
 	b.Bind(there)
 	if replace {
 		b.Step(program.T("remove what is there"))
-		b.Sys(unix.SYS_UNLINKAT, program.Val(r.dev), b.Str(name), program.Imm(0))
+		call.Unlinkat(b, call.In(r.dev), call.PathTo(b, name), 0)
 		b.Step(program.Text{})
 		make()
 	}
@@ -188,7 +189,7 @@ func (r *Root) node(b *program.Builder, n *node) {
 	}
 	there, done := b.Label(), b.Label()
 	b.Step(program.T("mknod"))
-	b.Sys(unix.SYS_MKNODAT, program.Val(at), b.Str(name), program.Imm(n.kind|n.mode), program.Imm(unix.Mkdev(n.major, n.minor))).On(unix.EEXIST, there)
+	call.Mknodat(b, call.In(at), call.PathTo(b, name), n.kind|n.mode, unix.Mkdev(n.major, n.minor)).On(unix.EEXIST, there)
 	if n.uid != 0 || n.gid != 0 {
 		r.own(b, n, at, name)
 	}
@@ -206,14 +207,14 @@ func (r *Root) node(b *program.Builder, n *node) {
 func (r *Root) own(b *program.Builder, n *node, at program.Reg, name string) {
 	if at == r.dev && r.devOwn {
 		b.Step(program.T("chown"))
-		b.Sys(unix.SYS_FCHOWNAT, program.Val(at), b.Str(name), program.Imm(n.uid), program.Imm(n.gid), program.Imm(unix.AT_SYMLINK_NOFOLLOW))
+		call.Fchownat(b, call.In(at), call.PathTo(b, name), call.Owner{UID: call.N(n.uid), GID: call.N(n.gid)}, unix.AT_SYMLINK_NOFOLLOW)
 		return
 	}
 	b.Step(program.T("open it"))
 	fd := open(b, at, name, unix.O_PATH, plain).Fd()
 	n.mustBe(b, fd)
 	b.Step(program.T("chown"))
-	b.Sys(unix.SYS_FCHOWNAT, program.Val(fd), b.Str(""), program.Imm(n.uid), program.Imm(n.gid), program.Imm(unix.AT_EMPTY_PATH))
+	call.Fchownat(b, call.In(fd), call.PathTo(b, ""), call.Owner{UID: call.N(n.uid), GID: call.N(n.gid)}, unix.AT_EMPTY_PATH)
 }
 
 // mustBe emits the check that the file at fd is the device.
@@ -255,7 +256,7 @@ func (r *Root) nodeDir(b *program.Builder, dir string) program.Reg {
 func (r *Root) bindNode(b *program.Builder, n *node, at program.Reg, name string) {
 	there := b.Label()
 	b.Step(program.T("make the mount point"))
-	b.Sys(unix.SYS_MKNODAT, program.Val(at), b.Str(name), program.Imm(unix.S_IFREG|0o644), program.Imm(0)).On(unix.EEXIST, there)
+	call.Mknodat(b, call.In(at), call.PathTo(b, name), unix.S_IFREG|0o644, 0).On(unix.EEXIST, there)
 	b.Bind(there)
 	b.Step(program.T("open the mount point"))
 	target := open(b, at, name, unix.O_PATH, plain).Fd()

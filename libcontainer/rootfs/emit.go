@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // The few calls that everything here is made of.
@@ -18,32 +19,31 @@ const (
 
 // open emits openat2 of path below dir.
 func open(b *program.Builder, dir program.Reg, path string, flags, resolve uint64) program.Call {
-	return openAt(b, program.Val(dir), b.Str(path), flags, resolve)
+	return openAt(b, call.In(dir), call.PathTo(b, path), flags, resolve)
 }
 
 // openAt is open with arguments of any kind.
-func openAt(b *program.Builder, dir, path program.Arg, flags, resolve uint64) program.Call {
-	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve}
-	return b.Sys(unix.SYS_OPENAT2, dir, path, program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow))
+func openAt(b *program.Builder, dir call.Fd, path call.Path, flags, resolve uint64) program.Call {
+	return call.Openat2(b, dir, path, call.How{Flags: flags | unix.O_CLOEXEC, Resolve: resolve})
 }
 
 // cloneTree emits a detached clone of the mount, or the tree, at the descriptor.
 func cloneTree(b *program.Builder, fd program.Reg, recursive bool) program.Call {
-	flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH
+	flags := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH)
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
-	return b.Sys(unix.SYS_OPEN_TREE, program.Val(fd), b.Str(""), program.Imm(flags))
+	return call.OpenTree(b, call.In(fd), call.PathTo(b, ""), flags)
 }
 
 // treeAt emits a detached clone of the mount, or the tree, at a path of the
 // host.
 func treeAt(b *program.Builder, path string, recursive bool) program.Reg {
-	flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
+	flags := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
-	return b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str(path), program.Imm(flags)).Fd()
+	return call.OpenTree(b, call.Cwd(), call.PathTo(b, path), flags).Fd()
 }
 
 // forNode are the attributes of the mount of a node that is not the container's
@@ -62,17 +62,17 @@ func hostNode(b *program.Builder, path string) program.Reg {
 
 // attach emits the attaching of a detached mount to the target's descriptor.
 func attach(b *program.Builder, mnt, target program.Reg) program.Call {
-	return b.Sys(unix.SYS_MOVE_MOUNT, program.Val(mnt), b.Str(""), program.Val(target), b.Str(""),
-		program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
+	to := call.Place{Dir: call.In(target), Path: call.PathTo(b, "")}
+	return call.MoveMount(b, call.In(mnt), to, unix.MOVE_MOUNT_T_EMPTY_PATH)
 }
 
 // setattr emits mount_setattr on a descriptor.
 func setattr(b *program.Builder, fd program.Reg, recursive bool, attr *unix.MountAttr) program.Call {
-	flags := unix.AT_EMPTY_PATH
+	flags := uint64(unix.AT_EMPTY_PATH)
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
-	return b.Sys(unix.SYS_MOUNT_SETATTR, program.Val(fd), b.Str(""), program.Imm(flags), program.Struct(b, attr).Arg(), program.Imm(sizeofMountAttr))
+	return call.MountSetattr(b, call.In(fd), call.PathTo(b, ""), flags, attr)
 }
 
 // closeUsed emits the closing of descriptors that are not needed any more, when
@@ -82,7 +82,7 @@ func (r *Root) closeUsed(b *program.Builder, fds ...program.Reg) {
 		return
 	}
 	for _, fd := range fds {
-		b.Sys(unix.SYS_CLOSE, program.Val(fd)).Ignore()
+		call.Close(b, call.In(fd)).Ignore()
 	}
 }
 
@@ -96,12 +96,12 @@ func PrivateProc(b *program.Builder) program.Reg {
 	b.Element(program.Text{})
 	b.Doing(program.T("open a private procfs"))
 	ctx, fd, host, done := b.RegOf(-1), b.RegOf(-1), b.Label(), b.Label()
-	b.Sys(unix.SYS_FSOPEN, b.Str("proc"), program.Imm(unix.FSOPEN_CLOEXEC)).To(ctx)
-	b.Sys(unix.SYS_FSCONFIG, program.Val(ctx), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0)).On(unix.EPERM, host)
-	b.Sys(unix.SYS_FSMOUNT, program.Val(ctx), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(0)).To(fd).On(unix.EPERM, host)
+	call.Fsopen(b, "proc", unix.FSOPEN_CLOEXEC).To(ctx)
+	call.FsconfigCreate(b, call.In(ctx)).On(unix.EPERM, host)
+	call.Fsmount(b, call.In(ctx), unix.FSMOUNT_CLOEXEC, 0).To(fd).On(unix.EPERM, host)
 	b.Jump(done)
 	b.Bind(host)
-	b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/proc"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).To(fd)
+	call.Openat(b, call.Cwd(), call.PathTo(b, "/proc"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC).To(fd)
 	mustBeOn(b, fd, unix.PROC_SUPER_MAGIC, unix.EPERM)
 	b.Bind(done)
 	return fd
@@ -109,17 +109,16 @@ func PrivateProc(b *program.Builder) program.Reg {
 
 // Offsets and sizes of kernel structures that the child looks into.
 const (
-	statxSize       = 256
-	statxMode       = 28
-	statxMajor      = 128
-	statxMinor      = 132
-	sizeofMountAttr = 32
-	statfsSize      = 128 // its type comes first; 4 bytes of it matter, which are the first on every architecture with Go
+	statxSize  = 256
+	statxMode  = 28
+	statxMajor = 128
+	statxMinor = 132
+	statfsSize = 128 // its type comes first; 4 bytes of it matter, which are the first on every architecture with Go
 )
 
 // statx emits statx on a descriptor.
 func statx(b *program.Builder, fd program.Reg, buf program.Mem) program.Call {
-	return b.Sys(unix.SYS_STATX, program.Val(fd), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_BASIC_STATS), buf.Arg())
+	return call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, buf)
 }
 
 // part is a part of a buffer, for comparisons.
@@ -142,7 +141,7 @@ func isNotDevice(b *program.Builder, buf program.Mem, kind, major, minor int64, 
 // magic; otherwise the program fails with errno under the current note.
 func mustBeOn(b *program.Builder, fd program.Reg, magic int64, errno unix.Errno) {
 	buf, ok := b.Zero(statfsSize), b.Label()
-	b.Sys(unix.SYS_FSTATFS, program.Val(fd), buf.Arg())
+	call.Fstatfs(b, call.In(fd), buf)
 	b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, ok)
 	b.Fail(errno)
 	b.Bind(ok)

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // A list of paths becomes instructions for each of them. From manyFds paths on it
@@ -36,7 +37,7 @@ func (r *Root) forEach(b *program.Builder, element string, paths []string, doing
 		b.Doing(program.T(doing, paths[i]))
 		next := b.Label()
 		dir, name := r.below(p)
-		fd := r.there(b, dir, b.Str(name), next)
+		fd := r.there(b, dir, call.PathTo(b, name), next)
 		body(fd, i == last)
 		r.closeUsed(b, fd)
 		b.Bind(next)
@@ -96,14 +97,14 @@ func (r *Root) loops(b *program.Builder, element string, paths []string, doing s
 		next, end := b.Label(), b.Label()
 		b.Bind(next)
 		b.Step(program.T("read its name"))
-		b.Sys(unix.SYS_READ, program.Val(list), path.Arg(), program.Imm(t.size)).To(n)
+		call.Read(b, call.In(list), path).To(n)
 		b.If(n, program.Eq, 0, end)
-		fd := r.there(b, t.dir, path.Arg(), next)
+		fd := r.there(b, t.dir, call.PathIn(path), next)
 		body(fd, false)
 		r.closeUsed(b, fd)
 		b.Jump(next)
 		b.Bind(end)
-		b.Sys(unix.SYS_CLOSE, program.Val(list))
+		call.Close(b, call.In(list))
 	}
 }
 
@@ -112,7 +113,7 @@ func (r *Root) inMemory(b *program.Builder, text []byte) program.Reg {
 	b.Step(program.T("put the names in memory"))
 	fd := MemFile(b, "paths")
 	// A write may be cut at 2 GiB; the config.json has an end far below.
-	b.Sys(unix.SYS_PWRITE64, program.Val(fd), b.Bytes(text).Arg(), program.Imm(len(text)), program.Imm(0))
+	call.Pwrite64(b, call.In(fd), text, 0)
 	return fd
 }
 
@@ -121,8 +122,8 @@ func (r *Root) inMemory(b *program.Builder, text []byte) program.Reg {
 // Source: memfd_create(2).
 func MemFile(b *program.Builder, name string) program.Reg {
 	fd, old, made := b.RegOf(-1), b.Label(), b.Label()
-	create := func(flags int) program.Call {
-		return b.Sys(unix.SYS_MEMFD_CREATE, b.Str(name), program.Imm(flags)).To(fd)
+	create := func(flags uint64) program.Call {
+		return call.MemfdCreate(b, name, flags).To(fd)
 	}
 	create(unix.MFD_CLOEXEC|unix.MFD_NOEXEC_SEAL).On(unix.EINVAL, old)
 	b.Jump(made)

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // openMasks emits the opening of the host's null device, which hides files. It is
@@ -79,8 +80,8 @@ func (r *Root) cloneNext(b *program.Builder, mnt program.Reg) {
 	used := b.Reg()
 	cloneTree(b, mnt, false).To(used)
 	b.Step(program.T("let the clone take its place"))
-	b.Sys(unix.SYS_DUP3, program.Val(used), program.Val(mnt), program.Imm(unix.O_CLOEXEC))
-	b.Sys(unix.SYS_CLOSE, program.Val(used))
+	call.Dup3(b, call.In(used), call.Over(mnt), unix.O_CLOEXEC)
+	call.Close(b, call.In(used))
 }
 
 // maskDir emits the covering of a directory by the empty one.
@@ -120,14 +121,14 @@ func (r *Root) below(p string) (program.Reg, string) {
 
 // there emits the opening of a path below the root; when it is missing the program
 // goes on at next.
-func (r *Root) there(b *program.Builder, dir program.Reg, name program.Arg, next program.Label) program.Reg {
+func (r *Root) there(b *program.Builder, dir program.Reg, name call.Path, next program.Label) program.Reg {
 	fd, opened := b.RegOf(-1), b.Label()
 	b.Step(program.T("open it"))
-	openAt(b, program.Val(dir), name, unix.O_PATH, inRoot).To(fd).Ignore()
+	openAt(b, call.In(dir), name, unix.O_PATH, inRoot).To(fd).Ignore()
 	b.If(fd, program.Ge, 0, opened)
 	b.IfErrno(fd, unix.ENOENT, next)
 	b.IfErrno(fd, unix.ENOTDIR, next)
-	openAt(b, program.Val(dir), name, unix.O_PATH, inRoot).To(fd).On(unix.ENOENT, next) // else fails as it did
+	openAt(b, call.In(dir), name, unix.O_PATH, inRoot).To(fd).On(unix.ENOENT, next) // else fails as it did
 	b.Bind(opened)
 	return fd
 }
@@ -144,7 +145,7 @@ func (r *Root) readonlyPaths(b *program.Builder) {
 	r.forEach(b, "linux.readonlyPaths", l.ReadonlyPaths, "make %s read-only", func(fd program.Reg, _ bool) {
 		two, ready, tree := b.Label(), b.Label(), b.RegOf(-1)
 		b.Step(program.T("clone it read-only"))
-		b.Sys(unix.SYS_OPEN_TREE_ATTR, program.Val(fd), b.Str(""), program.Imm(flags), program.Struct(b, attr).Arg(), program.Imm(sizeofMountAttr)).To(tree).On(unix.ENOSYS, two)
+		call.OpenTreeAttr(b, call.In(fd), call.PathTo(b, ""), flags, attr).To(tree).On(unix.ENOSYS, two)
 		b.Jump(ready)
 		// Remove once 6.15 (open_tree_attr) is the floor.
 		b.Bind(two)

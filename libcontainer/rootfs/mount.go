@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Mount emits, in the child, the attaching of the root and all mounts, then the
@@ -12,7 +13,7 @@ func (r *Root) Mount(b *program.Builder) {
 	if !r.c.SharedMounts {
 		b.Element(program.T("linux.rootfsPropagation"))
 		b.Doing(program.T("stop mounts from propagating to the host"))
-		b.Sys(unix.SYS_MOUNT, program.Imm(0), b.Str("/"), program.Imm(0), program.Imm(unix.MS_REC|unix.MS_SLAVE), program.Imm(0))
+		call.MountPropagation(b, call.PathTo(b, "/"), unix.MS_REC|unix.MS_SLAVE)
 	}
 	if !r.c.SourcesInParent {
 		r.open(b)
@@ -22,7 +23,7 @@ func (r *Root) Mount(b *program.Builder) {
 	r.attachStore(b)
 	b.Doing(program.T("set the umask for what is made"))
 	umask := b.Reg()
-	b.Sys(unix.SYS_UMASK, program.Imm(0)).To(umask)
+	call.Umask(b, call.N(0)).To(umask)
 	for i := range r.mounts {
 		r.mount(b, i)
 		r.done = i + 1
@@ -36,7 +37,7 @@ func (r *Root) Mount(b *program.Builder) {
 	r.detachStore(b)
 	b.Element(program.T("process.user.umask"))
 	b.Doing(program.T("restore the umask"))
-	b.Sys(unix.SYS_UMASK, program.Val(umask))
+	call.Umask(b, call.Value(umask))
 }
 
 func (r *Root) mount(b *program.Builder, i int) {

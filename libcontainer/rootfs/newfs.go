@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // A new file system is mounted in one of two ways. mount(2) on the working
@@ -87,7 +88,7 @@ func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
 		b.Jump(done)
 		b.Bind(bind)
 		b.Step(program.T("bind the host's %s instead", instead))
-		b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str(instead), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)).To(s.tree)
+		call.OpenTree(b, call.Cwd(), call.PathTo(b, instead), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).To(s.tree)
 		set := f.attrs
 		if m.Type == "sysfs" {
 			set |= unix.MOUNT_ATTR_RDONLY
@@ -99,7 +100,7 @@ func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
 	}
 	if mode != 0 {
 		b.Step(program.T("give it the mode of the mount point"))
-		b.Sys(unix.SYS_FCHMODAT, program.Val(s.tree), b.Str("."), program.Val(mode))
+		call.Fchmodat(b, call.In(s.tree), call.PathTo(b, "."), call.Value(mode))
 	}
 	if s.o.copyUp && m.Type == "tmpfs" {
 		r.copyUp(b, i, s, target)
@@ -223,7 +224,7 @@ func (f *newFS) mountOn(b *program.Builder, target program.Reg, failed program.L
 		}
 	}
 	b.Step(program.T("fchdir to the target"))
-	or(b.Sys(unix.SYS_FCHDIR, program.Val(target)))
+	or(call.Fchdir(b, call.In(target)))
 	data := strings.Join(f.data, ",")
 	if f.label != "" {
 		if data != "" {
@@ -231,12 +232,9 @@ func (f *newFS) mountOn(b *program.Builder, target program.Reg, failed program.L
 		}
 		data += `context="` + f.label + `"`
 	}
-	arg := program.Imm(0)
-	if data != "" {
-		arg = b.Str(data)
-	}
 	b.Step(program.T("mount"))
-	or(b.Sys(unix.SYS_MOUNT, b.Str(f.source), b.Str("."), b.Str(f.kind), program.Imm(f.legacy|mountFlags(f.attrs)), arg))
+	fs := call.FileSystem{Source: f.source, Type: f.kind, Data: data}
+	or(call.Mount(b, fs, call.PathTo(b, "."), uint64(f.legacy|mountFlags(f.attrs))))
 }
 
 // mountAPI emits a detached mount and puts its descriptor in tree. When the kernel
@@ -249,11 +247,11 @@ func (f *newFS) mountAPI(b *program.Builder, tree program.Reg, refused program.L
 	}
 	b.Step(program.T("fsopen %s", f.kind))
 	ctx := b.RegOf(-1)
-	or(b.Sys(unix.SYS_FSOPEN, b.Str(f.kind), program.Imm(unix.FSOPEN_CLOEXEC)).To(ctx))
+	or(call.Fsopen(b, f.kind, unix.FSOPEN_CLOEXEC).To(ctx))
 	f.config(b, ctx, "source", f.source, true)
 	if f.pidNS != 0 {
 		b.Step(program.T("let it show the joined pid namespace (needs Linux 6.18)"))
-		b.Sys(unix.SYS_FSCONFIG, program.Val(ctx), program.Imm(unix.FSCONFIG_SET_FD), b.Str("pidns"), program.Imm(0), program.Val(f.pidNS))
+		call.FsconfigFd(b, call.In(ctx), "pidns", call.In(f.pidNS))
 	}
 	for _, w := range f.flags {
 		f.config(b, ctx, w, "", false)
@@ -266,20 +264,20 @@ func (f *newFS) mountAPI(b *program.Builder, tree program.Reg, refused program.L
 		f.config(b, ctx, "context", f.label, true)
 	}
 	b.Step(program.T("create the file system %s", f.kind))
-	or(b.Sys(unix.SYS_FSCONFIG, program.Val(ctx), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0)))
+	or(call.FsconfigCreate(b, call.In(ctx)))
 	b.Step(program.T("fsmount %s", f.kind))
-	or(b.Sys(unix.SYS_FSMOUNT, program.Val(ctx), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(f.attrs)).To(tree))
+	or(call.Fsmount(b, call.In(ctx), unix.FSMOUNT_CLOEXEC, f.attrs).To(tree))
 }
 
 // config emits one option: a string, also an empty one, or a word.
 func (f *newFS) config(b *program.Builder, ctx program.Reg, key, value string, isString bool) {
 	if !isString {
 		b.Step(program.T("option %s", key))
-		b.Sys(unix.SYS_FSCONFIG, program.Val(ctx), program.Imm(unix.FSCONFIG_SET_FLAG), b.Str(key), program.Imm(0), program.Imm(0))
+		call.FsconfigFlag(b, call.In(ctx), key)
 		return
 	}
 	b.Step(program.T("option %s=%s", key, value))
-	b.Sys(unix.SYS_FSCONFIG, program.Val(ctx), program.Imm(unix.FSCONFIG_SET_STRING), b.Str(key), b.Str(value), program.Imm(0))
+	call.FsconfigString(b, call.In(ctx), key, value)
 }
 
 // remount emits the change of a mount that is there: of a bind the attributes, of

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Without pivot_root the host's tree stays beneath the container's root, in the
@@ -49,7 +50,7 @@ func (r *Root) cutOff(b *program.Builder) {
 	}
 	b.Element(program.T("root.path"))
 	b.Doing(program.T("keep later mounts of the host away from beneath the root"))
-	b.Sys(unix.SYS_MOUNT, program.Imm(0), b.Str("/"), program.Imm(0), program.Imm(unix.MS_REC|unix.MS_PRIVATE), program.Imm(0))
+	call.MountPropagation(b, call.PathTo(b, "/"), unix.MS_REC|unix.MS_PRIVATE)
 }
 
 // hideHost emits the unmounting of all that is mounted on the host's root file
@@ -80,7 +81,7 @@ func onTop(list []HostMount, m *HostMount) bool {
 func (r *Root) hide(b *program.Builder, list []HostMount, m *HostMount) {
 	locked, gone := b.Label(), b.Label()
 	b.Step(program.T("unmount the host's %s", m.Point))
-	b.Sys(unix.SYS_UMOUNT2, b.Str(m.Point), program.Imm(unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)).On(0, locked)
+	call.Umount2(b, call.PathTo(b, m.Point), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW).On(0, locked)
 	b.Jump(gone)
 	b.Bind(locked)
 	var done []string
@@ -117,14 +118,14 @@ func within(list []HostMount, p, m *HostMount) bool {
 func cover(b *program.Builder, point string, magic int64) {
 	b.Step(program.T("look at the host's %s", point))
 	buf, there, hidden := b.Zero(statfsSize), b.Label(), b.Label()
-	b.Sys(unix.SYS_STATFS, b.Str(point), buf.Arg()).On(0, hidden)
+	call.Statfs(b, call.PathTo(b, point), buf).On(0, hidden)
 	b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, there)
 	b.Bind(hidden)
 	b.Step(program.T("the host's %s cannot be reached, to be unmounted or covered, where something is mounted above it: do without --no-pivot", point))
 	b.Fail(unix.EBUSY)
 	b.Bind(there)
 	b.Step(program.T("cover the host's %s", point))
-	b.Sys(unix.SYS_MOUNT, b.Str("tmpfs"), b.Str(point), b.Str("tmpfs"), program.Imm(unix.MS_RDONLY), program.Imm(0))
+	call.Mount(b, call.FileSystem{Source: "tmpfs", Type: "tmpfs"}, call.PathTo(b, point), unix.MS_RDONLY)
 }
 
 // ParseMounts parses the text of mountinfo.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // source is what is known of a mount before the child runs.
@@ -144,11 +145,11 @@ func (r *Root) openBind(b *program.Builder, i int, s *source) {
 		attr := program.Struct(b, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP})
 		const usernsFd = 24 // offset in struct mount_attr
 		r.Idmaps = append(r.Idmaps, Idmap{Mount: i, Fd: attr.Reg(usernsFd), UIDs: m.UIDMappings, GIDs: m.GIDMappings})
-		flags := unix.AT_EMPTY_PATH
+		flags := uint64(unix.AT_EMPTY_PATH)
 		if s.o.ridmap {
 			flags |= unix.AT_RECURSIVE
 		}
-		b.Sys(unix.SYS_MOUNT_SETATTR, program.Val(s.tree), b.Str(""), program.Imm(flags), attr.Arg(), program.Imm(sizeofMountAttr))
+		call.MountSetattrIn(b, call.In(s.tree), call.PathTo(b, ""), flags, attr)
 	}
 	r.attributes(b, s)
 }

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Pivot emits the change of root, with the working directory there. The host's
@@ -15,19 +16,23 @@ func (r *Root) Pivot(b *program.Builder) {
 	b.Element(program.T("root.path"))
 	b.Doing(program.T("change to the root file system"))
 	if r.c.NoPivot && !r.c.SharedMounts {
+		if r.c.Seen { // what it lies on is unmounted
+			b.Step(program.T(`move it to "/"`))
+			attachAt(b, r.Fd, "/")
+		}
 		r.hideHost(b)
 	}
 	b.Step(program.T("fchdir"))
-	b.Sys(unix.SYS_FCHDIR, program.Val(r.Fd))
+	call.Fchdir(b, call.In(r.Fd))
 	if r.c.NoPivot || r.c.SharedMounts {
 		b.Step(program.T("chroot"))
-		b.Sys(unix.SYS_CHROOT, b.Str("."))
+		call.Chroot(b, call.PathTo(b, "."))
 		return
 	}
 	b.Step(program.T("pivot_root (on a ramdisk use --no-pivot)"))
-	b.Sys(unix.SYS_PIVOT_ROOT, b.Str("."), b.Str("."))
+	call.PivotRoot(b, call.PathTo(b, "."), call.PathTo(b, "."))
 	b.Step(program.T("unmount the host's tree"))
-	b.Sys(unix.SYS_UMOUNT2, b.Str("."), program.Imm(unix.MNT_DETACH))
+	call.Umount2(b, call.PathTo(b, "."), unix.MNT_DETACH)
 }
 
 // Finish emits what must come after everything else is in place: masks,
@@ -92,7 +97,7 @@ func (r *Root) prove(b *program.Builder) {
 		b.Element(program.N("mounts[%d]", i))
 		b.Doing(program.T("check that %s is still the mount", s.dest))
 		buf, ok := b.Zero(statfsSize), b.Label()
-		b.Sys(unix.SYS_STATFS, b.Str(s.dest), buf.Arg()) // in the container's root
+		call.Statfs(b, call.PathTo(b, s.dest), buf) // in the container's root
 		b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, ok)
 		b.Step(program.T("the root file system was changed meanwhile"))
 		b.Fail(unix.ESTALE)

@@ -4,7 +4,8 @@
 //
 // No path below the root is ever given to the kernel as a string from outside
 // it. The root is a detached clone of the tree at root.path, attached on top of
-// "/" of the child's mount namespace; every target is opened by openat2(2) with
+// "/" of the child's mount namespace, or until the pivot at root.path where hooks
+// look at it; every target is opened by openat2(2) with
 // RESOLVE_IN_ROOT from the root's descriptor; every mount is attached to a
 // descriptor, by move_mount(2), or by mount(2) on the working directory that was
 // set by fchdir(2) to the target. Nothing reads mountinfo, but for --no-pivot.
@@ -53,6 +54,9 @@ type Config struct {
 	// the root is then attached on root.path, where the caller removes it when
 	// the container is deleted, and nothing else of the namespace is touched.
 	SharedMounts bool
+	// Seen is set when hooks see the mount namespace before the pivot: the root is then
+	// attached at root.path, where it can be.
+	Seen bool
 	// SourcesInParent opens the root and the sources of binds in the parent
 	// section: with the caller's privileges and in its mount namespace.
 	// Otherwise they are opened in the child, for callers that have no

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // In a user namespace mknod is denied, and a node of the host that is bound there
@@ -50,12 +51,12 @@ func (r *Root) supply(b *program.Builder, n *node, name string) {
 	denied, made := b.Label(), b.Label()
 	b.Doing(program.T("make the node for %s, since mknod is not allowed in a user namespace", n.path))
 	b.Step(program.T("mknod"))
-	b.Sys(unix.SYS_MKNODAT, program.Val(r.store), b.Str(name), program.Imm(n.kind|n.mode), program.Imm(unix.Mkdev(n.major, n.minor))).On(unix.EPERM, denied)
+	call.Mknodat(b, call.In(r.store), call.PathTo(b, name), n.kind|n.mode, unix.Mkdev(n.major, n.minor)).On(unix.EPERM, denied)
 	b.Step(program.T("chmod")) // the umask here is the caller's
-	b.Sys(unix.SYS_FCHMODAT, program.Val(r.store), b.Str(name), program.Imm(n.mode))
+	call.Fchmodat(b, call.In(r.store), call.PathTo(b, name), call.N(n.mode))
 	if uid, gid := r.hostIDs(n); uid != 0 || gid != 0 {
 		b.Step(program.T("chown"))
-		b.Sys(unix.SYS_FCHOWNAT, program.Val(r.store), b.Str(name), program.Imm(uid), program.Imm(gid), program.Imm(unix.AT_SYMLINK_NOFOLLOW))
+		call.Fchownat(b, call.In(r.store), call.PathTo(b, name), call.Owner{UID: call.N(uid), GID: call.N(gid)}, unix.AT_SYMLINK_NOFOLLOW)
 	}
 	b.Jump(made)
 	b.Bind(denied)
@@ -72,11 +73,11 @@ func (r *Root) supply(b *program.Builder, n *node, name string) {
 func (r *Root) makeStore(b *program.Builder) {
 	b.Doing(program.T("make a file system for device nodes"))
 	b.Step(program.T("fsopen tmpfs"))
-	ctx := b.Sys(unix.SYS_FSOPEN, b.Str("tmpfs"), program.Imm(unix.FSOPEN_CLOEXEC)).Fd()
+	ctx := call.Fsopen(b, "tmpfs", unix.FSOPEN_CLOEXEC).Fd()
 	b.Step(program.T("create the file system tmpfs"))
-	b.Sys(unix.SYS_FSCONFIG, program.Val(ctx), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
+	call.FsconfigCreate(b, call.In(ctx))
 	b.Step(program.T("fsmount tmpfs"))
-	r.store = b.Sys(unix.SYS_FSMOUNT, program.Val(ctx), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC)).Fd()
+	r.store = call.Fsmount(b, call.In(ctx), unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC).Fd()
 }
 
 // hostIDs are the ids of the caller's user namespace for the owner of n. One that
@@ -124,7 +125,7 @@ func (r *Root) takeNode(b *program.Builder, n *node) program.Reg {
 		b.If(n.host, program.Ge, 0, there)
 	}
 	b.Step(program.T("clone the node"))
-	b.Sys(unix.SYS_OPEN_TREE, program.Val(r.store), b.Str(n.stored), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).To(n.host)
+	call.OpenTree(b, call.In(r.store), call.PathTo(b, n.stored), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC).To(n.host)
 	b.Bind(there)
 	return n.host
 }
@@ -153,11 +154,11 @@ func (r *Root) detachStore(b *program.Builder) {
 	b.Element(program.T("default devices"))
 	b.Doing(program.T("detach the file system for device nodes"))
 	b.Step(program.T("fchdir to it"))
-	b.Sys(unix.SYS_FCHDIR, program.Val(r.store))
+	call.Fchdir(b, call.In(r.store))
 	b.Step(program.T("unmount it"))
-	b.Sys(unix.SYS_UMOUNT2, b.Str("."), program.Imm(unix.MNT_DETACH))
+	call.Umount2(b, call.PathTo(b, "."), unix.MNT_DETACH)
 	b.Step(program.T("fchdir to the root"))
-	b.Sys(unix.SYS_FCHDIR, program.Val(r.Fd))
+	call.Fchdir(b, call.In(r.Fd))
 	b.Step(program.T("close it"))
-	b.Sys(unix.SYS_CLOSE, program.Val(r.store))
+	call.Close(b, call.In(r.store))
 }

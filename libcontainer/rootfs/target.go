@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // place is where something is to be attached.
@@ -92,7 +93,7 @@ func (r *Root) followTarget(b *program.Builder, p place, fd program.Reg) {
 	}
 	buf, ok := b.Zero(statfsSize), b.Label()
 	b.Step(program.T("check target %s", p.dest))
-	b.Sys(unix.SYS_FSTATFS, program.Val(fd), buf.Arg())
+	call.Fstatfs(b, call.In(fd), buf)
 	b.IfWord(part(buf, 0, 4), -1, program.Ne, unix.PROC_SUPER_MAGIC, ok)
 	b.Step(program.T("target %s cannot be mounted because it is inside /proc, where a symbolic link leads", p.dest))
 	b.Fail(0)
@@ -119,11 +120,11 @@ func (r *Root) makeHere(b *program.Builder, p place, kind program.Mem, ask progr
 	if kind.Len > 0 {
 		b.IfWord(part(kind, statxMode, 2), unix.S_IFMT, program.Ne, unix.S_IFDIR, file)
 	}
-	b.Sys(unix.SYS_MKDIRAT, program.Val(parent), b.Str(name), program.Imm(0o755)).Ignore()
+	call.Mkdirat(b, call.In(parent), call.PathTo(b, name), 0o755).Ignore()
 	if kind.Len > 0 {
 		b.Jump(done)
 		b.Bind(file)
-		b.Sys(unix.SYS_MKNODAT, program.Val(parent), b.Str(name), program.Imm(unix.S_IFREG|0o644), program.Imm(0)).Ignore()
+		call.Mknodat(b, call.In(parent), call.PathTo(b, name), unix.S_IFREG|0o644, 0).Ignore()
 	}
 	b.Bind(done)
 	r.closeUsed(b, parent)
@@ -176,7 +177,7 @@ func (r *Root) targetIn(b *program.Builder, dir program.Reg, p place) program.Re
 	name := path.Base(p.dest)
 	b.Step(program.T("make target %s", p.dest))
 	there := b.Label()
-	b.Sys(unix.SYS_MKDIRAT, program.Val(dir), b.Str(name), program.Imm(0o755)).On(unix.EEXIST, there)
+	call.Mkdirat(b, call.In(dir), call.PathTo(b, name), 0o755).On(unix.EEXIST, there)
 	b.Bind(there)
 	b.Step(program.T("open target %s", p.dest))
 	return open(b, dir, name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()

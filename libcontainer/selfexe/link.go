@@ -14,6 +14,7 @@ import (
 	"hutch/internal/rotree"
 	"hutch/internal/seat"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Link is a change of the child's link /proc/PID/exe: to an empty sealed file in
@@ -40,7 +41,7 @@ type Link struct {
 // segment is a part of the executable that is mapped.
 type segment struct {
 	addr, length, offset uint64
-	prot                 int
+	prot                 uint64
 }
 
 // ErrNoLink is returned where the link cannot be changed.
@@ -81,13 +82,13 @@ func EmitLink(b *program.Builder) (*Link, error) {
 	for i := range segments {
 		s := &segments[i]
 		b.Step(program.T("map segment %s of it from another mount", strconv.Itoa(i)))
-		b.Sys(sysMmap, program.Imm(s.addr), program.Imm(s.length), program.Imm(s.prot),
-			program.Imm(unix.MAP_FIXED|unix.MAP_PRIVATE), program.Val(l.text), program.Imm(s.offset))
+		m := call.Mapping{Addr: s.addr, Length: s.length, Prot: s.prot, Flags: unix.MAP_FIXED | unix.MAP_PRIVATE, Offset: s.offset}
+		call.Mmap(b, m, call.In(l.text))
 	}
 	b.Step(program.T("prctl PR_SET_MM_MAP"))
 	m := program.Struct(b, newMap(segments))
 	l.exe = m.Reg(prctlMapLast)
-	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_MM), program.Imm(unix.PR_SET_MM_MAP), m.Arg(), program.Imm(prctlMapLen), program.Imm(0))
+	call.PrctlMmMap(b, m)
 	b.Doing(program.Text{})
 	return l, nil
 }
@@ -197,9 +198,9 @@ func parseSegments(head []byte, entry, page uint64) ([]segment, error) {
 }
 
 // protection is that of mmap for a segment's flags.
-func protection(flags uint32) int {
+func protection(flags uint32) uint64 {
 	const x, w, r = 1, 2, 4
-	p := 0
+	p := uint64(0)
 	if flags&r != 0 {
 		p |= unix.PROT_READ
 	}

@@ -10,6 +10,7 @@ import (
 
 	"hutch/internal/sysctlname"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/program/call"
 )
 
 // Emit emits the writes, in the order of the keys, through the procfs proc, which
@@ -30,8 +31,8 @@ func Emit(b *program.Builder, proc program.Reg, values map[string]string) {
 		how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS}
 		b.Doing(program.T("set it to %q", values[k]))
 		b.Step(program.T("open /proc/sys/%s", path))
-		fd := b.Sys(unix.SYS_OPENAT2, program.Val(proc), b.Str("sys/"+path), program.Struct(b, &how).Arg(), program.Imm(unix.SizeofOpenHow)).Fd()
+		fd := call.Openat2(b, call.In(proc), call.PathTo(b, "sys/"+path), how).Fd()
 		b.Step(program.T("write"))
-		b.Sys(unix.SYS_WRITE, program.Val(fd), b.Str(values[k]), program.Imm(len(values[k])))
+		call.WriteString(b, call.In(fd), values[k])
 	}
 }

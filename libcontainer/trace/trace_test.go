@@ -157,7 +157,7 @@ func TestAChildThatRanIsTraced(t *testing.T) {
 	if len(phase) != 1 || len(ins) != 2 {
 		t.Fatalf("%d phases and %d instructions, want 1 and 2: %+v", len(phase), len(ins), events)
 	}
-	if ins[0].Name != "nanosleep" || ins[0].Dur < 2000 {
+	if ins[0].Name != program.CallName(unix.SYS_NANOSLEEP) || ins[0].Dur < 2000 {
 		t.Errorf("%+v: want a nanosleep of 2 ms", ins[0])
 	}
 	// One clock for both: the child's time lies within the parent's phase.

@@ -41,7 +41,7 @@ func hook(name string, i int, h *specs.Hook) error {
 	}
 	for j, e := range h.Env {
 		if strings.IndexByte(e, 0) >= 0 {
-			return cstring(at(at(name, i)+".env", j), e, 0)
+			return fault(at(at(name, i)+".env", j), "holds a NUL character", "remove it")
 		}
 	}
 	if h.Timeout != nil && *h.Timeout <= 0 {

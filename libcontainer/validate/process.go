@@ -72,16 +72,17 @@ func args(p *specs.Process) error {
 	return nil
 }
 
-// env refuses, as runc does, what is no NAME=VALUE.
+// env refuses, as runc does, what is no NAME=VALUE. No value is in a message: it may be
+// a secret.
 func env(p *specs.Process) error {
 	for i, e := range p.Env {
 		if eq := strings.IndexByte(e, '='); eq < 0 {
-			return fault(at("process.env", i), quote(e)+" has no '='", "write it as NAME=VALUE")
+			return fault(at("process.env", i), "has no '='", "write it as NAME=VALUE")
 		} else if eq == 0 {
-			return fault(at("process.env", i), quote(e)+" has no name before the '='", "write it as NAME=VALUE")
+			return fault(at("process.env", i), "has no name before the '='", "write it as NAME=VALUE")
 		}
 		if strings.IndexByte(e, 0) >= 0 {
-			return cstring(at("process.env", i), e, 0)
+			return fault(at("process.env", i), "holds a NUL character", "remove it")
 		}
 	}
 	return nil

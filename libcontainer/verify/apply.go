@@ -31,9 +31,8 @@ func (w *walker) apply(s *state, pc int, in *program.Instr) value {
 		w.applyDup3(s, in)
 		return value{k: kPos}
 	case unix.SYS_STATFS:
-		if l := w.place(s, in, -1, 0, false); l.where == atCont && (s.root == rootIn || s.root == rootChroot) {
-			off, _ := in.Args[1].Addr()
-			s.describe(off, in.NR, -1, l.path)
+		if l := w.place(s, in, 0); l.where == atCont && (s.root == rootIn || s.root == rootChroot) {
+			s.describe(outArg(in), in.NR, -1, l.path)
 		}
 		return value{k: kConst}
 	case unix.SYS_SETSID:
@@ -54,8 +53,7 @@ func (w *walker) apply(s *state, pc int, in *program.Instr) value {
 		w.describes(s, in)
 		return value{k: kConst}
 	case unix.SYS_GETCWD:
-		off, _ := in.Args[0].Addr()
-		s.describe(off, in.NR, -1, 0)
+		s.describe(outArg(in), in.NR, -1, 0)
 		return value{k: kPos}
 	case unix.SYS_FCHDIR:
 		w.applyFchdir(s, in)
@@ -146,7 +144,7 @@ func (w *walker) at(a program.Arg) int {
 }
 
 func (w *walker) applyOpen(s *state, in *program.Instr) value {
-	l := w.place(s, in, 0, 1, in.NR == unix.SYS_OPENAT2)
+	l := w.place(s, in, 0)
 	var flags, resolve uint64
 	if in.NR == unix.SYS_OPENAT {
 		flags = imm(in, 2)
@@ -163,11 +161,8 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 	switch l.where {
 	case atHost:
 		v.k = kHost
-		switch {
-		case l.name == "/proc/self/ns/time_for_children":
+		if l.name == "/proc/self/ns/time_for_children" {
 			v.k = kSelfNS
-		case l.name == "." && s.root == rootTop && w.e.AtTop: // the container's root, until the pivot
-			v.k, v.path = kCont, w.x.slash
 		}
 	case atProc:
 		v.k = kProcFile
@@ -189,7 +184,7 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 
 // makesNode learns which names in a file system of the program's own are null devices.
 func (w *walker) makesNode(s *state, in *program.Instr) {
-	l := w.place(s, in, 0, 1, false)
+	l := w.place(s, in, 0)
 	if l.where != atMnt || l.dyn {
 		return
 	}
@@ -233,16 +228,15 @@ func (w *walker) applyDup3(s *state, in *program.Instr) {
 }
 
 func (w *walker) describes(s *state, in *program.Instr) {
-	arg := 1
+	fd := in.Args[0]
 	if in.NR == unix.SYS_STATX {
-		if name, ok := w.str(in.Args[1]); !ok || name != "" {
+		if name, ok := w.pathText(in, 0); !ok || name != "" {
 			return
 		}
-		arg = 4
+		fd, _ = pathArgs(in, 0)
 	}
-	off, _ := in.Args[arg].Addr()
-	if i := w.at(in.Args[0]); i >= 0 {
-		s.describe(off, in.NR, i, 0)
+	if i := w.at(fd); i >= 0 {
+		s.describe(outArg(in), in.NR, i, 0)
 	}
 }
 
@@ -259,6 +253,8 @@ func (w *walker) applyFchdir(s *state, in *program.Instr) {
 		s.cwd = cwdStore
 	case v.k == kHost && s.root == rootTop && strings.HasPrefix(w.texts[v.path], "/proc/") && strings.HasSuffix(w.texts[v.path], "/root"):
 		s.cwd = cwdInit
+	case v.k == kHost && s.root == rootHost && w.e.InitCwd && strings.HasPrefix(w.texts[v.path], "/proc/") && strings.HasSuffix(w.texts[v.path], "/cwd"):
+		s.cwd, s.cwdPath = cwdIn, w.x.slash // the container's root, until the pivot
 	default:
 		s.cwd = cwdHost
 	}
@@ -268,7 +264,7 @@ func (w *walker) applyChroot(s *state, pc int) {
 	switch {
 	case s.cwd == cwdRoot && s.root == rootAttached && !s.store && (w.e.NoPivot || w.x.shared):
 		s.root = rootChroot
-	case s.cwd == cwdInit && w.e.AtTop:
+	case s.cwd == cwdInit && w.e.InitCwd:
 		s.root = rootHost
 	case s.cwd == cwdInit:
 		s.root = rootChroot

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/calls"
 	"hutch/internal/longid"
 	"hutch/libcontainer/program"
 )
@@ -32,14 +33,11 @@ func (w *walker) check(s *state, pc int, in *program.Instr) {
 	switch in.NR {
 	case unix.SYS_OPENAT, unix.SYS_OPENAT2:
 		w.checkOpen(s, pc, in)
-	case unix.SYS_MKDIRAT, unix.SYS_MKNODAT, unix.SYS_UNLINKAT, unix.SYS_FCHOWNAT, unix.SYS_FCHMODAT, unix.SYS_READLINKAT:
-		w.checkName(s, pc, in, 0, 1)
-	case unix.SYS_SYMLINKAT:
-		w.checkName(s, pc, in, 1, 2)
-	case unix.SYS_STATX:
-		w.checkLook(s, pc, in, 0, 1)
-	case unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2:
-		w.checkLook(s, pc, in, 0, 1)
+	case unix.SYS_MKDIRAT, unix.SYS_MKNODAT, unix.SYS_UNLINKAT, unix.SYS_FCHOWNAT, unix.SYS_FCHMODAT, unix.SYS_READLINKAT,
+		unix.SYS_SYMLINKAT:
+		w.checkName(s, pc, in)
+	case unix.SYS_STATX, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2:
+		w.checkLook(s, pc, in)
 	case unix.SYS_STATFS:
 		// It tells no more than the type of a file system.
 	case unix.SYS_EXECVE:
@@ -84,11 +82,10 @@ func (w *walker) check(s *state, pc int, in *program.Instr) {
 
 // mapsExe is the mapping of the runtime's executable.
 func (w *walker) mapsExe(s *state, in *program.Instr) bool {
-	if in.NR != sysMmap {
+	if in.NR != calls.Mmap {
 		return false
 	}
-	r, _ := in.Args[4].Reg()
-	i := w.reg(r)
+	i := w.at(in.Args[calls.Of(in.NR).Find(calls.Fd)])
 	return i >= 0 && w.get(s, i).k == kExe
 }
 
@@ -136,9 +133,10 @@ func (w *walker) checkOrder(s *state, pc int, in *program.Instr) {
 // checkOpen refuses an open that may lead out of where it is to lead.
 func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
 	const safe = unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_SYMLINKS
-	l := w.place(s, in, 0, 1, in.NR == unix.SYS_OPENAT2)
+	l := w.place(s, in, 0)
 	if l.where == atBad {
-		w.fd(s, pc, in.Args[0], FdUse)
+		dir, _ := pathArgs(in, 0)
+		w.fd(s, pc, dir, FdUse)
 		w.refuse(s, pc, FdUse, "the directory is no descriptor to open below")
 		return
 	}
@@ -160,6 +158,9 @@ func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
 	case atHost:
 		if flags&(unix.O_WRONLY|unix.O_RDWR|unix.O_CREAT) != 0 {
 			w.refuse(s, pc, HostWrite, "a file of the host is opened for writing")
+		}
+		if l.path == w.x.rootfs && resolve&unix.RESOLVE_NO_SYMLINKS == 0 {
+			w.refuse(s, pc, PathResolve, "root.path may lead over a symbolic link")
 		}
 		return
 	case atProc:
@@ -204,10 +205,11 @@ func (w *walker) checkOpenat(s *state, pc int, in *program.Instr, l *location) {
 
 // checkName refuses to make or to change anything but a single name in a directory of
 // the container.
-func (w *walker) checkName(s *state, pc int, in *program.Instr, dir, name int) {
-	l := w.place(s, in, dir, name, false)
+func (w *walker) checkName(s *state, pc int, in *program.Instr) {
+	l := w.place(s, in, 0)
 	if l.where == atBad {
-		if _, ok := w.fd(s, pc, in.Args[dir], PathName); ok {
+		dir, _ := pathArgs(in, 0)
+		if _, ok := w.fd(s, pc, dir, PathName); ok {
 			w.refuse(s, pc, PathName, "the directory is none of the container")
 		}
 		return
@@ -242,10 +244,11 @@ func (w *walker) checkName(s *state, pc int, in *program.Instr, dir, name int) {
 
 // checkLook refuses to look a path of the container up while descriptors of the host are
 // open.
-func (w *walker) checkLook(s *state, pc int, in *program.Instr, dir, name int) {
-	l := w.place(s, in, dir, name, false)
+func (w *walker) checkLook(s *state, pc int, in *program.Instr) {
+	l := w.place(s, in, 0)
 	if l.where == atBad {
-		w.fd(s, pc, in.Args[dir], FdUse)
+		dir, _ := pathArgs(in, 0)
+		w.fd(s, pc, dir, FdUse)
 		return
 	}
 	if l.cwd && l.where == atCont && !l.trivial() {

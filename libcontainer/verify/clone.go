@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/calls"
 	"hutch/libcontainer/program"
 )
 
@@ -121,10 +122,10 @@ func (w *walker) pidfdOf(in *program.Instr) (int, bool) {
 	var ok bool
 	switch in.NR {
 	case unix.SYS_CLONE:
-		to, ok = in.Args[2].Addr()
+		to, ok = in.Args[calls.Of(in.NR).Find(calls.Pidfd)].Addr()
 	case unix.SYS_CLONE3:
 		var off uint32
-		if off, ok = in.Args[0].Addr(); ok {
+		if off, ok = in.Args[calls.Of(in.NR).Find(calls.CloneArgs)].Addr(); ok {
 			to, ok = w.p.Pointer(off + 8)
 		}
 	}

@@ -52,7 +52,7 @@ func (w *walker) checkExecve(s *state, pc int, in *program.Instr) {
 
 // target reports whether what is executed is what the process is there for.
 func (w *walker) target(s *state, in *program.Instr) bool {
-	p, ok := w.str(in.Args[0])
+	p, ok := w.pathText(in, 0)
 	switch {
 	case !ok:
 		return false
@@ -70,7 +70,7 @@ func (w *walker) target(s *state, in *program.Instr) bool {
 
 func (w *walker) mustRoot(s *state, pc int) bool {
 	good := s.root == rootIn || s.root == rootChroot
-	if w.e.Kind == Hook && w.e.OwnRoot && w.e.AtTop {
+	if w.e.Kind == Hook && w.e.OwnRoot && w.e.InitCwd {
 		good = s.root == rootHost && s.cwd == cwdIn
 	}
 	if !good {

@@ -32,6 +32,7 @@ const (
 	fSession
 	fKeyring
 	fTimeMade
+	fRootOnTop // the root is attached on top of the host's
 	fixedFacts
 )
 

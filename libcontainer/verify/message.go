@@ -92,6 +92,11 @@ func (w *walker) wait(s *state, pc int, in *program.Instr) {
 		s.again = tag
 	}
 	switch tag {
+	case t.Hooks:
+		if s.cwd != cwdRoot {
+			w.refuse(s, pc, RootChange, "createContainer hooks begin elsewhere than in the root")
+			return
+		}
 	case t.Ready:
 		s.done(fReady)
 	case t.Born:

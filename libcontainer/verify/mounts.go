@@ -36,20 +36,20 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 	case unix.SYS_MOUNT:
 		w.checkMount(s, pc, in)
 	case unix.SYS_UMOUNT2:
-		p, ok := w.str(in.Args[0])
+		p, ok := w.pathText(in, 0)
 		host := ok && slices.Contains(w.x.points, w.text(p)) && s.root != rootIn
 		here := ok && p == "." && (s.root == rootPivoted || s.cwd == cwdStore && s.store)
-		if imm(in, 1)&unix.MNT_DETACH == 0 || !host && !here {
+		if imm(in, 1)&unix.MNT_DETACH == 0 || !host && !here || host && !s.has(fRootOnTop) {
 			w.refuse(s, pc, MountPath, "it unmounts something else than the host's tree")
 		}
 	case unix.SYS_PIVOT_ROOT:
-		a, _ := w.str(in.Args[0])
-		b, _ := w.str(in.Args[1])
+		a, _ := w.pathText(in, 0)
+		b, _ := w.pathText(in, 1)
 		if a != "." || b != "." || s.store || s.cwd != cwdRoot || s.root != rootAttached {
 			w.refuse(s, pc, RootChange, "the working directory is not the root that is attached")
 		}
 	case unix.SYS_CHROOT:
-		if p, _ := w.str(in.Args[0]); p != "." {
+		if p, _ := w.pathText(in, 0); p != "." {
 			w.refuse(s, pc, RootChange, "it goes by a path")
 		}
 	default:
@@ -59,11 +59,12 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 }
 
 func (w *walker) checkTree(s *state, pc int, in *program.Instr) {
-	l := w.place(s, in, 0, 1, false)
+	l := w.place(s, in, 0)
 	flags := imm(in, 2)
 	switch {
 	case l.where == atBad:
-		v, ok := w.fd(s, pc, in.Args[0], FdUse)
+		dir, _ := pathArgs(in, 0)
+		v, ok := w.fd(s, pc, dir, FdUse)
 		if ok && (v.k != kTty || flags&unix.AT_EMPTY_PATH == 0) {
 			w.refuse(s, pc, FdUse, v.k.String()+" is nothing to clone a mount from")
 		}
@@ -79,12 +80,13 @@ func (w *walker) checkTree(s *state, pc int, in *program.Instr) {
 }
 
 func (w *walker) checkSetattr(s *state, pc int, in *program.Instr) {
-	v, ok := w.fd(s, pc, in.Args[0], FdUse)
+	dir, _ := pathArgs(in, 0)
+	v, ok := w.fd(s, pc, dir, FdUse)
 	if !ok {
 		return
 	}
-	name, known := w.str(in.Args[1])
-	_, clr, _, attr := w.mountAttr(in, 3)
+	name, known := w.pathText(in, 0)
+	_, clr, _, attr := w.mountAttr(in)
 	switch {
 	case !known || name != "" || imm(in, 2)&unix.AT_EMPTY_PATH == 0:
 		w.refuse(s, pc, MountPath, "it changes a mount by a path")
@@ -98,26 +100,29 @@ func (w *walker) checkSetattr(s *state, pc int, in *program.Instr) {
 }
 
 func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
-	v, ok := w.fd(s, pc, in.Args[0], FdUse)
+	dir, _ := pathArgs(in, 0)
+	v, ok := w.fd(s, pc, dir, FdUse)
 	if !ok {
 		return
 	}
-	from, known := w.str(in.Args[1])
+	from, known := w.pathText(in, 0)
 	flags := imm(in, 4)
 	if !known || from != "" || flags&unix.MOVE_MOUNT_F_EMPTY_PATH == 0 {
 		w.refuse(s, pc, MountPath, "what is attached is told by a path")
 		return
 	}
-	if v.k != kHostTree && v.k != kMnt && v.k != kProc && v.k != kContTree && v.k != kBound {
+	toTop := v.k == kRoot && w.e.NoPivot // with what hides the host to come
+	if v.k != kHostTree && !toTop && v.k != kMnt && v.k != kProc && v.k != kContTree && v.k != kBound {
 		w.refuse(s, pc, FdUse, v.k.String()+" is no detached mount")
 		return
 	}
-	l := w.place(s, in, 2, 3, false)
+	l := w.place(s, in, 1)
 	if l.where == atHost {
 		w.checkAttachRoot(s, pc, v, &l)
 		return
 	}
-	t, ok := w.fd(s, pc, in.Args[2], FdUse)
+	to, _ := pathArgs(in, 1)
+	t, ok := w.fd(s, pc, to, FdUse)
 	switch {
 	case !ok:
 	case l.name != "" || flags&unix.MOVE_MOUNT_T_EMPTY_PATH == 0:
@@ -139,13 +144,12 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 func (w *walker) checkAttachRoot(s *state, pc int, v value, l *location) {
 	isRoot := v.k == kHostTree && v.path == w.x.rootfs && v.attr&aWhole != 0
 	ownMount := v.k == kMnt && v.attr&aAttached == 0 && l.path == w.x.slash && s.root == rootAttached && !s.store
-	at := w.x.slash
-	if w.x.shared {
-		at = w.x.rootfs
-	}
+	onSlash := l.path == w.x.slash && !w.x.shared
+	atRootfs := l.path == w.x.rootfs || l.name == "" && l.dir.k == kHost && l.dir.path == w.x.rootfs
 	switch {
 	case ownMount && (s.has(fSlave) || w.x.shared):
-	case s.root != rootHost || !isRoot || l.path != at && !(l.name == "" && l.dir.k == kHost && l.dir.path == at):
+	case v.k == kRoot && s.root == rootAttached && onSlash: // it is moved
+	case s.root != rootHost || !isRoot || !onSlash && !atRootfs:
 		w.refuse(s, pc, MountPath, "it is attached in the host's tree, and is not the root at its place")
 	case !w.x.shared && !s.has(fSlave):
 		w.refuse(s, pc, MountSlave, "mounts of the new mount namespace propagate to the host")
@@ -199,10 +203,10 @@ func (w *walker) underCgroup(at int32) bool {
 }
 
 func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
-	at, ok := w.str(in.Args[1])
+	at, ok := w.pathText(in, 0)
 	flags := imm(in, 3)
 	const propagation = unix.MS_SHARED | unix.MS_SLAVE | unix.MS_PRIVATE | unix.MS_UNBINDABLE
-	switch _, hidden := w.hidden(in, 1); {
+	switch _, hidden := w.hidden(in); {
 	case ok && at == "/" && s.root == rootHost && (flags == unix.MS_REC|unix.MS_SLAVE || flags == unix.MS_REC|unix.MS_PRIVATE):
 		if s.got&unix.CLONE_NEWNS == 0 {
 			w.refuse(s, pc, MountSlave, "the host's own mounts are changed")
@@ -240,7 +244,7 @@ func (w *walker) applyMounts(s *state, pc int, in *program.Instr) (value, bool) 
 		w.applyMount(s, pc, in)
 	case unix.SYS_UMOUNT2:
 		w.note(pc, RootChange)
-		switch p, _ := w.str(in.Args[0]); {
+		switch p, _ := w.pathText(in, 0); {
 		case p != ".":
 			w.hides(s, p)
 		case s.cwd == cwdStore:
@@ -273,7 +277,7 @@ func (w *walker) applyFsconfig(s *state, in *program.Instr) {
 }
 
 func (w *walker) applyTree(s *state, in *program.Instr) value {
-	l := w.place(s, in, 0, 1, false)
+	l := w.place(s, in, 0)
 	v := value{}
 	switch {
 	case l.where == atHost && l.name == "": // of a directory that is open
@@ -305,19 +309,20 @@ func (w *walker) applyTree(s *state, in *program.Instr) value {
 		v.attr |= aWhole
 	}
 	if in.NR == unix.SYS_OPEN_TREE_ATTR {
-		set, clr, _, _ := w.mountAttr(in, 3)
+		set, clr, _, _ := w.mountAttr(in)
 		v.attr = v.attr&^attrBits(clr) | attrBits(set)
 	}
 	return v
 }
 
 func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
-	i := w.at(in.Args[0])
+	dir, _ := pathArgs(in, 0)
+	i := w.at(dir)
 	if i < 0 {
 		return
 	}
 	v := w.ref(s, i)
-	set, clr, prop, _ := w.mountAttr(in, 3)
+	set, clr, prop, _ := w.mountAttr(in)
 	v.attr = v.attr&^attrBits(clr) | attrBits(set)
 	if set&unix.MOUNT_ATTR_RDONLY != 0 && imm(in, 2)&unix.AT_RECURSIVE != 0 {
 		v.attr |= aDeep
@@ -352,19 +357,25 @@ func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
 }
 
 func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
-	i := w.at(in.Args[0])
+	dir, _ := pathArgs(in, 0)
+	i := w.at(dir)
 	v := w.ref(s, i)
-	l := w.place(s, in, 2, 3, false)
+	l := w.place(s, in, 1)
 	if l.where == atHost {
 		if v.k == kHostTree {
 			v.k, v.path, v.attr = kRoot, 0, v.attr|aAttached
 			s.root = rootAttached
-		} else {
+		} else if v.k != kRoot {
 			s.store = true
+			return
+		}
+		if l.path == w.x.slash {
+			s.done(fRootOnTop)
 		}
 		return
 	}
-	at := w.value(s, in.Args[2]).path
+	to, _ := pathArgs(in, 1)
+	at := w.value(s, to).path
 	src := *v
 	w.attached(s, pc, src, at)
 	switch v.k {
@@ -433,13 +444,13 @@ func (w *walker) uncovers(s *state, at int32) {
 }
 
 func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
-	if f, ok := w.hidden(in, 1); ok {
+	if f, ok := w.hidden(in); ok {
 		s.done(f)
 		w.note(pc, RootChange)
 		return
 	}
 	flags := imm(in, 3)
-	if at, _ := w.str(in.Args[1]); at == "/" {
+	if at, _ := w.pathText(in, 0); at == "/" {
 		s.done(fSlave)
 		if flags&unix.MS_PRIVATE != 0 {
 			s.done(fPrivate)

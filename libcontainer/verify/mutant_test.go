@@ -146,7 +146,7 @@ func class(p *program.Program, pc int) string {
 		return name + " of root"
 	case in.NR == unix.SYS_MOUNT && element == "linux.rootfsPropagation" && p.Child[pc+1].NR == unix.SYS_MOUNT:
 		return name + " of propagation"
-	case in.NR == unix.SYS_FCHDIR && (note.Step.String() == "fchdir to the root" || doing == "change to the root file system"):
+	case in.NR == unix.SYS_FCHDIR && (note.Step.String() == "fchdir to the root" || element == "hooks" || doing == "change to the root file system"):
 		return name + " of the root"
 	case in.NR == unix.SYS_FCHDIR && element == "process.cwd":
 		return name + " of cwd"

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/calls"
 	"hutch/libcontainer/program"
 )
 
@@ -41,14 +42,19 @@ func (l *location) single() bool {
 	return l.dyn || l.name != "" && l.name != "." && l.name != ".." && strings.IndexByte(l.name, '/') < 0
 }
 
-// place is where the path argument name leads from the directory argument dir, -1 for
-// none. inRoot takes an absolute path from the directory, too.
-func (w *walker) place(s *state, in *program.Instr, dir, name int, inRoot bool) location {
+// place is where the path number n of a call leads.
+func (w *walker) place(s *state, in *program.Instr, n int) location {
 	l := location{where: atBad}
+	c := calls.Of(in.NR)
+	dir, name := c.Path(n)
+	if name < 0 {
+		return l
+	}
 	off, ok := in.Args[name].Addr()
 	if !ok {
 		return l
 	}
+	inRoot := c.Find(calls.How) >= 0 // an absolute path, too, is taken from the directory
 	if l.name, ok = w.cstring(off); !ok {
 		l.name, l.dyn = "", true
 	}
@@ -156,7 +162,7 @@ func (w *walker) dynamic(off, n uint32) bool {
 		if !w.written[at] {
 			continue
 		}
-		for _, o := range w.outputs {
+		for _, o := range w.dynamics {
 			if o[0] < off+n && off < o[1] {
 				return true
 			}
@@ -206,15 +212,23 @@ func imm(in *program.Instr, i int) uint64 {
 
 // howOf is struct open_how of openat2(2).
 func (w *walker) howOf(in *program.Instr) (flags, mode, resolve uint64, ok bool) {
-	b := w.bytes(in.Args[2], 24)
-	if b == nil || imm(in, 3) != 24 {
+	i := calls.Of(in.NR).Find(calls.How)
+	if i < 0 {
+		return 0, 0, 0, false
+	}
+	b := w.bytes(in.Args[i], 24)
+	if b == nil || imm(in, i+1) != 24 {
 		return 0, 0, 0, false
 	}
 	return word64(b, 0), word64(b, 8), word64(b, 16), true
 }
 
-// mountAttr is struct mount_attr of the call in, at its argument i.
-func (w *walker) mountAttr(in *program.Instr, i int) (set, clr, prop uint64, ok bool) {
+// mountAttr is struct mount_attr of the call in.
+func (w *walker) mountAttr(in *program.Instr) (set, clr, prop uint64, ok bool) {
+	i := calls.Of(in.NR).Find(calls.MountAttr)
+	if i < 0 {
+		return 0, 0, 0, false
+	}
 	off, isAddr := in.Args[i].Addr()
 	b := w.p.Data(off, 32)
 	if !isAddr || b == nil || imm(in, i+1) != 32 {
@@ -268,8 +282,8 @@ func (w *walker) hides(s *state, point string) {
 
 // hidden is the fact of a path of the host that is hidden for a container without
 // pivot_root.
-func (w *walker) hidden(in *program.Instr, arg int) (int, bool) {
-	p, ok := w.str(in.Args[arg])
+func (w *walker) hidden(in *program.Instr) (int, bool) {
+	p, ok := w.pathText(in, 0)
 	if !ok {
 		return 0, false
 	}

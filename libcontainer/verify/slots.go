@@ -147,8 +147,8 @@ func (w *walker) each(in *program.Instr, use func(int)) {
 
 // writes calls use for the registers that somebody else writes meanwhile.
 func (w *walker) writes(in *program.Instr, use func(int)) {
-	if off, n, ok := w.output(in); ok && n > 0 {
-		for at := off / 8; at <= (off+n-1)/8 && int(at) < len(w.index); at++ {
+	for _, o := range w.outputs(in) {
+		for at := o.off / 8; o.n > 0 && at <= (o.off+o.n-1)/8 && int(at) < len(w.index); at++ {
 			use(int(w.index[at]))
 		}
 	}

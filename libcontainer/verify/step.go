@@ -58,8 +58,8 @@ func (w *walker) system(s *state, pc int, in *program.Instr) (int, bool) {
 	if w.fail != nil {
 		return 0, false
 	}
-	if off, n, ok := w.output(in); ok {
-		w.overwrite(s, off, n)
+	for _, o := range w.outputs(in) {
+		w.overwrite(s, o.off, o.n)
 	}
 	if in.NR == unix.SYS_CLONE3 || in.NR == unix.SYS_CLONE {
 		w.clone(s, pc, in)
@@ -89,6 +89,7 @@ func (w *walker) system(s *state, pc int, in *program.Instr) (int, bool) {
 		return 0, false
 	}
 	v := w.apply(s, pc, in)
+	w.follow(s, pc, in, v)
 	if v.k.isFd() || in.Dst != 0 {
 		w.set(s, dst, v)
 	}
@@ -105,12 +106,20 @@ func (w *walker) system(s *state, pc int, in *program.Instr) (int, bool) {
 	return pc + 1, true
 }
 
+// follow refuses a call whose descriptor would be lost sight of: v is what apply has made
+// of its result.
+func (w *walker) follow(s *state, pc int, in *program.Instr, v value) {
+	if in.GivesFd() && !v.k.isFd() {
+		w.refuse(s, pc, Known, "it opens a descriptor, and the verifier does not know what it leads to")
+	}
+}
+
 // failure is the value of a result that is an error; it remembers which path was not
 // opened.
 func (w *walker) failure(s *state, in *program.Instr, errno unix.Errno) value {
 	v := value{k: kErr, num: -int64(errno)}
 	if in.NR == unix.SYS_OPENAT2 {
-		v.path = w.place(s, in, 0, 1, true).path
+		v.path = w.place(s, in, 0).path
 	}
 	if in.NR == unix.SYS_KEYCTL && imm(in, 0) == unix.KEYCTL_JOIN_SESSION_KEYRING {
 		v.proof = pKeyring
@@ -122,7 +131,7 @@ func (w *walker) failure(s *state, in *program.Instr, errno unix.Errno) value {
 func (w *walker) failed(s *state, pc int, in *program.Instr, errno unix.Errno) {
 	switch {
 	case in.NR == unix.SYS_OPENAT2 && errno == unix.ENOENT:
-		w.missing(s, pc, w.place(s, in, 0, 1, true).path)
+		w.missing(s, pc, w.place(s, in, 0).path)
 	case uint64(in.NR) == setgroups && errno == unix.EPERM:
 		if n, _ := in.Args[0].Imm(); n == 0 && w.x.proc != nil && len(w.x.proc.User.AdditionalGids) == 0 {
 			s.done(fGroups)
@@ -132,11 +141,11 @@ func (w *walker) failed(s *state, pc int, in *program.Instr, errno unix.Errno) {
 		s.keepsNull = true
 		w.note(pc, Stdio)
 	case in.NR == unix.SYS_MOUNT && errno == unix.ENOENT:
-		if f, ok := w.hidden(in, 1); ok {
+		if f, ok := w.hidden(in); ok {
 			s.done(f)
 		}
 	case in.NR == unix.SYS_STATFS && errno == unix.ENOENT:
-		if f, ok := w.hidden(in, 0); ok { // nothing is there to be hidden
+		if f, ok := w.hidden(in); ok { // nothing is there to be hidden
 			s.done(f)
 		}
 	}

@@ -62,7 +62,7 @@ type Expect struct {
 	Join    uint64 // CLONE_NEW flags
 	Pidfd   int
 	OwnRoot bool // init's root directory is entered
-	AtTop   bool // the working directory is left at the top of the mount namespace
+	InitCwd bool // and its working directory
 
 	Tags Tags
 }
@@ -77,7 +77,7 @@ type HostMount struct {
 
 // Tags are the messages that mean something to the verifier.
 type Tags struct {
-	Born, Ready, Loading, Executing, HookBegins uint32
+	Born, Hooks, Ready, Loading, Executing, HookBegins uint32
 	// Answered reports whether the process has to wait for the answer to a message.
 	Answered func(tag uint32) bool
 	// Same reports whether a wait for one tag is answered to what was told with the

@@ -4,8 +4,7 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
+	"hutch/internal/calls"
 	"hutch/libcontainer/program"
 )
 
@@ -31,7 +30,8 @@ type walker struct {
 	initial  []value // of registers
 	slots    int
 	written  []bool      // by word of the arena: somebody else writes there
-	outputs  [][2]uint32 // where exactly: from, to
+	dynamics [][2]uint32 // where exactly: from, to
+	outs     []span      // of outputs
 	closings []program.Closing
 	forks    []program.Fork
 	unasked  []uint32 // tags with a wait that does not stand behind its message
@@ -115,9 +115,12 @@ func (w *walker) number() {
 			if in.Op == program.OpWait && i > 0 && !tells(&code[i-1]) && !slices.Contains(w.unasked, in.NR) {
 				w.unasked = append(w.unasked, in.NR)
 			}
-			if off, n, ok := w.output(in); ok && n > 0 {
-				w.outputs = append(w.outputs, [2]uint32{off, off + n})
-				for at := off / 8; at <= (off+n-1)/8 && int(at) < len(w.written); at++ {
+			for _, o := range w.outputs(in) {
+				if o.n == 0 {
+					continue
+				}
+				w.dynamics = append(w.dynamics, [2]uint32{o.off, o.off + o.n})
+				for at := o.off / 8; at <= (o.off+o.n-1)/8 && int(at) < len(w.written); at++ {
 					w.written[at] = true
 				}
 			}
@@ -142,43 +145,75 @@ func tells(in *program.Instr) bool {
 	return in.Op == program.OpTell || in.Op == program.OpTellData || in.Op == program.OpTellFd
 }
 
-// output is the memory that an instruction has somebody else write.
-func (w *walker) output(in *program.Instr) (off, n uint32, ok bool) {
+// span is a part of the arena.
+type span struct{ off, n uint32 }
+
+// outputs returns the memory that an instruction has somebody else write. It is valid
+// until the next call.
+func (w *walker) outputs(in *program.Instr) []span {
+	w.outs = w.outs[:0]
 	switch in.Op {
 	case program.OpWait:
-		off, ok = in.Args[0].Addr()
-		v, _ := in.Args[1].Imm()
-		return off, uint32(v), ok
+		if off, ok := in.Args[0].Addr(); ok {
+			n, _ := in.Args[1].Imm()
+			w.outs = append(w.outs, span{off, uint32(n)})
+		}
 	case program.OpSys:
-	default:
-		return 0, 0, false
+		c := calls.Of(in.NR)
+		for i := range in.Args {
+			n, from, ok := c.Out(i)
+			off, isAddr := in.Args[i].Addr()
+			if !ok || !isAddr {
+				continue
+			}
+			if from >= 0 {
+				n = w.length(in.Args[from])
+			}
+			w.outs = append(w.outs, span{off, n})
+		}
 	}
-	at, n := outputOf(in)
-	if at < 0 {
-		return 0, 0, false
-	}
-	off, ok = in.Args[at].Addr()
-	return off, n, ok
+	return w.outs
 }
 
-// outputOf is the argument of a call by which the kernel writes, and how much.
-func outputOf(in *program.Instr) (arg int, n uint32) {
-	length := func(i int) uint32 { v, _ := in.Args[i].Imm(); return uint32(v) }
-	switch in.NR {
-	case unix.SYS_READ, unix.SYS_GETDENTS64, unix.SYS_PREAD64:
-		return 1, length(2)
-	case unix.SYS_READLINKAT:
-		return 2, length(3)
-	case unix.SYS_GETCWD:
-		return 0, length(1)
-	case unix.SYS_STATX:
-		return 4, 256
-	case unix.SYS_FSTATFS, unix.SYS_STATFS:
-		return 1, 120
-	case unix.SYS_WAIT4:
-		return 1, 4
+// length is the number of bytes that a says: of all the arena where it is not known
+// beforehand.
+func (w *walker) length(a program.Arg) uint32 {
+	if v, ok := a.Imm(); ok {
+		return uint32(min(v, uint64(w.p.Size())))
 	}
-	return -1, 0
+	return w.p.Size()
+}
+
+// outArg is the first argument by which the kernel writes, as an offset.
+func outArg(in *program.Instr) uint32 {
+	c := calls.Of(in.NR)
+	for i := range in.Args {
+		if _, _, ok := c.Out(i); ok {
+			off, _ := in.Args[i].Addr()
+			return off
+		}
+	}
+	return 0
+}
+
+// pathArgs are the arguments that are the path number n of a call, and the directory
+// that it is resolved from; an argument that the call has not is no register and no
+// address.
+func pathArgs(in *program.Instr, n int) (dir, path program.Arg) {
+	i, j := calls.Of(in.NR).Path(n)
+	if i >= 0 {
+		dir = in.Args[i]
+	}
+	if j >= 0 {
+		path = in.Args[j]
+	}
+	return dir, path
+}
+
+// pathText is the path number n of a call, where it is known.
+func (w *walker) pathText(in *program.Instr, n int) (string, bool) {
+	_, path := pathArgs(in, n)
+	return w.str(path)
 }
 
 func (w *walker) reg(r program.Reg) int {

@@ -1,7 +1,0 @@
-//go:build !arm
-
-package selfexe
-
-import "golang.org/x/sys/unix"
-
-const sysMmap = unix.SYS_MMAP
