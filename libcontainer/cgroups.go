@@ -130,12 +130,32 @@ func cgroupOwner(s *specs.Spec) (uid int, ok bool) {
 	return 0, false
 }
 
-// cgroupMounts describes the container's cgroups for mounts of type cgroup.
-func cgroupMounts(p *cgroup.Plan) *rootfs.Cgroup {
-	ms := p.Mounts()
-	if len(ms) == 0 {
-		return nil
+// cgroupMounts describes for mounts of type cgroup the container's cgroups, or the
+// caller's, in which it stays where it has none.
+func (b *build) cgroupMounts() (*rootfs.Cgroup, error) {
+	if ms := b.cg.Mounts(); len(ms) > 0 {
+		return cgroupsAt(ms), nil
 	}
+	if !slices.ContainsFunc(b.spec.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" || m.Type == "cgroup2" }) {
+		return nil, nil
+	}
+	if b.layout == nil {
+		l, err := cgroup.Detect(cgroup.Root)
+		if err != nil {
+			return nil, err
+		}
+		b.layout = l
+	}
+	if b.layout.Mode == cgroup.None && seat.HostRoot() {
+		return nil, nil // who can mount a new one
+	}
+	ms := slices.DeleteFunc(b.layout.OwnMounts(), func(m cgroup.Mount) bool { return m.Name == "" && m.Dir != "" })
+	c := cgroupsAt(ms) // without the v2 part of a hybrid host, which none of the peers shows
+	c.Callers = true
+	return c, nil
+}
+
+func cgroupsAt(ms []cgroup.Mount) *rootfs.Cgroup {
 	c := &rootfs.Cgroup{}
 	for _, m := range ms {
 		dir := strings.TrimSuffix(m.Mountpoint, "/") + m.Path

@@ -32,6 +32,10 @@ func (b *build) compile() error {
 	if err != nil {
 		return err
 	}
+	cgroups, err := b.cgroupMounts()
+	if err != nil {
+		return err
+	}
 	in := &compile.Input{
 		Spec:       b.spec,
 		Rootfs:     b.rootfs(),
@@ -49,7 +53,7 @@ func (b *build) compile() error {
 			Privileged:  seat.Mounts(),
 			Nested:      seat.Nested(),
 			NoNodes:     !seat.MakesNodes(),
-			Cgroup:      cgroupMounts(b.cg),
+			Cgroup:      cgroups,
 			Ignored:     process.IgnoredSignals(),
 			LastCap:     last,
 			HeldCaps:    held,

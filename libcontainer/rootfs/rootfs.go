@@ -85,6 +85,7 @@ type Config struct {
 // Cgroup says where the container's cgroups are, for mounts of type cgroup.
 type Cgroup struct {
 	V2          bool
+	Callers     bool        // they are the caller's, where the container has none: what is bound of them is read-only
 	Dir         string      // v2: directory of the container's cgroup on the host; with V2 unset and Dir set, the host is hybrid
 	Hierarchies []Hierarchy // v1
 }
