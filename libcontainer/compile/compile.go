@@ -58,6 +58,7 @@ type Host struct {
 	Privileged  bool           // the caller may clone the mounts of its mount namespace
 	Nested      bool           // the caller is root, and of a user namespace that is not the initial one
 	NoNodes     bool           // the caller may not make device nodes
+	User        bool           // the caller is not root, and has no rights over processes that are closed
 	Cgroup      *rootfs.Cgroup // for mounts of type cgroup, nil when there is none
 	Ignored     []unix.Signal  // signals that the caller ignores
 	LastCap     int            // highest capability of the kernel
@@ -230,8 +231,13 @@ func (c *compiler) rootfs() {
 		b.Element(program.T("hooks"))
 		b.Doing(program.T("get ready for prestart, createRuntime and createContainer"))
 		c.root.Stand(b) // createContainer hooks begin where init is
+		open := c.opens("let the runtime join the namespaces for hooks")
 		b.Doing(program.T("wait for the runtime to run prestart, createRuntime and createContainer"))
 		b.Barrier(Hooks, 0)
+		if open {
+			b.Doing(program.T("stay closed to the processes of the user"))
+			call.PrctlUndumpable(b)
+		}
 	}
 	c.root.Pivot(b)
 	sysctl.Emit(b, c.proc, linux(c.Spec).Sysctl)
@@ -242,6 +248,21 @@ func (c *compiler) rootfs() {
 		process.MakeCwd(b, c.Spec.Process.Cwd)
 	}
 	c.root.Finish(b)
+}
+
+// opens emits the opening of the process to the runtime of a user without privileges, who
+// could not join its namespaces otherwise, and reports whether it is that of one. In its new
+// user namespace nobody else is whom that would serve.
+//
+// Source: pidfd_open(2) and setns(2), "ptrace access mode PTRACE_MODE_READ_REALCREDS".
+func (c *compiler) opens(why string) bool {
+	if !c.Host.User || !c.ns.Made(unix.CLONE_NEWUSER) || c.ns.Joins() {
+		return false
+	}
+	c.b.Element(program.Text{})
+	c.b.Doing(program.T("%s", why))
+	call.PrctlDumpable(c.b)
+	return true
 }
 
 // process emits the properties of the process, up to its readiness for start.
@@ -286,6 +307,10 @@ func (c *compiler) extraEnv() []string {
 // start emits the wait for start, and execve.
 func (c *compiler) start() {
 	b := c.b
+	if c.Fifo {
+		// Nothing of the host is open any more but the fifos.
+		c.opens("let exec join the namespaces before start")
+	}
 	if c.ready != nil {
 		c.ready.load(b)
 	}

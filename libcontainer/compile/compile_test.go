@@ -77,6 +77,25 @@ func seldom() *specs.Spec {
 	return s
 }
 
+// user is the configuration of a user without privileges.
+func user() *specs.Spec {
+	s := template.Spec()
+	template.Rootless(s)
+	s.Process.Terminal = false
+	s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 1}}
+	s.Linux.GIDMappings = s.Linux.UIDMappings
+	s.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{{Path: "/bin/true"}}}
+	return s
+}
+
+// callers are the cgroups of the caller.
+func callers() *rootfs.Cgroup {
+	return &rootfs.Cgroup{Callers: true, Hierarchies: []rootfs.Hierarchy{
+		{Name: "cpu,cpuacct", Options: "cpu,cpuacct", Dir: "/sys/fs/cgroup/cpu,cpuacct/user", Links: []string{"cpu"}},
+		{Name: "systemd", Options: "name=systemd", Dir: "/sys/fs/cgroup/systemd/user"},
+	}}
+}
+
 // inputs are the programs of init with golden listings.
 func inputs() map[string]*Input {
 	input := func(s *specs.Spec, fifo bool, change func(*Input)) *Input {
@@ -107,6 +126,13 @@ func inputs() map[string]*Input {
 			return s
 		}(), true, nil),
 		"seldom":     input(seldom(), true, func(in *Input) { in.Host.Ignored = []unix.Signal{unix.SIGPIPE} }),
+		"user": input(user(), true, func(in *Input) {
+			in.Host.Privileged, in.Host.NoNodes, in.Host.User, in.Host.Cgroup = false, true, true, callers()
+		}),
+		// Root of a user namespace of which the mount namespace is not.
+		"nested": input(func() *specs.Spec { s := template.Spec(); s.Process.Terminal = false; return s }(), false, func(in *Input) {
+			in.Host.Privileged, in.Host.NoNodes, in.Host.Nested, in.Host.Cgroup = false, true, true, callers()
+		}),
 		"no-process": input(func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true, nil),
 	}
 }

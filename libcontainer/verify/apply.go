@@ -360,7 +360,7 @@ func (w *walker) applyPrctl(s *state, pc int, in *program.Instr) {
 	switch imm(in, 0) {
 	case unix.PR_SET_DUMPABLE:
 		s.done(fDumpable)
-		s.loose = false
+		s.loose, s.ajar = false, imm(in, 1) != 0
 		w.note(pc, Dumpable)
 	case unix.PR_SET_NO_NEW_PRIVS:
 		if imm(in, 1) == 1 {

@@ -34,6 +34,7 @@ type Expect struct {
 	NoPivot     bool
 	Userns      bool // the container has a user namespace that is not the caller's
 	Nested      bool // the caller has no more rights over mounts than a user namespace gives
+	Opens       bool // the caller is a user who cannot join the namespaces of a closed process, and nobody else is in the user namespace
 	InParent    bool // what comes from the host is opened by the parent section
 	CloneFlags  uint64
 	LastCap     int
