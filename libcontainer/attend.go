@@ -121,7 +121,7 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 			return false, err
 		}
 	case e.Tag == compile.Loading:
-		return true, sendListener(b.child, int(e.Value), b.spec.Linux.Seccomp, b.rec, Creating, b.child.Pidfd)
+		return true, sendListener(b.child, e, b.spec.Linux.Seccomp, b.rec, Creating, b.child.Pidfd)
 	case e.Tag == compile.Ready:
 		return true, nil
 	default:

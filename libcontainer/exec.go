@@ -321,7 +321,7 @@ func (e *execution) answer(ev program.Event) (err error) {
 			e.proxy, err = console.StartProxy(e.console)
 		}
 	case compile.Loading:
-		err = sendListener(e.child, int(ev.Value), e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
+		err = sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
 	case process.HomeTag:
 		return e.home.answer(e.child, ev, e.p.User.UID)
 	case keyring.QuotaTag:

@@ -125,7 +125,7 @@ func inputs() map[string]*Input {
 			s.Linux.Namespaces = s.Linux.Namespaces[:1]
 			return s
 		}(), true, nil),
-		"seldom":     input(seldom(), true, func(in *Input) { in.Host.Ignored = []unix.Signal{unix.SIGPIPE} }),
+		"seldom": input(seldom(), true, func(in *Input) { in.Host.Ignored = []unix.Signal{unix.SIGPIPE} }),
 		"user": input(user(), true, func(in *Input) {
 			in.Host.Privileged, in.Host.NoNodes, in.Host.User, in.Host.Cgroup = false, true, true, callers()
 		}),
@@ -133,6 +133,16 @@ func inputs() map[string]*Input {
 		"nested": input(func() *specs.Spec { s := template.Spec(); s.Process.Terminal = false; return s }(), false, func(in *Input) {
 			in.Host.Privileged, in.Host.NoNodes, in.Host.Nested, in.Host.Cgroup = false, true, true, callers()
 		}),
+		// The profile does not let the process hand over the listener itself.
+		"listener": input(func() *specs.Spec {
+			s := template.Spec()
+			s.Process.Terminal = false
+			s.Linux.Seccomp = &specs.LinuxSeccomp{
+				DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.ArchX86_64}, ListenerPath: "/run/agent",
+				Syscalls: []specs.LinuxSyscall{{Names: []string{"sendmsg"}, Action: specs.ActNotify}},
+			}
+			return s
+		}(), true, nil),
 		"no-process": input(func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true, nil),
 	}
 }
