@@ -2,7 +2,6 @@ package libcontainer
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,7 +10,6 @@ import (
 
 	"hutch/internal/seat"
 	"hutch/libcontainer/cgroup"
-	"hutch/libcontainer/idmap"
 	"hutch/libcontainer/rootfs"
 )
 
@@ -166,29 +164,4 @@ func cgroupsAt(ms []cgroup.Mount) *rootfs.Cgroup {
 		c.Hierarchies = append(c.Hierarchies, rootfs.Hierarchy{Name: m.Dir, Options: options, Dir: dir, Links: m.Links})
 	}
 	return c
-}
-
-// openIdmaps makes the user namespaces of idmapped mounts and gives the program
-// their descriptors. The caller calls done after the clone.
-func (b *build) openIdmaps() (done func(), err error) {
-	var closers []func() error
-	done = func() {
-		for _, c := range closers {
-			_ = c()
-		}
-	}
-	for _, m := range b.out.Root.Idmaps {
-		uids, gids := m.UIDs, m.GIDs
-		if len(uids) == 0 && b.spec.Linux != nil {
-			uids, gids = b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings
-		}
-		f, err := idmap.UserNS(uids, gids)
-		if err != nil {
-			done()
-			return nil, fmt.Errorf("mounts[%d].uidMappings: %w", m.Mount, err)
-		}
-		closers = append(closers, f.Close)
-		b.out.Program.Set(m.Fd, int64(f.Fd()))
-	}
-	return done, nil
 }

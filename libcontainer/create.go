@@ -163,6 +163,9 @@ func (b *build) load() error {
 	if err := b.adapt(s); err != nil {
 		return err
 	}
+	if err := idmapOptions(s); err != nil {
+		return err
+	}
 	warnings, err := validate.Spec(s, validate.Options{Rootless: b.r.Rootless})
 	if err != nil {
 		return err

@@ -269,6 +269,7 @@ func (e *execution) input() (*compile.ExecInput, error) {
 	}
 	return &compile.ExecInput{
 		Init: init, Process: e.p, Linux: e.linux,
+		KeepGroups: keepsGroups(e.c.rec.Annotations),
 		OwnKeyring: e.c.rec.OwnKeyring, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
 		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: process.StdFiles()},
 	}, nil

@@ -47,6 +47,7 @@ func (b *build) compile() error {
 		Tasks:      b.tasks(),
 		ListenFds:  b.o.ListenFds,
 		NotifyDir:  b.notifyDir,
+		KeepGroups: keepsGroups(b.spec.Annotations),
 		Fifo:       b.fifo,
 		Unattended: b.unattended(),
 		Host: compile.Host{
@@ -79,6 +80,14 @@ func (b *build) compile() error {
 		b.r.debug("linux.seccomp: no architecture of the profile has " + strings.Join(n, ", ") + ", ignoring")
 	}
 	return nil
+}
+
+// keepsGroups reports whether the container's processes have the groups of the caller.
+//
+// Source: crun(1), "run.oci.keep_original_groups".
+func keepsGroups(annotations map[string]string) bool {
+	_, ok := annotations["run.oci.keep_original_groups"]
+	return ok
 }
 
 // tasks is the number of cgroups that init enters by itself.

@@ -35,6 +35,7 @@ type Input struct {
 	Keyring    string             // name of the session keyring to make; empty keeps the caller's
 	Preserved  []int              // descriptors of the caller that the process gets; see process.Preserved
 	ListenFds  int
+	KeepGroups bool   // the process keeps the caller's groups, in place of process.user.additionalGids
 	NotifyDir  string // directory with notify.sock to bind at /run/notify, or empty
 	Fifo       bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
 
@@ -218,7 +219,11 @@ func (c *compiler) namespaces() {
 	}
 	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets)
 	c.ns.Loopback(b)
-	namespace.Names(b, c.Spec.Hostname, c.Spec.Domainname)
+	domain := c.Spec.Domainname
+	if domain == "" {
+		domain = sysctl.Domainname(linux(c.Spec).Sysctl)
+	}
+	namespace.Names(b, c.Spec.Hostname, domain)
 }
 
 // rootfs emits the root file system, with the hooks that see it before the
@@ -272,7 +277,7 @@ func (c *compiler) process() {
 	process.ResetAffinity(b)
 	n := &newcomer{
 		b: b, p: p, linux: linux(c.Spec), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
-		preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
+		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
 	}
 	if c.Fifo {
 		n.keep = []program.Reg{c.out.Go, c.out.Result}

@@ -85,6 +85,7 @@ func user() *specs.Spec {
 	s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 1}}
 	s.Linux.GIDMappings = s.Linux.UIDMappings
 	s.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{{Path: "/bin/true"}}}
+	s.Linux.Sysctl = map[string]string{"kernel.domainname": "example.org"}
 	return s
 }
 
@@ -131,7 +132,7 @@ func inputs() map[string]*Input {
 		}),
 		// Root of a user namespace of which the mount namespace is not.
 		"nested": input(func() *specs.Spec { s := template.Spec(); s.Process.Terminal = false; return s }(), false, func(in *Input) {
-			in.Host.Privileged, in.Host.NoNodes, in.Host.Nested, in.Host.Cgroup = false, true, true, callers()
+			in.Host.Privileged, in.Host.NoNodes, in.Host.Nested, in.Host.Cgroup, in.KeepGroups = false, true, true, callers(), true
 		}),
 		// The profile does not let the process hand over the listener itself.
 		"listener": input(func() *specs.Spec {

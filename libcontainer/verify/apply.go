@@ -402,6 +402,10 @@ func (w *walker) applyIDs(s *state, pc int, in *program.Instr) {
 	}
 	switch uint64(in.NR) {
 	case setgroups:
+		if w.e.KeepGroups {
+			w.refuse(s, pc, IDs, "the groups of the caller are to be kept")
+			return
+		}
 		s.undo(fGid)
 		s.undo(fUid)
 		n := imm(in, 0)

@@ -46,6 +46,7 @@ type Expect struct {
 	Cgroups     []string // directories of the host's that a mount of type cgroup may bind
 	Nofile      bool     // a limit of open files is kept that the configuration has not
 	Attended    bool     // the runtime has something to do when the process is born
+	KeepGroups  bool     // the groups are the caller's
 	Keyring     bool     // a session keyring is joined
 	Serial      int64    // Exec: of the container's, 0 where it is not known
 	HostMounts  []HostMount
