@@ -60,7 +60,7 @@ func (b *build) makeCgroup() error {
 	b.onFailure(func() { b.warnIf(b.cg.Undo()) })
 	if err := b.cg.Create(); err != nil {
 		if b.toleratesNoCgroup(err) {
-			b.r.warn(err.Error() + ": the container stays in the caller's cgroups, ignoring")
+			b.r.debug(err.Error() + ": the container stays in the caller's cgroups")
 			b.rec.Cgroup.Paths = nil
 			return b.noCgroup()
 		}

@@ -56,7 +56,7 @@ func (c *container) deleteForce() error {
 	}
 	err := c.dir.Lock(forceWait)
 	if errors.Is(err, state.ErrLocked) {
-		c.r.warnLate(err.Error() + ": it is taken away from it, ignoring")
+		c.r.warn(err.Error() + ": it is taken away from it, ignoring")
 		return c.takeAway()
 	}
 	if err != nil {

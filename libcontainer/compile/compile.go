@@ -30,6 +30,7 @@ type Input struct {
 	Rootfs string // absolute path on the host
 	Bundle string // the bundle's directory, absolute
 
+	Modes      map[int]uint32 // see rootfs.PointModes; nil when nothing is known
 	NoPivot    bool
 	HostMounts []rootfs.HostMount // with NoPivot
 	Keyring    string             // name of the session keyring to make; empty keeps the caller's
@@ -150,6 +151,7 @@ func (c *compiler) parent() {
 		Spec:            c.Spec,
 		Rootfs:          c.Rootfs,
 		Bundle:          c.Bundle,
+		Modes:           c.Modes,
 		NoPivot:         c.NoPivot,
 		HostMounts:      c.HostMounts,
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),

@@ -49,6 +49,9 @@ func (r *Root) mount(b *program.Builder, i int) {
 		r.remount(b, m, s)
 	case s.o.bind:
 		b.Doing(program.T("bind %s on %s", m.Source, m.Destination))
+		if s.inside != "" {
+			r.openInside(b, s)
+		}
 		r.attachBind(b, s)
 	case m.Type == "cgroup" || m.Type == "cgroup2":
 		b.Doing(program.T("mount %s on %s", m.Type, m.Destination))

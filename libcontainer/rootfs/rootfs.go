@@ -46,6 +46,8 @@ type Config struct {
 	Rootfs string // root.path, absolute, in the caller's mount namespace
 	Bundle string // the bundle's directory, absolute; may be empty
 
+	Modes map[int]uint32 // see PointModes; may be nil
+
 	NoPivot bool // chroot in place of pivot_root
 	// HostMounts are the mounts of the caller's mount namespace, of which the
 	// container's is a copy: with NoPivot. Empty where the container joins one.

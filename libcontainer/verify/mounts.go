@@ -400,9 +400,6 @@ func (w *walker) attached(s *state, pc int, v value, at int32) {
 		return
 	}
 	w.uncovers(s, at)
-	if v.k == kContTree {
-		return
-	}
 	for i := range w.x.mounts {
 		m := &w.x.mounts[i]
 		if m.dest != at || m.remount || s.has(m.done) || !w.fits(m, &v) {
@@ -423,7 +420,9 @@ func (w *walker) attached(s *state, pc int, v value, at int32) {
 func (w *walker) fits(m *mountOf, v *value) bool {
 	switch {
 	case m.bind:
-		return v.k == kHostTree && v.path == m.source
+		return v.k == kHostTree && v.path == m.source || v.k == kContTree && m.inside != 0 && v.path == m.inside
+	case v.k == kContTree:
+		return false
 	case m.fs == fsCgroup:
 		return v.k == kHostTree || v.fs == fsCgroup || v.fs == fsTmp
 	case v.k == kHostTree:
