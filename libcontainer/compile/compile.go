@@ -157,6 +157,7 @@ func (c *compiler) parent() {
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
 		Seen:            seen(c.Spec.Hooks),
 		SourcesInParent: c.Host.Privileged,
+		SourcesInChild:  c.Host.Privileged && !c.ns.Own(unix.CLONE_NEWUSER) && c.ns.Made(unix.CLONE_NEWNS) && (c.last || c.ns.Made(unix.CLONE_NEWPID) || !c.ns.Own(unix.CLONE_NEWPID)),
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER),
 		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER),
 		NewNet:          c.ns.Own(unix.CLONE_NEWNET),

@@ -49,8 +49,11 @@ func (r *Root) mount(b *program.Builder, i int) {
 		r.remount(b, m, s)
 	case s.o.bind:
 		b.Doing(program.T("bind %s on %s", m.Source, m.Destination))
-		if s.inside != "" {
+		switch {
+		case s.inside != "":
 			r.openInside(b, s)
+		case s.late:
+			r.openBind(b, i, s)
 		}
 		r.attachBind(b, s)
 	case m.Type == "cgroup" || m.Type == "cgroup2":

@@ -20,6 +20,7 @@ type source struct {
 	// inside is the source of a bind as the container sees it, when it lies below an earlier
 	// mount of the container: it is there only when that is. Else empty.
 	inside string
+	late   bool // the source of a bind is opened when it is attached
 }
 
 // destination is a mount's destination, clean and absolute.
@@ -54,6 +55,7 @@ func (r *Root) Open(b *program.Builder) {
 		s.dest, s.o = destination(m.Destination), parseOptions(m.Options)
 		s.o.bind = s.o.bind || m.Type == "bind"
 		s.inside = r.inside(i, s)
+		s.late = r.late(m, s)
 		if err := check(m, s); err != nil {
 			b.Element(program.N("mounts[%d]", i))
 			b.Fault(err)
@@ -106,7 +108,7 @@ func check(m *specs.Mount, s *source) error {
 func (r *Root) open(b *program.Builder) {
 	r.openRoot(b)
 	for i := range r.mounts {
-		if s := &r.mounts[i]; s.o.bind && !s.o.remount && s.inside == "" {
+		if s := &r.mounts[i]; s.o.bind && !s.o.remount && s.inside == "" && !s.late {
 			r.openBind(b, i, s)
 		}
 	}
@@ -171,6 +173,14 @@ func (r *Root) inside(i int, s *source) string {
 		return ""
 	}
 	return "/" + rel
+}
+
+// late says what source.late says: where there are many mounts, one descriptor is open at
+// a time. The child's copy of the host's tree is not shared with the host, and idmapped
+// mounts need the parent.
+func (r *Root) late(m *specs.Mount, s *source) bool {
+	return r.many && (r.c.SourcesInChild || !r.c.SourcesInParent) && s.o.bind && !s.o.remount && s.inside == "" &&
+		s.o.prop != unix.MS_SHARED && !s.o.idmap && len(m.UIDMappings)+len(m.GIDMappings) == 0
 }
 
 // openInside emits the opening of a source in the container.

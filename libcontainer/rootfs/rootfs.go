@@ -65,6 +65,11 @@ type Config struct {
 	// privileges outside of the container's user namespace.
 	SourcesInParent bool
 
+	// SourcesInChild allows the child to open the sources of binds, where there are too many
+	// to be open at once: it sees the host's tree with the caller's privileges, and nobody
+	// sees it.
+	SourcesInChild bool
+
 	Userns      bool // the container has a user namespace of its own
 	NewNet      bool // the container has a network namespace of its own, new or joined
 	NewCgroupNS bool // the container has a cgroup namespace of its own
