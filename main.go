@@ -19,6 +19,7 @@ import (
 
 	"hutch/internal/handed"
 	_ "hutch/internal/mainstack"
+	"hutch/internal/seat"
 	"hutch/libcontainer"
 	"hutch/libcontainer/selfexe"
 )
@@ -153,7 +154,7 @@ func newRuntime(c globalValues) (*libcontainer.Runtime, error) {
 	}
 	switch v := c.String("rootless"); v {
 	case "auto", "":
-		r.Rootless = os.Geteuid() != 0
+		r.Rootless = !seat.HostRoot()
 	default:
 		if r.Rootless, err = strconv.ParseBool(v); err != nil {
 			return nil, fmt.Errorf("--rootless: %q is not true, false or auto", v)
@@ -180,15 +181,6 @@ func cgroupManager(name string, systemd bool) (libcontainer.CgroupManager, error
 		}
 	}
 	return 0, fmt.Errorf("--cgroup-manager: %q is not cgroupfs, systemd or disabled", name)
-}
-
-// defaultRoot depends on the user and XDG_RUNTIME_DIR alone, so that a delete
-// with next to no environment finds what create made.
-func defaultRoot() string {
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && os.Geteuid() != 0 {
-		return filepath.Join(dir, "hutch")
-	}
-	return "/run/hutch"
 }
 
 // oneID is the command's only argument, a container id.

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hutch/internal/proc"
+	"hutch/internal/seat"
 	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/config"
@@ -119,7 +121,7 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 			return false, err
 		}
 	case e.Tag == compile.Loading:
-		return true, sendListener(b.child, int(e.Value), b.spec.Linux.Seccomp, b.rec, Creating, b.child.Pidfd)
+		return true, sendListener(b.child, e, b.spec.Linux.Seccomp, b.rec, Creating, b.child.Pidfd)
 	case e.Tag == compile.Ready:
 		return true, nil
 	default:
@@ -159,7 +161,9 @@ func (b *build) born() error {
 		if err := process.ApplyRlimits(b.child.Pid, p); err != nil {
 			return err
 		}
-		if err := process.ApplyOOMScoreAdj(b.child.Pid, p); err != nil {
+	}
+	if p := b.spec.Process; p != nil && (b.out.Namespaces.Own(unix.CLONE_NEWUSER) || seat.Nested()) {
+		if err := b.r.scoreAdj(b.child.Pid, p); err != nil {
 			return err
 		}
 	}
@@ -167,6 +171,17 @@ func (b *build) born() error {
 		return b.netDevices()
 	}
 	return nil
+}
+
+// scoreAdj sets process.oomScoreAdj. The kernel lets only root of the host lower it: a
+// process of others keeps what it has.
+func (r *Runtime) scoreAdj(pid int, p *specs.Process) error {
+	err := process.ApplyOOMScoreAdj(pid, p)
+	if (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)) && !seat.HostRoot() {
+		r.warn(err.Error() + ": only root of the host may lower it, ignoring")
+		return nil
+	}
+	return err
 }
 
 // netDevices moves linux.netDevices into the container's network namespace.

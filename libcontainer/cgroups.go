@@ -2,15 +2,14 @@ package libcontainer
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/seat"
 	"hutch/libcontainer/cgroup"
-	"hutch/libcontainer/idmap"
 	"hutch/libcontainer/rootfs"
 )
 
@@ -77,7 +76,7 @@ func (b *build) toleratesNoCgroup(err error) bool {
 		return false
 	}
 	l := b.spec.Linux
-	return (b.r.Rootless || cgroup.Unprivileged()) && (l == nil || l.CgroupsPath == "") && b.limit.NoLimits()
+	return (b.r.Rootless || !seat.HostRoot()) && (l == nil || l.CgroupsPath == "") && b.limit.NoLimits()
 }
 
 // fillCgroup sets the limits of the cgroups that have been made, and hands them
@@ -129,12 +128,32 @@ func cgroupOwner(s *specs.Spec) (uid int, ok bool) {
 	return 0, false
 }
 
-// cgroupMounts describes the container's cgroups for mounts of type cgroup.
-func cgroupMounts(p *cgroup.Plan) *rootfs.Cgroup {
-	ms := p.Mounts()
-	if len(ms) == 0 {
-		return nil
+// cgroupMounts describes for mounts of type cgroup the container's cgroups, or the
+// caller's, in which it stays where it has none.
+func (b *build) cgroupMounts() (*rootfs.Cgroup, error) {
+	if ms := b.cg.Mounts(); len(ms) > 0 {
+		return cgroupsAt(ms), nil
 	}
+	if !slices.ContainsFunc(b.spec.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" || m.Type == "cgroup2" }) {
+		return nil, nil
+	}
+	if b.layout == nil {
+		l, err := cgroup.Detect(cgroup.Root)
+		if err != nil {
+			return nil, err
+		}
+		b.layout = l
+	}
+	if b.layout.Mode == cgroup.None && seat.HostRoot() {
+		return nil, nil // who can mount a new one
+	}
+	ms := slices.DeleteFunc(b.layout.OwnMounts(), func(m cgroup.Mount) bool { return m.Name == "" && m.Dir != "" })
+	c := cgroupsAt(ms) // without the v2 part of a hybrid host, which none of the peers shows
+	c.Callers = true
+	return c, nil
+}
+
+func cgroupsAt(ms []cgroup.Mount) *rootfs.Cgroup {
 	c := &rootfs.Cgroup{}
 	for _, m := range ms {
 		dir := strings.TrimSuffix(m.Mountpoint, "/") + m.Path
@@ -145,29 +164,4 @@ func cgroupMounts(p *cgroup.Plan) *rootfs.Cgroup {
 		c.Hierarchies = append(c.Hierarchies, rootfs.Hierarchy{Name: m.Dir, Options: options, Dir: dir, Links: m.Links})
 	}
 	return c
-}
-
-// openIdmaps makes the user namespaces of idmapped mounts and gives the program
-// their descriptors. The caller calls done after the clone.
-func (b *build) openIdmaps() (done func(), err error) {
-	var closers []func() error
-	done = func() {
-		for _, c := range closers {
-			_ = c()
-		}
-	}
-	for _, m := range b.out.Root.Idmaps {
-		uids, gids := m.UIDs, m.GIDs
-		if len(uids) == 0 && b.spec.Linux != nil {
-			uids, gids = b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings
-		}
-		f, err := idmap.UserNS(uids, gids)
-		if err != nil {
-			done()
-			return nil, fmt.Errorf("mounts[%d].uidMappings: %w", m.Mount, err)
-		}
-		closers = append(closers, f.Close)
-		b.out.Program.Set(m.Fd, int64(f.Fd()))
-	}
-	return done, nil
 }

@@ -160,6 +160,12 @@ func (b *build) load() error {
 	if err != nil {
 		return err
 	}
+	if err := b.adapt(s); err != nil {
+		return err
+	}
+	if err := idmapOptions(s); err != nil {
+		return err
+	}
 	warnings, err := validate.Spec(s, validate.Options{Rootless: b.r.Rootless})
 	if err != nil {
 		return err

@@ -269,6 +269,7 @@ func (e *execution) input() (*compile.ExecInput, error) {
 	}
 	return &compile.ExecInput{
 		Init: init, Process: e.p, Linux: e.linux,
+		KeepGroups: keepsGroups(e.c.rec.Annotations),
 		OwnKeyring: e.c.rec.OwnKeyring, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
 		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: process.StdFiles()},
 	}, nil
@@ -313,7 +314,7 @@ func (e *execution) answer(ev program.Event) (err error) {
 	case compile.Adopt:
 		err = e.child.Adopt(ev)
 	case compile.Born:
-		if err = process.ApplyOOMScoreAdj(e.child.Pid, e.p); err == nil && e.userns {
+		if err = e.r.scoreAdj(e.child.Pid, e.p); err == nil && e.userns {
 			err = process.ApplyRlimits(e.child.Pid, e.p)
 		}
 	case rootfs.ConsoleTag:
@@ -321,7 +322,7 @@ func (e *execution) answer(ev program.Event) (err error) {
 			e.proxy, err = console.StartProxy(e.console)
 		}
 	case compile.Loading:
-		err = sendListener(e.child, int(ev.Value), e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
+		err = sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
 	case process.HomeTag:
 		return e.home.answer(e.child, ev, e.p.User.UID)
 	case keyring.QuotaTag:

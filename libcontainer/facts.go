@@ -1,13 +1,13 @@
 package libcontainer
 
 import (
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/seat"
 	"hutch/libcontainer/capability"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/lsm"
@@ -33,6 +33,10 @@ func (b *build) compile() error {
 	if err != nil {
 		return err
 	}
+	cgroups, err := b.cgroupMounts()
+	if err != nil {
+		return err
+	}
 	in := &compile.Input{
 		Spec:       b.spec,
 		Rootfs:     b.rootfs(),
@@ -45,11 +49,15 @@ func (b *build) compile() error {
 		Tasks:      b.tasks(),
 		ListenFds:  b.o.ListenFds,
 		NotifyDir:  b.notifyDir,
+		KeepGroups: keepsGroups(b.spec.Annotations),
 		Fifo:       b.fifo,
 		Unattended: b.unattended(),
 		Host: compile.Host{
-			Privileged:  os.Geteuid() == 0 || b.planning,
-			Cgroup:      cgroupMounts(b.cg),
+			Privileged:  seat.Mounts(),
+			Nested:      seat.Nested(),
+			NoNodes:     !seat.MakesNodes(),
+			User:        !seat.Capable(unix.CAP_SYS_PTRACE) && !seat.HostRoot(),
+			Cgroup:      cgroups,
 			Ignored:     process.IgnoredSignals(),
 			LastCap:     last,
 			HeldCaps:    held,
@@ -74,6 +82,14 @@ func (b *build) compile() error {
 		b.r.debug("linux.seccomp: no architecture of the profile has " + strings.Join(n, ", ") + ", ignoring")
 	}
 	return nil
+}
+
+// keepsGroups reports whether the container's processes have the groups of the caller.
+//
+// Source: crun(1), "run.oci.keep_original_groups".
+func keepsGroups(annotations map[string]string) bool {
+	_, ok := annotations["run.oci.keep_original_groups"]
+	return ok
 }
 
 // tasks is the number of cgroups that init enters by itself.
@@ -117,7 +133,13 @@ func procOfPidNS() bool {
 
 // unattended says that born does no more than to record init.
 func (b *build) unattended() bool {
-	return b.scope == nil && b.rdt == nil && !b.limit.Unborn() && !has(b.spec, specs.UserNamespace) && (b.spec.Linux == nil || len(b.spec.Linux.NetDevices) == 0)
+	return b.scope == nil && b.rdt == nil && !b.limit.Unborn() && !has(b.spec, specs.UserNamespace) && !b.lateScore() && (b.spec.Linux == nil || len(b.spec.Linux.NetDevices) == 0)
+}
+
+// lateScore reports whether the runtime sets process.oomScoreAdj of init, which may be
+// refused to it.
+func (b *build) lateScore() bool {
+	return seat.Nested() && b.spec.Process != nil && b.spec.Process.OOMScoreAdj != nil
 }
 
 // capabilities are the kernel's highest one and the set that the runtime can give

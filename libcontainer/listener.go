@@ -18,16 +18,15 @@ import (
 // listenerWait bounds the wait for the child's one call that loads its filter.
 const listenerWait = 10 * time.Second
 
-// sendListener takes the seccomp listener, descriptor fd of the child, when it is
-// there, and hands it to the agent at listenerPath, for whose attention it waits as long
-// as the processes of the pidfds in while live. The child makes no call that
-// could wait for the agent before that. That the listener is there means that the
-// filter is loaded.
+// sendListener hands the seccomp listener, which the message e carries or announces, to
+// the agent at listenerPath, for whose attention it waits as long as the processes of the
+// pidfds in while live. The child makes no call that could wait for the agent before that.
+// That the listener is there means that the filter is loaded.
 //
 // Source: seccomp_unotify(2); runtime-spec config-linux.md "The Container Process
 // State".
-func sendListener(child *program.Child, fd int, s *specs.LinuxSeccomp, r *state.Record, status Status, while ...int) error {
-	listener, err := takeListener(child, fd)
+func sendListener(child *program.Child, e program.Event, s *specs.LinuxSeccomp, r *state.Record, status Status, while ...int) error {
+	listener, err := listenerOf(child, e)
 	if err != nil {
 		return fmt.Errorf("linux.seccomp: %w", err)
 	}
@@ -38,6 +37,22 @@ func sendListener(child *program.Child, fd int, s *specs.LinuxSeccomp, r *state.
 	return nil
 }
 
+// listenerOf returns the descriptor that came with the message e, or that the child has by
+// the number that it tells.
+func listenerOf(child *program.Child, e program.Event) (int, error) {
+	if e.Fd < 0 {
+		return takeListener(child, int(e.Value))
+	}
+	if !isListener(e.Fd) {
+		unix.Close(e.Fd)
+		return -1, errors.New("what the process hands over is no seccomp listener")
+	}
+	return e.Fd, nil
+}
+
+// takeListener takes descriptor fd of the child when it is there.
+//
+// Source: pidfd_getfd(2).
 func takeListener(child *program.Child, fd int) (int, error) {
 	for end := time.Now().Add(listenerWait); ; {
 		listener, err := unix.PidfdGetfd(child.Pidfd, fd, 0)
@@ -52,7 +67,7 @@ func takeListener(child *program.Child, fd int) (int, error) {
 			return -1, cause
 		}
 		if !errors.Is(err, unix.EBADF) || time.Now().After(end) {
-			return -1, fmt.Errorf("take descriptor %d of the process: pidfd_getfd: %w", fd, err)
+			return -1, fmt.Errorf("take descriptor %d of the process: pidfd_getfd: %w; let the profile allow sendmsg, by which the process hands it over", fd, err)
 		}
 		time.Sleep(20 * time.Microsecond)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"hutch/internal/seat"
 	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/systemd"
 )
@@ -26,7 +27,7 @@ func (r *Runtime) dialSystemd(user bool) (*systemd.Conn, error) {
 
 // planScope decides the unit, and with it where the container's cgroups will be.
 func (b *build) planScope(path string) (err error) {
-	s := &scope{user: cgroup.Unprivileged()}
+	s := &scope{user: !seat.HostRoot()}
 	if s.unit, err = systemd.ParsePath(path, b.o.ID, s.user); err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/seat"
 )
 
 // Create makes the directories, parents included. A directory that is there
@@ -84,9 +86,24 @@ func (c *place) mkdirAbove() error {
 	return nil
 }
 
+// usable refuses a directory that somebody else has made, as root for a container of the
+// same id, before a look at who is in there.
+func (c *place) usable() error {
+	if seat.HostRoot() {
+		return nil
+	}
+	if err := unix.Faccessat(c.fd, c.rel+"/cgroup.procs", unix.W_OK, unix.AT_EACCESS); err != nil {
+		return fmt.Errorf("it is there, and not the caller's: %w", err)
+	}
+	return nil
+}
+
 // check refuses a directory that is in use or frozen.
 func (c *place) check() error {
 	if !c.made {
+		if err := c.usable(); err != nil {
+			return err
+		}
 		l, err := survey(c.abs, c.name == "")
 		if err != nil {
 			return err

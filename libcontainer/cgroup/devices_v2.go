@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/internal/bpf"
+	"hutch/internal/seat"
 )
 
 // programName is what bpftool shows.
@@ -25,7 +26,7 @@ func (d *devices) set(find func(string) (spot, bool), unified bool, before *devi
 		return d.setV2(at, fresh)
 	case ok:
 		return d.setV1(at, before)
-	case d.free() || Unprivileged():
+	case d.free() || !seat.HostRoot():
 		return nil
 	}
 	return fmt.Errorf("%s.devices: %w: devices, which is in no mounted cgroup v1 hierarchy", resources, ErrNoController)
@@ -57,7 +58,7 @@ func (d *devices) setV2(at spot, fresh bool) error {
 		return nil
 	}
 	err := d.attach(at, fresh)
-	if err == nil || isPermission(err) && (d.free() || Unprivileged()) {
+	if err == nil || isPermission(err) && (d.free() || !seat.HostRoot()) {
 		return nil
 	}
 	return fmt.Errorf("%s.devices: cgroup %s: %w", resources, at.abs, err)

@@ -3,7 +3,6 @@ package cgroup
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -126,23 +125,6 @@ func (w *writer) close() {
 func isPermission(err error) bool {
 	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
 }
-
-// inUserNamespace says whether this process is in a user namespace other than
-// the first one.
-//
-// Source: user_namespaces(7): the first one maps all ids to themselves.
-func inUserNamespace() bool {
-	text, err := readFile(unix.AT_FDCWD, "/proc/self/uid_map")
-	if err != nil {
-		return false // a kernel without user namespaces
-	}
-	f := strings.Fields(text)
-	return len(f) != 3 || f[0] != "0" || f[1] != "0" || f[2] != "4294967295"
-}
-
-// Unprivileged says whether this process has no rights over devices to hand out:
-// it is not root, or root of a user namespace only.
-func Unprivileged() bool { return unix.Geteuid() != 0 || inUserNamespace() }
 
 // gone says that err is that of a cgroup that is, or is being, removed.
 func gone(err error) bool {

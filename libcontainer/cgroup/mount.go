@@ -1,6 +1,10 @@
 package cgroup
 
-import "strings"
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
 
 // Mount describes one hierarchy for a "cgroup" mount inside a container.
 type Mount struct {
@@ -17,21 +21,54 @@ func (p *Plan) Mounts() []Mount {
 	out := make([]Mount, 0, len(p.places))
 	for i := range p.places {
 		c := &p.places[i]
-		m := Mount{Name: c.name, Dir: c.dir, Mountpoint: p.root, Path: "/" + c.rel}
-		if c.dir != "" {
-			m.Mountpoint += "/" + c.dir
-		}
-		if c.name != "" && !strings.HasPrefix(c.name, "name=") {
-			m.Controllers = strings.Split(c.name, ",")
-		}
-		if len(m.Controllers) > 1 {
-			for _, link := range m.Controllers {
-				if link != c.dir && realName(-1, p.root+"/"+link) == c.dir {
-					m.Links = append(m.Links, link)
-				}
-			}
-		}
-		out = append(out, m)
+		out = append(out, c.mount(p.root, c.rel))
 	}
 	return out
+}
+
+// OwnMounts describes the hierarchies of the host and the runtime's own place in each. On
+// v2 the place is found where the text of /proc/self/cgroup is not at hand: it is the
+// root, which every such path is below.
+//
+// In a container without a cgroup namespace the path that the kernel names is often not
+// below the mount point, which then shows that cgroup itself.
+//
+// Source: cgroup_namespaces(7).
+func (l *Layout) OwnMounts() []Mount {
+	out := make([]Mount, 0, len(l.hierarchies))
+	for i := range l.hierarchies {
+		h := &l.hierarchies[i]
+		own := strings.TrimPrefix(h.own, "/")
+		if own != "" {
+			if fd, err := beneath(h.fd, own, unix.O_PATH|unix.O_DIRECTORY); err == nil {
+				unix.Close(fd)
+			} else {
+				own = ""
+			}
+		}
+		out = append(out, h.mount(l.Root, own))
+	}
+	return out
+}
+
+// mount describes the hierarchy with the cgroup rel in it, empty for its root.
+func (h *hierarchy) mount(root, rel string) Mount {
+	m := Mount{Name: h.name, Dir: h.dir, Mountpoint: root, Path: "/" + rel}
+	if rel == "" {
+		m.Path = ""
+	}
+	if h.dir != "" {
+		m.Mountpoint += "/" + h.dir
+	}
+	if h.name != "" && !strings.HasPrefix(h.name, "name=") {
+		m.Controllers = strings.Split(h.name, ",")
+	}
+	if len(m.Controllers) > 1 {
+		for _, link := range m.Controllers {
+			if link != h.dir && realName(-1, root+"/"+link) == h.dir {
+				m.Links = append(m.Links, link)
+			}
+		}
+	}
+	return m
 }

@@ -8,13 +8,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/seat"
 )
 
 // TestDevicesInAUserNamespace sets rules from a user namespace, where the kernel
 // lets no one.
 func TestDevicesInAUserNamespace(t *testing.T) {
 	if kind, dir, ok := strings.Cut(os.Getenv("HUTCH_TEST_USERNS"), ":"); ok {
-		if !inUserNamespace() {
+		if seat.Initial() {
 			t.Fatal("not seen to be in a user namespace")
 		}
 		unified := kind == "v2"
@@ -30,7 +32,7 @@ func TestDevicesInAUserNamespace(t *testing.T) {
 		return
 	}
 	forEach(t, func(t *testing.T, l *Layout) {
-		if inUserNamespace() {
+		if !seat.Initial() {
 			t.Skip("needs the first user namespace")
 		}
 		if l.Mode != V2 {

@@ -36,6 +36,7 @@ type Input struct {
 	Keyring    string             // name of the session keyring to make; empty keeps the caller's
 	Preserved  []int              // descriptors of the caller that the process gets; see process.Preserved
 	ListenFds  int
+	KeepGroups bool   // the process keeps the caller's groups, in place of process.user.additionalGids
 	NotifyDir  string // directory with notify.sock to bind at /run/notify, or empty
 	Fifo       bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
 
@@ -56,7 +57,10 @@ type Input struct {
 
 // Host is what is asked of the running system.
 type Host struct {
-	Privileged  bool           // the caller is root of the initial user namespace
+	Privileged  bool           // the caller may clone the mounts of its mount namespace
+	Nested      bool           // the caller is root, and of a user namespace that is not the initial one
+	NoNodes     bool           // the caller may not make device nodes
+	User        bool           // the caller is not root, and has no rights over processes that are closed
 	Cgroup      *rootfs.Cgroup // for mounts of type cgroup, nil when there is none
 	Ignored     []unix.Signal  // signals that the caller ignores
 	LastCap     int            // highest capability of the kernel
@@ -158,8 +162,9 @@ func (c *compiler) parent() {
 		Seen:            seen(c.Spec.Hooks),
 		SourcesInParent: c.Host.Privileged,
 		SourcesInChild:  c.Host.Privileged && !c.ns.Own(unix.CLONE_NEWUSER) && c.ns.Made(unix.CLONE_NEWNS) && (c.last || c.ns.Made(unix.CLONE_NEWPID) || !c.ns.Own(unix.CLONE_NEWPID)),
-		Userns:          c.ns.Own(unix.CLONE_NEWUSER),
-		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER),
+		Userns:          c.ns.Own(unix.CLONE_NEWUSER) || c.Host.Nested,
+		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER) || c.Host.NoNodes,
+		ParentNodes:     c.Host.Privileged && !c.Host.NoNodes,
 		NewNet:          c.ns.Own(unix.CLONE_NEWNET),
 		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
 		Cgroup:          c.Host.Cgroup,
@@ -217,7 +222,11 @@ func (c *compiler) namespaces() {
 	}
 	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets)
 	c.ns.Loopback(b)
-	namespace.Names(b, c.Spec.Hostname, c.Spec.Domainname)
+	domain := c.Spec.Domainname
+	if domain == "" {
+		domain = sysctl.Domainname(linux(c.Spec).Sysctl)
+	}
+	namespace.Names(b, c.Spec.Hostname, domain)
 }
 
 // rootfs emits the root file system, with the hooks that see it before the
@@ -230,8 +239,13 @@ func (c *compiler) rootfs() {
 		b.Element(program.T("hooks"))
 		b.Doing(program.T("get ready for prestart, createRuntime and createContainer"))
 		c.root.Stand(b) // createContainer hooks begin where init is
+		open := c.opens("let the runtime join the namespaces for hooks")
 		b.Doing(program.T("wait for the runtime to run prestart, createRuntime and createContainer"))
 		b.Barrier(Hooks, 0)
+		if open {
+			b.Doing(program.T("stay closed to the processes of the user"))
+			call.PrctlUndumpable(b)
+		}
 	}
 	c.root.Pivot(b)
 	sysctl.Emit(b, c.proc, linux(c.Spec).Sysctl)
@@ -244,6 +258,21 @@ func (c *compiler) rootfs() {
 	c.root.Finish(b)
 }
 
+// opens emits the opening of the process to the runtime of a user without privileges, who
+// could not join its namespaces otherwise, and reports whether it is that of one. In its new
+// user namespace nobody else is whom that would serve.
+//
+// Source: pidfd_open(2) and setns(2), "ptrace access mode PTRACE_MODE_READ_REALCREDS".
+func (c *compiler) opens(why string) bool {
+	if !c.Host.User || !c.ns.Made(unix.CLONE_NEWUSER) || c.ns.Joins() {
+		return false
+	}
+	c.b.Element(program.Text{})
+	c.b.Doing(program.T("%s", why))
+	call.PrctlDumpable(c.b)
+	return true
+}
+
 // process emits the properties of the process, up to its readiness for start.
 func (c *compiler) process() {
 	b, p := c.b, c.Spec.Process
@@ -251,7 +280,7 @@ func (c *compiler) process() {
 	process.ResetAffinity(b)
 	n := &newcomer{
 		b: b, p: p, linux: linux(c.Spec), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
-		preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
+		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
 	}
 	if c.Fifo {
 		n.keep = []program.Reg{c.out.Go, c.out.Result}
@@ -264,7 +293,7 @@ func (c *compiler) process() {
 		}
 		return
 	}
-	if !n.userns { // else the runtime does it, which has the privileges
+	if !n.userns && !c.Host.Nested { // else the runtime does it, which has the privileges, or knows that it has not
 		process.OOMScoreAdj(b, c.proc, p)
 	}
 	lsm.Emit(b, c.proc, p, c.Host.LSM)
@@ -286,6 +315,10 @@ func (c *compiler) extraEnv() []string {
 // start emits the wait for start, and execve.
 func (c *compiler) start() {
 	b := c.b
+	if c.Fifo {
+		// Nothing of the host is open any more but the fifos.
+		c.opens("let exec join the namespaces before start")
+	}
 	if c.ready != nil {
 		c.ready.load(b)
 	}

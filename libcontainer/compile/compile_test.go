@@ -77,6 +77,26 @@ func seldom() *specs.Spec {
 	return s
 }
 
+// user is the configuration of a user without privileges.
+func user() *specs.Spec {
+	s := template.Spec()
+	template.Rootless(s)
+	s.Process.Terminal = false
+	s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 1}}
+	s.Linux.GIDMappings = s.Linux.UIDMappings
+	s.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{{Path: "/bin/true"}}}
+	s.Linux.Sysctl = map[string]string{"kernel.domainname": "example.org"}
+	return s
+}
+
+// callers are the cgroups of the caller.
+func callers() *rootfs.Cgroup {
+	return &rootfs.Cgroup{Callers: true, Hierarchies: []rootfs.Hierarchy{
+		{Name: "cpu,cpuacct", Options: "cpu,cpuacct", Dir: "/sys/fs/cgroup/cpu,cpuacct/user", Links: []string{"cpu"}},
+		{Name: "systemd", Options: "name=systemd", Dir: "/sys/fs/cgroup/systemd/user"},
+	}}
+}
+
 // inputs are the programs of init with golden listings.
 func inputs() map[string]*Input {
 	input := func(s *specs.Spec, fifo bool, change func(*Input)) *Input {
@@ -106,7 +126,24 @@ func inputs() map[string]*Input {
 			s.Linux.Namespaces = s.Linux.Namespaces[:1]
 			return s
 		}(), true, nil),
-		"seldom":     input(seldom(), true, func(in *Input) { in.Host.Ignored = []unix.Signal{unix.SIGPIPE} }),
+		"seldom": input(seldom(), true, func(in *Input) { in.Host.Ignored = []unix.Signal{unix.SIGPIPE} }),
+		"user": input(user(), true, func(in *Input) {
+			in.Host.Privileged, in.Host.NoNodes, in.Host.User, in.Host.Cgroup = false, true, true, callers()
+		}),
+		// Root of a user namespace of which the mount namespace is not.
+		"nested": input(func() *specs.Spec { s := template.Spec(); s.Process.Terminal = false; return s }(), false, func(in *Input) {
+			in.Host.Privileged, in.Host.NoNodes, in.Host.Nested, in.Host.Cgroup, in.KeepGroups = false, true, true, callers(), true
+		}),
+		// The profile does not let the process hand over the listener itself.
+		"listener": input(func() *specs.Spec {
+			s := template.Spec()
+			s.Process.Terminal = false
+			s.Linux.Seccomp = &specs.LinuxSeccomp{
+				DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.ArchX86_64}, ListenerPath: "/run/agent",
+				Syscalls: []specs.LinuxSyscall{{Names: []string{"sendmsg"}, Action: specs.ActNotify}},
+			}
+			return s
+		}(), true, nil),
 		"no-process": input(func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true, nil),
 	}
 }

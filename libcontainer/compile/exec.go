@@ -23,10 +23,11 @@ type ExecInput struct {
 	Keyring    string       // its name, and its serial number, 0 where it is not known
 	Serial     int64
 
-	Preserved []int                        // as in Input
-	Tasks     int                          // as in Input
-	Shield    func(*program.Builder) error // as in Input
-	Host      Host
+	KeepGroups bool                         // as in Input
+	Preserved  []int                        // as in Input
+	Tasks      int                          // as in Input
+	Shield     func(*program.Builder) error // as in Input
+	Host       Host
 }
 
 // Exec builds the program of a further process in a container, and returns the registers
@@ -49,7 +50,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	}
 	n := &newcomer{
 		b: b, p: p, linux: in.Linux, filter: f, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
-		preserved: in.Preserved, clone: in.Init.Clones(),
+		groups: in.KeepGroups, preserved: in.Preserved, clone: in.Init.Clones(),
 	}
 	if !p.Terminal {
 		n.null = process.OpenNull(b, in.Host.Std)

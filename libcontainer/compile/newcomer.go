@@ -23,6 +23,7 @@ type newcomer struct {
 	host      *Host
 	null      program.Reg // see process.OpenNull
 	userns    bool        // the container has a user namespace of its own
+	groups    bool        // are the caller's
 	preserved []int
 	keep      []program.Reg // descriptors that outlive the closing
 	env       []string      // in addition to the configuration's
@@ -67,7 +68,10 @@ func (n *newcomer) become() *ready {
 		process.Rlimits(b, p) // needs CAP_SYS_RESOURCE
 	}
 	r.caps.Bounding(b) // needs CAP_SETPCAP
-	process.IDs(b, p)  // needs CAP_SETUID, CAP_SETGID
+	if !n.groups {
+		process.Groups(b, p)
+	}
+	process.IDs(b, p) // needs CAP_SETUID, CAP_SETGID
 	r.caps.Apply(b, r.hold)
 	process.Umask(b, p)
 	process.NoNewPrivileges(b, p)

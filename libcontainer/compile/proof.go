@@ -14,9 +14,10 @@ import (
 func (in *Input) Expect(out *Output) *verify.Expect {
 	e := &verify.Expect{
 		Kind: verify.Init, Spec: in.Spec, Rootfs: in.Rootfs, NoPivot: in.NoPivot,
-		Userns: out.Namespaces.Own(unix.CLONE_NEWUSER), InParent: in.Host.Privileged, CloneFlags: out.CloneFlags,
+		Userns: out.Namespaces.Own(unix.CLONE_NEWUSER), InParent: in.Host.Privileged, Nested: in.Host.Nested,
+		Opens: in.Host.User && out.Namespaces.Made(unix.CLONE_NEWUSER) && !out.Namespaces.Joins(), CloneFlags: out.CloneFlags,
 		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved,
-		ProcOfPidNS: in.Host.ProcOfPidNS, NotifyDir: in.NotifyDir, Attended: !in.Unattended, Keyring: in.Keyring != "",
+		ProcOfPidNS: in.Host.ProcOfPidNS, NotifyDir: in.NotifyDir, KeepGroups: in.KeepGroups, Attended: !in.Unattended, Keyring: in.Keyring != "",
 		Go: out.Go, Result: out.Result, Tasks: out.Tasks, Tags: tags(!in.Unattended),
 	}
 	for _, m := range in.HostMounts {
@@ -44,7 +45,7 @@ func (in *ExecInput) Expect(tasks []program.Reg) *verify.Expect {
 		Kind: verify.Exec, Spec: &specs.Spec{Process: in.Process, Linux: in.Linux},
 		Userns:  in.Init.Flags&unix.CLONE_NEWUSER != 0,
 		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved, Tasks: tasks,
-		Join: in.Init.Flags, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, Serial: in.Serial, OwnRoot: in.Init.OwnRoot, InitCwd: in.Init.InitCwd, Tags: tags(true),
+		Join: in.Init.Flags, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, Serial: in.Serial, KeepGroups: in.KeepGroups, OwnRoot: in.Init.OwnRoot, InitCwd: in.Init.InitCwd, Tags: tags(true),
 	}
 	expectHost(e, &in.Host, in.Linux)
 	return e

@@ -18,7 +18,7 @@ const (
 	TimeOffsets = 3  // barrier: the runtime writes linux.timeOffsets
 	Hooks       = 4  // barrier: the runtime runs prestart, createRuntime, createContainer
 	Ready       = 5  // all is set up; a barrier until init is written down with a fifo, else until start
-	Loading     = 7  // value: the listener's descriptor to be. The filter is loaded next. Init is then ready and tells nothing more before start; a further process waits for the answer
+	Loading     = 7  // the filter is loaded, and its listener comes along; or value: the listener's descriptor to be, and the filter is loaded next. Init is then ready and tells nothing more before start; a further process waits for the answer
 	HookBegins  = 8  // value: index in hooks.startContainer of the one that begins; no answer
 	HookOutput  = 9  // with the end of the output of a hook that has failed; HookFailed follows
 	HookFailed  = 10 // value: the wait status of that hook; init ends

@@ -23,16 +23,20 @@ func helper(tool string, pid int, ids []specs.LinuxIDMapping) error {
 	return runHelper(helperDirs(), tool, pid, ids)
 }
 
-func runHelper(dirs []string, tool string, pid int, ids []specs.LinuxIDMapping) error {
-	path := ""
+// find looks for a helper.
+func find(dirs []string, tool string) (path string, err error) {
 	for _, dir := range dirs {
 		if st, err := os.Stat(dir + "/" + tool); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
-			path = dir + "/" + tool
-			break
+			return dir + "/" + tool, nil
 		}
 	}
-	if path == "" {
-		return fmt.Errorf("%s is not installed in any of %s; install the package uidmap (shadow-utils)", tool, strings.Join(dirs, ", "))
+	return "", fmt.Errorf("%s is not installed in any of %s; install the package uidmap (shadow-utils)", tool, strings.Join(dirs, ", "))
+}
+
+func runHelper(dirs []string, tool string, pid int, ids []specs.LinuxIDMapping) error {
+	path, err := find(dirs, tool)
+	if err != nil {
+		return err
 	}
 	argv := []string{tool, strconv.Itoa(pid)}
 	for _, m := range ids {

@@ -61,6 +61,7 @@ func pwd(t *testing.T, enter func(*program.Builder), cwd string, uid uint32) (st
 		enter(b)
 		MakeCwd(b, cwd)
 		c := EnterCwd(b, cwd)
+		Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 		IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 		c.Prove(b)
 	}, nil)

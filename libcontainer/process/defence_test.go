@@ -39,6 +39,7 @@ func TestChangeOfIDsStaysClosed(t *testing.T) {
 	}
 	b := program.New()
 	b.Element(program.T("test"))
+	Groups(b, &specs.Process{User: specs.User{UID: 7, GID: 7}})
 	IDs(b, &specs.Process{User: specs.User{UID: 7, GID: 7}})
 	open := b.Reg()
 	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_GET_DUMPABLE), program.Imm(0)).To(open)

@@ -185,6 +185,7 @@ func TestPasswdIsReadWithTheRightsOfTheUser(t *testing.T) {
 	}
 	got, pieces := environ(t, func(b *program.Builder) {
 		enter(b)
+		Groups(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
 		IDs(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
 	}, nil, nil, "/x", false)
 	if got != "HOME=/\n" || pieces != nil {

@@ -21,6 +21,7 @@ func lookup(t *testing.T, enter func(*program.Builder), args, env []string, cwd 
 	enter(b)
 	e := Env(b, &specs.Process{Env: append([]string{"HOME=/"}, env...)}, nil)
 	c := EnterCwd(b, cwd)
+	Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 	IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 	c.Prove(b)
 	target := Lookup(b, args[0], env)

@@ -16,13 +16,15 @@ import (
 // process would stay root.
 var ErrID = errors.New("is not an id; give a number from 0 to 4294967294")
 
-// IDs emits the change to the user, group and additional groups of the process.
+// Groups emits the change to the additional groups of the process, which comes before IDs.
+func Groups(b *program.Builder, p *specs.Process) { groups(b, p.User.AdditionalGids) }
+
+// IDs emits the change to the user and the group of the process.
 // Capabilities are kept over it only with PR_SET_KEEPCAPS; see capability.
 //
 // Source: setgroups(2), setresuid(2), prctl(2).
 func IDs(b *program.Builder, p *specs.Process) {
 	u := p.User
-	groups(b, u.AdditionalGids)
 	b.Element(program.T("process.user.gid"))
 	b.Doing(program.T("change to group %s", id(u.GID)))
 	check(b, u.GID)

@@ -25,6 +25,7 @@ func TestIDsChangeAllOfThem(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got := status(t, 0, func(b *program.Builder) {
 				b.Sys(unix.SYS_SETGROUPS, program.Imm(1), b.Bytes([]byte{9, 0, 0, 0}).Arg()) // the caller's, to be dropped
+				Groups(b, &specs.Process{User: c.user})
 				IDs(b, &specs.Process{User: c.user})
 			})
 			four := func(s string) string { return strings.Join([]string{s, s, s, s}, " ") }
@@ -39,6 +40,7 @@ func TestIDsStayUndumpable(t *testing.T) {
 	needRoot(t)
 	r := program.Reg(0)
 	b := program.New()
+	Groups(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
 	IDs(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
 	r = b.Reg()
 	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_GET_DUMPABLE)).To(r)
@@ -72,7 +74,7 @@ func TestIDsInAUserNamespace(t *testing.T) {
 	// No mappings are written, so that setgroups is refused. Without groups to
 	// set this is let pass, and the id that is not mapped is told.
 	user := specs.User{UID: 7, GID: 8}
-	emit := func(b *program.Builder) { IDs(b, &specs.Process{User: user}) }
+	emit := func(b *program.Builder) { Groups(b, &specs.Process{User: user}); IDs(b, &specs.Process{User: user}) }
 	_, err := run(t, unix.CLONE_NEWUSER, []string{busybox, "true"}, emit, nil)
 	if want := "process.user.gid: change to group 8: setresgid: invalid argument"; err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
@@ -94,6 +96,7 @@ func TestIDsRefuseNoChange(t *testing.T) {
 		{specs.User{AdditionalGids: []uint32{math.MaxUint32}}, "process.user.additionalGids: "},
 	} {
 		b := program.New()
+		Groups(b, &specs.Process{User: c.user})
 		IDs(b, &specs.Process{User: c.user})
 		if _, err := b.Program(); err == nil || !strings.HasPrefix(err.Error(), c.want) || !strings.Contains(err.Error(), ErrID.Error()) {
 			t.Errorf("%v; want %s", err, c.want)

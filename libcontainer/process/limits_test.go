@@ -171,6 +171,7 @@ func TestLimitsLeaveRoomUntilTheEnd(t *testing.T) {
 			adopted := false
 			out, err := run(t, 0, []string{busybox, "sh", "-c", "ulimit -u; ulimit -Hu; ulimit -n; ulimit -Hn"}, func(b *program.Builder) {
 				Rlimits(b, p)
+				Groups(b, p)
 				IDs(b, p)
 				if clone {
 					b.Clone(0, adoptTag)

@@ -57,9 +57,13 @@ func (r *Root) cgroupAt(b *program.Builder, f *newFS, dir string, target program
 		// In the child: only now is the cgroup there for sure. "/" is still the
 		// host's.
 		b.Step(program.T("open the cgroup %s", dir))
-		call.OpenTree(b, call.Cwd(), call.PathTo(b, dir), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC).To(tree)
+		flags, attrs := uint64(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC), f.attrs&^unix.MOUNT_ATTR__ATIME // the host's stays
+		if r.c.Cgroup.Callers {
+			flags, attrs = flags|unix.AT_RECURSIVE, attrs|unix.MOUNT_ATTR_RDONLY
+		}
+		call.OpenTree(b, call.Cwd(), call.PathTo(b, dir), flags).To(tree)
 		b.Step(program.T("set its options"))
-		setattr(b, tree, false, &unix.MountAttr{Attr_set: f.attrs, Propagation: r.beneath()})
+		setattr(b, tree, flags&unix.AT_RECURSIVE != 0, &unix.MountAttr{Attr_set: attrs, Propagation: r.beneath()})
 	}
 	b.Bind(attached)
 	b.Step(program.T("attach it"))

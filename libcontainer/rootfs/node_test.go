@@ -123,7 +123,7 @@ func TestUserNamespaceNodesOfTheHost(t *testing.T) {
 	}
 	t.Run("caller without privileges", func(t *testing.T) {
 		w := newUserWorld(t, defaults()...)
-		w.c.SourcesInParent = false
+		w.c.SourcesInParent, w.c.ParentNodes = false, false
 		w.reachable()
 		check(t, w)
 	})

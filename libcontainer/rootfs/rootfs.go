@@ -70,10 +70,11 @@ type Config struct {
 	// sees it.
 	SourcesInChild bool
 
-	Userns      bool // the container has a user namespace of its own
+	Userns      bool // the mounts are made in a user namespace: the container's own, or the caller's
 	NewNet      bool // the container has a network namespace of its own, new or joined
 	NewCgroupNS bool // the container has a cgroup namespace of its own
-	BindDevices bool // bind the host's device nodes: mknod is denied in a user namespace
+	BindDevices bool // bind device nodes: the container's root may not make them
+	ParentNodes bool // the parent section may make them; else the host's are bound
 	Terminal    bool // process.terminal
 
 	// PidNS holds the descriptor of the pid namespace that a new procfs shows, when the
@@ -91,6 +92,7 @@ type Config struct {
 // Cgroup says where the container's cgroups are, for mounts of type cgroup.
 type Cgroup struct {
 	V2          bool
+	Callers     bool        // they are the caller's, where the container has none: what is bound of them is read-only
 	Dir         string      // v2: directory of the container's cgroup on the host; with V2 unset and Dir set, the host is hybrid
 	Hierarchies []Hierarchy // v1
 }

@@ -34,7 +34,7 @@ func TestRootIsNoLink(t *testing.T) {
 		for _, inParent := range []bool{true, false} {
 			t.Run(name, func(t *testing.T) {
 				w := newWorld(t, proc())
-				w.c.SourcesInParent = inParent
+				w.c.SourcesInParent, w.c.ParentNodes = inParent, inParent
 				must(t, os.Symlink(c.to, w.path(c.link)))
 				at := func(p string) string {
 					return w.dir + "/" + strings.ReplaceAll(p, "BASE", filepath.Base(w.dir))

@@ -39,8 +39,8 @@ func (r *Root) openDevices(b *program.Builder) {
 // supply emits the making of n in the store under the name, or where that is not
 // allowed the opening of the host's node.
 func (r *Root) supply(b *program.Builder, n *node, name string) {
-	if !r.c.SourcesInParent {
-		b.Doing(program.T("open the host's %s, since mknod is not allowed in a user namespace", n.path))
+	if !r.c.ParentNodes {
+		b.Doing(program.T("open the host's %s, since mknod is not allowed", n.path))
 		n.host = hostNode(b, n.path)
 		return
 	}

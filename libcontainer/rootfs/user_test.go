@@ -93,7 +93,7 @@ func TestUserNamespaceWithTheHostsNetwork(t *testing.T) {
 // do not name stays.
 func TestUserNamespaceLockedFlags(t *testing.T) {
 	w := newUserWorld(t, proc())
-	w.c.SourcesInParent = false
+	w.c.SourcesInParent, w.c.ParentNodes = false, false
 	w.reachable()
 	w.tmpfsOnHost("src", "nosuid,nodev,noexec")
 	w.spec.Mounts = append(w.spec.Mounts, bind(w.path("src"), "/mnt", "ro"))

@@ -90,7 +90,7 @@ func newWorld(t *testing.T, mounts ...specs.Mount) *world {
 		Root: &specs.Root{}, Process: &specs.Process{}, Mounts: mounts,
 		Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.PIDNamespace}}},
 	}
-	w.c = Config{Spec: w.spec, Rootfs: w.path("root"), SourcesInParent: true, NewNet: true}
+	w.c = Config{Spec: w.spec, Rootfs: w.path("root"), SourcesInParent: true, ParentNodes: true, NewNet: true}
 	t.Cleanup(w.checkCanary)
 	return w
 }

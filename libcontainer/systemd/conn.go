@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/seat"
 )
 
 // Conn is a connection to one systemd, for the calls about a container. It is
@@ -171,7 +173,7 @@ func (c *Conn) authenticate() error {
 	}
 	reply := "DATA"
 	if line != "DATA" {
-		reply = "AUTH EXTERNAL " + hex.EncodeToString([]byte(strconv.Itoa(unix.Geteuid())))
+		reply = "AUTH EXTERNAL " + hex.EncodeToString([]byte(strconv.Itoa(seat.OutsideUID())))
 	}
 	if err := c.write([]byte(reply + "\r\nBEGIN\r\n")); err != nil {
 		return err

@@ -70,9 +70,7 @@ func Rootless(s *specs.Spec) {
 	var out []specs.Mount
 	for _, m := range s.Mounts {
 		switch m.Destination {
-		case "/sys/fs/cgroup": // a bind of /sys brings it
-			continue
-		case "/sys":
+		case "/sys": // with the host's cgroups, which the mount on /sys/fs/cgroup covers: ro is for the top alone
 			m = specs.Mount{Destination: "/sys", Type: "none", Source: "/sys", Options: []string{"rbind", "nosuid", "noexec", "nodev", "ro"}}
 		case "/dev/pts":
 			m.Options = m.Options[:len(m.Options)-1] // group 5 is not mapped

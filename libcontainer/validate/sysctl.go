@@ -26,7 +26,7 @@ func (c *checker) sysctls() error {
 			return fault(element, "is the same parameter as "+quote(other), "remove one")
 		}
 		paths[p] = key
-		if err := c.sysctl(element, p); err != nil {
+		if err := c.sysctl(element, key, p); err != nil {
 			return err
 		}
 		if err := cstring(element, c.linux.Sysctl[key], 0); err != nil {
@@ -39,7 +39,7 @@ func (c *checker) sysctls() error {
 // sysctl decides on the parameter at path.
 //
 // Source: namespaces(7) and the pages it names; user_namespaces(7).
-func (c *checker) sysctl(element, path string) error {
+func (c *checker) sysctl(element, key, path string) error {
 	top, _, _ := strings.Cut(path, "/")
 	kind, word := space(-1), ""
 	switch {
@@ -51,6 +51,11 @@ func (c *checker) sysctl(element, path string) error {
 		kind, word = ipc, "ipc"
 	case path == "kernel/domainname":
 		kind, word = uts, "uts"
+		if value := c.linux.Sysctl[key]; c.Domainname != "" && value != c.Domainname {
+			return fault(element, "is "+quote(value)+", while the property domainname is "+quote(c.Domainname), "remove one")
+		} else if err := cstring(element, value, 64); err != nil { // __NEW_UTS_LEN
+			return err
+		}
 	case path == "kernel/hostname":
 		return fault(element, "conflicts with the property hostname", "set hostname")
 	}

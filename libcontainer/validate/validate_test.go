@@ -45,7 +45,7 @@ func good() *specs.Spec {
 			UIDMappings: ids, GIDMappings: ids,
 			Sysctl: map[string]string{
 				"net.ipv4.ip_forward": "1", "net/ipv4/conf/eth0.100/forwarding": "1", "net.ipv4.conf.eth0/101.forwarding": "1",
-				"kernel.msgmax": "1", "kernel.domainname": "x", "fs.mqueue.msg_max": "1", "user.max_user_namespaces": "1",
+				"kernel.msgmax": "1", "kernel.domainname": "b", "fs.mqueue.msg_max": "1", "user.max_user_namespaces": "1",
 			},
 			Devices: []specs.LinuxDevice{
 				{Path: "/dev/a", Type: "c", Major: 4095, Minor: 1048575, FileMode: &mode, UID: &id, GID: &id},
@@ -238,6 +238,8 @@ var cases = []struct {
 	{"sysctl of the host by slashes", func(s *specs.Spec) { s.Linux.Sysctl["kernel/core_pattern"] = "1" }, `linux.sysctl["kernel/core_pattern"]: is not separate`},
 	{"sysctl that looks like net", func(s *specs.Spec) { s.Linux.Sysctl["net/../kernel/core_pattern"] = "1" }, `linux.sysctl: "net/../kernel/core_pattern" is no name of a kernel parameter; `},
 	{"sysctl with dots exchanged", func(s *specs.Spec) { s.Linux.Sysctl["net.//.kernel"] = "1" }, `linux.sysctl: "net.//.kernel" is no name of a kernel parameter; `},
+	{"sysctl domainname contradicts", func(s *specs.Spec) { s.Linux.Sysctl["kernel.domainname"] = "x" }, `linux.sysctl["kernel.domainname"]: is "x", while the property domainname is "b"; remove one`},
+	{"sysctl domainname too long", func(s *specs.Spec) { s.Domainname, s.Linux.Sysctl["kernel.domainname"] = "", strings.Repeat("a", 65) }, `linux.sysctl["kernel.domainname"]`},
 	{"sysctl hostname", func(s *specs.Spec) { s.Linux.Sysctl["kernel.hostname"] = "1" }, `linux.sysctl["kernel.hostname"]: conflicts with the property hostname; set hostname`},
 	{"sysctl twice", func(s *specs.Spec) { s.Linux.Sysctl["net/ipv4/ip_forward"] = "0" }, `linux.sysctl["net/ipv4/ip_forward"]: is the same parameter as "net.ipv4.ip_forward"; `},
 	{"sysctl needs ipc", func(s *specs.Spec) { drop(s, "ipc") }, `linux.sysctl["fs.mqueue.msg_max"]: needs a ipc namespace`},

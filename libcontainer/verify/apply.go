@@ -360,7 +360,7 @@ func (w *walker) applyPrctl(s *state, pc int, in *program.Instr) {
 	switch imm(in, 0) {
 	case unix.PR_SET_DUMPABLE:
 		s.done(fDumpable)
-		s.loose = false
+		s.loose, s.ajar = false, imm(in, 1) != 0
 		w.note(pc, Dumpable)
 	case unix.PR_SET_NO_NEW_PRIVS:
 		if imm(in, 1) == 1 {
@@ -402,6 +402,10 @@ func (w *walker) applyIDs(s *state, pc int, in *program.Instr) {
 	}
 	switch uint64(in.NR) {
 	case setgroups:
+		if w.e.KeepGroups {
+			w.refuse(s, pc, IDs, "the groups of the caller are to be kept")
+			return
+		}
 		s.undo(fGid)
 		s.undo(fUid)
 		n := imm(in, 0)

@@ -95,6 +95,10 @@ func (w *walker) checkOrder(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, Dumpable, "the process may be dumpable")
 		return
 	}
+	if out := s.outside(); s.ajar && out != 0 && in.NR != unix.SYS_PRCTL {
+		w.refuse(s, pc, Dumpable, "the process is dumpable, and open are "+kindWords(out))
+		return
+	}
 	if s.may&mayFilter != 0 {
 		switch in.NR {
 		case unix.SYS_CAPSET, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_DUP3, unix.SYS_RT_SIGPROCMASK, unix.SYS_EXECVE,

@@ -334,6 +334,9 @@ func (w *walker) begin() *state {
 	for _, r := range w.e.Tasks {
 		give(r, kTasks)
 	}
+	if w.e.KeepGroups {
+		s.done(fGroups)
+	}
 	for i := range w.x.mounts { // nothing is asked of these
 		if m := &w.x.mounts[i]; m.remount && m.attrs == 0 {
 			s.done(m.done)

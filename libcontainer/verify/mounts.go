@@ -176,8 +176,8 @@ func (w *walker) checkHostTree(s *state, pc int, v value, at int32) {
 		case m.dest != at:
 		case m.bind && m.source == v.path,
 			m.fs == fsCgroup && !m.bind && slices.Contains(w.x.cgroups, v.path),
-			m.fs == fsSys && !m.bind && w.e.Userns && source == "/sys" && ro,
-			m.fs == fsProc && !m.bind && w.e.Userns && source == "/proc" && w.x.own&unix.CLONE_NEWPID == 0:
+			m.fs == fsSys && !m.bind && (w.e.Userns || w.e.Nested) && source == "/sys" && ro,
+			m.fs == fsProc && !m.bind && (w.e.Userns || w.e.Nested) && source == "/proc" && w.x.own&unix.CLONE_NEWPID == 0:
 			w.note(pc, HostInode)
 			return
 		}

@@ -11,7 +11,7 @@ import (
 func (w *walker) checkPrctl(s *state, pc int, in *program.Instr) {
 	switch imm(in, 0) {
 	case unix.PR_SET_DUMPABLE:
-		if imm(in, 1) != 0 {
+		if imm(in, 1) != 0 && (!w.e.Opens || s.loose || s.hook || s.proc != 0) {
 			w.refuse(s, pc, Dumpable, "the process is made dumpable")
 		}
 	case unix.PR_SET_NO_NEW_PRIVS:

@@ -186,6 +186,7 @@ type mode struct {
 	keepsNull bool // the caller may not make mounts, nor change the null device
 	store     bool // the file system for device nodes is attached
 	loose     bool // the ids were changed, by which the process may be dumpable
+	ajar      bool // the process is dumpable, as far as Expect.Opens allows
 	alone     bool // the first process after the clone: it only tells and ends
 	cwdPath   int32
 	told      uint32 // tag that waits for its answer, 0 for none

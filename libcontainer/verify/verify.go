@@ -33,6 +33,8 @@ type Expect struct {
 	Rootfs      string // Init: root.path, absolute
 	NoPivot     bool
 	Userns      bool // the container has a user namespace that is not the caller's
+	Nested      bool // the caller has no more rights over mounts than a user namespace gives
+	Opens       bool // the caller is a user who cannot join the namespaces of a closed process, and nobody else is in the user namespace
 	InParent    bool // what comes from the host is opened by the parent section
 	CloneFlags  uint64
 	LastCap     int
@@ -44,6 +46,7 @@ type Expect struct {
 	Cgroups     []string // directories of the host's that a mount of type cgroup may bind
 	Nofile      bool     // a limit of open files is kept that the configuration has not
 	Attended    bool     // the runtime has something to do when the process is born
+	KeepGroups  bool     // the groups are the caller's
 	Keyring     bool     // a session keyring is joined
 	Serial      int64    // Exec: of the container's, 0 where it is not known
 	HostMounts  []HostMount

@@ -131,6 +131,7 @@ func processes() map[string]func(*world) program.Call {
 		"Setresgid":         func(w *world) program.Call { return Setresgid(w.b, 5) },
 		"Setgroups":         func(w *world) program.Call { return Setgroups(w.b, []uint32{5, 1 << 31}) },
 		"Capset":            func(w *world) program.Call { return Capset(w.b, CapSets{1 << 40, 1<<40 | 2, 1}) },
+		"PrctlDumpable":     func(w *world) program.Call { return PrctlDumpable(w.b) },
 		"PrctlUndumpable":   func(w *world) program.Call { return PrctlUndumpable(w.b) },
 		"PrctlNoNewPrivs":   func(w *world) program.Call { return PrctlNoNewPrivs(w.b) },
 		"PrctlKeepCaps":     func(w *world) program.Call { return PrctlKeepCaps(w.b) },

@@ -88,6 +88,11 @@ func PrctlUndumpable(b *program.Builder) program.Call {
 	return b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_DUMPABLE), none())
 }
 
+// PrctlDumpable opens it to them.
+func PrctlDumpable(b *program.Builder) program.Call {
+	return b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_DUMPABLE), program.Imm(1))
+}
+
 func PrctlNoNewPrivs(b *program.Builder) program.Call {
 	return b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_NO_NEW_PRIVS), program.Imm(1), none(), none(), none())
 }

@@ -1,0 +1,147 @@
+// Package seat knows who the runtime is: which user, of which user namespace, with
+// which capabilities. That a process is user 0 says nothing: the one of a user
+// namespace that an unprivileged user has made may make no device node, and writes no
+// cgroup of the host.
+//
+// Each answer is asked of the kernel once, and only when somebody wants it.
+//
+// Source: user_namespaces(7), capabilities(7).
+package seat
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// initialUserNS is the inode of the initial user namespace, which is the same on all
+// kernels since 3.8.
+//
+// Source: Linux include/linux/proc_ns.h, PROC_USER_INIT_INO.
+const initialUserNS = 0xEFFFFFFD
+
+// once holds an answer of the kernel.
+type once[T any] struct {
+	sync.Once
+	is T
+}
+
+// of returns the answer, after asking for it by ask the first time.
+func (o *once[T]) of(ask func() T) T {
+	o.Do(func() { o.is = ask() })
+	return o.is
+}
+
+var (
+	initial   once[bool]
+	mounts    once[bool]
+	effective once[uint64]
+)
+
+// Initial reports whether this process is in the initial user namespace.
+func Initial() bool { return initial.of(askInitial) }
+
+func askInitial() bool {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/user", &st); err == nil {
+		return st.Ino == initialUserNS
+	}
+	text, err := os.ReadFile("/proc/self/uid_map")
+	return err != nil || everything(string(text)) // a kernel without user namespaces has neither file
+}
+
+// everything reports whether a map is that of the initial user namespace, which maps all
+// ids to themselves.
+func everything(uidMap string) bool {
+	f := strings.Fields(uidMap)
+	return len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295"
+}
+
+// HostRoot reports whether this process is root of the initial user namespace: the
+// devices, the cgroups and /run of the host are its.
+func HostRoot() bool { return unix.Geteuid() == 0 && Initial() }
+
+// Nested reports whether this process is root of a user namespace that is not the
+// initial one.
+func Nested() bool { return unix.Geteuid() == 0 && !Initial() }
+
+// Capable reports whether this process has the capability in its own user namespace.
+func Capable(capability int) bool { return effective.of(askEffective)&(1<<capability) != 0 }
+
+// askEffective returns the effective capability set, all when it cannot be told.
+func askEffective() uint64 {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&head, &data[0]); err != nil {
+		return ^uint64(0)
+	}
+	return uint64(data[0].Effective) | uint64(data[1].Effective)<<32
+}
+
+// MakesNodes reports whether this process can make device nodes, which takes CAP_MKNOD
+// in the initial user namespace.
+//
+// Source: mknod(2), EPERM.
+func MakesNodes() bool { return HostRoot() && Capable(unix.CAP_MKNOD) }
+
+// Mounts reports whether this process may clone the mounts of its mount namespace: the
+// namespace belongs to its user namespace. Root of a user namespace may be in a mount
+// namespace of somebody else, as behind unshare -Ur without -m.
+//
+// Source: mount_namespaces(7); fsopen(2), which asks for the same right.
+func Mounts() bool {
+	switch {
+	case unix.Geteuid() != 0:
+		return false
+	case Initial():
+		return true
+	}
+	return mounts.of(askMounts)
+}
+
+func askMounts() bool {
+	fd, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err == nil
+}
+
+// OutsideUID is the user that this process is outside of its user namespace, its own
+// user in the initial one. What is above that namespace again is not known.
+func OutsideUID() int {
+	uid := unix.Geteuid()
+	if Initial() {
+		return uid
+	}
+	text, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return uid
+	}
+	return outside(string(text), uid)
+}
+
+// outside looks uid up in a map: lines of an id inside, an id outside, and their number.
+func outside(uidMap string, uid int) int {
+	for line := range strings.Lines(uidMap) {
+		var n [3]int
+		f := strings.Fields(line)
+		if len(f) != len(n) {
+			continue
+		}
+		for i := range n {
+			v, err := strconv.ParseUint(f[i], 10, 32)
+			if err != nil {
+				return uid
+			}
+			n[i] = int(v)
+		}
+		if uid >= n[0] && uid-n[0] < n[2] {
+			return n[1] + uid - n[0]
+		}
+	}
+	return uid
+}

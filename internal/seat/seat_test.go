@@ -1,0 +1,82 @@
+package seat
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestEverything(t *testing.T) {
+	for text, want := range map[string]bool{
+		"         0          0 4294967295\n": true,
+		"         0       1000          1\n": false,
+		"0 0 65536\n":                        false,
+		"0 1000 1\n1 100000 65536\n":         false,
+		"":                                   false,
+		"         0          0 4294967295\n5 5 5\n":             false,
+		"         1          0 4294967295\n":                    false,
+		"         0          0 4294967295 and something behind": false,
+	} {
+		if got := everything(text); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestOutside(t *testing.T) {
+	for _, c := range []struct {
+		text      string
+		uid, want int
+	}{
+		{"0 1000 1\n", 0, 1000},
+		{"0 1000 1\n1 100000 65536\n", 0, 1000},
+		{"0 1000 1\n1 100000 65536\n", 5, 100004},
+		{"0 1000 1\n", 7, 7},
+		{"nonsense\n0 x 1\n", 3, 3},
+		{"", 3, 3},
+	} {
+		if got := outside(c.text, c.uid); got != c.want {
+			t.Errorf("%q, %d: got %d, want %d", c.text, c.uid, got, c.want)
+		}
+	}
+}
+
+// TestSeats asks from each seat that a test can take, by a process of its own.
+func TestSeats(t *testing.T) {
+	if os.Getenv("HUTCH_TEST_SEAT") != "" {
+		words := []string{"seat:"}
+		for _, f := range []struct {
+			name string
+			is   bool
+		}{{"initial", Initial()}, {"host-root", HostRoot()}, {"nested", Nested()}, {"mounts", Mounts()}} {
+			if f.is {
+				words = append(words, f.name)
+			}
+		}
+		t.Log(strings.Join(words, " "), OutsideUID())
+		return
+	}
+	if !HostRoot() {
+		t.Skip("needs root of the host")
+	}
+	const user = 51719
+	one := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
+	for _, c := range []struct {
+		name, want string
+		attr       *syscall.SysProcAttr
+	}{
+		{"root", "seat: initial host-root mounts 0\n", nil},
+		{"user", "seat: initial 51719\n", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}},
+		{"root of a user namespace", "seat: nested 0\n", &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: one, GidMappings: one}},
+		{"with a mount namespace", "seat: nested mounts 0\n", &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS, UidMappings: one, GidMappings: one}},
+	} {
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestSeats$", "-test.v")
+		cmd.Env, cmd.SysProcAttr, cmd.Dir = append(os.Environ(), "HUTCH_TEST_SEAT=1"), c.attr, "/"
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s: %v, got %s, want %s", c.name, err, out, c.want)
+		}
+	}
+}

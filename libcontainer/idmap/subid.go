@@ -1,0 +1,105 @@
+package idmap
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Subordinate returns the mappings of a container whose root is the user, who is called
+// name, with the ids behind it that /etc/subuid and /etc/subgid give to the user. The error
+// says why there are none: what is missing of the two files and of the programs that write
+// such mappings.
+//
+// Source: subuid(5), subgid(5), newuidmap(1).
+func Subordinate(uid, gid int, name string) (uids, gids []specs.LinuxIDMapping, err error) {
+	for _, tool := range [...]string{"newuidmap", "newgidmap"} {
+		if _, err := find(helperDirs(), tool); err != nil {
+			return nil, nil, err
+		}
+	}
+	if uids, err = subordinate("/etc/subuid", uid, uid, name); err != nil {
+		return nil, nil, err
+	}
+	if gids, err = subordinate("/etc/subgid", gid, uid, name); err != nil {
+		return nil, nil, err
+	}
+	return uids, gids, nil
+}
+
+// subordinate maps 0 to own, and the ids from 1 on to the ranges that the file has for the
+// user.
+func subordinate(file string, own, uid int, name string) ([]specs.LinuxIDMapping, error) {
+	text, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return nil, err
+	}
+	out := append(Alone(own), ranges(string(text), uid, name)...)
+	if len(out) == 1 {
+		return nil, fmt.Errorf("%s has no ids for user %d (%s); add some with usermod --add-subuids and --add-subgids", file, uid, name)
+	}
+	return out, nil
+}
+
+// Alone maps 0 to id, and no other.
+func Alone(id int) []specs.LinuxIDMapping {
+	return []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(id), Size: 1}}
+}
+
+// ranges maps the ids from 1 on to the ranges of a user, by name or number, in a text whose
+// lines are USER:FIRST:NUMBER.
+func ranges(text string, uid int, name string) (out []specs.LinuxIDMapping) {
+	next := uint64(1)
+	for line := range strings.Lines(text) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) != 3 || f[0] != strconv.Itoa(uid) && (f[0] != name || name == "") {
+			continue
+		}
+		first, err := strconv.ParseUint(f[1], 10, 32)
+		if err != nil {
+			continue
+		}
+		size, err := strconv.ParseUint(f[2], 10, 32)
+		if err != nil || size == 0 || first+size > math.MaxUint32 || next+size > math.MaxUint32 || len(out) == maxLines-1 {
+			continue
+		}
+		out = append(out, specs.LinuxIDMapping{ContainerID: uint32(next), HostID: uint32(first), Size: uint32(size)})
+		next += size
+	}
+	return out
+}
+
+// Own returns the mappings by which a new user namespace has all ids that the caller's has,
+// from the text of a file such as /proc/self/uid_map.
+func Own(text string) (out []specs.LinuxIDMapping) {
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) != 3 || len(out) == maxLines {
+			continue
+		}
+		first, err := strconv.ParseUint(f[0], 10, 32)
+		if err != nil {
+			continue
+		}
+		if size, err := strconv.ParseUint(f[2], 10, 32); err == nil {
+			out = append(out, specs.LinuxIDMapping{ContainerID: uint32(first), HostID: uint32(first), Size: uint32(size)})
+		}
+	}
+	return out
+}
+
+// Has reports whether list maps the container's id.
+func Has(list []specs.LinuxIDMapping, id uint32) bool {
+	for _, m := range list {
+		if id >= m.ContainerID && id-m.ContainerID < m.Size {
+			return true
+		}
+	}
+	return false
+}
