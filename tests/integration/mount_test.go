@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -292,5 +293,24 @@ func TestMountPointsStay(t *testing.T) {
 	names := dirNames(t, b.rootfs("dev"))
 	if len(names) != 0 {
 		t.Errorf("in the image's /dev: %q", names)
+	}
+}
+
+// TestHybridHasNoUnified: on a hybrid host a mount of type cgroup has the v1 hierarchies
+// alone, as runc and crun have it: systemd ends when it finds the v2 one beside them.
+func TestHybridHasNoUnified(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/sys/fs/cgroup/unified/cgroup.procs"); err != nil {
+		t.Skip("the host is not hybrid")
+	}
+	for name, e := range map[string]edit{"own": func(*specs.Spec) {}, "host's": withoutNamespace(specs.CgroupNamespace)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, args("ls", "/sys/fs/cgroup"), e, mount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"ro"}}))
+			out := strings.Fields(b.run().ok(t).stdout)
+			if slices.Contains(out, "unified") || !slices.Contains(out, "memory") {
+				t.Errorf("got %q", out)
+			}
+		})
 	}
 }
