@@ -159,7 +159,7 @@ func (c *compiler) parent() {
 		NoPivot:         c.NoPivot,
 		HostMounts:      c.HostMounts,
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
-		Seen:            seen(c.Spec.Hooks),
+		Seen:            seen(c.Spec.Hooks) || bindsAll(c.Spec),
 		SourcesInParent: c.Host.Privileged,
 		SourcesInChild:  c.Host.Privileged && !c.ns.Own(unix.CLONE_NEWUSER) && c.ns.Made(unix.CLONE_NEWNS) && (c.last || c.ns.Made(unix.CLONE_NEWPID) || !c.ns.Own(unix.CLONE_NEWPID)),
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER) || c.Host.Nested,
@@ -189,6 +189,12 @@ func (c *compiler) parent() {
 // pivot.
 func seen(h *specs.Hooks) bool {
 	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
+}
+
+// bindsAll reports whether the host's whole tree is bound: the copy must not have the
+// container's root on top of it.
+func bindsAll(s *specs.Spec) bool {
+	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Source == "/" && slices.Contains(m.Options, "rbind") })
 }
 
 // mountsProc reports whether a new procfs is mounted.
