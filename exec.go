@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -136,7 +137,10 @@ func changes(f flags, command []string) (func(*specs.Process), error) {
 }
 
 // addCapabilities adds to all sets but the inheritable one, which would give them
-// to what the process executes later (CVE-2022-29162).
+// to what the process executes later (CVE-2022-29162). Those that the configuration has
+// there already are ambient, too: so another user's process keeps them over execve.
+//
+// Source: what runc's exec does.
 func addCapabilities(p *specs.Process, names []string) {
 	if len(names) == 0 {
 		return
@@ -147,6 +151,11 @@ func addCapabilities(p *specs.Process, names []string) {
 	s := p.Capabilities
 	for _, set := range [...]*[]string{&s.Bounding, &s.Effective, &s.Permitted} {
 		*set = append(*set, names...)
+	}
+	for _, n := range names {
+		if slices.Contains(s.Inheritable, n) {
+			s.Ambient = append(s.Ambient, n)
+		}
 	}
 }
 

@@ -28,7 +28,6 @@ func listCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			r.Warn = warnLate
 			// A mistyped directory must not look like one without containers.
 			if c.IsSet("root") {
 				if _, err := os.Stat(r.Root); err != nil {

@@ -58,21 +58,14 @@ func report(err error) {
 	fmt.Fprintln(os.Stderr, "hutch: "+err.Error())
 }
 
-// warn tells what was tolerated: to the log alone, since the standard error of
-// create is the container's.
+// warn tells what was tolerated: to the log, or, where there is none, to standard error,
+// as runc does, also where the container will have that.
 func warn(text string) {
-	if logTarget.file != nil {
-		logger().WithTime(time.Now().UTC()).Warn(text)
-	}
-}
-
-// warnLate tells what was tolerated when no container has standard error any more: to the
-// log, or, where there is none, there.
-func warnLate(text string) {
 	if logTarget.file == nil {
 		fmt.Fprintln(os.Stderr, "hutch: warning: "+text)
+		return
 	}
-	warn(text)
+	logger().WithTime(time.Now().UTC()).Warn(text)
 }
 
 func debug(text string) {

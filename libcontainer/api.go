@@ -38,9 +38,6 @@ type Runtime struct {
 	Alone bool
 	// Warn is called, when not nil, with what was tolerated and what it costs.
 	Warn func(text string)
-	// WarnLate is called, when not nil, in the place of Warn with what is tolerated
-	// after the container's end, when nothing of it has the caller's output any more.
-	WarnLate func(text string)
 	// Debug is called, when not nil, with what helps to find a fault.
 	Debug func(text string)
 }

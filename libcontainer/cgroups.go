@@ -60,7 +60,7 @@ func (b *build) makeCgroup() error {
 	b.onFailure(func() { b.warnIf(b.cg.Undo()) })
 	if err := b.cg.Create(); err != nil {
 		if b.toleratesNoCgroup(err) {
-			b.r.warn(err.Error() + ": the container stays in the caller's cgroups, ignoring")
+			b.r.debug(err.Error() + ": the container stays in the caller's cgroups")
 			b.rec.Cgroup.Paths = nil
 			return b.noCgroup()
 		}
@@ -166,12 +166,14 @@ func (b *build) cgroupMounts() (*rootfs.Cgroup, error) {
 	if b.layout.Mode == cgroup.None && seat.HostRoot() {
 		return nil, nil // who can mount a new one
 	}
-	ms := slices.DeleteFunc(b.layout.OwnMounts(), func(m cgroup.Mount) bool { return m.Name == "" && m.Dir != "" })
-	c := cgroupsAt(ms) // without the v2 part of a hybrid host, which none of the peers shows
+	c := cgroupsAt(b.layout.OwnMounts())
 	c.Callers = true
 	return c, nil
 }
 
+// cgroupsAt describes ms. The v2 part of a hybrid host is for mounts of type cgroup2
+// alone: systemd would take one beside the v1 hierarchies for its own. runc and crun show
+// none.
 func cgroupsAt(ms []cgroup.Mount) *rootfs.Cgroup {
 	c := &rootfs.Cgroup{}
 	for _, m := range ms {
@@ -179,8 +181,11 @@ func cgroupsAt(ms []cgroup.Mount) *rootfs.Cgroup {
 		if m.Name == "" && m.Dir == "" {
 			return &rootfs.Cgroup{V2: true, Dir: dir}
 		}
-		options := m.Name
-		c.Hierarchies = append(c.Hierarchies, rootfs.Hierarchy{Name: m.Dir, Options: options, Dir: dir, Links: m.Links})
+		if m.Name == "" {
+			c.Dir = dir
+			continue
+		}
+		c.Hierarchies = append(c.Hierarchies, rootfs.Hierarchy{Name: m.Dir, Options: m.Name, Dir: dir, Links: m.Links})
 	}
 	return c
 }

@@ -473,14 +473,6 @@ func (r *Runtime) warn(text string) {
 	}
 }
 
-func (r *Runtime) warnLate(text string) {
-	if r.WarnLate != nil {
-		r.WarnLate(text)
-	} else {
-		r.warn(text)
-	}
-}
-
 func (r *Runtime) debug(text string) {
 	if r.Debug != nil {
 		r.Debug(text)

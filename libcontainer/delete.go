@@ -22,6 +22,10 @@ import (
 // Source: runtime-spec runtime.md "Delete".
 func (r *Runtime) Delete(id string, force bool) error {
 	c, err := r.open(id, !force)
+	var damaged *state.DamagedError
+	if force && errors.As(err, &damaged) {
+		c, err = r.salvage(id, damaged)
+	}
 	if err == nil {
 		defer c.close()
 		if force {
@@ -34,6 +38,35 @@ func (r *Runtime) Delete(id string, force bool) error {
 		return nil
 	}
 	return named("delete", id, err)
+}
+
+// salvage is the container of a record that cannot be read: its init, where that is proven,
+// and the cgroups, or the unit, that it has by default are all that is known of it.
+func (r *Runtime) salvage(id string, damaged *state.DamagedError) (*container, error) {
+	root, err := state.Open(r.Root)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	c := &container{r: r, rec: damaged.Left, damaged: true}
+	if c.dir, err = root.Load(id); err != nil {
+		return nil, err
+	}
+	l, err := cgroup.Detect(cgroup.Root)
+	if err == nil {
+		defer l.Close()
+		var plan *cgroup.Plan
+		if plan, err = l.Plan("", id); err == nil {
+			c.rec.Cgroup = state.Cgroup{Paths: plan.Paths(), Own: true}
+			c.cg, err = cgroup.Load(c.rec.Cgroup.Paths)
+		}
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	r.warn(damaged.Error() + ": what it told of is not known: cgroups of another name, hooks, a resctrl group and network devices are left, ignoring")
+	return c, nil
 }
 
 func (c *container) delete() error {
@@ -56,14 +89,16 @@ func (c *container) deleteForce() error {
 	}
 	err := c.dir.Lock(forceWait)
 	if errors.Is(err, state.ErrLocked) {
-		c.r.warnLate(err.Error() + ": it is taken away from it, ignoring")
+		c.r.warn(err.Error() + ": it is taken away from it, ignoring")
 		return c.takeAway()
 	}
 	if err != nil {
 		return err
 	}
-	if err := c.load(); err != nil {
-		return err
+	if !c.damaged {
+		if err := c.load(); err != nil {
+			return err
+		}
 	}
 	if err := c.end(); err != nil {
 		return err
@@ -81,6 +116,9 @@ const takeTries = 16
 func (c *container) takeAway() (err error) {
 	c.taken = true
 	for range takeTries {
+		if c.damaged {
+			return errors.New("its record is damaged, and another command has it locked; end that")
+		}
 		if c.rec, err = c.dir.Take(); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"hutch/libcontainer/lsm"
 	"hutch/libcontainer/process"
 	"hutch/libcontainer/program"
+	"hutch/libcontainer/rootfs"
 	"hutch/libcontainer/selfexe"
 	"hutch/libcontainer/state"
 )
@@ -40,6 +41,7 @@ func (b *build) compile() error {
 		Spec:       b.spec,
 		Rootfs:     b.rootfs(),
 		Bundle:     b.o.Bundle,
+		Modes:      rootfs.PointModes(b.rootfs(), b.spec.Mounts),
 		NoPivot:    b.o.NoPivot,
 		HostMounts: mounts,
 		Keyring:    b.keyring(),

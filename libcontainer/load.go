@@ -37,6 +37,8 @@ type container struct {
 	rec *state.Record
 	cg  cgroup.Manager
 
+	damaged bool // rec is what is left of a record that cannot be read
+
 	taken bool // from another command, which has it locked
 }
 

@@ -179,7 +179,7 @@ func (c *container) abort() {
 // Source: runtime-spec runtime.md "Lifecycle", step 13.
 func (c *container) poststop() {
 	for _, w := range hook.RunAll(c.rec.Hooks.Poststop, "poststop", c.hookState(Stopped), hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv}) {
-		c.r.warnLate(w + ", ignoring")
+		c.r.warn(w + ", ignoring")
 	}
 }
 

@@ -3,7 +3,11 @@
 // data excepted.
 package rotree
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
 
 // Clone returns a descriptor of a detached mount of its own of the file or directory at
 // path, below dir; an empty path is dir itself. It is read-only, and has the further
@@ -18,12 +22,12 @@ func Clone(dir int, path string, attributes uint64) (int, error) {
 	}
 	tree, err := unix.OpenTree(dir, path, flags)
 	if err != nil {
-		return -1, err
+		return -1, fmt.Errorf("open_tree: %w", err)
 	}
 	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | attributes, Propagation: unix.MS_PRIVATE}
 	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, attr); err != nil {
 		unix.Close(tree)
-		return -1, err
+		return -1, fmt.Errorf("mount_setattr: %w", err)
 	}
 	return tree, nil
 }

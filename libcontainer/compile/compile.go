@@ -30,6 +30,7 @@ type Input struct {
 	Rootfs string // absolute path on the host
 	Bundle string // the bundle's directory, absolute
 
+	Modes      map[int]uint32 // see rootfs.PointModes; nil when nothing is known
 	NoPivot    bool
 	HostMounts []rootfs.HostMount // with NoPivot
 	Keyring    string             // name of the session keyring to make; empty keeps the caller's
@@ -154,11 +155,13 @@ func (c *compiler) parent() {
 		Spec:            c.Spec,
 		Rootfs:          c.Rootfs,
 		Bundle:          c.Bundle,
+		Modes:           c.Modes,
 		NoPivot:         c.NoPivot,
 		HostMounts:      c.HostMounts,
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
-		Seen:            seen(c.Spec.Hooks),
+		Seen:            seen(c.Spec.Hooks) || bindsAll(c.Spec),
 		SourcesInParent: c.Host.Privileged,
+		SourcesInChild:  c.Host.Privileged && !c.ns.Own(unix.CLONE_NEWUSER) && c.ns.Made(unix.CLONE_NEWNS) && (c.last || c.ns.Made(unix.CLONE_NEWPID) || !c.ns.Own(unix.CLONE_NEWPID)),
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER) || c.Host.Nested,
 		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER) || c.Host.NoNodes,
 		ParentNodes:     c.Host.Privileged && !c.Host.NoNodes,
@@ -186,6 +189,12 @@ func (c *compiler) parent() {
 // pivot.
 func seen(h *specs.Hooks) bool {
 	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
+}
+
+// bindsAll reports whether the host's whole tree is bound: the copy must not have the
+// container's root on top of it.
+func bindsAll(s *specs.Spec) bool {
+	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Source == "/" && slices.Contains(m.Options, "rbind") })
 }
 
 // mountsProc reports whether a new procfs is mounted.

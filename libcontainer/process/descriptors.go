@@ -12,9 +12,10 @@ import (
 // StdFile is what the runtime knows of one of its standard descriptors, which the
 // process inherits.
 type StdFile struct {
-	Open bool
-	Null bool   // the null device
-	UID  uint32 // owner, in the runtime's user namespace
+	Open   bool
+	Null   bool   // the null device
+	Device bool   // another device, or a terminal
+	UID    uint32 // owner, in the runtime's user namespace
 }
 
 // StdFiles looks at the standard descriptors.
@@ -23,8 +24,9 @@ func StdFiles() [3]StdFile {
 	for fd := range out {
 		var st unix.Stat_t
 		if unix.Fstat(fd, &st) == nil {
-			null := st.Mode&unix.S_IFMT == unix.S_IFCHR && uint64(st.Rdev) == unix.Mkdev(nullMajor, nullMinor)
-			out[fd] = StdFile{Open: true, Null: null, UID: st.Uid}
+			kind := st.Mode & unix.S_IFMT
+			null := kind == unix.S_IFCHR && uint64(st.Rdev) == unix.Mkdev(nullMajor, nullMinor)
+			out[fd] = StdFile{Open: true, Null: null, Device: !null && (kind == unix.S_IFCHR || kind == unix.S_IFBLK), UID: st.Uid}
 		}
 	}
 	return out
@@ -76,8 +78,9 @@ func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
 // Stdio emits the hand-over of the standard descriptors to the process's user, so that
 // it may open them again by /proc/self/fd. The null device, which is everybody's, is
 // replaced by null, see OpenNull. What cannot be handed over stays as it is: a file of an
-// unmapped user or on a read-only file system. The group stays, since a mount may want a
-// certain one.
+// unmapped user or on a read-only file system. Devices and the caller's terminal stay
+// the host's, which others open, too. The group stays, since a mount may want a certain
+// one.
 func Stdio(b *program.Builder, p *specs.Process, std [3]StdFile, null program.Reg, userns bool) {
 	b.Element(program.T("process.user.uid"))
 	for fd, f := range std {
@@ -88,7 +91,7 @@ func Stdio(b *program.Builder, p *specs.Process, std [3]StdFile, null program.Re
 			b.If(null, program.Lt, 0, none)
 			call.Dup3(b, call.In(null), call.As(fd), 0)
 			b.Bind(none)
-		case f.Open && (userns || f.UID != p.User.UID):
+		case f.Open && !f.Device && (userns || f.UID != p.User.UID):
 			b.Doing(program.N("hand descriptor %d over to the user", fd))
 			call.Fchown(b, call.Number(fd), call.Owner{UID: call.N(p.User.UID), GID: call.N(-1)}).Ignore()
 		}

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -36,16 +37,22 @@ type Error struct {
 }
 
 // Error gives the note and the reason; the call's name stands between them when
-// the note has no step. Errno 0 says that the note tells all.
+// the note has no step, or the reason may be a seccomp filter that denies it. Errno 0
+// says that the note tells all.
 func (e *Error) Error() string {
 	s := e.Note.String()
-	if e.Note.Step.F == "" && e.Call != "" {
+	denied := e.Errno == unix.ENOSYS || e.Errno == unix.EPERM && !strings.Contains(s, e.Call)
+	if e.Call != "" && (e.Note.Step.F == "" || denied) {
 		s += ": " + e.Call
 	}
 	if e.Errno == 0 {
 		return s
 	}
-	return s + ": " + e.Errno.Error()
+	s += ": " + e.Errno.Error()
+	if e.Errno == unix.ENOSYS {
+		s += ": a seccomp filter around the runtime denies it, or the kernel is too old"
+	}
+	return s
 }
 
 // Unwrap gives the errno.

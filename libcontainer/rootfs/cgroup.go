@@ -104,12 +104,8 @@ func (r *Root) hierarchies(b *program.Builder, f *newFS, s *source, target progr
 	}
 }
 
-// fs is the file system of a hierarchy; without options it is the v2 part of a
-// hybrid layout.
+// fs is the file system of a hierarchy.
 func (h *Hierarchy) fs(attrs uint64) *newFS {
-	if h.Options == "" {
-		return &newFS{kind: "cgroup2", source: "cgroup2", attrs: attrs}
-	}
 	f := &newFS{kind: "cgroup", source: "cgroup", attrs: attrs, data: strings.Split(h.Options, ",")}
 	if strings.HasPrefix(h.Options, "name=") {
 		f.data = append([]string{"none"}, f.data...)

@@ -1,6 +1,9 @@
 package rootfs
 
 import (
+	"runtime"
+	"strconv"
+
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
@@ -115,6 +118,19 @@ const (
 	statxMinor = 132
 	statfsSize = 128 // its type comes first; 4 bytes of it matter, which are the first on every architecture with Go
 )
+
+// statfsFlags is the word f_flags of a struct statfs.
+//
+// Source: include/uapi/asm-generic/statfs.h, arch/s390/include/uapi/asm/statfs.h.
+func statfsFlags(m program.Mem) program.Mem {
+	switch {
+	case strconv.IntSize == 32:
+		return part(m, 44, 4)
+	case runtime.GOARCH == "s390x":
+		return part(m, 64, 4)
+	}
+	return part(m, 80, 8)
+}
 
 // statx emits statx on a descriptor.
 func statx(b *program.Builder, fd program.Reg, buf program.Mem) program.Call {

@@ -31,7 +31,7 @@ func (r *Root) Mount(b *program.Builder) {
 	if r.notify.tree != 0 {
 		b.Element(program.T("NOTIFY_SOCKET"))
 		b.Doing(program.T("bind %s on /run/notify", r.c.NotifyDir))
-		r.attachBind(b, &r.notify)
+		r.attachBind(b, "", &r.notify)
 	}
 	r.devices(b)
 	r.detachStore(b)
@@ -49,7 +49,13 @@ func (r *Root) mount(b *program.Builder, i int) {
 		r.remount(b, m, s)
 	case s.o.bind:
 		b.Doing(program.T("bind %s on %s", m.Source, m.Destination))
-		r.attachBind(b, s)
+		switch {
+		case s.inside != "":
+			r.openInside(b, s)
+		case s.late:
+			r.openBind(b, i, s)
+		}
+		r.attachBind(b, m.Source, s)
 	case m.Type == "cgroup" || m.Type == "cgroup2":
 		b.Doing(program.T("mount %s on %s", m.Type, m.Destination))
 		r.mountCgroup(b, i)
@@ -68,13 +74,24 @@ func (r *Root) mount(b *program.Builder, i int) {
 
 // attachBind emits the attaching of a bind. The kernel has one errno for all
 // mismatches of source and target; engines look for another.
-func (r *Root) attachBind(b *program.Builder, s *source) {
+func (r *Root) attachBind(b *program.Builder, from string, s *source) {
 	target := r.target(b, place{dest: s.dest, src: s.tree, plain: s.dest == "/proc"})
 	refused, done := b.Label(), b.Label()
 	b.Step(program.T("attach it"))
-	attach(b, s.tree, target).On(unix.EINVAL, refused)
-	b.Jump(done)
-	b.Bind(refused)
+	if r.mayBePinned(s) && from != "" {
+		pinned, res := b.Label(), b.Reg()
+		attach(b, s.tree, target).To(res).On(0, refused)
+		b.Jump(done)
+		b.Bind(pinned)
+		r.bindPinned(b, from, s, target)
+		b.Jump(done)
+		b.Bind(refused)
+		b.IfErrno(res, unix.ELOOP, pinned)
+	} else {
+		attach(b, s.tree, target).On(unix.EINVAL, refused)
+		b.Jump(done)
+		b.Bind(refused)
+	}
 	r.sayMismatch(b, s.tree, target)
 	attach(b, s.tree, target) // fails as it did
 	b.Bind(done)
@@ -82,6 +99,27 @@ func (r *Root) attachBind(b *program.Builder, s *source) {
 		r.closeUsed(b, s.tree)
 	}
 	r.closeUsed(b, target)
+}
+
+// mayBePinned says whether the source of a bind may have mounts that pin mount namespaces,
+// as snapd and CRI-O make below /run, and there is a second way.
+func (r *Root) mayBePinned(s *source) bool {
+	return s.o.recursive && r.c.SourcesInChild && s.inside == "" && s.dest != "/proc" && s.o.prop != unix.MS_SHARED && !s.o.idmap
+}
+
+// bindPinned emits a bind by mount(2), which leaves what pins a mount namespace out, where
+// a tree that has it cannot be attached. The child sees the host's tree still, in a copy
+// from which nothing comes to the host.
+//
+// Source: linux/fs/namespace.c, check_for_nsfs_mounts, copy_tree.
+func (r *Root) bindPinned(b *program.Builder, from string, s *source, target program.Reg) {
+	b.Step(program.T("bind it by mount(2), without the mount namespaces that are pinned in it"))
+	call.Close(b, call.In(s.tree))
+	call.Fchdir(b, call.In(target))
+	call.Mount(b, call.FileSystem{Source: from}, call.PathTo(b, "."), unix.MS_BIND|unix.MS_REC)
+	b.Step(program.T("open it"))
+	open(b, r.Fd, s.dest, unix.O_PATH, inRoot).To(s.tree)
+	r.attributes(b, s)
 }
 
 // sayMismatch emits what fails with ENOTDIR when only one of a mount and its

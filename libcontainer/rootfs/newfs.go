@@ -3,6 +3,7 @@ package rootfs
 import (
 	"encoding/binary"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -24,6 +25,9 @@ func (r *Root) mountNew(b *program.Builder, i int) {
 	target := r.target(b, place{dest: s.dest, plain: m.Type == "proc" || m.Type == "sysfs"})
 	defer r.closeUsed(b, target)
 	f := r.newFS(m, s)
+	if mode := r.c.Modes[i]; mode != 0 {
+		f.data = append(slices.Clip(f.data), "mode="+strconv.FormatUint(uint64(mode), 8))
+	}
 	if f.tooLong() {
 		f.mountOn(b, target, noLabel)
 		return
@@ -46,9 +50,16 @@ func (r *Root) needsHandle(i int) bool {
 	case "proc", "sysfs":
 		return true // masks are made in it
 	case "tmpfs":
-		return s.dest == "/dev" || !s.o.hasData("mode") || s.o.copyUp || r.readonly(s) || s.o.prop != 0 || r.parentOfMount(i)
+		return s.dest == "/dev" || r.looksAtMode(i) || s.o.copyUp || r.readonly(s) || s.o.prop != 0 || r.parentOfMount(i)
 	}
 	return s.dest == "/dev" || s.o.prop != 0 || r.readonly(s) && ownReadonly(m.Type)
+}
+
+// looksAtMode says whether mount i is a tmpfs that takes the mode of a mount point which
+// is not known before.
+func (r *Root) looksAtMode(i int) bool {
+	_, known := r.c.Modes[i]
+	return r.c.Spec.Mounts[i].Type == "tmpfs" && !r.mounts[i].o.hasData("mode") && !known
 }
 
 // readonly says whether the options make the new mount read-only.
@@ -78,7 +89,7 @@ func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
 		r.deferred = append(r.deferred, late{i, s.tree})
 	}
 	var mode program.Reg
-	if m.Type == "tmpfs" && !s.o.hasData("mode") {
+	if r.looksAtMode(i) {
 		mode = r.modeOf(b, target)
 	}
 	bind, done := b.Label(), b.Label()

@@ -17,6 +17,10 @@ type source struct {
 	o    options
 	dest string      // clean, from "/"
 	tree program.Reg // its mount: of a bind from the beginning, else once made, where a descriptor is needed
+	// inside is the source of a bind as the container sees it, when it lies below an earlier
+	// mount of the container: it is there only when that is. Else empty.
+	inside string
+	late   bool // the source of a bind is opened when it is attached
 }
 
 // destination is a mount's destination, clean and absolute.
@@ -50,6 +54,8 @@ func (r *Root) Open(b *program.Builder) {
 		m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
 		s.dest, s.o = destination(m.Destination), parseOptions(m.Options)
 		s.o.bind = s.o.bind || m.Type == "bind"
+		s.inside = r.inside(i, s)
+		s.late = r.late(m, s)
 		if err := check(m, s); err != nil {
 			b.Element(program.N("mounts[%d]", i))
 			b.Fault(err)
@@ -102,7 +108,7 @@ func check(m *specs.Mount, s *source) error {
 func (r *Root) open(b *program.Builder) {
 	r.openRoot(b)
 	for i := range r.mounts {
-		if s := &r.mounts[i]; s.o.bind && !s.o.remount {
+		if s := &r.mounts[i]; s.o.bind && !s.o.remount && s.inside == "" && !s.late {
 			r.openBind(b, i, s)
 		}
 	}
@@ -154,6 +160,38 @@ func (r *Root) openBind(b *program.Builder, i int, s *source) {
 	r.attributes(b, s)
 }
 
+// inside is what source.inside says of the bind i.
+//
+// Source: runtime-spec config.md "Mounts": they are made in the listed order.
+func (r *Root) inside(i int, s *source) string {
+	m := &r.c.Spec.Mounts[i]
+	if !s.o.bind || s.o.remount || s.dest == "/proc" || s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0 {
+		return ""
+	}
+	rel, ok := strings.CutPrefix(path.Clean(m.Source), strings.TrimSuffix(r.c.Rootfs, "/")+"/")
+	if !ok || !below(r.c.Spec.Mounts[:i], "/"+rel) {
+		return ""
+	}
+	return "/" + rel
+}
+
+// late says what source.late says: where there are many mounts, one descriptor is open at
+// a time. The child's copy of the host's tree is not shared with the host, and idmapped
+// mounts need the parent.
+func (r *Root) late(m *specs.Mount, s *source) bool {
+	return r.many && (r.c.SourcesInChild || !r.c.SourcesInParent) && s.o.bind && !s.o.remount && s.inside == "" &&
+		s.o.prop != unix.MS_SHARED && !s.o.idmap && len(m.UIDMappings)+len(m.GIDMappings) == 0
+}
+
+// openInside emits the opening of a source in the container.
+func (r *Root) openInside(b *program.Builder, s *source) {
+	b.Step(program.T("open source %s in the container", s.inside))
+	fd := open(b, r.Fd, s.inside, unix.O_PATH, inRoot).Fd()
+	s.tree = cloneTree(b, fd, s.o.recursive).Fd()
+	r.attributes(b, s)
+	r.closeUsed(b, fd)
+}
+
 // attributes emits the options and the propagation of a bind's tree, in as few
 // calls as it can.
 func (r *Root) attributes(b *program.Builder, s *source) {
@@ -164,6 +202,9 @@ func (r *Root) attributes(b *program.Builder, s *source) {
 		prop, propBelow = 0, prop
 	}
 	top, below := r.bindChange(s), s.o.below
+	if r.c.Userns { // what is mounted below keeps what the host has restricted
+		top, below.clr = top.then(change{clr: below.clr}), below.clr&unix.MOUNT_ATTR__ATIME
+	}
 	if !s.o.recursive { // then there is nothing below
 		top, below, prop, propBelow = top.then(below), change{}, prop|propBelow, 0
 	}
@@ -178,16 +219,22 @@ func (r *Root) attributes(b *program.Builder, s *source) {
 
 // inherited are the attributes that a bind with options of its own does not take
 // over from its source.
-const inherited = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
+const inherited = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
 
-// bindChange is what the plain options change of a bind. With one that sets an
-// attribute the mount gets exactly those, as by mount(2)'s MS_BIND|MS_REMOUNT; but
-// never is a read-only source made writable without rw, and in a user namespace
-// what the host has restricted stays.
+// bindChange is what the plain options change of a bind. As soon as they name an
+// attribute, to set it or to clear it, the mount has exactly those that they set, as by
+// mount(2)'s MS_BIND|MS_REMOUNT; the mode of access times is one of its own. In a user
+// namespace what the host has restricted stays.
+//
+// Source: what runc and crun do; mount(2), "Remounting an existing mount".
 func (r *Root) bindChange(s *source) change {
 	c := s.o.change
-	if c.set&(unix.MOUNT_ATTR_RDONLY|inherited|unix.MOUNT_ATTR__ATIME|unix.MOUNT_ATTR_NODIRATIME) != 0 && !r.c.Userns {
-		c.clr |= inherited &^ c.set
+	if !s.o.named || r.c.Userns {
+		return c
+	}
+	c.clr |= inherited &^ c.set
+	if c.set&(unix.MOUNT_ATTR__ATIME|unix.MOUNT_ATTR_NODIRATIME) != 0 || c.clr&unix.MOUNT_ATTR__ATIME != 0 {
+		c.clr |= unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME&^c.set
 	}
 	return c
 }
@@ -198,6 +245,9 @@ func (r *Root) bindChange(s *source) change {
 //
 // Source: mount_namespaces(7), "Restrictions on mount namespaces".
 func (r *Root) changeBind(b *program.Builder, s *source, c change, prop uint64) {
+	if r.c.Userns && r.c.SourcesInParent {
+		r.keepLocked(b, s.tree, c.clr&^c.set)
+	}
 	call := setattr(b, s.tree, false, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr, Propagation: prop})
 	kept := change{c.set, c.clr &^ (inherited &^ s.o.change.clr)}
 	if kept == c {
@@ -209,4 +259,35 @@ func (r *Root) changeBind(b *program.Builder, s *source, c change, prop uint64) 
 	b.Bind(locked)
 	setattr(b, s.tree, false, &unix.MountAttr{Attr_set: kept.set, Attr_clr: kept.clr, Propagation: prop})
 	b.Bind(done)
+}
+
+// keepLocked emits a refusal to clear attributes that the host's mount has, in the place
+// of the kernel's: that looks at the caller, who made the mount before it was in the user
+// namespace.
+//
+// Source: mount_namespaces(7), "Restrictions on mount namespaces".
+func (r *Root) keepLocked(b *program.Builder, tree program.Reg, clr uint64) {
+	var flags int64
+	for _, f := range [...]struct {
+		attr uint64
+		flag int64
+	}{
+		{unix.MOUNT_ATTR_RDONLY, unix.ST_RDONLY}, {unix.MOUNT_ATTR_NOSUID, unix.ST_NOSUID}, {unix.MOUNT_ATTR_NODEV, unix.ST_NODEV},
+		{unix.MOUNT_ATTR_NOEXEC, unix.ST_NOEXEC},
+	} {
+		if clr&f.attr != 0 {
+			flags |= f.flag
+		}
+	}
+	if flags == 0 {
+		return
+	}
+	buf, free := b.Zero(statfsSize), b.Label()
+	b.Step(program.T("look at the options of the source"))
+	call.Fstatfs(b, call.In(tree), buf)
+	b.IfWord(statfsFlags(buf), flags, program.Eq, 0, free)
+	b.Step(program.T("the source has ro, nosuid, nodev or noexec, which cannot be taken back in a user namespace"))
+	b.Fail(unix.EPERM)
+	b.Bind(free)
+	b.Step(program.T("set its options"))
 }

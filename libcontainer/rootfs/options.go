@@ -12,6 +12,7 @@ type options struct {
 	bind, recursive bool // bind, rbind
 	remount         bool
 	change          change   // of the mount itself
+	named           bool     // whether one of those that change the mount itself stands there
 	below           change   // of the whole tree: the recursive options
 	prop            uint64   // MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0
 	propRecursive   bool     // rshared and so on
@@ -32,6 +33,21 @@ func (c change) then(d change) change {
 	return change{c.set&^d.clr | d.set, c.clr&^d.set | d.clr}
 }
 
+// without is c with the mode of access times that the option name takes back taken out.
+func (c change) without(name string) change {
+	var mode uint64
+	switch name {
+	case "atime":
+		mode = unix.MOUNT_ATTR_NOATIME
+	case "nostrictatime":
+		mode = unix.MOUNT_ATTR_STRICTATIME
+	}
+	if mode != 0 && c.set&unix.MOUNT_ATTR__ATIME == mode {
+		c.set, c.clr = c.set&^mode, c.clr&^unix.MOUNT_ATTR__ATIME
+	}
+	return c
+}
+
 // attribute is an option that changes attributes of a mount.
 type attribute struct {
 	name string
@@ -40,9 +56,10 @@ type attribute struct {
 
 // attributes are those of the mount. With an "r" before the name they are for
 // the whole tree. The kernel changes the mode of access times as a whole: what
-// touches it clears all its bits, which is relatime.
+// sets one of them clears all bits, which is relatime. To take a mode back is to
+// name none.
 //
-// Source: runtime-spec config.md "Linux mount options"; mount_setattr(2).
+// Source: runtime-spec config.md "Linux mount options"; mount_setattr(2), mount(8).
 var attributes = [...]attribute{
 	{"ro", change{unix.MOUNT_ATTR_RDONLY, 0}}, {"rw", change{0, unix.MOUNT_ATTR_RDONLY}},
 	{"nosuid", change{unix.MOUNT_ATTR_NOSUID, 0}}, {"suid", change{0, unix.MOUNT_ATTR_NOSUID}},
@@ -50,9 +67,9 @@ var attributes = [...]attribute{
 	{"noexec", change{unix.MOUNT_ATTR_NOEXEC, 0}}, {"exec", change{0, unix.MOUNT_ATTR_NOEXEC}},
 	{"nosymfollow", change{unix.MOUNT_ATTR_NOSYMFOLLOW, 0}}, {"symfollow", change{0, unix.MOUNT_ATTR_NOSYMFOLLOW}},
 	{"nodiratime", change{unix.MOUNT_ATTR_NODIRATIME, 0}}, {"diratime", change{0, unix.MOUNT_ATTR_NODIRATIME}},
-	{"noatime", change{unix.MOUNT_ATTR_NOATIME, unix.MOUNT_ATTR__ATIME}}, {"atime", change{0, unix.MOUNT_ATTR__ATIME}},
+	{"noatime", change{unix.MOUNT_ATTR_NOATIME, unix.MOUNT_ATTR__ATIME}}, {"atime", change{}},
 	{"relatime", change{unix.MOUNT_ATTR_RELATIME, unix.MOUNT_ATTR__ATIME}}, {"norelatime", change{}},
-	{"strictatime", change{unix.MOUNT_ATTR_STRICTATIME, unix.MOUNT_ATTR__ATIME}}, {"nostrictatime", change{0, unix.MOUNT_ATTR__ATIME}},
+	{"strictatime", change{unix.MOUNT_ATTR_STRICTATIME, unix.MOUNT_ATTR__ATIME}}, {"nostrictatime", change{}},
 }
 
 // mountFlags are the MS_ flags of mount(2) for attributes.
@@ -124,10 +141,7 @@ func parseOptions(list []string) options {
 func (o *options) parse(name string) {
 	switch {
 	case name == "" || forMountHelpers(name):
-	case name == "defaults": // rw, suid, dev, exec, async: mount(8)
-		for _, n := range [...]string{"rw", "suid", "dev", "exec", "async"} {
-			o.parse(n)
-		}
+	case name == "defaults": // takes nothing back, as in runc and crun
 	case o.mode(name) || o.attribute(name):
 	case undoes(name) != "":
 		word, flag, _ := super(undoes(name))
@@ -187,10 +201,10 @@ func (o *options) attribute(name string) bool {
 		a := &attributes[i]
 		switch {
 		case name == a.name:
-			o.change = o.change.then(a.change)
+			o.change, o.named = o.change.then(a.change).without(name), true
 			return true
 		case name[0] == 'r' && name[1:] == a.name:
-			o.below = o.below.then(a.change)
+			o.below = o.below.then(a.change).without(name[1:])
 			return true
 		}
 	}

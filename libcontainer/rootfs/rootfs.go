@@ -46,6 +46,8 @@ type Config struct {
 	Rootfs string // root.path, absolute, in the caller's mount namespace
 	Bundle string // the bundle's directory, absolute; may be empty
 
+	Modes map[int]uint32 // see PointModes; may be nil
+
 	NoPivot bool // chroot in place of pivot_root
 	// HostMounts are the mounts of the caller's mount namespace, of which the
 	// container's is a copy: with NoPivot. Empty where the container joins one.
@@ -62,6 +64,11 @@ type Config struct {
 	// Otherwise they are opened in the child, for callers that have no
 	// privileges outside of the container's user namespace.
 	SourcesInParent bool
+
+	// SourcesInChild allows the child to open the sources of binds, where there are too many
+	// to be open at once: it sees the host's tree with the caller's privileges, and nobody
+	// sees it.
+	SourcesInChild bool
 
 	Userns      bool // the mounts are made in a user namespace: the container's own, or the caller's
 	NewNet      bool // the container has a network namespace of its own, new or joined

@@ -104,6 +104,38 @@ func TestUserNamespaceLockedFlags(t *testing.T) {
 	w.fails("mounts[1]: bind ", "set its options", "operation not permitted")
 }
 
+// With sources opened in the parent the kernel would not object: the program does.
+func TestUserNamespaceKeepsFlags(t *testing.T) {
+	for _, c := range []struct{ source, options, want string }{
+		{"ro,nosuid,noexec", "", "ro,nosuid,noexec,relatime"},
+		{"ro,nosuid,noexec", "nodev", "ro,nosuid,nodev,noexec,relatime"},
+		{"rw", "rw,dev,suid,exec", "rw,relatime"},
+		{"ro", "rw", ""},
+		{"ro", "rrw", ""},
+		{"nodev", "ro,dev", ""},
+		{"nosuid", "suid", ""},
+		{"noexec", "exec", ""},
+	} {
+		t.Run(c.source+" bound "+c.options, func(t *testing.T) {
+			w := newUserWorld(t, proc())
+			w.tmpfsOnHost("src", c.source)
+			w.spec.Mounts = append(w.spec.Mounts, bind(w.path("src"), "/mnt", strings.Split(c.options, ",")...))
+			if c.want == "" {
+				w.fails("mounts[1]: bind ", "cannot be taken back in a user namespace")
+			} else if got := first(w.mounts()["/mnt"]); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+	w := newUserWorld(t, proc())
+	w.tmpfsOnHost("src", "rw")
+	w.tmpfsOnHost("src/sub", "ro")
+	w.spec.Mounts = append(w.spec.Mounts, specs.Mount{Destination: "/mnt", Source: w.path("src"), Options: []string{"rbind", "rrw"}})
+	if got := first(w.mounts()["/mnt/sub"]); got != "ro,relatime" {
+		t.Errorf("what is mounted below: %q", got)
+	}
+}
+
 func TestIdmappedBind(t *testing.T) {
 	w := newWorld(t, proc())
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: mapped, Size: 65536}}

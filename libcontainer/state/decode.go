@@ -12,8 +12,9 @@ import (
 )
 
 // decodeRecord reads what appendRecord has written. Members that it does not
-// know are skipped.
-func decodeRecord(text []byte, r *Record) error {
+// know are skipped. After an error r has what can be relied on all the same: the process,
+// which its start time proves.
+func decodeRecord(text []byte, r *Record) (err error) {
 	d := &decoder{s: string(text)} // a copy, of which the record's strings are parts
 	v := int64(-1)
 	d.object(func(name string) {
@@ -71,6 +72,15 @@ func decodeRecord(text []byte, r *Record) error {
 		}
 	})
 	d.end()
+	defer func() {
+		if err != nil {
+			pid, start := r.Pid, r.PidStart
+			*r = Record{}
+			if v > 0 && v <= version && start != 0 {
+				r.Pid, r.PidStart = pid, start
+			}
+		}
+	}()
 	switch {
 	case d.fault != "":
 		return fmt.Errorf("offset %d: %s", d.at, d.fault)

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -43,7 +44,7 @@ func (d *Dir) OpenFifos() (goFd, resultFd int, err error) {
 	if tree, err := rotree.Clone(d.fd, "", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC); err == nil {
 		defer unix.Close(tree)
 		from.fd = tree
-	} else if err != unix.EPERM && err != unix.EINVAL { // without privileges, or on mounts that are locked
+	} else if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) { // without privileges, or on mounts that are locked
 		return -1, -1, fmt.Errorf("open %s through a read-only mount: %w", d.path, err)
 	}
 	if goFd, err = from.openFifo(goName, unix.O_RDWR); err != nil {

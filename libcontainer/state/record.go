@@ -105,6 +105,14 @@ func (d *Dir) SetCreated() error {
 	return nil
 }
 
+// DamagedError is the error of a record that cannot be read.
+type DamagedError struct {
+	Left *Record // the id, the owner and, where that is proven, the process
+	err  error
+}
+
+func (e *DamagedError) Error() string { return e.err.Error() }
+
 // Save commits r as the container's record.
 func (d *Dir) Save(r *Record) error {
 	return d.write(recordName, appendRecord(make([]byte, 0, 2048), r))
@@ -112,7 +120,8 @@ func (d *Dir) Save(r *Record) error {
 
 // Record reads the record. A container whose create was killed before the first
 // one has the status creating, no process, and the time of its directory. The error
-// is ErrForeign, wrapped, when another user may have written it.
+// is ErrForeign, wrapped, when another user may have written it, and a *DamagedError when
+// it is cut off, of another version or no record at all.
 func (d *Dir) Record() (*Record, error) {
 	if d.stale {
 		if err := trusted(d.fd, &d.st); err != nil {
@@ -130,13 +139,16 @@ func (d *Dir) Record() (*Record, error) {
 		return nil, err
 	}
 	r := &Record{}
-	// A crash of the host may leave an empty file where the directory is on a
-	// disk. Nothing that the record told of has outlived that.
+	if len(text) == 0 && d.st.Mode&createdMark != 0 && !d.Locked() && d.Current() { // nor is it being deleted
+		left := &Record{ID: d.id, Owner: int(d.st.Uid)}
+		return nil, &DamagedError{Left: left, err: fmt.Errorf("%s/%s: is empty or missing", d.path, recordName)}
+	}
 	if len(text) == 0 {
 		r.ID, r.Status = d.id, "creating"
 		r.Created = time.Unix(d.st.Mtim.Unix()).UTC()
 	} else if err := decodeRecord(text, r); err != nil {
-		return nil, fmt.Errorf("%s/%s: %w", d.path, recordName, err)
+		r.ID, r.Owner = d.id, int(d.st.Uid)
+		return nil, &DamagedError{Left: r, err: fmt.Errorf("%s/%s: %w", d.path, recordName, err)}
 	}
 	if d.st.Mode&createdMark != 0 {
 		r.Status = "created"

@@ -76,12 +76,8 @@ func (r *Root) Close() {
 // dirMode is the mode of a container's directory.
 const dirMode = 0o711
 
-// maxCreateTries bounds how often Create meets a delete that takes its directory
-// away before it is locked: each time needs another one to come in between.
-const maxCreateTries = 16
-
-// createWait bounds the wait for the lock of a new directory: others may look at it,
-// or be about to remove it.
+// createWait bounds the wait for the lock of a new directory, which others may look at,
+// and for an end of deletes that take it away before it is locked.
 const createWait = 10 * time.Second
 
 // Create makes the directory of the container id, and the root with its parents
@@ -96,7 +92,7 @@ func (r *Root) Create(id string) (*Dir, error) {
 	if err := r.make(); err != nil {
 		return nil, fmt.Errorf("make the state directory %s: %w", r.path, err)
 	}
-	for range maxCreateTries {
+	for end := time.Now().Add(createWait); time.Now().Before(end); {
 		err := unix.Mkdirat(r.fd, id, dirMode)
 		if err == unix.EEXIST {
 			return nil, ErrExists

@@ -104,7 +104,7 @@ func (w *walker) checkOrder(s *state, pc int, in *program.Instr) {
 		case unix.SYS_CAPSET, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_DUP3, unix.SYS_RT_SIGPROCMASK, unix.SYS_EXECVE,
 			unix.SYS_LSEEK, unix.SYS_FTRUNCATE, unix.SYS_CLONE, unix.SYS_WAIT4:
 		case unix.SYS_SETSID, unix.SYS_IOCTL, unix.SYS_PRLIMIT64, unix.SYS_OPENAT2, unix.SYS_FCHDIR, unix.SYS_CLOSE, unix.SYS_GETCWD,
-			unix.SYS_STATX, unix.SYS_FACCESSAT2:
+			unix.SYS_STATX, unix.SYS_FACCESSAT2, unix.SYS_FACCESSAT:
 			if s.proc == 0 { // else the compiler has found them in the profile
 				w.refuse(s, pc, FilterLast, "it comes after the filter is loaded")
 				return

@@ -8,8 +8,9 @@
 // program that breaks one of Rules.
 //
 // It believes nothing of the emitters: it reads numbers, flags and structures of linked
-// instructions, and takes what has to hold from the configuration itself. A call that it
-// does not know is refused.
+// instructions, and takes what has to hold from the configuration itself. What the
+// arguments of a call are to the kernel it reads in the table of package internal/calls. A
+// call that it does not know is refused.
 //
 // What it takes for granted is the kernel, the interpreter and the parent's side of a
 // barrier. States are joined where ways meet and nothing that is still looked at differs:

@@ -39,6 +39,7 @@ const (
 // mountOf is what is expected of one of mounts.
 type mountOf struct {
 	dest, source int32
+	inside       int32 // the source as the container sees it, where it lies below root.path; else 0
 	fs           uint8
 	typ          string
 	attrs        uint16 // aNoSuid, aNoDev, aNoExec that have to be there
@@ -46,6 +47,7 @@ type mountOf struct {
 	bind         bool
 	remount      bool
 	done, roDone int // facts
+	bound        int // the fact that mount(2) has bound it
 	proven       int // that it is what its path leads to; -1 where that need not be proven
 }
 
@@ -210,7 +212,10 @@ func namespaceFlag(t specs.LinuxNamespaceType) uint64 {
 // mountExpected reads the options of a mount: the last of two that contradict each other
 // wins, and one for the whole tree wins over one for the mount.
 func mountExpected(w *walker, x *expected, m *specs.Mount) mountOf {
-	out := mountOf{dest: w.text(clean(m.Destination)), source: w.text(m.Source), fs: fsType(m.Type), typ: m.Type, bind: m.Type == "bind", done: x.fact(), roDone: x.fact()}
+	out := mountOf{dest: w.text(clean(m.Destination)), source: w.text(m.Source), fs: fsType(m.Type), typ: m.Type, bind: m.Type == "bind", done: x.fact(), roDone: x.fact(), bound: x.fact()}
+	if rel, is := strings.CutPrefix(clean(m.Source), clean(w.e.Rootfs)+"/"); is {
+		out.inside = w.text("/" + rel)
+	}
 	var top, below, keepTop, keepBelow uint16 // set, and named at all
 	for _, o := range m.Options {
 		switch o {
@@ -221,7 +226,6 @@ func mountExpected(w *walker, x *expected, m *specs.Mount) mountOf {
 			out.remount = true
 			continue
 		case "defaults":
-			top, keepTop = 0, aRO|aNoSuid|aNoDev|aNoExec
 			continue
 		}
 		if bit, set, ok := attrOption(o); ok {

@@ -211,12 +211,30 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 		if s.got&unix.CLONE_NEWNS == 0 {
 			w.refuse(s, pc, MountSlave, "the host's own mounts are changed")
 		}
+	case flags == unix.MS_BIND|unix.MS_REC && ok && at == "." && s.cwd == cwdIn && s.root == rootAttached && w.boundBy(s, in) != nil:
+		w.note(pc, MountPath)
+		w.note(pc, HostInode)
 	case ok && hidden && s.root != rootIn && flags&unix.MS_RDONLY != 0 && flags&(unix.MS_BIND|unix.MS_MOVE|propagation) == 0:
 	case !ok || at != "." || s.cwd != cwdIn || s.root != rootAttached || flags&(unix.MS_BIND|unix.MS_MOVE|propagation) != 0:
 		w.refuse(s, pc, MountPath, "it goes by a path, or the working directory is no mount point of the container")
 	default:
 		w.note(pc, MountPath)
 	}
+}
+
+// boundBy is the bind of the configuration that mount(2) makes on the working directory,
+// from its source; nil for none.
+func (w *walker) boundBy(s *state, in *program.Instr) *mountOf {
+	from, ok := w.str(in.Args[0])
+	if !ok || imm(in, 3) != unix.MS_BIND|unix.MS_REC {
+		return nil
+	}
+	for i := range w.x.mounts {
+		if m := &w.x.mounts[i]; m.bind && m.dest == s.cwdPath && w.text(from) == m.source {
+			return m
+		}
+	}
+	return nil
 }
 
 // applyMounts does what a call on mounts does, and reports false for another call.
@@ -345,11 +363,11 @@ func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
 		if m.dest != v.path {
 			continue
 		}
-		if m.remount && v.k == kCont && m.attrs&^v.attr == 0 {
+		if (m.remount || s.has(m.bound)) && v.k == kCont && m.attrs&^v.attr == 0 {
 			s.done(m.done)
 			w.note(pc, MountConfig)
 		}
-		if set&unix.MOUNT_ATTR_RDONLY != 0 && (m.remount || s.has(m.done)) {
+		if set&unix.MOUNT_ATTR_RDONLY != 0 && (m.remount || s.has(m.bound) || s.has(m.done)) {
 			s.done(m.roDone)
 			w.note(pc, MountConfig)
 		}
@@ -400,9 +418,6 @@ func (w *walker) attached(s *state, pc int, v value, at int32) {
 		return
 	}
 	w.uncovers(s, at)
-	if v.k == kContTree {
-		return
-	}
 	for i := range w.x.mounts {
 		m := &w.x.mounts[i]
 		if m.dest != at || m.remount || s.has(m.done) || !w.fits(m, &v) {
@@ -423,7 +438,9 @@ func (w *walker) attached(s *state, pc int, v value, at int32) {
 func (w *walker) fits(m *mountOf, v *value) bool {
 	switch {
 	case m.bind:
-		return v.k == kHostTree && v.path == m.source
+		return v.k == kHostTree && v.path == m.source || v.k == kContTree && m.inside != 0 && v.path == m.inside
+	case v.k == kContTree:
+		return false
 	case m.fs == fsCgroup:
 		return v.k == kHostTree || v.fs == fsCgroup || v.fs == fsTmp
 	case v.k == kHostTree:
@@ -456,6 +473,14 @@ func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
 			s.done(fPrivate)
 		}
 		w.note(pc, MountSlave)
+		return
+	}
+	if m := w.boundBy(s, in); m != nil {
+		w.uncovers(s, m.dest)
+		s.done(m.bound)
+		if m.attrs == 0 {
+			s.done(m.done)
+		}
 		return
 	}
 	attrs := flagBits(flags)

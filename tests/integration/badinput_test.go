@@ -302,3 +302,57 @@ func TestFilesOfFlagsAreRegular(t *testing.T) {
 		r.Close()
 	}
 }
+
+// TestDamagedState: a record that is cut off, gone, empty or somebody else's is told of;
+// list shows the others; delete --force ends the container and takes the directory away,
+// and signals nobody else.
+func TestDamagedState(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 removes nothing")
+	for name, damage := range map[string]func(file string) error{
+		"missing": os.Remove,
+		"empty":   func(file string) error { return os.Truncate(file, 0) },
+		"cut off": func(file string) error { return os.Truncate(file, 40) },
+		"cut off behind the process": func(file string) error {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			return os.Truncate(file, int64(strings.Index(string(text), `"pidStart"`)+len(`"pidStart":`)+8))
+		},
+		"foreign": func(file string) error {
+			return os.WriteFile(file, []byte(`{"version":"99","init_process_pid":1,"pid":1}`), 0o600)
+		},
+		"of another version": func(file string) error {
+			return os.WriteFile(file, []byte(`{"version":99,"pid":1,"pidStart":1}`), 0o600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, args("sleep", "100"))
+			b.create().start()
+			good := newBundle(t, args("sleep", "100"))
+			good.root = b.root
+			good.create().start()
+			if err := damage(filepath.Join(b.root, b.id, "state.json")); err != nil {
+				t.Fatal(err)
+			}
+			if res := b.rt("state", b.id).failed(t); !strings.Contains(res.stderr, "state.json") {
+				t.Errorf("%s", res)
+			}
+			if res := b.rt("list", "-q"); res.code != 0 || res.stdout != good.id+"\n" {
+				t.Errorf("%s", res)
+			}
+			b.rt("delete", b.id).failed(t)
+			if res := b.rt("delete", "--force", b.id); res.code != 0 || !strings.Contains(res.stderr, "state.json") {
+				t.Errorf("%s", res)
+			}
+			if _, err := os.Stat(filepath.Join(b.root, b.id)); err == nil {
+				t.Error("the directory is left")
+			}
+			b.wait() // it has ended
+			good.status("running").kill("KILL").wait()
+			good.delete()
+		})
+	}
+}

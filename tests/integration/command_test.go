@@ -241,6 +241,12 @@ func TestRunEndsWithInit(t *testing.T) {
 func TestList(t *testing.T) {
 	t.Parallel()
 	a := newBundle(t, args("sleep", "100"))
+	if res := a.rt("list"); runtimeName == "hutch" && (res.code == 0 || !strings.Contains(res.stderr, "no such file or directory")) {
+		t.Errorf("of a directory that is not there: %s", res)
+	}
+	if err := os.MkdirAll(a.root, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, format := range []string{"table", "json"} {
 		res := a.rt("list", "-f", format).ok(t)
 		if text := strings.TrimSpace(res.stdout); format == "json" && text != "null" && text != "[]" || format == "table" && strings.Fields(text)[0] != "ID" {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -309,5 +311,73 @@ func TestMountPointsStay(t *testing.T) {
 	names := dirNames(t, b.rootfs("dev"))
 	if len(names) != 0 {
 		t.Errorf("in the image's /dev: %q", names)
+	}
+}
+
+// TestHybridHasNoUnified: on a hybrid host a mount of type cgroup has the v1 hierarchies
+// alone, as runc and crun have it: systemd ends when it finds the v2 one beside them.
+func TestHybridHasNoUnified(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/sys/fs/cgroup/unified/cgroup.procs"); err != nil {
+		t.Skip("the host is not hybrid")
+	}
+	for name, e := range map[string]edit{"own": func(*specs.Spec) {}, "host's": withoutNamespace(specs.CgroupNamespace)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, args("ls", "/sys/fs/cgroup"), e, mount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"ro"}}))
+			out := strings.Fields(b.run().ok(t).stdout)
+			if slices.Contains(out, "unified") || !slices.Contains(out, "memory") {
+				t.Errorf("got %q", out)
+			}
+		})
+	}
+}
+
+// TestBindOfPinnedNamespaces: snapd and CRI-O pin mount namespaces below /run. A recursive
+// bind of what holds one, be it the host's "/", is made without it, with its options.
+func TestBindOfPinnedNamespaces(t *testing.T) {
+	t.Parallel()
+	dir := newBundle(t).path("pinned")
+	hostTmpfs(t, dir, "rw")
+	hostMount(t, "--make-private", dir)
+	writeText(t, dir+"/ns", "")
+	writeText(t, dir+"/file", "beside it\n")
+	other := exec.Command("unshare", "-m", "cat")
+	hold, err := other.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ns := fmt.Sprintf("/proc/%d/ns/mnt", other.Process.Pid)
+	own, _ := os.Readlink("/proc/self/ns/mnt")
+	eventually(t, "unshare has made the namespace", func() bool { at, err := os.Readlink(ns); return err == nil && at != own })
+	out, err := exec.Command("mount", "--bind", ns, dir+"/ns").CombinedOutput()
+	hold.Close()
+	other.Wait()
+	if err != nil {
+		t.Skipf("the kernel takes the new namespace for an older one than the test's: %s", out)
+	}
+	t.Cleanup(func() { exec.Command("umount", dir+"/ns").Run() })
+	for _, c := range []struct{ source, options, want string }{
+		{dir, "rbind", "beside it\nwritten\n"},
+		{dir, "rbind,ro,nosuid", "beside it\nread-only\n"},
+		{dir, "rbind,rslave,rro", "beside it\nread-only\n"},
+		{"/", "rbind,rslave,rro", "beside it\nread-only\n"},
+	} {
+		t.Run(c.source+" "+c.options, func(t *testing.T) {
+			at := "/host"
+			if c.source == "/" {
+				at += dir
+			}
+			b := newBundle(t, sh("cat "+at+"/file; touch "+at+"/new 2>/dev/null && echo written || echo read-only"))
+			mount(specs.Mount{Destination: "/host", Type: "bind", Source: c.source, Options: strings.Split(c.options, ",")})(b.spec)
+			b.writeSpec()
+			if got := b.run().ok(t).stdout; got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			b.rt("plan", "--verify", "--bundle", b.dir).ok(t)
+		})
 	}
 }

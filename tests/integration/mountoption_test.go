@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func TestMountOptions(t *testing.T) {
 		{"noexec", "noexec", ""},
 		{"noexec,exec", "!noexec", ""},
 		{"nosuid,nodev,noexec,ro", "nosuid,nodev,noexec,ro", ""},
-		{"nosuid,nodev,noexec,ro,defaults", "rw,!nosuid,!nodev,!noexec", "1.1 ignores defaults"},
+		{"nosuid,nodev,noexec,ro,defaults", "ro,nosuid,nodev,noexec", ""},
 		{"noatime", "noatime", ""},
 		{"noatime,atime", "relatime,!noatime", ""},
 		{"nodiratime", "nodiratime", ""},
@@ -119,17 +120,21 @@ func TestBindOptions(t *testing.T) {
 	}
 }
 
-// TestBindKeepsFlags: the source's own ro, nosuid, nodev, noexec stay,
-// unless the options clear them.
+// TestBindKeepsFlags: the source's own ro, nosuid, nodev, noexec stay, unless the options
+// name any of a mount's own: then it has those that they set.
 func TestBindKeepsFlags(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, args("cat", "/proc/self/mountinfo"))
 	source := hostTmpfs(t, b.path("source"), "nosuid,nodev,noexec")
 	bindMount(source, "/mnt")(b.spec)
+	bindMount(source, "/kept", "rprivate")(b.spec)
 	bindMount(source, "/cleared", "suid", "dev", "exec")(b.spec)
+	bindMount(source, "/other", "noexec")(b.spec)
 	b.writeSpec()
 	list := parseMounts(t, b.run().ok(t).stdout)
 	checkOptions(t, mountAt(t, list, "/mnt"), "nosuid,nodev,noexec")
+	checkOptions(t, mountAt(t, list, "/kept"), "nosuid,nodev,noexec")
+	checkOptions(t, mountAt(t, list, "/other"), "!nosuid,!nodev,noexec")
 	if runtimeName == "hutch" { // 1.1 cannot tell "clear" from "unset"
 		checkOptions(t, mountAt(t, list, "/cleared"), "!nosuid,!nodev,!noexec")
 	}
@@ -231,4 +236,83 @@ func TestMountPropagation(t *testing.T) {
 func TestMountOptionUnknownToFilesystem(t *testing.T) {
 	t.Parallel()
 	refused(t, []string{"nosuchoption"}, tmpfsMount("/mnt", "nosuchoption=1"))
+}
+
+// TestTmpfsMode: a tmpfs has the mode of an existing mount point, which the mount table
+// shows, and the kernel's where the mount point is new.
+func TestTmpfsMode(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, dest, options, mode, shown string
+		prepare                          func(*bundle)
+	}{
+		{"new", "/new/scratch", "nosuid", "1777", "", nil},
+		{"existing", "/scratch", "nosuid", "710", "mode=710", nil},
+		{"its own", "/scratch", "mode=0750", "750", "mode=750", nil},
+		{"read-only", "/scratch", "ro", "710", "mode=710", nil},
+		{"below another mount", "/vol/sub", "nosuid", "701", "", func(b *bundle) {
+			if err := os.MkdirAll(b.path("vol/sub"), 0o755); err != nil {
+				b.t.Fatal(err)
+			}
+			if err := os.Chmod(b.path("vol/sub"), 0o701); err != nil {
+				b.t.Fatal(err)
+			}
+			bindMount(b.path("vol"), "/vol")(b.spec)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			hutchOnly(t, "1.1 has other rules")
+			b := newBundle(t, sh("stat -c %a "+c.dest+"; cat /proc/self/mounts"))
+			if err := os.Mkdir(b.rootfs("scratch"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(b.rootfs("scratch"), 0o710); err != nil {
+				t.Fatal(err)
+			}
+			if c.prepare != nil {
+				c.prepare(b)
+			}
+			tmpfsMount(c.dest, c.options)(b.spec)
+			b.writeSpec()
+			mode, table, _ := strings.Cut(b.run().ok(t).stdout, "\n")
+			if mode != c.mode {
+				t.Errorf("mode %s, want %s", mode, c.mode)
+			}
+			for line := range strings.Lines(table) {
+				if strings.HasPrefix(line, "tmpfs "+c.dest+" ") && !strings.Contains(line, c.shown) {
+					t.Errorf("got %q, want %s in it", line, c.shown)
+				}
+			}
+		})
+	}
+}
+
+// TestBindOfWhatIsMounted: mounts are made in their order, so that the source of one may
+// lie in an earlier one; it is looked for in the container, whatever links lie on the way.
+//
+// Source: runtime-spec config.md "Mounts".
+func TestBindOfWhatIsMounted(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh("cat /final/file; cat /link/file; grep ' /final ' /proc/self/mounts"))
+	if err := os.MkdirAll(b.path("source/inner"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeText(t, b.path("source/inner/file"), "deep\n")
+	if err := os.Symlink("/etc", b.path("source/out")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(b.rootfs("etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeText(t, b.rootfs("etc/file"), "of the container\n")
+	bindMount(b.path("source"), "/mnt")(b.spec)
+	bindMount(b.rootfs("mnt/inner"), "/final", "ro", "nodev")(b.spec)
+	bindMount(b.rootfs("mnt/out"), "/link")(b.spec)
+	b.writeSpec()
+	out := b.run().ok(t).stdout
+	if !strings.HasPrefix(out, "deep\nof the container\n") || !strings.Contains(out, " ro,nodev,") {
+		t.Errorf("got %q", out)
+	}
+	b.rt("plan", "--verify", "--bundle", b.dir).ok(t)
 }
