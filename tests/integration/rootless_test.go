@@ -234,3 +234,51 @@ func (g *guest) unprivilegedHooks() {
 		t.Errorf("hooks: %q", lines)
 	}
 }
+
+// TestInContainer: the runtime runs a container in one that it has made itself, whose root
+// is that of a user namespace.
+func TestInContainer(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "a configuration for root is run by others as it is")
+	path, err := publicRuntime()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer := newBundle(t, userNamespace)
+	outer.spec.Root.Readonly = false
+	all := []string{"CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_KILL", "CAP_NET_ADMIN", "CAP_SYS_CHROOT", "CAP_AUDIT_WRITE", "CAP_NET_BIND_SERVICE"}
+	outer.spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all}
+	outer.spec.Process.NoNewPrivileges = false
+	inner := outer.rootfs("inner")
+	if err := os.Mkdir(inner, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := layRootfs(filepath.Join(inner, "rootfs")); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyProgram(path, outer.rootfs("bin/runtime")); err != nil {
+		t.Fatal(err)
+	}
+	call{args: []string{"spec", "--bundle", inner}}.do(t).ok(t)
+	s := &specs.Spec{}
+	if err := json.Unmarshal([]byte(readText(t, filepath.Join(inner, "config.json"))), s); err != nil {
+		t.Fatal(err)
+	}
+	s.Process.Terminal, s.Process.Args, s.Process.Env = false, []string{"/bin/sh", "-c", "id -u; echo x >/dev/null && echo null; [ -n \"$WAIT\" ] && sleep 1000"}, program{}.environment(outer.id)
+	data, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeText(t, filepath.Join(inner, "config.json"), string(data))
+	if out, err := exec.Command("chown", "-R", fmt.Sprintf("%d:%d", mappedRoot, mappedRoot), inner).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if err := os.Chown(outer.rootfs(), mappedRoot, mappedRoot); err != nil {
+		t.Fatal(err)
+	}
+	sh("mkdir -p /run && cd /inner && runtime --root /tmp/state run one; sed -i 's/\"PATH=/\"WAIT=1\",&/' config.json && runtime --root /tmp/state run --detach two >/dev/null && runtime --root /tmp/state exec two /bin/id -u && runtime --root /tmp/state delete --force two; runtime --root /tmp/state list --quiet")(outer.spec)
+	outer.writeSpec()
+	if res := outer.run(); res.code != 0 || res.stdout != "0\nnull\n0\n" {
+		t.Errorf("%s", res)
+	}
+}
