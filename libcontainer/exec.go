@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/seat"
 	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/config"
@@ -112,9 +113,17 @@ func (e *execution) begin(id string) (err error) {
 	}
 	e.trace.Phase("set up")
 	if err := e.attend(); err != nil {
-		return err
+		return e.explainJoin(err)
 	}
 	return e.announce()
+}
+
+// explainJoin says why a user cannot exec into a container that waits for start.
+func (e *execution) explainJoin(err error) error {
+	if seat.User() && errors.Is(err, unix.EPERM) && e.c.status() == Created {
+		return fmt.Errorf("%w: before start a user can join only a container that joins no namespace itself; start it first", err)
+	}
+	return err
 }
 
 // allowed refuses containers that have no init that runs, and paused ones.
