@@ -321,9 +321,10 @@ func (c *compiler) extraEnv() []string {
 // start emits the wait for start, and execve.
 func (c *compiler) start() {
 	b := c.b
-	if c.Fifo {
+	open := false
+	if c.Fifo && (c.filter == nil || allows(c.filter, unix.SYS_PRCTL)) { // to be closed again
 		// Nothing of the host is open any more but the fifos.
-		c.opens("let exec join the namespaces before start")
+		open = c.opens("let exec join the namespaces before start")
 	}
 	if c.ready != nil {
 		c.ready.load(b)
@@ -352,6 +353,13 @@ func (c *compiler) start() {
 				b.Wait(HookBegins, frame)
 			}
 		})
+	}
+	if open {
+		b.Element(program.Text{})
+		b.Doing(program.T("stay closed to the processes of the user"))
+		call.PrctlUndumpable(b)
+	}
+	if c.hooks != nil {
 		c.hooks.run(c.ready.env)
 	}
 	c.ready.run(b, c.Spec.Process)

@@ -79,6 +79,7 @@ func TestProofOfAnOpenProcess(t *testing.T) {
 		"as it is":              {func(*program.Program, *verify.Expect) {}, false},
 		"for root":              {func(_ *program.Program, e *verify.Expect) { e.Opens = false }, true},
 		"open on after hooks":   {func(p *program.Program, _ *verify.Expect) { p.Child[dumpable(p, 0)[1]].Args[1] = program.Imm(1) }, true},
+		"open at execve":        {func(p *program.Program, _ *verify.Expect) { p.Child[dumpable(p, 0)[3]].Args[1] = program.Imm(1) }, true},
 		"open from the start":   {func(p *program.Program, _ *verify.Expect) { p.Child[dumpable(p, 0)[0]].Args[1] = program.Imm(1) }, true},
 		"closed, as for others": {func(p *program.Program, _ *verify.Expect) { p.Child[dumpable(p, 1)[1]].Args[1] = program.Imm(0) }, false},
 	} {

@@ -95,6 +95,10 @@ func (w *walker) checkOrder(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, Dumpable, "the process may be dumpable")
 		return
 	}
+	if s.ajar && (in.NR == unix.SYS_CLONE || in.NR == unix.SYS_CLONE3 || in.NR == unix.SYS_EXECVE) {
+		w.refuse(s, pc, Dumpable, "the process is dumpable where others of the container begin")
+		return
+	}
 	if out := s.outside(); s.ajar && out != 0 && in.NR != unix.SYS_PRCTL {
 		w.refuse(s, pc, Dumpable, "the process is dumpable, and open are "+kindWords(out))
 		return
@@ -106,6 +110,11 @@ func (w *walker) checkOrder(s *state, pc int, in *program.Instr) {
 		case unix.SYS_SETSID, unix.SYS_IOCTL, unix.SYS_PRLIMIT64, unix.SYS_OPENAT2, unix.SYS_FCHDIR, unix.SYS_CLOSE, unix.SYS_GETCWD,
 			unix.SYS_STATX, unix.SYS_FACCESSAT2, unix.SYS_FACCESSAT:
 			if s.proc == 0 { // else the compiler has found them in the profile
+				w.refuse(s, pc, FilterLast, "it comes after the filter is loaded")
+				return
+			}
+		case unix.SYS_PRCTL:
+			if !w.e.Opens || imm(in, 0) != unix.PR_SET_DUMPABLE || imm(in, 1) != 0 { // else the compiler has found it in the profile
 				w.refuse(s, pc, FilterLast, "it comes after the filter is loaded")
 				return
 			}
