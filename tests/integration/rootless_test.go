@@ -282,3 +282,30 @@ func TestInContainer(t *testing.T) {
 		t.Errorf("%s", res)
 	}
 }
+
+// TestCallersCgroupsAreReadOnly: a container without cgroups, and without a cgroup namespace,
+// sees those of its caller, and gets none of them to write, whatever the mount's options are.
+func TestCallersCgroupsAreReadOnly(t *testing.T) {
+	t.Parallel()
+	for _, s := range seats() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			g := s.seated(t, false)
+			withoutNamespace(specs.CgroupNamespace)(g.spec)
+			for i := range g.spec.Mounts {
+				if m := &g.spec.Mounts[i]; m.Type == "cgroup" {
+					m.Options = []string{"nosuid", "noexec", "nodev"}
+				}
+			}
+			res := g.byRun(program{args: []string{"/bin/sh", "-c", "grep -E '^[^ ]+ [^ ]+ cgroup2? ' /proc/self/mounts"}})
+			if res.code != 0 {
+				t.Fatalf("%s", res)
+			}
+			for line := range strings.Lines(res.stdout) {
+				if f := strings.Fields(line); len(f) < 4 || !slices.Contains(strings.Split(f[3], ","), "ro") {
+					t.Errorf("writable: %s", line)
+				}
+			}
+		})
+	}
+}
