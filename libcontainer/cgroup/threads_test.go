@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/internal/proc"
+	"hutch/tests/testwait"
 )
 
 // helperEnv makes the test binary a process of several threads, see helper.
@@ -230,10 +231,10 @@ func TestThreadOfAnotherProcessIsNotFrozen(t *testing.T) {
 		}
 		// It waits for one that leaves.
 		done := make(chan error)
-		go func() { done <- m.Freeze() }()
+		go func() { done <- freezeV1(dir, testwait.Deadline()) }()
 		alien.in.Close()
 		_ = alien.cmd.Wait()
-		if err := errors.Join(<-done, m.Thaw()); err != nil {
+		if err := errors.Join(testwait.Value(t, "the freezing", done), m.Thaw()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -19,6 +19,7 @@ type Forwarder struct {
 	ready   chan struct{}      // closed when the most usual ones are caught
 	stop    chan struct{}
 	ended   chan struct{} // closed when nothing is passed on from signals any more, nil before it is
+	late    func()        // called when all are caught; a test's
 }
 
 // Forward begins to catch signals. It comes before the process is there: what
@@ -161,6 +162,9 @@ func (f *Forwarder) catchOthers(pidfd int) {
 	}
 	<-f.ready
 	signal.Notify(f.signals, others()...)
+	if f.late != nil {
+		f.late()
+	}
 }
 
 // Stop ends the passing on, and soon after it has returned the signals have their
