@@ -239,7 +239,7 @@ func (w *world) try(script string) (_ string, err error) {
 // userNamespace is one with the mapping of the tests.
 func userNamespace(t *testing.T) *os.File {
 	t.Helper()
-	cmd := exec.Command("sleep", "60")
+	cmd := exec.Command("sleep", "1000")
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 100000, Size: 65536}}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids}
 	must(t, cmd.Start())

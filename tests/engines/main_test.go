@@ -22,7 +22,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -224,14 +223,4 @@ func cgroupTops() []string {
 	each, _ := filepath.Glob("/sys/fs/cgroup/*" + cgroupParent())
 	one, _ := filepath.Glob("/sys/fs/cgroup" + cgroupParent())
 	return append(each, one...)
-}
-
-// within polls ok until it holds.
-func within(t *testing.T, limit time.Duration, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(limit); !ok(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", limit, what)
-		}
-	}
 }

@@ -5,7 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
+
+	"hutch/tests/testwait"
 )
 
 func TestMain(m *testing.M) {
@@ -174,7 +175,7 @@ func TestJailEndsAll(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
-			if err := r.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			if err := r.SetReadDeadline(testwait.Deadline()); err != nil {
 				t.Fatal(err)
 			}
 			for buf := make([]byte, 4096); err == nil; {
