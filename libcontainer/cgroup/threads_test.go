@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/internal/proc"
+	"hutch/tests/testplain"
 	"hutch/tests/testwait"
 )
 
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 	if _, ok := os.LookupEnv(helperEnv); ok {
 		helper(strings.Split(os.Getenv(helperEnv), ":"))
 	}
-	os.Exit(m.Run())
+	testplain.Main(m)
 }
 
 // helper is a process whose second thread writes itself to the files of tasks. It

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hutch/tests/testplain"
 	"hutch/tests/testwait"
 )
 
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(helperEnv) != "" {
 		os.Exit(helper())
 	}
-	os.Exit(m.Run())
+	testplain.Main(m)
 }
 
 // openFds are this process's descriptors.

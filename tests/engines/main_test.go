@@ -24,6 +24,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testplain"
 )
 
 // stage tells the three runs of this binary apart: "" outside, "init" as the
@@ -45,6 +47,7 @@ func TestMain(m *testing.M) {
 	}
 	switch os.Getenv(stage) {
 	case "":
+		testplain.Start()
 		os.Setenv(number, strconv.Itoa(os.Getpid()))
 		code := again("init", unix.CLONE_NEWNS|unix.CLONE_NEWNET|unix.CLONE_NEWPID|unix.CLONE_NEWIPC)
 		removeCgroups()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hutch/tests/testplain"
 	"hutch/tests/testwait"
 )
 
@@ -13,7 +14,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == jailWord {
 		os.Exit(jail(os.Args[2:]))
 	}
-	os.Exit(m.Run())
+	testplain.Main(m)
 }
 
 const example = `# A comment.
