@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hutch/tests/testplain"
 	"hutch/tests/testwait"
 )
 
@@ -69,6 +70,23 @@ func TestCatch(t *testing.T) {
 	var b [1]byte
 	if n, err := unix.Read(again.Fd, b[:]); err != unix.EAGAIN {
 		t.Errorf("left over: %d, %v", n, err)
+	}
+}
+
+// TestCatchLeavesBlockedSignals: a handler of a signal that all threads block would never
+// run.
+func TestCatchLeavesBlockedSignals(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := testplain.Block(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_, ok := Catch([]unix.Signal{unix.SIGUSR1, unix.SIGTERM})
+	if err := testplain.Block(); err != nil {
+		t.Fatal(err)
+	}
+	if ok {
+		t.Error("Catch takes a signal that is blocked")
 	}
 }
 

@@ -368,8 +368,8 @@ func TestForwardLeavesSomeSignals(t *testing.T) {
 			t.Errorf("%v is forwarded", s)
 		}
 	}
-	if len(got) != 64-9 {
-		t.Errorf("got %d signals, want %d", len(got), 64-9)
+	if len(got) != 64-10 {
+		t.Errorf("got %d signals, want %d", len(got), 64-10)
 	}
 }
 

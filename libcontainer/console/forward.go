@@ -89,7 +89,7 @@ func others() []os.Signal {
 			continue
 		}
 		switch s {
-		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGTTIN, unix.SIGTTOU, 32, 33: // the last two are a C library's own
+		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGTTIN, unix.SIGTTOU, 32, 33, 34: // the last three are a C library's own, and os/signal leaves them alone
 		default:
 			out = append(out, s)
 		}

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -91,10 +90,9 @@ func restless() error {
 	if err != nil {
 		return err
 	}
-	// It ends with the program that this process becomes, whose death is its signal.
-	cmd := exec.Command("/bin/sh", "-c", `while kill -0 $PPID 2>/dev/null && [ -d "$0" ]; do mount -t tmpfs none "$0" && umount "$0"; sleep 0.003; done; umount "$0" 2>/dev/null; rmdir "$0"`, dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return cmd.Start()
+	// It ends with the program that this process becomes, and is not its child.
+	const loop = `{ while kill -0 $1; do mount -t tmpfs none "$0" && umount "$0"; sleep 0.003; done; rmdir "$0"; } >/dev/null 2>&1 &`
+	return exec.Command("/bin/sh", "-c", loop, dir, fmt.Sprint(os.Getpid())).Run()
 }
 
 // ownProc mounts the procfs of a new pid namespace.

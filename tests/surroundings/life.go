@@ -32,21 +32,27 @@ say cwd $($b pwd); say session $([ $($b cut -d' ' -f6 /proc/$$/stat) = $$ ] && e
 
 // script is a caller of the runtime: an engine in a shell, which leaves its own state
 // as it is. Where it has no PATH it needs none.
-const script = `b=/bin/busybox hutch=$1 dir=$2 root=$3
-fail() { echo "fail: $*"; "$hutch" --root "$root" delete --force c1; exit 1; }
-"$hutch" --root "$root" run --bundle "$dir/run" r1 || fail "run: $?"
-"$hutch" --root "$root" create --bundle "$dir/create" --pid-file "$root.pid" c1 >"$root.out" 2>&1 || { $b cat "$root.out"; fail "create: $?"; }
-for f in "$root" "$root/c1" "$root/c1/state.json" "$root.pid"; do echo "host mode $($b stat -c '%a %u' "$f") ${f#$root}"; done
-"$hutch" --root "$root" start c1 || fail "start: $?"
-while ! $b grep -q ready "$root.out"; do $b sleep 0.01; done
+const script = `b=/bin/busybox hutch=$1 dir=$2 root=$3 id=${2##*/}
+fail() { echo "fail: $*"; "$hutch" --root "$root" delete --force "$id"; "$hutch" --root "$root" delete --force "$id-attached"; exit 1; }
+has() { n=0; while ! $b grep -q "$1" "$root.out"; do n=$((n+1)); [ $n -lt 2000 ] || fail "no $1"; $b sleep 0.03; done; }
+"$hutch" --root "$root" run --bundle "$dir/run" "$id-run" || fail "run: $?"
+: >"$root.out"
+"$hutch" --root "$root" run --bundle "$dir/create" "$id-attached" >"$root.out" 2>&1 & run=$!
+has ready
+for s in HUP USR1 TERM; do $b kill -$s $run; has "got $s"; done
+wait $run; echo "status of a run that got TERM $?"
+"$hutch" --root "$root" create --bundle "$dir/create" --pid-file "$root.pid" "$id" >"$root.out" 2>&1 || { $b cat "$root.out"; fail "create: $?"; }
+for f in "$root" "$root/$id" "$root/$id/state.json" "$root.pid"; do echo "host file $($b stat -c '%a %u' "$f") ${f#$root}"; done
+"$hutch" --root "$root" start "$id" || fail "start: $?"
+has ready
 $b cat "$root.out"
-"$hutch" --root "$root" exec c1 /bin/sh -c 'who=exec
+"$hutch" --root "$root" exec "$id" /bin/sh -c 'who=exec
 '"$4" || fail "exec: $?"
-"$hutch" --root "$root" exec c1 /bin/sh -c 'exit 7'; echo "status of exec $?"
-"$hutch" --root "$root" state c1 | $b grep '"status"' || fail "state: $?"
-"$hutch" --root "$root" kill c1 TERM || fail "kill: $?"
-while ! "$hutch" --root "$root" state c1 | $b grep -q stopped; do $b sleep 0.01; done
-"$hutch" --root "$root" delete c1 || fail "delete: $?"
+"$hutch" --root "$root" exec "$id" /bin/sh -c 'exit 7'; echo "status of exec $?"
+"$hutch" --root "$root" state "$id" | $b grep '"status"' || fail "state: $?"
+"$hutch" --root "$root" kill "$id" TERM || fail "kill: $?"
+while ! "$hutch" --root "$root" state "$id" | $b grep -q stopped; do $b sleep 0.01; done
+"$hutch" --root "$root" delete "$id" || fail "delete: $?"
 $b cat "$root.hook"
 exit 0`
 
@@ -115,7 +121,7 @@ func (b *bench) life(s surrounding) (string, error) {
 		return "", err
 	}
 	root := filepath.Join(dir, "state")
-	for name, rest := range map[string]string{"run": "", "create": "\ntrap 'exit 5' TERM; echo ready; while :; do $b sleep 0.01; done"} {
+	for name, rest := range map[string]string{"run": "", "create": "\ntrap 'echo got TERM; exit 5' TERM; trap 'echo got HUP' HUP; trap 'echo got USR1' USR1; echo ready; while :; do $b sleep 0.01; done"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 			return "", err
 		}
@@ -124,7 +130,7 @@ func (b *bench) life(s surrounding) (string, error) {
 		}
 	}
 	out, err := b.in(s, "/bin/sh", []string{"-c", script, "sh", b.hutch, dir, root, look + made}, "/")
-	out = strings.ReplaceAll(out, dir, "DIR")
+	out = strings.ReplaceAll(strings.ReplaceAll(out, dir, "DIR"), filepath.Base(dir), "ID")
 	if err != nil {
 		return "", fmt.Errorf("%w\n%s", err, end(out))
 	}

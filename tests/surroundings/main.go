@@ -190,16 +190,28 @@ func (b *bench) in(s surrounding, program string, args []string, dir string) (st
 	cmd := exec.Command("/proc/self/exe", append([]string{inWord, s.name, program}, args...)...)
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = file, file
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !s.session, Setsid: s.session}
+	cmd.Env = append(os.Environ(), "RUNTIME="+b.hutch, "PROBE="+filepath.Join(b.dir, "probe"), "HUTCH_TEST_BOUND=2m")
 	if s.pipe {
 		// Not a file, and gone with the reader.
 		return piped(cmd)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Env = append(os.Environ(), "RUNTIME="+b.hutch, "PROBE="+filepath.Join(b.dir, "probe"), "HUTCH_TEST_BOUND=2m")
-	err = cmd.Run()
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	timer := time.AfterFunc(bound, func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	})
+	err = cmd.Wait()
+	if !timer.Stop() {
+		err = fmt.Errorf("not ended within %v: %w", bound, err)
+	}
 	out, _ := os.ReadFile(file.Name())
 	return string(out), err
 }
+
+// bound is how long a program may run before it is ended for a hang.
+const bound = 10 * time.Minute
 
 // piped runs cmd with pipes for standard input and output.
 func piped(cmd *exec.Cmd) (string, error) {
