@@ -96,6 +96,10 @@ func TestContractRule06CreateIsComplete(t *testing.T) {
 	cgroups := readText(t, fmt.Sprintf("/proc/%d/cgroup", b.pid))
 	lines := strings.Split(strings.TrimSpace(cgroups), "\n")
 	for _, line := range lines {
+		// A hierarchy of v1 that is not mounted, and lives on by its cgroups, is out of reach.
+		if name, ok := strings.CutPrefix(strings.Split(line, ":")[1], "name="); ok && len(cgroupMounts("name="+name)) == 0 {
+			continue
+		}
 		// 1.1 leaves the container out of the hybrid layout's v2.
 		if !strings.HasSuffix(line, ":"+place) && !(strings.HasPrefix(line, "0::") && len(lines) > 1) {
 			t.Errorf("after create in %q", line)

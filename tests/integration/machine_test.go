@@ -50,3 +50,14 @@ func needs(t testing.TB, feature string, there bool) {
 	}
 	t.Skipf("needs %s", feature)
 }
+
+// cgroupMounts are the places where the hierarchy of cgroup v1 with this option is mounted.
+func cgroupMounts(option string) (list []string) {
+	text, _ := os.ReadFile("/proc/self/mounts")
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 3 && f[2] == "cgroup" && slices.Contains(strings.Split(f[3], ","), option) {
+			list = append(list, f[1])
+		}
+	}
+	return list
+}
