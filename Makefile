@@ -19,7 +19,7 @@ SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-.PHONY: build install uninstall demo check test unit integration conformance engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
+.PHONY: build install uninstall demo check test unit integration surroundings surroundings-quick conformance engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
 	fmt vet lint floors cross hello-bundle test-deps
 
 build:
@@ -102,6 +102,14 @@ mutants-quick:
 # integration drives the binary that RUNTIME names, as an engine would.
 integration: build
 	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 10m ./tests/integration
+
+# surroundings runs a part of the tests, and a container's life, under some three dozen
+# odd callers: SURROUNDINGS=pattern picks some of them, surroundings-quick one of a kind.
+surroundings: build
+	$(GO) run ./tests/surroundings -hutch $(RUNTIME) -run '$(SURROUNDINGS)'
+
+surroundings-quick: build
+	$(GO) run ./tests/surroundings -hutch $(RUNTIME) -run 'nohup|all signals|umask 077|no environment|odd env|input closed|3 to 9|64 open|others mount'
 
 # conformance runs OCI runtime-tools' validation programs on RUNTIME.
 conformance: build

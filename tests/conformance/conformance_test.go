@@ -8,7 +8,6 @@ package conformance
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,10 +23,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/tests/isolate"
+	"hutch/tests/testwait"
 )
-
-// limit ends a program that hangs; the slowest takes twelve seconds.
-const limit = 90 * time.Second
 
 // atOnce programs run together: most of their time is spent asleep.
 const atOnce = 4
@@ -211,8 +208,7 @@ func (p program) run(t *testing.T) (stdout, stderr []byte, err error) {
 		t.Error(err)
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx := testwait.Context(t)
 	cmd := exec.CommandContext(ctx, p.path)
 	cmd.Dir = p.tree // rootfs-*.tar.gz and runtimetest are looked for here
 	cmd.Env = append(os.Environ(), "RUNTIME="+wrapper, "TMPDIR="+tmp)
@@ -224,7 +220,7 @@ func (p program) run(t *testing.T) (stdout, stderr []byte, err error) {
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	err = p.reap.run(cmd)
 	if ctx.Err() != nil {
-		err = fmt.Errorf("did not end within %v", limit)
+		err = fmt.Errorf("did not end within %v", testwait.Bound())
 	}
 	p.clear(root)
 	return out.Bytes(), errOut.Bytes(), err
