@@ -154,7 +154,7 @@ func newRuntime(c globalValues) (*libcontainer.Runtime, error) {
 	}
 	switch v := c.String("rootless"); v {
 	case "auto", "":
-		r.Rootless = !seat.HostRoot()
+		r.Rootless = seat.User() // root of a user namespace is found out about where it matters
 	default:
 		if r.Rootless, err = strconv.ParseBool(v); err != nil {
 			return nil, fmt.Errorf("--rootless: %q is not true, false or auto", v)

@@ -153,7 +153,7 @@ func (b *build) born() error {
 		return nil
 	}
 	if b.out.Namespaces.Made(unix.CLONE_NEWUSER) {
-		if err := idmap.WriteMaps(b.child.Pid, l.UIDMappings, l.GIDMappings, os.Geteuid() != 0); err != nil {
+		if err := idmap.WriteMaps(b.child.Pid, l.UIDMappings, l.GIDMappings, seat.User()); err != nil {
 			return fmt.Errorf("linux.uidMappings: %w", err)
 		}
 	}

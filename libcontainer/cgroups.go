@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -63,16 +64,34 @@ func (b *build) makeCgroup() error {
 			b.rec.Cgroup.Paths = nil
 			return b.noCgroup()
 		}
-		return err
+		return b.explainNoCgroup(err)
 	}
 	return b.fillCgroup()
+}
+
+// explainNoCgroup names what a caller who may make no cgroup has asked for that needs one.
+func (b *build) explainNoCgroup(err error) error {
+	if !denied(err) || seat.HostRoot() {
+		return err
+	}
+	what := "linux.cgroupsPath"
+	if field := b.limit.First(); field != "" {
+		what = field
+	}
+	return fmt.Errorf("%s needs a cgroup: %w: leave it out, or start the runtime in a cgroup that is delegated to the caller, "+
+		"as by systemd-run --user --scope --property Delegate=yes (on cgroup v2)", what, err)
+}
+
+// denied says that the kernel lacked nothing but the right.
+func denied(err error) bool {
+	return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS)
 }
 
 // toleratesNoCgroup says whether a container can go without the cgroup that could
 // not be made: a caller without privilege has asked neither for its place nor for
 // limits.
 func (b *build) toleratesNoCgroup(err error) bool {
-	if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EROFS) {
+	if !denied(err) {
 		return false
 	}
 	l := b.spec.Linux

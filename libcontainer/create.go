@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/seat"
 	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/config"
@@ -194,7 +195,7 @@ func (b *build) load() error {
 
 // ahead are the new namespaces that can be made before the child.
 func ahead(s *specs.Spec) uint64 {
-	if os.Geteuid() != 0 || s.Linux == nil {
+	if seat.User() || s.Linux == nil {
 		return 0
 	}
 	for _, n := range s.Linux.Namespaces {
@@ -365,7 +366,7 @@ func (b *build) spawn() error {
 		p.Set(b.out.Tasks[i], int64(fd))
 	}
 	spawn := spawnHidden
-	if os.Geteuid() != 0 && !b.out.Namespaces.Joins() {
+	if seat.User() && !b.out.Namespaces.Joins() {
 		// The new process's files in /proc have to be its user's, who writes
 		// the mappings. Nobody is in its namespaces yet to look into it.
 		spawn = spawnChild
@@ -412,7 +413,7 @@ func spawnChild(p *program.Program, o *program.Options) (*program.Child, error) 
 	if errors.Is(err, unix.EAGAIN) {
 		err = fmt.Errorf("%w: as many processes as allowed; raise linux.resources.pids.limit, or the user's RLIMIT_NPROC", err)
 	}
-	if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
+	if errors.Is(err, unix.EPERM) && seat.User() {
 		err = fmt.Errorf("%w: run as root, or add a user namespace to linux.namespaces, as spec --rootless does", err)
 	}
 	return c, err

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/seat"
 	"hutch/libcontainer/cgroup"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/config"
@@ -144,7 +145,18 @@ func (e *execution) start(sub cgroup.Sub) error {
 		return err
 	}
 	e.trace.Phase("set up")
-	return e.attend()
+	if err := e.attend(); err != nil {
+		return e.explainJoin(err)
+	}
+	return nil
+}
+
+// explainJoin says why a user cannot exec into a container that waits for start.
+func (e *execution) explainJoin(err error) error {
+	if seat.User() && errors.Is(err, unix.EPERM) && e.c.status() == Created {
+		return fmt.Errorf("%w: before start a user can join only a container that joins no namespace itself; start it first", err)
+	}
+	return err
 }
 
 // allowed refuses containers that have no init that runs, and paused ones.

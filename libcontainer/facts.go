@@ -57,7 +57,7 @@ func (b *build) compile() error {
 			Privileged:  seat.Mounts(),
 			Nested:      seat.Nested(),
 			NoNodes:     !seat.MakesNodes(),
-			User:        !seat.Capable(unix.CAP_SYS_PTRACE) && !seat.HostRoot(),
+			User:        !seat.HostRoot() && !seat.Capable(unix.CAP_SYS_PTRACE),
 			Cgroup:      cgroups,
 			Ignored:     process.IgnoredSignals(),
 			LastCap:     last,

@@ -194,14 +194,3 @@ func (r *Runtime) List() ([]State, error) {
 	}
 	return out, nil
 }
-
-// Pids lists the processes of the container, those of its sub-cgroups and
-// exec'd ones included, by their numbers in the caller's pid namespace.
-func (r *Runtime) Pids(id string) ([]int, error) {
-	c, err := r.open(id, false)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	return c.cg.Pids()
-}

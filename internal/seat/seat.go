@@ -36,9 +36,10 @@ func (o *once[T]) of(ask func() T) T {
 }
 
 var (
-	initial   once[bool]
-	mounts    once[bool]
-	effective once[uint64]
+	initial once[bool]
+	mounts  once[bool]
+	held    once[Caps]
+	user    once[int]
 )
 
 // Initial reports whether this process is in the initial user namespace.
@@ -60,25 +61,44 @@ func everything(uidMap string) bool {
 	return len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295"
 }
 
+// euid is the effective user of this process.
+func euid() int { return user.of(unix.Geteuid) }
+
 // HostRoot reports whether this process is root of the initial user namespace: the
 // devices, the cgroups and /run of the host are its.
-func HostRoot() bool { return unix.Geteuid() == 0 && Initial() }
+func HostRoot() bool { return euid() == 0 && Initial() }
+
+// User reports whether this process is not root, of any user namespace.
+func User() bool { return euid() != 0 }
 
 // Nested reports whether this process is root of a user namespace that is not the
 // initial one.
-func Nested() bool { return unix.Geteuid() == 0 && !Initial() }
+func Nested() bool { return euid() == 0 && !Initial() }
 
 // Capable reports whether this process has the capability in its own user namespace.
-func Capable(capability int) bool { return effective.of(askEffective)&(1<<capability) != 0 }
+func Capable(capability int) bool {
+	c := Capabilities()
+	return c.Err != nil || c.Effective&(1<<capability) != 0 // what cannot be told may be tried
+}
 
-// askEffective returns the effective capability set, all when it cannot be told.
-func askEffective() uint64 {
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&head, &data[0]); err != nil {
-		return ^uint64(0)
-	}
-	return uint64(data[0].Effective) | uint64(data[1].Effective)<<32
+// Caps are capability sets of this process, a bit for each number.
+type Caps struct {
+	Effective, Permitted uint64
+	Err                  error
+}
+
+// Capabilities returns the sets of this process.
+//
+// Source: capget(2).
+func Capabilities() Caps {
+	return held.of(func() (c Caps) {
+		head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var data [2]unix.CapUserData
+		c.Err = unix.Capget(&head, &data[0])
+		c.Effective = uint64(data[0].Effective) | uint64(data[1].Effective)<<32
+		c.Permitted = uint64(data[0].Permitted) | uint64(data[1].Permitted)<<32
+		return c
+	})
 }
 
 // MakesNodes reports whether this process can make device nodes, which takes CAP_MKNOD
@@ -94,7 +114,7 @@ func MakesNodes() bool { return HostRoot() && Capable(unix.CAP_MKNOD) }
 // Source: mount_namespaces(7); fsopen(2), which asks for the same right.
 func Mounts() bool {
 	switch {
-	case unix.Geteuid() != 0:
+	case euid() != 0:
 		return false
 	case Initial():
 		return true
@@ -113,7 +133,7 @@ func askMounts() bool {
 // OutsideUID is the user that this process is outside of its user namespace, its own
 // user in the initial one. What is above that namespace again is not known.
 func OutsideUID() int {
-	uid := unix.Geteuid()
+	uid := euid()
 	if Initial() {
 		return uid
 	}

@@ -4,19 +4,16 @@ import (
 	"fmt"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
+	"hutch/internal/seat"
 )
 
-// Held is the permitted set of the calling thread.
-//
-// Source: capget(2).
+// Held is the permitted set of the runtime.
 func Held() (uint64, error) {
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&head, &data[0]); err != nil {
-		return 0, fmt.Errorf("capget: %w", err)
+	c := seat.Capabilities()
+	if c.Err != nil {
+		return 0, fmt.Errorf("capget: %w", c.Err)
 	}
-	return uint64(data[0].Permitted) | uint64(data[1].Permitted)<<32, nil
+	return c.Permitted, nil
 }
 
 // Within leaves out of s what a caller with the permitted set held cannot give,

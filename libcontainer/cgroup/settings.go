@@ -111,6 +111,15 @@ func (s *Settings) Writes() []Write { return s.writes }
 // NoLimits says that there is nothing to set but device rules.
 func (s *Settings) NoLimits() bool { return len(s.writes) == 0 }
 
+// First is the element of the configuration that asks for the first limit, empty for
+// none.
+func (s *Settings) First() string {
+	if s.NoLimits() {
+		return ""
+	}
+	return s.writes[0].Field
+}
+
 // Unborn says that there is something for Plan.Born to do.
 func (s *Settings) Unborn() bool {
 	return slices.ContainsFunc(s.writes, func(w Write) bool { return w.unborn != "" })

@@ -59,7 +59,7 @@ func writeMap(dir, pid int, file, tool string, ids []specs.LinuxIDMapping) error
 	err := write(dir, file, lines(ids))
 	if errors.Is(err, unix.EPERM) {
 		if toolErr := helper(tool, pid, ids); toolErr != nil {
-			return fmt.Errorf("%w; %w", err, toolErr)
+			return fmt.Errorf("%w (%s); %w", err, lacking(ids), toolErr)
 		}
 		return nil
 	}
@@ -67,6 +67,18 @@ func writeMap(dir, pid int, file, tool string, ids []specs.LinuxIDMapping) error
 		return fmt.Errorf("%w: ranges overlap, are empty, or too large", err)
 	}
 	return err
+}
+
+// lacking names the capabilities that a map takes beyond the caller's own id.
+//
+// Source: user_namespaces(7), "Mapping user 0 of the parent" (Linux 5.12).
+func lacking(ids []specs.LinuxIDMapping) string {
+	for _, m := range ids {
+		if m.HostID == 0 {
+			return "it takes CAP_SETUID or CAP_SETGID, and for the id 0 CAP_SETFCAP"
+		}
+	}
+	return "it takes CAP_SETUID or CAP_SETGID"
 }
 
 // lines is the text of a map, which the kernel takes in one write.

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/seat"
 	"hutch/libcontainer/program"
 )
 
@@ -78,7 +79,7 @@ func makeNS(uids, gids []specs.LinuxIDMapping) (int, error) {
 	}
 	defer c.Close()
 	defer c.Kill()
-	if err := WriteMaps(c.Pid, uids, gids, os.Geteuid() != 0); err != nil {
+	if err := WriteMaps(c.Pid, uids, gids, seat.User()); err != nil {
 		return -1, err
 	}
 	// The process is not reaped yet: its number is its own.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/seat"
 )
 
 // Proof is why an executable cannot be written from a container.
@@ -55,7 +57,7 @@ func Prove() (Proof, error) {
 	if st.Attributes_mask&st.Attributes&unix.STATX_ATTR_VERITY != 0 {
 		return Verity, nil
 	}
-	if unix.Geteuid() != 0 && foreign(st.Uid, st.Mode) {
+	if seat.User() && foreign(st.Uid, st.Mode) {
 		return Foreign, nil
 	}
 	fd, err := unix.Open(self, unix.O_RDONLY|unix.O_CLOEXEC, 0)

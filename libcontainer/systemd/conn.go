@@ -182,7 +182,7 @@ func (c *Conn) authenticate() error {
 		return err
 	}
 	if !accepted(line) {
-		return fmt.Errorf("authentication as user %d: the peer answers %q", unix.Geteuid(), line)
+		return fmt.Errorf("authentication as user %d: the peer answers %q", seat.OutsideUID(), line)
 	}
 	return nil
 }

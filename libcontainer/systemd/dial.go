@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"hutch/internal/seat"
 )
 
 // Bus says which systemd to speak with. The zero Bus is the system's.
@@ -63,7 +63,7 @@ func (b Bus) Dial() (*Conn, error) {
 func (b Bus) addresses() (list []address, skipped []string) {
 	if !b.User {
 		list = append(list, address{"/run/dbus/system_bus_socket", false})
-		if unix.Geteuid() == 0 {
+		if seat.HostRoot() {
 			list = append(list, address{"/run/systemd/private", true})
 		}
 		return list, nil

@@ -65,6 +65,15 @@ func (g *generator) input() *compile.Input {
 	in.Tasks = one(g, 0, 0, 1, 9)
 	in.Host = g.host(s.Process)
 	in.Host.Privileged = !g.chance(4)
+	switch g.r.IntN(6) { // the seat of the caller; see package seat
+	case 0:
+		in.Host.NoNodes, in.Host.User = true, true
+	case 1:
+		in.Host.NoNodes, in.Host.Nested = true, true
+	case 2:
+		in.Host.NoNodes = true
+	}
+	in.KeepGroups = g.chance(5)
 	switch g.r.IntN(4) {
 	case 0:
 		in.Host.Cgroup = &rootfs.Cgroup{V2: true, Dir: "/sys/fs/cgroup/web1"}
@@ -72,6 +81,9 @@ func (g *generator) input() *compile.Input {
 		in.Host.Cgroup = &rootfs.Cgroup{Dir: one(g, "", "/sys/fs/cgroup/unified/web1"), Hierarchies: []rootfs.Hierarchy{
 			{Name: "cpu,cpuacct", Options: "cpu,cpuacct", Dir: "/sys/fs/cgroup/cpu,cpuacct/web1", Links: []string{"cpu", "cpuacct"}},
 			{Name: "systemd", Options: "name=systemd", Dir: "/sys/fs/cgroup/systemd/web1"}, {Name: "unified", Dir: "/sys/fs/cgroup/unified/web1"}}}
+	}
+	if c := in.Host.Cgroup; c != nil {
+		c.Callers = g.chance(3)
 	}
 	in.Host.ProcOfPidNS = g.chance(2)
 	return in

@@ -56,6 +56,8 @@ type guest struct {
 	sleeps bool     // the container is there, for exec
 	init   []string // what its init runs meanwhile; sleep when empty
 
+	enter  []string // command line that brings the caller to its seat
+	asRoot bool     // enter begins as root
 	groups []uint32 // of the caller
 	secret string   // more in the caller's environment
 	dev    string   // folder that is /dev for the commands, see standInDev
@@ -127,8 +129,10 @@ func (g *guest) as(c call) call {
 		if err != nil {
 			g.t.Fatal(err)
 		}
-		c.attr = g.credential()
-		c.wrap = []string{"/bin/sh", "-c", `runtime=$1; shift 2; exec "$runtime" "$@"`, "sh", path}
+		if !g.asRoot {
+			c.attr = g.credential()
+		}
+		c.wrap = append(slices.Clone(g.enter), "/bin/sh", "-c", `runtime=$1; shift 2; exec "$runtime" "$@"`, "sh", path)
 	}
 	if g.dev != "" {
 		c = g.inDev(c)

@@ -246,6 +246,9 @@ func TestIdmappedMount(t *testing.T) {
 		{"per-mount mapping", nil, specs.Mount{Options: []string{"bind"}, UIDMappings: ids, GIDMappings: ids},
 			fmt.Sprintf("%d:%d %d:%d", mappedRoot, mappedRoot, mappedRoot+5, mappedRoot+6)},
 		{"container's mapping", []edit{userNamespace}, specs.Mount{Options: []string{"bind", "idmap"}}, "0:0 5:6"},
+		{"mapping in the option", []edit{userNamespace}, specs.Mount{Options: []string{"bind", fmt.Sprintf("idmap=uids=0-%d-1#5-%d-1;gids=0-%d-7", mappedRoot+100, mappedRoot+200, mappedRoot+300)}}, "100:300 200:306"},
+		{"of the container in the option", []edit{userNamespace}, specs.Mount{Options: []string{"bind", "idmap=uids=@0-50-7"}}, "50:0 55:6"},
+		{"of a joined user namespace", []edit{joinedUserNamespace(t)}, specs.Mount{Options: []string{"bind", "idmap"}}, "0:0 5:6"},
 		{"container's mapping, recursive", []edit{userNamespace}, specs.Mount{Options: []string{"rbind", "ridmap"}}, "0:0 5:6"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -266,12 +269,26 @@ func TestIdmappedMount(t *testing.T) {
 	}
 }
 
+// joinedUserNamespace is that of a container which lives until the test ends, and of whose
+// mappings the configuration tells nothing.
+func joinedUserNamespace(t *testing.T) edit {
+	t.Helper()
+	b := newBundle(t, userNamespace, args("sleep", "1000")).create()
+	return func(s *specs.Spec) {
+		userNamespace(s)
+		namespace(specs.UserNamespace, fmt.Sprintf("/proc/%d/ns/user", b.pid))(s)
+		s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
+	}
+}
+
 func TestIdmappedMountErrors(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no idmapped mounts")
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: mappedRoot, Size: 65536}}
 	for name, m := range map[string]specs.Mount{
 		"uids without gids":      {Type: "bind", Source: "/usr", Options: []string{"bind"}, UIDMappings: ids},
+		"option without ids":     {Type: "bind", Source: "/usr", Options: []string{"bind", "idmap=uids=0-0"}},
+		"option and mappings":    {Type: "bind", Source: "/usr", Options: []string{"bind", "idmap=uids=0-0-1;gids=0-0-1"}, UIDMappings: ids, GIDMappings: ids},
 		"idmap without anything": {Type: "bind", Source: "/usr", Options: []string{"bind", "idmap"}},
 	} {
 		t.Run(name, func(t *testing.T) {

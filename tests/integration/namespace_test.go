@@ -264,6 +264,12 @@ func TestDomainname(t *testing.T) {
 	if out != "example.org\n" {
 		t.Errorf("domain name %q", out)
 	}
+	for name, edits := range map[string][]edit{"root": nil, "user namespace": {userNamespace}} {
+		if out := script(t, "cat /proc/sys/kernel/domainname", append(edits, sysctl("kernel.domainname", "example.net"))...); out != "example.net\n" {
+			t.Errorf("%s: domain name by linux.sysctl: %q", name, out)
+		}
+	}
+	refused(t, []string{"kernel.domainname", "example.net", "example.org"}, sysctl("kernel.domainname", "example.net"), func(s *specs.Spec) { s.Domainname = "example.org" })
 }
 
 func TestLoopbackIsUp(t *testing.T) {

@@ -1,0 +1,62 @@
+package engines
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestRootlessPodman runs containers as a user with subordinate ids. Podman starts the
+// runtime as root of a user namespace that it has made, without a cgroup to write.
+func TestRootlessPodman(t *testing.T) {
+	need(t, "podman", "conmon", "setpriv", "newuidmap")
+	for _, f := range []string{"/etc/subuid", "/etc/subgid"} {
+		if _, err := os.Stat(f); err != nil {
+			t.Skipf("needs %s to stand another in its place: %v", f, err)
+		}
+	}
+	remapUser(t)
+	const user = "299999"
+	base := filepath.Join(space, "rootless")
+	root := filepath.Join(base, "rootfs")
+	script := `set -e
+mkdir -p "$1/home" "$1/run" "$2"
+chmod 700 "$1/run"
+tar -xf "$3" -C "$2"
+cp "$4" "$1/runtime"
+chown -R 299999:299999 "$1"`
+	if out, err := exec.Command("sh", "-c", script, "sh", base, root, image, runtimePath).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	write(t, "/etc/containers/policy.json", `{"default": [{"type": "insecureAcceptAnything"}]}`)
+	podman := &engine{name: "podman", call: []string{
+		"setpriv", "--reuid", user, "--regid", user, "--clear-groups",
+		"env", "-i", "-C", base + "/home", "PATH=" + os.Getenv("PATH"), "HOME=" + base + "/home", "XDG_RUNTIME_DIR=" + base + "/run",
+		"podman", "--log-level", "error", "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--storage-driver", "vfs", "--runtime", base + "/runtime",
+	}}
+	in := func(options []string, script string) string {
+		t.Helper()
+		args := append([]string{"run", "--rm"}, options...)
+		if !slices.Contains(options, "--network") {
+			args = append(args, "--network", "none")
+		}
+		return podman.run(t, append(args, "--rootfs", root, "sh", "-c", script)...)
+	}
+	is(t, in(nil, "id -u; tr -s ' ' </proc/self/uid_map; echo x >/dev/null && echo null"), "0", " 0 "+user+" 1", " 1 300000 65536", "null")
+	is(t, in([]string{"--user", "1000"}, "id -u; touch /x 2>/dev/null || echo refused"), "1000", "refused")
+	is(t, in([]string{"--cap-drop", "all"}, "grep CapEff /proc/self/status | tr -s '\t' ' '"), "CapEff: 0000000000000000")
+	is(t, in([]string{"--network", "host"}, "cat /sys/class/net/lo/mtu"), "65536")
+	// The tmpfs above the hierarchies is writable with runc 1.1.
+	if out := in(nil, "ls /sys/fs/cgroup; for d in /sys/fs/cgroup/*; do mkdir $d/x 2>/dev/null && echo writable $d; done; true"); strings.Contains(out, "writable") || out == "" {
+		t.Errorf("cgroups of a container without any: %q", out)
+	}
+	name := podman.run(t, "run", "-d", "--network", "none", "--rootfs", root, "sleep", "1000")
+	t.Cleanup(func() { podman.remove(t, name) })
+	is(t, podman.run(t, "exec", name, "sh", "-c", "id -u; cat /proc/1/comm"), "0", "sleep")
+	is(t, podman.run(t, "inspect", "--format", "{{.State.Status}}", name), "running")
+	podman.run(t, "kill", name)
+	is(t, podman.run(t, "wait", name), "137")
+}

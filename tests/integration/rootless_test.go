@@ -1,0 +1,284 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// seat is where a caller without the host's root stands.
+type seat struct {
+	name string
+	take func(*guest)
+	maps string // uid_map of its containers whose configuration has no mapping, without white space
+}
+
+func seats() []seat {
+	alone := fmt.Sprintf("0 %d 1", plainUser)
+	return []seat{
+		{"user", func(*guest) {}, alone},
+		{"user with ranges", takeRanges, alone + " 1 200000 65536"},
+		{"unshare -Ur", func(g *guest) { g.unshare("-Ur") }, ""},
+		{"unshare -Urm", func(g *guest) { g.unshare("-Urm") }, ""},
+	}
+}
+
+// holder starts a command that keeps namespaces open until the test ends: it prints a line
+// when they are as they should be.
+func (g *guest) holder(attr *syscall.SysProcAttr, words ...string) string {
+	g.t.Helper()
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.SysProcAttr, cmd.Dir, cmd.Stderr = attr, "/", os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	g.release = append(g.release, func() {
+		stdin.Close()
+		cmd.Wait()
+	})
+	if _, err := stdout.Read(make([]byte, 1)); err != nil {
+		g.t.Fatalf("%q: %v", words, err)
+	}
+	return strconv.Itoa(cmd.Process.Pid)
+}
+
+const hold = "echo; read line"
+
+// unshare makes the caller root of a user namespace of its own.
+func (g *guest) unshare(flags string) {
+	g.t.Helper()
+	pid := g.holder(g.credential(), "unshare", flags, "sh", "-c", hold)
+	g.enter = []string{"nsenter", "--preserve-credentials", "-t", pid, "-U"}
+	if strings.HasSuffix(flags, "m") {
+		g.enter = append(g.enter, "-m")
+	}
+}
+
+// takeRanges gives the user a name and subordinate ids, in a mount namespace of its own.
+func takeRanges(g *guest) {
+	g.t.Helper()
+	needs(g.t, "newuidmap", exec.Command("sh", "-c", "command -v newuidmap newgidmap").Run() == nil)
+	passwd := readText(g.t, "/etc/passwd") + fmt.Sprintf("\nranger:x:%d:%d::/:/bin/sh\n", plainUser, plainUser)
+	script := "mount --make-rprivate /"
+	for name, text := range map[string]string{"passwd": passwd, "subuid": "ranger:200000:65536\n", "subgid": strconv.Itoa(plainUser) + ":200000:65536\n"} {
+		path := writeText(g.t, g.path(name), text)
+		script += fmt.Sprintf(" && { [ -e /etc/%s ] || : >/etc/%s; } && mount --bind %s /etc/%s", name, name, path, name)
+	}
+	// /etc is not written: what is missing there is made in a copy.
+	copied := g.path("etc")
+	if out, err := exec.Command("cp", "-a", "/etc", copied).CombinedOutput(); err != nil {
+		g.t.Fatalf("%v %s", err, out)
+	}
+	script = "mount --make-rprivate / && mount --bind " + copied + " /etc && " + strings.TrimPrefix(script, "mount --make-rprivate / && ")
+	pid := g.holder(nil, "unshare", "-m", "sh", "-c", script+" && "+hold)
+	user := strconv.Itoa(plainUser)
+	g.enter = []string{"nsenter", "-t", pid, "-m", "setpriv", "--reuid", user, "--regid", user, "--clear-groups"}
+	g.asRoot = true
+}
+
+// seated lays out a container whose configuration the runtime has written itself: with
+// spec's flags, as the caller or for --rootless not given as root.
+func (s seat) seated(t *testing.T, rootless bool) *guest {
+	t.Helper()
+	g := standing{uid: plainUser}.guest(t)
+	s.take(g)
+	os.Remove(filepath.Join(g.dir, "config.json"))
+	write := call{args: []string{"spec", "--bundle", g.dir}}
+	if rootless {
+		write.args = append(write.args, "--rootless")
+		write = g.as(write)
+	}
+	write.do(t).ok(t)
+	g.spec = &specs.Spec{}
+	if err := json.Unmarshal([]byte(readText(t, filepath.Join(g.dir, "config.json"))), g.spec); err != nil {
+		t.Fatal(err)
+	}
+	g.spec.Process.Terminal = false
+	return g
+}
+
+// saysNothingBut fails the test for a command that fails or warns of more than that there
+// are no subordinate ids.
+func saysNothingBut(t *testing.T, res result, stdout string) {
+	t.Helper()
+	warned := strings.Contains(res.stderr, "the container has the caller's own user and group alone") && strings.Count(res.stderr, "\n") == 1
+	if res.code != 0 || res.stdout != stdout || res.stderr != "" && !warned {
+		t.Errorf("want %q and success:\n%s", stdout, res)
+	}
+}
+
+// TestUnprivileged: whoever the caller is, what spec writes is a container that lives: with
+// --rootless, and without, which is a configuration for root.
+func TestUnprivileged(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "a configuration for root is run by others as it is")
+	for _, s := range seats() {
+		for _, rootless := range []bool{true, false} {
+			name := s.name + ", configuration for root"
+			if rootless {
+				name = s.name + ", spec --rootless"
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				t.Run("run", func(t *testing.T) { s.seated(t, rootless).unprivilegedRun(s, rootless) })
+				t.Run("life", func(t *testing.T) { s.seated(t, rootless).unprivilegedLife() })
+				t.Run("hooks", func(t *testing.T) { s.seated(t, rootless).unprivilegedHooks() })
+			})
+		}
+	}
+}
+
+func (g *guest) unprivilegedRun(s seat, rootless bool) {
+	t := g.t.(*testing.T)
+	t.Helper()
+	text := `id -u; echo x >/dev/null && echo null; echo $(cat /proc/self/uid_map); hostname; for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mkdir $d/x 2>/dev/null && echo writable $d; done; ls /sys >/dev/null && test -c /dev/tty && echo there`
+	res := g.byRun(program{args: []string{"/bin/sh", "-c", text}})
+	maps := s.maps
+	switch {
+	case maps == "" && rootless:
+		maps = "0 0 1"
+	case maps == "":
+		maps = fmt.Sprintf("0 %d 1", plainUser)
+	case rootless:
+		maps = fmt.Sprintf("0 %d 1", plainUser)
+	}
+	saysNothingBut(t, res, "0\nnull\n"+maps+"\nhutch\nthere\n")
+}
+
+func (g *guest) unprivilegedLife() {
+	t := g.t.(*testing.T)
+	t.Helper()
+	g.configure(program{args: []string{"sleep", "1000"}})
+	saysNothingBut(t, g.as(g.createCall()).do(t), "")
+	g.readPid()
+	execs := func(when string, flags ...string) {
+		t.Helper()
+		c := g.execCall(program{}, append(flags, "--env", idVariable+"="+g.id)...)
+		c.args = append(c.args, "/bin/sh", "-c", "id -u; hostname")
+		if res := c.do(t); res.code != 0 || res.stdout != "0\nhutch\n" {
+			t.Errorf("exec %s: %s", when, res)
+		}
+	}
+	execs("before start")
+	g.do("start", g.id).ok(t)
+	execs("")
+	file := g.processFile(&specs.Process{Args: []string{"/bin/sh", "-c", "id -g"}, Cwd: "/", Env: program{}.environment(g.id)})
+	if res := g.execCall(program{}, "--process", file).do(t); res.code != 0 || res.stdout != "0\n" {
+		t.Errorf("exec --process: %s", res)
+	}
+	master, slave := openPty(t)
+	screen := watch(master)
+	c := g.execCall(program{}, "--tty", "--env", idVariable+"="+g.id)
+	c.args = append(c.args, "tty")
+	c.stdin, c.stdout, c.stderr = slave, slave.Name(), slave.Name()
+	if res := c.do(t); res.code != 0 {
+		t.Errorf("exec --tty: %s%s", res, screen)
+	}
+	screen.wait(t, "/dev/pts/0")
+	if res := g.do("list", "--quiet"); res.code != 0 || res.stdout != g.id+"\n" {
+		t.Errorf("%s", res)
+	}
+	if res := g.do("state", g.id); !strings.Contains(res.stdout, `"status": "running"`) {
+		t.Errorf("%s", res)
+	}
+	if res := g.do("ps", "--format", "json", g.id); res.code != 0 || !strings.Contains(res.stdout, strconv.Itoa(g.pid)) {
+		t.Errorf("init is %d: %s", g.pid, res)
+	}
+	g.do("kill", g.id, "KILL").ok(t)
+	if code := g.wait(); code != 128+int(unix.SIGKILL) {
+		t.Errorf("init ended with %d", code)
+	}
+	g.do("delete", g.id).ok(t)
+}
+
+func (g *guest) unprivilegedHooks() {
+	t := g.t.(*testing.T)
+	t.Helper()
+	log := writeText(t, g.path("hooks"), "")
+	if err := os.Chown(log, g.uid, g.uid); err != nil {
+		t.Fatal(err)
+	}
+	say := func(text string) specs.Hook {
+		return specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", "cat >/dev/null; " + text}, Env: []string{"PATH=/usr/bin:/bin"}}
+	}
+	append_ := " >>" + log
+	g.spec.Hooks = &specs.Hooks{
+		CreateRuntime:   []specs.Hook{say("echo createRuntime" + append_)},
+		CreateContainer: []specs.Hook{say("echo createContainer $(id -u) $(cat /proc/self/uid_map | wc -l)" + append_)},
+		StartContainer:  []specs.Hook{say("echo in >/tmp/hook")},
+		Poststart:       []specs.Hook{say("echo poststart" + append_)},
+		Poststop:        []specs.Hook{say("echo poststop" + append_)},
+	}
+	g.spec.Root.Readonly = false
+	saysNothingBut(t, g.byRun(program{args: []string{"cat", "/tmp/hook"}}), "in\n")
+	lines := strings.Split(strings.TrimSpace(readText(t, log)), "\n")
+	if len(lines) != 4 || !strings.HasPrefix(lines[1], "createContainer 0 ") || !slices.Equal([]string{lines[0], lines[2], lines[3]}, []string{"createRuntime", "poststart", "poststop"}) {
+		t.Errorf("hooks: %q", lines)
+	}
+}
+
+// TestInContainer: the runtime runs a container in one that it has made itself, whose root
+// is that of a user namespace.
+func TestInContainer(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "a configuration for root is run by others as it is")
+	path, err := publicRuntime()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer := newBundle(t, userNamespace)
+	outer.spec.Root.Readonly = false
+	all := []string{"CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_KILL", "CAP_NET_ADMIN", "CAP_SYS_CHROOT", "CAP_AUDIT_WRITE", "CAP_NET_BIND_SERVICE"}
+	outer.spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all}
+	outer.spec.Process.NoNewPrivileges = false
+	inner := outer.rootfs("inner")
+	if err := os.Mkdir(inner, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := layRootfs(filepath.Join(inner, "rootfs")); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyProgram(path, outer.rootfs("bin/runtime")); err != nil {
+		t.Fatal(err)
+	}
+	call{args: []string{"spec", "--bundle", inner}}.do(t).ok(t)
+	s := &specs.Spec{}
+	if err := json.Unmarshal([]byte(readText(t, filepath.Join(inner, "config.json"))), s); err != nil {
+		t.Fatal(err)
+	}
+	s.Process.Terminal, s.Process.Args, s.Process.Env = false, []string{"/bin/sh", "-c", "id -u; echo x >/dev/null && echo null; [ -n \"$WAIT\" ] && sleep 1000"}, program{}.environment(outer.id)
+	data, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeText(t, filepath.Join(inner, "config.json"), string(data))
+	if out, err := exec.Command("chown", "-R", fmt.Sprintf("%d:%d", mappedRoot, mappedRoot), inner).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if err := os.Chown(outer.rootfs(), mappedRoot, mappedRoot); err != nil {
+		t.Fatal(err)
+	}
+	sh("mkdir -p /run && cd /inner && runtime --root /tmp/state run one; sed -i 's/\"PATH=/\"WAIT=1\",&/' config.json && runtime --root /tmp/state run --detach two >/dev/null && runtime --root /tmp/state exec two /bin/id -u && runtime --root /tmp/state delete --force two; runtime --root /tmp/state list --quiet")(outer.spec)
+	outer.writeSpec()
+	if res := outer.run(); res.code != 0 || res.stdout != "0\nnull\n0\n" {
+		t.Errorf("%s", res)
+	}
+}
