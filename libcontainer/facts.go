@@ -7,8 +7,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"hutch/internal/seat"
 	"hutch/internal/nofile"
+	"hutch/internal/seat"
 	"hutch/libcontainer/capability"
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/lsm"
