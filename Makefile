@@ -12,6 +12,7 @@ STATICCHECK := bin/staticcheck-0.8.2
 FUZZTIME ?= 10s
 CONTAINERD := v2.1.4
 RUNTIME ?= $(CURDIR)/hutch
+BOX := $(CURDIR)/bin/box
 
 # Where install puts things; DESTDIR goes before it, for packages.
 PREFIX ?= /usr/local
@@ -20,7 +21,7 @@ MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 .PHONY: build install uninstall demo check test unit integration conformance engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
-	fmt vet lint floors cross hello-bundle test-deps
+	fmt vet lint floors cross hello-bundle test-deps box bin/box
 
 build:
 	$(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o hutch .
@@ -69,10 +70,14 @@ $(STATICCHECK):
 floors:
 	$(GO) test -tags $(TAGS) ./internal/floors
 
+# box is what test binaries run in: nothing of them hangs, and nothing is left.
+box bin/box:
+	$(GO) build -trimpath -o bin/box ./tests/box
+
 # unit runs every package's own tests; as root also those that need it. Those of
-# the register of defences are among them.
-unit:
-	$(GO) test -tags $(TAGS) -shuffle=on -timeout 5m $$($(GO) list ./... | grep -v '^hutch/tests/') ./tests/mutants
+# the register of defences and of the box are among them.
+unit: box
+	$(GO) test -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 5m $$($(GO) list ./... | grep -v '^hutch/tests/') ./tests/mutants ./tests/box
 
 # cross links the binary (which proves the nosplit frames) and type-checks the
 # tests for every architecture.
@@ -100,22 +105,22 @@ mutants-quick:
 	$(GO) run ./tests/mutants -quick
 
 # integration drives the binary that RUNTIME names, as an engine would.
-integration: build
-	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 10m ./tests/integration
+integration: build box
+	RUNTIME=$(RUNTIME) $(GO) test -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m ./tests/integration
 
 # conformance runs OCI runtime-tools' validation programs on RUNTIME.
-conformance: build
-	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 15m -v ./tests/conformance
+conformance: build box
+	RUNTIME=$(RUNTIME) $(GO) test -exec $(BOX) -tags $(TAGS) -count=1 -timeout 15m -v ./tests/conformance
 
 # tutorial runs the commands of docs/tutorial.md and compares what they print, and examples/embed.
-tutorial: build
-	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
+tutorial: build box
+	RUNTIME=$(RUNTIME) $(GO) test -exec $(BOX) -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
 
 # engines runs Docker, Podman, Buildah and containerd on RUNTIME. containerd 2
 # is left out, by name, where the module proxy does not give it.
-engines: build
+engines: build box
 	tests/engines/build-containerd $(CONTAINERD) bin/containerd-$(CONTAINERD) || echo "engines: no containerd $(CONTAINERD)"
-	RUNTIME=$(RUNTIME) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
+	RUNTIME=$(RUNTIME) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build
