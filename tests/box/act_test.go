@@ -68,7 +68,10 @@ func TestActLook(t *testing.T) {
 	must(t, err)
 	self, err := os.Readlink("/proc/self")
 	must(t, err)
-	fmt.Printf("look: parent %d, proc %v, stdin %s, temporary %s, cgroups %s\n", os.Getppid(), self == fmt.Sprint(os.Getpid()),
+	// The last is the shell's, of the directory.
+	open, err := exec.Command("sh", "-c", "cd /proc/$$/fd && echo *").Output()
+	must(t, err)
+	fmt.Printf("look: descriptors %s, parent %d, proc %v, stdin %s, temporary %s, cgroups %s\n", strings.TrimSpace(string(open)), os.Getppid(), self == fmt.Sprint(os.Getpid()),
 		in, os.TempDir(), strings.ReplaceAll(strings.TrimSpace(string(groups)), "\n", " "))
 }
 

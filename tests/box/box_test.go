@@ -129,7 +129,7 @@ func TestBoxWorld(t *testing.T) {
 	cmd, _ := inBox(t, "Look|Orphan")
 	cmd.Args = append(cmd.Args, "-test.v")
 	out, code := outputOf(t, cmd)
-	wantText(t, out, code, 0, `look: parent 1, proc true, stdin /dev/null, temporary /tmp, cgroups .*`, `PASS\n$`)
+	wantText(t, out, code, 0, `look: descriptors 0 1 2 3, parent 1, proc true, stdin /dev/null, temporary /tmp, cgroups .*`, `PASS\n$`)
 	_, groups, _ := strings.Cut(out, ", cgroups ")
 	for word := range strings.FieldsSeq(strings.SplitN(groups, "\n", 2)[0]) {
 		if path := strings.SplitN(word, ":", 3)[2]; path != "/" && path != "/"+leaf {

@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The descriptors that init has of the outer process.
+const lifeFD, leftFD = 3, 4
+
 // box is what its init knows.
 type box struct {
 	*plan
@@ -25,6 +28,10 @@ type box struct {
 // runInit is the first process of the pid namespace. It runs the tests to their end,
 // or to the end of their time, ends all that is left, and says what it was.
 func runInit(p *plan) int {
+	// The tests get the standard descriptors and no other.
+	for _, fd := range [...]int{lifeFD, leftFD} {
+		unix.CloseOnExec(fd)
+	}
 	if err := p.settleIn(); err != nil {
 		return complain(err)
 	}
@@ -61,7 +68,7 @@ func (p *plan) settleIn() error {
 // endWithOuter ends all when the process that waits for this one is gone. As root
 // the kernel does it, by the signal at the parent's death.
 func (b *box) endWithOuter() {
-	io.Copy(io.Discard, os.NewFile(3, "life"))
+	io.Copy(io.Discard, os.NewFile(lifeFD, "life"))
 	b.killAll()
 	os.Exit(1)
 }
@@ -195,7 +202,7 @@ func (b *box) judge(status unix.WaitStatus, hung bool, found []left) int {
 			fmt.Printf("box: the tests ended by signal: %v\n", status.Signal())
 		}
 	}
-	if err := json.NewEncoder(os.NewFile(4, "left")).Encode(found); err != nil {
+	if err := json.NewEncoder(os.NewFile(leftFD, "left")).Encode(found); err != nil {
 		return complain(err)
 	}
 	if code == 0 && hung {
