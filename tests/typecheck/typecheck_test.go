@@ -17,7 +17,7 @@ func TestCheck(t *testing.T) {
 	}
 	write("go.mod", "module some\n\ngo 1.26\n")
 	good := map[string]string{
-		"some.go":      "package some\n\nimport \"fmt\"\n\nfunc Some() int { fmt.Println(); return 1 }\n",
+		"some.go":      "package some\n\nimport \"errors\"\n\nfunc Some() int { _ = errors.New; return 1 }\n",
 		"some_test.go": "package some\n\nvar _ = Some()\n",
 		"out_test.go":  "package some_test\n\nimport \"some\"\n\nvar _ = some.Some()\n",
 	}
