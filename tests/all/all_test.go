@@ -61,11 +61,14 @@ func TestSkipsMustBeAllowed(t *testing.T) {
 		"another reason":   {[]*test{{pkg: "p", name: "TestA", action: "skip", reason: "is lazy"}}, false},
 		"passes elsewhere": {[]*test{{pkg: "p", name: "TestC", action: "skip"}, {pkg: "p", name: "TestC", action: "pass"}}, true},
 	} {
+		if a := (tests{"p TestC": {skipped: map[string]string{"unit": "is lazy"}}}); !a.printSkips(list, false) {
+			t.Error("judged before all has run")
+		}
 		a := tests{}
 		for i, one := range c.tests {
 			a.add([]string{"unit", "vm"}[i], []*test{one})
 		}
-		if got := a.printSkips(list); got != c.want {
+		if got := a.printSkips(list, true); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
