@@ -56,6 +56,7 @@ func TestSkipsMustBeAllowed(t *testing.T) {
 		want  bool
 	}{
 		"allowed":          {[]*test{{pkg: "p", name: "TestA", action: "skip", reason: "needs a thing"}}, true},
+		"allowed in two":   {[]*test{{pkg: "p", name: "TestA", action: "skip", reason: "needs a thing"}, {pkg: "p", name: "TestA", action: "skip", reason: "needs a lot"}}, true},
 		"another test":     {[]*test{{pkg: "p", name: "TestC", action: "skip", reason: "needs a thing"}}, false},
 		"longer name":      {[]*test{{pkg: "p", name: "TestA/sub", action: "skip", reason: "needs a thing"}}, false},
 		"another reason":   {[]*test{{pkg: "p", name: "TestA", action: "skip", reason: "is lazy"}}, false},

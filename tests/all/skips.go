@@ -117,11 +117,12 @@ func (a tests) printSkips(list []allowed, judged bool) bool {
 				verdict = "NOT ALLOWED: tests/all/skips.txt does not say why this may be"
 			}
 			key := reason + "\n    " + verdict
+			label := name
 			if len(o.passed) == 0 {
-				name += " (" + where + ")"
+				label += " (" + where + ")"
 			}
-			if !slices.Contains(byReason[key], name) {
-				byReason[key] = append(byReason[key], name)
+			if !slices.Contains(byReason[key], label) {
+				byReason[key] = append(byReason[key], label)
 			}
 		}
 	}
