@@ -343,14 +343,18 @@ func clearCgroups() {
 	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
 		_, own, _ := strings.Cut(line, ":")
 		_, own, _ = strings.Cut(own, ":")
-		hierarchies, _ := filepath.Glob(mounted + "/*/")
+		hierarchies, _ := filepath.Glob(mounted + "/*")
 		for _, h := range append(hierarchies, mounted) {
 			tops = append(tops, h, filepath.Join(h, own))
 		}
 	}
+	const ending = 10 * time.Second // else they are somebody else's
 	for _, top := range tops {
 		for _, name := range []string{"testdir/cgrouptest", "testdir", "cgrouptest"} {
-			unix.Rmdir(filepath.Join(top, name))
+			// The last container may be ending.
+			for end := time.Now().Add(ending); unix.Rmdir(filepath.Join(top, name)) == unix.EBUSY && time.Now().Before(end); {
+				time.Sleep(10 * time.Millisecond)
+			}
 		}
 	}
 }
