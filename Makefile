@@ -12,6 +12,9 @@ STATICCHECK := bin/staticcheck-0.8.2
 FUZZTIME ?= 10s
 CONTAINERD := v2.1.4
 RUNTIME ?= $(CURDIR)/hutch
+BOX := $(CURDIR)/bin/box
+# What `make test` has go test print, to know of each test.
+JSON ?=
 
 # Where install puts things; DESTDIR goes before it, for packages.
 PREFIX ?= /usr/local
@@ -19,8 +22,8 @@ SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-.PHONY: build install uninstall demo check test unit integration conformance engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
-	fmt vet lint floors cross hello-bundle test-deps
+.PHONY: build install uninstall demo check test unit integration surroundings surroundings-quick conformance engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
+	fmt vet lint floors types cross hello-bundle test-deps box bin/box containerd
 
 build:
 	$(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o hutch .
@@ -49,7 +52,7 @@ demo: build hello-bundle
 		./hutch --root "$$root" run --bundle bin/hello-bundle "demo-$$$$"
 
 # check is the fast loop; nothing in it needs root, what needs it skips.
-check: fmt vet lint floors unit fuzz-build cross
+check: fmt vet lint unit fuzz-build types cross
 
 fmt:
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "gofmt these:"; echo "$$bad"; exit 1; }
@@ -69,27 +72,36 @@ $(STATICCHECK):
 floors:
 	$(GO) test -tags $(TAGS) ./internal/floors
 
-# unit runs every package's own tests; as root also those that need it. Those of
-# the register of defences are among them.
-unit:
-	$(GO) test -tags $(TAGS) -shuffle=on -timeout 5m $$($(GO) list ./... | grep -v '^hutch/tests/') ./tests/mutants
+# box is what test binaries run in: nothing of them hangs, and nothing is left.
+box bin/box:
+	$(GO) build -trimpath -o bin/box ./tests/box
 
-# cross links the binary (which proves the nosplit frames) and type-checks the
-# tests for every architecture.
+# unit runs every package's own tests; as root also those that need it. Those of
+# the register of defences, of the box and of the tools below are among them.
+unit: box
+	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 5m $$($(GO) list ./... | grep -v '^hutch/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck
+
+# cross links the binary for every architecture, which proves the nosplit frames.
 cross:
 	@mkdir -p bin/cross
 	@for arch in $(ARCHES); do \
 		echo "cross $$arch"; \
-		GOARCH=$$arch $(GO) build -trimpath -tags $(TAGS) -ldflags "-s -w" -o bin/cross/hutch-$$arch . || exit 1; \
-		GOARCH=$$arch $(GO) build -tags $(TAGS) ./... || exit 1; \
-		GOARCH=$$arch $(GO) vet -tags $(TAGS) ./... || exit 1; \
+		GOARCH=$$arch $(GO) build -tags $(TAGS) -ldflags "-s -w" -o bin/cross/hutch-$$arch . || exit 1; \
 	done
+
+# types looks at all packages and tests as each architecture has them: 386 as vet
+# does, the others by a type-check that compiles nothing.
+types:
+	GOARCH=386 $(GO) vet -tags $(TAGS) ./...
+	$(GO) run ./tests/typecheck -tags $(TAGS) $(filter-out amd64 386,$(ARCHES))
 
 test-deps:
 	tests/install
 
-# test is everything. It needs root: containers with host ids, mounts, cgroups.
-test: test-deps check mutants-quick integration conformance engines tutorial vm
+# test is everything, by the phases of tests/all. It needs root: containers with host
+# ids, mounts, cgroups.
+test:
+	$(GO) run ./tests/all
 
 # mutants takes each defence of tests/mutants/register.txt out and fails unless its
 # tests notice; MUTANTS=pattern picks some, mutants-quick a dozen that take seconds.
@@ -100,22 +112,32 @@ mutants-quick:
 	$(GO) run ./tests/mutants -quick
 
 # integration drives the binary that RUNTIME names, as an engine would.
-integration: build
-	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 10m ./tests/integration
+integration: build box
+	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m ./tests/integration
+
+# surroundings runs a part of the tests, and a container's life, under some three dozen
+# odd callers: SURROUNDINGS=pattern picks some of them, surroundings-quick one of a kind.
+surroundings: build
+	$(GO) run ./tests/surroundings -hutch $(RUNTIME) -run '$(SURROUNDINGS)'
+
+surroundings-quick: build
+	$(GO) run ./tests/surroundings -hutch $(RUNTIME) -run 'nohup|all signals|umask 077|no environment|odd env|input closed|3 to 9|64 open|others mount'
 
 # conformance runs OCI runtime-tools' validation programs on RUNTIME.
-conformance: build
-	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 15m -v ./tests/conformance
+conformance: build box
+	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 15m -v ./tests/conformance
 
 # tutorial runs the commands of docs/tutorial.md and compares what they print, and examples/embed.
-tutorial: build
-	RUNTIME=$(RUNTIME) $(GO) test -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
+tutorial: build box
+	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
 
-# engines runs Docker, Podman, Buildah and containerd on RUNTIME. containerd 2
-# is left out, by name, where the module proxy does not give it.
-engines: build
+# containerd 2 is left out, by name, where the module proxy does not give it.
+containerd:
 	tests/engines/build-containerd $(CONTAINERD) bin/containerd-$(CONTAINERD) || echo "engines: no containerd $(CONTAINERD)"
-	RUNTIME=$(RUNTIME) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
+
+# engines runs Docker, Podman, Buildah and containerd on RUNTIME.
+engines: build box containerd
+	RUNTIME=$(RUNTIME) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build

@@ -201,7 +201,7 @@ func (b *build) netDevices() error {
 func (b *build) hooks() error {
 	h := b.spec.Hooks
 	state := b.hookState(Creating)
-	o := hook.Options{Dir: b.o.Bundle, Env: b.r.HookEnv, Init: &b.child.Pidfd}
+	o := hook.Options{Dir: b.o.Bundle, Env: b.r.HookEnv, Init: &b.child.Pidfd, Ignored: process.IgnoredSignals()}
 	if err := hook.Run(h.Prestart, "prestart", state, o); err != nil { //nolint:staticcheck // deprecated, and still used
 		return err
 	}

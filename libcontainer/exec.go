@@ -77,12 +77,17 @@ type execution struct {
 	linux   *specs.Linux
 	pidfd   int  // init's
 	userns  bool // the container has a user namespace of its own
+	clones  bool // the process is the second one, which is in init's pid namespace
 	child   *program.Child
 	home    home
 	console *os.File // terminal of an attached process
 	proxy   *console.Proxy
 	trace   *trace.Trace
 	signals *console.Forwarder // nil for a detached one
+	// crowded says that a limit of tasks leaves no room for the two that a process needs to
+	// come to the container: it is moved into the cgroups of procs when it is there.
+	crowded bool
+	procs   []string
 }
 
 // begin does all up to a process that has executed its program.
@@ -102,7 +107,35 @@ func (e *execution) begin(id string) (err error) {
 	if err != nil {
 		return err
 	}
-	err = e.spawn(sub)
+	// A terminal cannot be handed over twice.
+	e.crowded = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
+	if err = e.start(sub); e.canMove(err, sub) {
+		if e.child != nil {
+			e.child.Kill()
+			e.child.Close()
+			e.child = nil
+		}
+		e.crowded, e.home = true, home{}
+		if again := e.start(nil); again != nil {
+			return fmt.Errorf("%w; a limit of tasks is reached: linux.resources.pids.limit, one of a cgroup above, or RLIMIT_NPROC", err)
+		}
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return e.announce()
+}
+
+// canMove reports whether err is that a limit of tasks was reached, and nothing was handed
+// over that cannot be so twice.
+func (e *execution) canMove(err error, sub cgroup.Sub) bool {
+	return errors.Is(err, unix.EAGAIN) && !e.crowded && !e.p.Terminal && len(sub) == 0 && len(e.c.rec.Cgroup.Paths) > 0
+}
+
+// start makes the process and attends to it until it has executed its program.
+func (e *execution) start(sub cgroup.Sub) error {
+	err := e.spawn(sub)
 	if errors.Is(err, unix.EBUSY) && len(sub) == 0 { // init has gone to a sub-cgroup
 		if sub, subErr := cgroup.Paths(e.c.rec.Cgroup.Paths).OfInit(e.c.rec.Pid); subErr == nil {
 			err = e.spawn(sub)
@@ -115,7 +148,7 @@ func (e *execution) begin(id string) (err error) {
 	if err := e.attend(); err != nil {
 		return e.explainJoin(err)
 	}
-	return e.announce()
+	return nil
 }
 
 // explainJoin says why a user cannot exec into a container that waits for start.
@@ -249,6 +282,9 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 // entry opens what the process enters the container's cgroups, and its resctrl group, by.
 func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
 	paths := cgroup.Paths(e.c.rec.Cgroup.Paths)
+	if e.crowded {
+		paths, e.procs = paths.Uncounted()
+	}
 	entry, err := paths.Enter(sub)
 	if errors.Is(err, unix.ENOENT) && len(sub) == 0 { // init has been moved, and what is recorded removed
 		if now, nowErr := paths.Now(e.c.rec.Pid); nowErr == nil {
@@ -271,13 +307,13 @@ func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
 
 func (e *execution) input() (*compile.ExecInput, error) {
 	init := e.c.init(e.pidfd)
-	e.userns = init.Flags&unix.CLONE_NEWUSER != 0
+	e.userns, e.clones = init.Flags&unix.CLONE_NEWUSER != 0, init.Clones()
 	last, held, err := e.r.capabilities(e.p, e.userns)
 	if err != nil {
 		return nil, err
 	}
 	return &compile.ExecInput{
-		Init: init, Process: e.p, Linux: e.linux,
+		Init: init, Process: e.p, Linux: e.linux, Wait: e.crowded,
 		KeepGroups: keepsGroups(e.c.rec.Annotations),
 		OwnKeyring: e.c.rec.OwnKeyring, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
 		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: process.StdFiles()},
@@ -321,8 +357,16 @@ func (e *execution) next() (program.Event, error) {
 func (e *execution) answer(ev program.Event) (err error) {
 	switch ev.Tag {
 	case compile.Adopt:
-		err = e.child.Adopt(ev)
+		if err = e.child.Adopt(ev); err == nil {
+			err = e.move()
+		}
 	case compile.Born:
+		if !e.clones {
+			err = e.move()
+		}
+		if err != nil {
+			break
+		}
 		if err = e.r.scoreAdj(e.child.Pid, e.p); err == nil && e.userns {
 			err = process.ApplyRlimits(e.child.Pid, e.p)
 		}
@@ -344,6 +388,17 @@ func (e *execution) answer(ev program.Event) (err error) {
 		return err
 	}
 	return e.child.Release()
+}
+
+// move moves the process, which waits, into the cgroups that were too crowded to make it
+// there.
+func (e *execution) move() error {
+	for _, file := range e.procs {
+		if err := cgroup.Move(file, e.child.Pid); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // announce hands out the pidfd and the process id; the pid file comes last, since

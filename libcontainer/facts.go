@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hutch/internal/nofile"
 	"hutch/internal/seat"
 	"hutch/libcontainer/capability"
 	"hutch/libcontainer/compile"
@@ -63,6 +64,7 @@ func (b *build) compile() error {
 			HeldCaps:    held,
 			LSM:         modules,
 			Std:         process.StdFiles(),
+			FewFiles:    fewFiles(),
 			ProcOfPidNS: joinsPid(b.spec) && !b.planning && procOfPidNS(),
 		},
 	}
@@ -90,6 +92,14 @@ func (b *build) compile() error {
 func keepsGroups(annotations map[string]string) bool {
 	_, ok := annotations["run.oci.keep_original_groups"]
 	return ok
+}
+
+// fewFiles reports whether the limit of open files is so low that the descriptors of an
+// ordinary container would not all be open at once.
+func fewFiles() bool {
+	const ordinary = 256
+	_, hard := nofile.Inherited()
+	return hard < ordinary
 }
 
 // tasks is the number of cgroups that init enters by itself.

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -20,6 +19,7 @@ import (
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/program"
 	"hutch/libcontainer/template"
+	"hutch/tests/testwait"
 )
 
 // odd is an errno that no instruction has a way out for.
@@ -268,27 +268,30 @@ func openFds(t *testing.T) int {
 // is killed.
 func reapAll(t *testing.T) {
 	t.Helper()
-	for late := time.Now().Add(20 * time.Second); ; {
-		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
-		switch {
-		case err == unix.ECHILD:
-			return
-		case err != nil || pid > 0:
-		case time.Now().After(late):
-			lists, _ := filepath.Glob("/proc/self/task/*/children")
-			for _, list := range lists {
-				left, _ := os.ReadFile(list)
-				for _, c := range strings.Fields(string(left)) {
-					t.Errorf("child %s lives on", c)
-					n, _ := strconv.Atoi(c)
-					_ = unix.Kill(n, unix.SIGKILL)
-				}
-			}
-			late = late.Add(20 * time.Second)
-		default:
-			time.Sleep(time.Millisecond)
+	living := func() string { // and kills them, since it is called at the bound
+		var left []string
+		lists, _ := filepath.Glob("/proc/self/task/*/children")
+		for _, list := range lists {
+			text, _ := os.ReadFile(list)
+			left = append(left, strings.Fields(string(text))...)
 		}
+		for _, c := range left {
+			n, _ := strconv.Atoi(c)
+			_ = unix.Kill(n, unix.SIGKILL)
+		}
+		return fmt.Sprintf("the end of all children, of which there are %s", left)
 	}
+	testwait.Poll(t, living, func() bool {
+		for {
+			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+			if err == unix.ECHILD {
+				return true
+			}
+			if err == nil && pid == 0 {
+				return false
+			}
+		}
+	})
 }
 
 // TestResctrl creates and deletes a container in a resource control group, in a

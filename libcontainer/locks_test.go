@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/tests/testwait"
 )
 
 // TestCreateStoppedAtEachPhase stops create at each of its phases, and at each message of
@@ -229,12 +230,7 @@ func TestNextWhile(t *testing.T) {
 	}()
 	must(t, other.Process.Kill())
 	_ = other.Wait()
-	select {
-	case err := <-got:
-		if !errors.Is(err, program.ErrOrphaned) {
-			t.Errorf("got %v, want %v", err, program.ErrOrphaned)
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("the child is waited for without end")
+	if err := testwait.Value(t, "the end of the wait for a child whose other process has ended", got); !errors.Is(err, program.ErrOrphaned) {
+		t.Errorf("got %v, want %v", err, program.ErrOrphaned)
 	}
 }

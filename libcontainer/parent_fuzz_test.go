@@ -14,7 +14,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -26,6 +25,7 @@ import (
 	"hutch/libcontainer/rootfs"
 	"hutch/libcontainer/state"
 	"hutch/libcontainer/template"
+	"hutch/tests/testwait"
 )
 
 // puppet is a process that a runtime takes for the child that runs a program, and the
@@ -386,11 +386,7 @@ func FuzzParent(f *testing.F) {
 		talk.Go(fg.send)
 		ended := make(chan error, 1)
 		go func() { ended <- attend() }()
-		select {
-		case <-ended:
-		case <-time.After(time.Minute):
-			t.Fatal("the parent does not end")
-		}
+		testwait.Value(t, "the end of the parent", ended)
 		adopted := p.child.Pid == second
 		if !adopted && p.child.Pid != first {
 			t.Errorf("the parent follows %d, neither its child %d nor the second process %d", p.child.Pid, first, second)
@@ -427,12 +423,5 @@ func FuzzParent(f *testing.F) {
 // gone reports whether the process of pidfd has ended.
 func gone(t *testing.T, pidfd int) bool {
 	t.Helper()
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0)
-		if err == unix.EINTR {
-			continue
-		}
-		must(t, err)
-		return n > 0
-	}
+	return testwait.Now(t, pidfd)
 }

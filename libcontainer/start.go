@@ -12,6 +12,7 @@ import (
 	"hutch/libcontainer/compile"
 	"hutch/libcontainer/hook"
 	"hutch/libcontainer/namespace"
+	"hutch/libcontainer/process"
 	"hutch/libcontainer/trace"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -161,7 +162,8 @@ func startDeath(cg cgroup.Manager) error {
 // Source: runtime-spec runtime.md "Lifecycle", step 9.
 func (c *container) poststart() error {
 	deleted := func() bool { return !c.dir.Current() }
-	return hook.Run(c.rec.Hooks.Poststart, "poststart", c.hookState(Running), hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv, Deleted: deleted})
+	o := hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv, Deleted: deleted, Ignored: process.IgnoredSignals()}
+	return hook.Run(c.rec.Hooks.Poststart, "poststart", c.hookState(Running), o)
 }
 
 // abort destroys a container whose start has failed, and the poststop hooks run: once,
@@ -178,7 +180,8 @@ func (c *container) abort() {
 //
 // Source: runtime-spec runtime.md "Lifecycle", step 13.
 func (c *container) poststop() {
-	for _, w := range hook.RunAll(c.rec.Hooks.Poststop, "poststop", c.hookState(Stopped), hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv}) {
+	o := hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv, Ignored: process.IgnoredSignals()}
+	for _, w := range hook.RunAll(c.rec.Hooks.Poststop, "poststop", c.hookState(Stopped), o) {
 		c.r.warn(w + ", ignoring")
 	}
 }

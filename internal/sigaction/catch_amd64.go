@@ -34,11 +34,13 @@ var (
 func handlers() (handler, restorer uintptr)
 
 // Catch begins to catch signals, which must not be those of a fault in the
-// program. ok is false where that cannot be had: another Catcher is at work.
+// program. ok is false where that cannot be had: another Catcher is at work, or the
+// caller of the program has blocked one, in all threads. os/signal has a thread that
+// unblocks what it catches.
 //
-// Source: rt_sigaction(2); signal-safety(7).
+// Source: rt_sigaction(2), rt_sigprocmask(2); signal-safety(7).
 func Catch(signals []unix.Signal) (c *Catcher, ok bool) {
-	if !inUse.CompareAndSwap(false, true) {
+	if blocked(signals) || !inUse.CompareAndSwap(false, true) {
 		return nil, false
 	}
 	if writeEnd == 0 {
@@ -71,6 +73,19 @@ func (c *Catcher) Stop() {
 		}
 	}
 	inUse.Store(false)
+}
+
+// blocked reports whether the calling thread blocks any of signals; in an unknown mask
+// it blocks all.
+func blocked(signals []unix.Signal) bool {
+	mask := ^uint64(0)
+	_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_BLOCK, 0, uintptr(unsafe.Pointer(&mask)), SetSize, 0, 0)
+	for _, s := range signals {
+		if mask>>(s-1)&1 != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func set(s unix.Signal, a, former *action) {

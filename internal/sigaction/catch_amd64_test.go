@@ -6,25 +6,17 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testplain"
+	"hutch/tests/testwait"
 )
 
-// next reads what c caught within a second.
+// next reads what c catches.
 func next(t *testing.T, c *Catcher) unix.Signal {
 	t.Helper()
-	p := []unix.PollFd{{Fd: int32(c.Fd), Events: unix.POLLIN}}
-	for {
-		n, err := unix.Poll(p, 1000)
-		if err == unix.EINTR {
-			continue
-		}
-		if n != 1 || err != nil {
-			t.Fatalf("nothing was caught: %d, %v", n, err)
-		}
-		break
-	}
+	testwait.Readable(t, "a signal is caught", c.Fd)
 	var b [1]byte
 	if n, err := unix.Read(c.Fd, b[:]); n != 1 || err != nil {
 		t.Fatalf("read: %d, %v", n, err)
@@ -69,11 +61,7 @@ func TestCatch(t *testing.T) {
 	kill(t, unix.SIGUSR1)
 	c.Stop()
 	kill(t, unix.SIGUSR1)
-	select {
-	case <-goes:
-	case <-time.After(time.Second):
-		t.Error("os/signal sees nothing after Stop")
-	}
+	testwait.Value(t, "os/signal sees a signal after Stop", goes)
 	again, ok := Catch(ours)
 	if !ok {
 		t.Fatal("Catch refuses after Stop")
@@ -82,6 +70,23 @@ func TestCatch(t *testing.T) {
 	var b [1]byte
 	if n, err := unix.Read(again.Fd, b[:]); err != unix.EAGAIN {
 		t.Errorf("left over: %d, %v", n, err)
+	}
+}
+
+// TestCatchLeavesBlockedSignals: a handler of a signal that all threads block would never
+// run.
+func TestCatchLeavesBlockedSignals(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := testplain.Block(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_, ok := Catch([]unix.Signal{unix.SIGUSR1, unix.SIGTERM})
+	if err := testplain.Block(); err != nil {
+		t.Fatal(err)
+	}
+	if ok {
+		t.Error("Catch takes a signal that is blocked")
 	}
 }
 

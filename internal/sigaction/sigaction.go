@@ -16,6 +16,17 @@ const Size = 64
 // SetSize is the size of the kernel's sigset_t in bytes.
 const SetSize = 8
 
+// SetIgnored has the process ignore s, or gives it its default effect, past os/signal.
+//
+// Source: rt_sigaction(2).
+func SetIgnored(s unix.Signal, yes bool) {
+	var a [Size / 8]uint64
+	if yes {
+		*(*uintptr)(unsafe.Pointer(&a)) = 1
+	}
+	_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&a)), 0, SetSize, 0, 0)
+}
+
 // Ignored says whether the process ignores the signal s.
 //
 // Source: rt_sigaction(2).

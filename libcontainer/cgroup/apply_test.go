@@ -248,7 +248,7 @@ func TestApplyEnablesDownThePath(t *testing.T) {
 			return
 		}
 		busy, _ := planned(t, l, top+"-busy")
-		born(t, busy, "echo ready; exec sleep 100")
+		born(t, busy, "echo ready; exec sleep 1000")
 		inner, _ := planned(t, l, top+"-busy/inner")
 		err = inner.Apply(settings(t, memory(64<<20, 0), V2))
 		if !errors.Is(err, ErrNoController) || !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "has processes of its own") {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
 func TestOOM(t *testing.T) {
@@ -24,7 +26,7 @@ func TestOOM(t *testing.T) {
 			t.Errorf("before: %d, %v", n, err)
 		}
 		inside(t, p, "exec head -c 100M /dev/zero | (exec tail -c 100M) >/dev/null")
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := testwait.Deadline()
 		total := 0
 		for total == 0 && poll([]unix.PollFd{{Fd: int32(w.Fd()), Events: unix.POLLIN}}, deadline) {
 			n, err := w.Read()
@@ -84,7 +86,7 @@ func TestOOMEndsWithTheContainer(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for deadline := time.Now().Add(10 * time.Second); err == nil; {
+		for deadline := testwait.Deadline(); err == nil; {
 			if !poll([]unix.PollFd{{Fd: int32(w.Fd()), Events: unix.POLLIN}}, deadline) {
 				t.Fatal("no event")
 			}

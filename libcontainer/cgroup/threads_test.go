@@ -18,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/internal/proc"
+	"hutch/tests/testplain"
+	"hutch/tests/testwait"
 )
 
 // helperEnv makes the test binary a process of several threads, see helper.
@@ -27,7 +29,7 @@ func TestMain(m *testing.M) {
 	if _, ok := os.LookupEnv(helperEnv); ok {
 		helper(strings.Split(os.Getenv(helperEnv), ":"))
 	}
-	os.Exit(m.Run())
+	testplain.Main(m)
 }
 
 // helper is a process whose second thread writes itself to the files of tasks. It
@@ -230,10 +232,10 @@ func TestThreadOfAnotherProcessIsNotFrozen(t *testing.T) {
 		}
 		// It waits for one that leaves.
 		done := make(chan error)
-		go func() { done <- m.Freeze() }()
+		go func() { done <- freezeV1(dir, testwait.Deadline()) }()
 		alien.in.Close()
 		_ = alien.cmd.Wait()
-		if err := errors.Join(<-done, m.Thaw()); err != nil {
+		if err := errors.Join(testwait.Value(t, "the freezing", done), m.Thaw()); err != nil {
 			t.Error(err)
 		}
 	})

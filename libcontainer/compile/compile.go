@@ -67,6 +67,7 @@ type Host struct {
 	HeldCaps    uint64         // the caller's permitted set, a bit for each number
 	Std         [3]process.StdFile
 	ProcOfPidNS bool // a procfs can be mounted for another pid namespace than the caller's (Linux 6.18)
+	FewFiles    bool // the caller may have few descriptors open at once
 	LSM         lsm.Host
 }
 
@@ -161,6 +162,7 @@ func (c *compiler) parent() {
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
 		Seen:            seen(c.Spec.Hooks) || bindsAll(c.Spec),
 		SourcesInParent: c.Host.Privileged,
+		FewFiles:        c.Host.FewFiles,
 		SourcesInChild:  c.Host.Privileged && !c.ns.Own(unix.CLONE_NEWUSER) && c.ns.Made(unix.CLONE_NEWNS) && (c.last || c.ns.Made(unix.CLONE_NEWPID) || !c.ns.Own(unix.CLONE_NEWPID)),
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER) || c.Host.Nested,
 		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER) || c.Host.NoNodes,

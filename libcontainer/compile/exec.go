@@ -26,6 +26,7 @@ type ExecInput struct {
 	KeepGroups bool                         // as in Input
 	Preserved  []int                        // as in Input
 	Tasks      int                          // as in Input
+	Wait       bool                         // the runtime has something to do when the process is there
 	Shield     func(*program.Builder) error // as in Input
 	Host       Host
 }
@@ -57,7 +58,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	}
 	process.InitialAffinity(b, p)
 	tasks := enterCgroups(b, in.Tasks)
-	if p.OOMScoreAdj != nil || n.userns {
+	if p.OOMScoreAdj != nil || n.userns || in.Wait && !n.clone { // after a clone it waits anyway
 		b.Element(program.T("process"))
 		b.Doing(program.T("wait for the runtime to set limits"))
 		b.Barrier(Born, 0)

@@ -5,13 +5,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
-// full is a socket whose backlog is full, and who has filled it.
-func full(t *testing.T) (path string, listener int) {
+// full is a socket whose backlog is full. Those that have filled it say nothing, and
+// leave when leave is called.
+func full(t *testing.T) (path string, listener int, leave func()) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "s")
 	listener, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -25,14 +27,22 @@ func full(t *testing.T) (path string, listener int) {
 	if err := unix.Listen(listener, 0); err != nil {
 		t.Fatal(err)
 	}
+	var all []int
+	leave = func() {
+		for _, s := range all {
+			unix.Close(s)
+		}
+		all = nil
+	}
+	t.Cleanup(func() { leave() })
 	for {
 		s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { unix.Close(s) })
+		all = append(all, s)
 		if err = unix.Connect(s, &unix.SockaddrUnix{Name: path}); err == unix.EAGAIN {
-			return path, listener
+			return path, listener, leave
 		} else if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +66,7 @@ func asleep(t *testing.T) (*exec.Cmd, int) {
 // TestSendFdEndsWithTheProcess: a receiver that accepts nothing is waited for as long as
 // the processes live that it is for.
 func TestSendFdEndsWithTheProcess(t *testing.T) {
-	path, _ := full(t)
+	path, _, _ := full(t)
 	_, other := asleep(t)
 	child, pidfd := asleep(t)
 	got := make(chan error)
@@ -64,31 +74,31 @@ func TestSendFdEndsWithTheProcess(t *testing.T) {
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-got:
-		if !errors.Is(err, ErrUnwanted) {
-			t.Errorf("got %v, want %v", err, ErrUnwanted)
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("the receiver is waited for without end")
+	if err := testwait.Value(t, "the end of the wait for a receiver whose process has ended", got); !errors.Is(err, ErrUnwanted) {
+		t.Errorf("got %v, want %v", err, ErrUnwanted)
 	}
 }
 
 // TestSendFdWaitsForRoom: a receiver that is slow gets it in the end.
 func TestSendFdWaitsForRoom(t *testing.T) {
-	path, listener := full(t)
+	path, listener, leave := full(t)
 	_, pidfd := asleep(t)
 	got := make(chan error)
 	go func() { got <- SendFd(path, 0, "late", pidfd) }()
+	leave()
 	for {
+		testwait.Readable(t, "a connection", listener)
 		s, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Those that filled the backlog say nothing.
-		p := []unix.PollFd{{Fd: int32(s), Events: unix.POLLIN}}
-		if n, _ := unix.Poll(p, 100); n == 0 {
+		// Of those that filled the backlog there is the end to read, and nothing else.
+		testwait.Readable(t, "a message or the end of a connection", s)
+		if n, _, err := unix.Recvfrom(s, make([]byte, 1), unix.MSG_PEEK); n <= 0 {
 			unix.Close(s)
+			if err != nil {
+				t.Fatal(err)
+			}
 			continue
 		}
 		fd, text, err := ReceiveFd(s)
@@ -99,7 +109,7 @@ func TestSendFdWaitsForRoom(t *testing.T) {
 		unix.Close(fd)
 		break
 	}
-	if err := <-got; err != nil {
+	if err := testwait.Value(t, "the end of SendFd", got); err != nil {
 		t.Error(err)
 	}
 }

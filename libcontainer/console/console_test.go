@@ -12,9 +12,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
 // pty opens a terminal: its master and its slave.
@@ -225,15 +226,10 @@ func TestProxyUsesItsOwnTerminal(t *testing.T) {
 	if err := unix.Kill(os.Getpid(), unix.SIGWINCH); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	testwait.Until(t, fmt.Sprintf("the size %+v after SIGWINCH", *size), func() bool {
 		w, err := unix.IoctlGetWinsize(ttyFd, unix.TIOCGWINSZ)
-		if err == nil && *w == *size {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("size after SIGWINCH: got %+v, %v, want %+v", w, err, size)
-		}
-	}
+		return err == nil && *w == *size
+	})
 
 	p.Stop()
 	p.Stop()
@@ -249,20 +245,30 @@ func TestProxyUsesItsOwnTerminal(t *testing.T) {
 func TestProxyStopsWhenNobodyReads(t *testing.T) {
 	ptmx, _ := pty(t)
 	in, typed := pipe(t)
-	p, err := startProxy(ptmx, int(in.Fd()), 1, -1)
+	pipe := int32(typed.Fd())
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // for the echo
 	if err != nil {
 		t.Fatal(err)
 	}
-	// More than the terminal takes, with nobody who reads it.
-	go func() { _, _ = typed.Write(bytes.Repeat([]byte("x\n"), 30000)) }()
-	time.Sleep(20 * time.Millisecond)
+	defer null.Close()
+	p, err := startProxy(ptmx, int(in.Fd()), int(null.Fd()), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody reads from the terminal, whose queue has 64 KiB, sometimes more.
+	go func() {
+		var err error
+		for err == nil {
+			_, err = typed.Write(bytes.Repeat([]byte("x\n"), 30000))
+		}
+	}()
+	testwait.Until(t, "the terminal and the pipe take no more", func() bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: pipe, Events: unix.POLLOUT}}, 0)
+		return n == 0 && err == nil
+	})
 	stopped := make(chan bool)
 	go func() { p.Stop(); close(stopped) }()
-	select {
-	case <-stopped:
-	case <-time.After(5 * time.Second):
-		t.Fatal("Stop hangs")
-	}
+	testwait.Value(t, "the end of Stop", stopped)
 }
 
 func TestProxyKeepsReadingWhenTheOutputIsClosed(t *testing.T) {
@@ -280,16 +286,11 @@ func TestProxyKeepsReadingWhenTheOutputIsClosed(t *testing.T) {
 	defer p.Stop()
 	cmd := exec.Command("/bin/sh", "-c", "yes | head -c 200000")
 	cmd.Stdout = tty
-	done := make(chan error)
-	go func() { done <- cmd.Run() }()
-	select {
-	case err := <-done:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(10 * time.Second):
-		_ = cmd.Process.Kill()
-		t.Fatal("the container hangs on its full terminal")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := testwait.Command(t, cmd); err != nil { // it hangs on a full terminal
+		t.Error(err)
 	}
 }
 
@@ -307,6 +308,8 @@ func TestForward(t *testing.T) {
 
 func testForward(t *testing.T, alone bool) {
 	f := Forward(alone)
+	late := make(chan bool)
+	f.late = func() { close(late) }
 	f.Ready()
 	// Sent before the container is there.
 	if err := unix.Kill(os.Getpid(), unix.SIGINT); err != nil {
@@ -322,18 +325,24 @@ func testForward(t *testing.T, alone bool) {
 		t.Fatal(err)
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait(); unix.Close(*cmd.SysProcAttr.PidFD) }()
-	lines := bufio.NewScanner(out)
+	lines := make(chan string, 64)
+	go func() {
+		defer close(lines)
+		for all := bufio.NewScanner(out); all.Scan(); {
+			lines <- all.Text()
+		}
+	}()
 	expect := func(want string) {
 		t.Helper()
-		if !lines.Scan() || lines.Text() != want {
-			t.Fatalf("the container said %q, want %q", lines.Text(), want)
+		if got := testwait.Value(t, "the container says "+want, lines); got != want {
+			t.Fatalf("the container said %q, want %q", got, want)
 		}
 	}
 	expect("ready")
 	ended := make(chan error)
 	go func() { ended <- f.Wait(*cmd.SysProcAttr.PidFD) }()
 	expect("INT")
-	time.Sleep(5 * lateness * time.Millisecond) // the others are caught by then
+	testwait.Value(t, "the less usual signals are caught", late)
 	for _, s := range []struct {
 		name string
 		n    syscall.Signal
@@ -343,7 +352,7 @@ func testForward(t *testing.T, alone bool) {
 		}
 		expect(s.name)
 	}
-	if err := <-ended; err != nil {
+	if err := testwait.Value(t, "the end of Wait", ended); err != nil {
 		t.Fatal(err)
 	}
 	f.Stop()
@@ -359,8 +368,8 @@ func TestForwardLeavesSomeSignals(t *testing.T) {
 			t.Errorf("%v is forwarded", s)
 		}
 	}
-	if len(got) != 64-9 {
-		t.Errorf("got %d signals, want %d", len(got), 64-9)
+	if len(got) != 64-10 {
+		t.Errorf("got %d signals, want %d", len(got), 64-10)
 	}
 }
 

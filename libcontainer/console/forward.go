@@ -19,6 +19,7 @@ type Forwarder struct {
 	ready   chan struct{}      // closed when the most usual ones are caught
 	stop    chan struct{}
 	ended   chan struct{} // closed when nothing is passed on from signals any more, nil before it is
+	late    func()        // called when all are caught; a test's
 }
 
 // Forward begins to catch signals. It comes before the process is there: what
@@ -88,7 +89,7 @@ func others() []os.Signal {
 			continue
 		}
 		switch s {
-		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGTTIN, unix.SIGTTOU, 32, 33: // the last two are a C library's own
+		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGTTIN, unix.SIGTTOU, 32, 33, 34: // the last three are a C library's own, and os/signal leaves them alone
 		default:
 			out = append(out, s)
 		}
@@ -161,6 +162,9 @@ func (f *Forwarder) catchOthers(pidfd int) {
 	}
 	<-f.ready
 	signal.Notify(f.signals, others()...)
+	if f.late != nil {
+		f.late()
+	}
 }
 
 // Stop ends the passing on, and soon after it has returned the signals have their

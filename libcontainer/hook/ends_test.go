@@ -8,10 +8,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
 // sleeper is a process with its pidfd.
@@ -31,16 +32,6 @@ func sleeper(t *testing.T) (*exec.Cmd, int) {
 
 func there(path string) bool { _, err := os.Stat(path); return err == nil }
 
-// until waits for something that has to come.
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
 // TestHookEndsWithTheContainer: a hook without a timeout is killed, with its group, when
 // init has ended, or the container is deleted.
 func TestHookEndsWithTheContainer(t *testing.T) {
@@ -58,24 +49,17 @@ func TestHookEndsWithTheContainer(t *testing.T) {
 			go func() {
 				got <- Run([]specs.Hook{{Path: path, Env: []string{"PATH=/bin:/usr/bin"}}}, "createRuntime", nil, o)
 			}()
-			until(t, "the hook runs", func() bool { return there(filepath.Join(dir, "child")) })
+			testwait.Until(t, "the hook runs", func() bool { return there(filepath.Join(dir, "child")) })
 			end()
-			select {
-			case err := <-got:
-				if !errors.Is(err, want) || !strings.HasPrefix(err.Error(), "hooks.createRuntime[0]: run "+path) {
-					t.Errorf("got %v, want %v", err, want)
-				}
-			case <-time.After(30 * time.Second):
-				t.Fatal("the hook is waited for")
+			err := testwait.Value(t, "the end of the hook", got)
+			if !errors.Is(err, want) || !strings.HasPrefix(err.Error(), "hooks.createRuntime[0]: run "+path) {
+				t.Errorf("got %v, want %v", err, want)
 			}
 			pid, err := strconv.Atoi(strings.TrimSpace(content(t, dir, "child")))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !endsSoon(pid) {
-				t.Errorf("the hook's child, process %d, is still there", pid)
-				_ = unix.Kill(pid, unix.SIGKILL)
-			}
+			testwait.End(t, "the end of the hook's child", pid)
 		})
 	}
 }

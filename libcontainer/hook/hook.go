@@ -34,6 +34,9 @@ type Options struct {
 	Dir string
 	// Env returns the environment of a hook that has none; nil stands for an empty one.
 	Env func() []string
+	// Ignored are the signals that this process ignores. A hook in its namespaces does
+	// not inherit that.
+	Ignored []unix.Signal
 	// Start makes the process of a hook elsewhere than in the runtime's
 	// namespaces; nil stands for those. The process must be a child of the
 	// caller and lead a process group of its own, have stdin as its standard
@@ -132,6 +135,7 @@ func (o *Options) startHere(h specs.Hook, stdin, stdout *os.File) (pidfd, pid in
 		files = append(files, ^uintptr(0)) // closed in the child
 	}
 	pidfd = -1
+	defer unignore(o.Ignored)()
 	pid, err = syscall.ForkExec(h.Path, args, &syscall.ProcAttr{
 		Dir:   o.Dir,
 		Env:   env,

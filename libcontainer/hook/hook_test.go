@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
 const state = `{"ociVersion":"1.3.0","id":"web1","status":"creating","pid":7,"bundle":"/b"}`
@@ -25,6 +27,12 @@ func script(t *testing.T, text string) (path, dir string) {
 		t.Fatal(err)
 	}
 	return path, dir
+}
+
+// absent is a path at which nothing is.
+func absent(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "absent")
 }
 
 func content(t *testing.T, dir, name string) string {
@@ -79,7 +87,7 @@ func TestNoOtherDescriptor(t *testing.T) {
 		defer unix.Close(leak)
 	}
 	// The last one is that of the directory itself.
-	h := []specs.Hook{{Path: "/bin/ls", Args: []string{"ls", "/nonexistent", "/proc/self/fd"}, Env: []string{"LC_ALL=C"}}}
+	h := []specs.Hook{{Path: "/bin/ls", Args: []string{"ls", absent(t), "/proc/self/fd"}, Env: []string{"LC_ALL=C"}}}
 	err := Run(h, "prestart", nil, Options{})
 	if err == nil || !strings.HasSuffix(err.Error(), "/proc/self/fd:; 0; 1; 2; 3") {
 		t.Errorf("got %v, want descriptors 0 to 3", err)
@@ -88,7 +96,8 @@ func TestNoOtherDescriptor(t *testing.T) {
 
 func TestArgsZero(t *testing.T) {
 	// cat shows its own command line, without a script in between.
-	for want, args := range map[string][]string{"called\x00/proc/self/cmdline\x00/nonexistent\x00": {"called", "/proc/self/cmdline", "/nonexistent"}} {
+	no := absent(t)
+	for want, args := range map[string][]string{"called\x00/proc/self/cmdline\x00" + no + "\x00": {"called", "/proc/self/cmdline", no}} {
 		err := Run([]specs.Hook{{Path: "/bin/cat", Args: args}}, "prestart", nil, Options{})
 		if shown := strings.ReplaceAll(want, "\x00", " "); err == nil || !strings.Contains(err.Error(), "exit status 1: "+shown) {
 			t.Errorf("args %q: got %v, want %q in it", args, err, shown)
@@ -125,21 +134,21 @@ func TestErrors(t *testing.T) {
 	signaled, _ := script(t, "kill -TERM $$")
 	loud, _ := script(t, "i=0; while [ $i -lt 20000 ]; do echo line $i of much output >&2; i=$((i+1)); done; echo the end >&2; exit 1")
 	badInterp, _ := script(t, "")
-	if err := os.WriteFile(badInterp, []byte("#!/nonexistent/sh\n"), 0o755); err != nil {
+	if err := os.WriteFile(badInterp, []byte("#!"+absent(t)+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	plain, _ := script(t, "")
 	if err := os.Chmod(plain, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	zero := 0
+	zero, no := 0, absent(t)
 	for name, c := range map[string]struct {
 		hook specs.Hook
 		want string
 	}{
 		"exit status":       {specs.Hook{Path: fails}, "hooks.createRuntime[1]: run " + fails + ": exit status 3: out; why; [31mso"},
 		"signal":            {specs.Hook{Path: signaled}, "hooks.createRuntime[1]: run " + signaled + ": killed by signal 15 (SIGTERM)"},
-		"missing":           {specs.Hook{Path: "/nonexistent/hook"}, "hooks.createRuntime[1]: run /nonexistent/hook: no such file or directory"},
+		"missing":           {specs.Hook{Path: no}, "hooks.createRuntime[1]: run " + no + ": no such file or directory"},
 		"not executable":    {specs.Hook{Path: plain}, "hooks.createRuntime[1]: run " + plain + ": permission denied"},
 		"no interpreter":    {specs.Hook{Path: badInterp}, "hooks.createRuntime[1]: run " + badInterp + ": no such file or directory: the file is there, its interpreter"},
 		"directory":         {specs.Hook{Path: okDir}, "hooks.createRuntime[1]: run " + okDir + ": permission denied"},
@@ -174,8 +183,9 @@ func TestErrors(t *testing.T) {
 }
 
 func TestMissingBundleIsNamed(t *testing.T) {
-	err := Run([]specs.Hook{{Path: "/bin/true"}}, "poststop", nil, Options{Dir: "/nonexistent"})
-	if want := "hooks.poststop[0]: run /bin/true: chdir to the bundle /nonexistent: no such file or directory"; err == nil || err.Error() != want {
+	no := absent(t)
+	err := Run([]specs.Hook{{Path: "/bin/true"}}, "poststop", nil, Options{Dir: no})
+	if want := "hooks.poststop[0]: run /bin/true: chdir to the bundle " + no + ": no such file or directory"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -198,22 +208,37 @@ func TestLargeState(t *testing.T) {
 	}
 }
 
+// timesOut runs a hook that does not end with a timeout, and returns the timeout and
+// what Run does. The hook has said in the file ready that all that it starts is there:
+// where it had no time for that, it gets more.
+func timesOut(t *testing.T, path, dir string) (seconds int, err error) {
+	t.Helper()
+	for seconds = 1; ; seconds *= 2 {
+		began := time.Now()
+		got := make(chan error, 1)
+		hooks := []specs.Hook{{Path: "/bin/true"}, {Path: path, Timeout: &seconds, Env: []string{"PATH=/bin:/usr/bin"}}}
+		go func() { got <- Run(hooks, "prestart", []byte(state), Options{}) }()
+		err = testwait.Value(t, "the end of a hook with a timeout", got)
+		if took := time.Since(began); took < time.Duration(seconds)*time.Second {
+			t.Errorf("ended after %v, before its timeout of %d s: %v", took, seconds, err)
+		}
+		if there(filepath.Join(dir, "ready")) || seconds > 100 {
+			return seconds, err
+		}
+	}
+}
+
 func TestTimeoutKillsTheGroup(t *testing.T) {
 	for name, text := range map[string]string{
-		"waits":          "sleep 100 & echo $! >$D/child; echo $$ >$D/pid; echo hello >&2; wait",
-		"ignores TERM":   "trap '' TERM INT HUP; sleep 100 & echo $! >$D/child; echo $$ >$D/pid; echo hello >&2; while :; do sleep 1; done",
-		"writes forever": "sleep 100 & echo $! >$D/child; echo $$ >$D/pid; echo hello >&2; yes >&2",
+		"waits":          "sleep 1000 & echo $! >$D/child; echo $$ >$D/pid; echo hello >&2; : >$D/ready; wait",
+		"ignores TERM":   "trap '' TERM INT HUP; sleep 1000 & echo $! >$D/child; echo $$ >$D/pid; echo hello >&2; : >$D/ready; while :; do sleep 1; done",
+		"writes forever": "sleep 1000 & echo $! >$D/child; echo $$ >$D/pid; echo hello >&2; : >$D/ready; yes >&2",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path, dir := script(t, text)
-			one := 1
-			began := time.Now()
-			err := Run([]specs.Hook{{Path: "/bin/true"}, {Path: path, Timeout: &one, Env: []string{"PATH=/bin:/usr/bin"}}}, "prestart", []byte(state), Options{})
-			if took := time.Since(began); took < time.Second || took > 5*time.Second {
-				t.Errorf("took %v, want a little over 1s", took)
-			}
-			want := "hooks.prestart[1]: " + path + ": no end within 1 s (timeout); killed: "
+			seconds, err := timesOut(t, path, dir)
+			want := fmt.Sprintf("hooks.prestart[1]: %s: no end within %d s (timeout); killed: ", path, seconds)
 			if err == nil || !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("got %v, want %s…", err, want)
 			}
@@ -222,35 +247,21 @@ func TestTimeoutKillsTheGroup(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !endsSoon(pid) {
-					t.Errorf("%s, process %d, is still there", who, pid)
-					_ = unix.Kill(pid, unix.SIGKILL)
-				}
+				testwait.End(t, "the end of the hook's "+who, pid)
 			}
 		})
 	}
 }
 
-// endsSoon waits for the end of a process that may have another parent.
-func endsSoon(pid int) bool {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return err == unix.ESRCH
-	}
-	defer unix.Close(fd)
-	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 2000)
-	return n == 1
-}
-
 // A daemon that a hook leaves behind keeps the output open; it is not waited for.
 func TestDaemonIsNotWaitedFor(t *testing.T) {
-	path, dir := script(t, "sleep 20 & echo $! >$D/child; exit 0")
-	began := time.Now()
-	if err := Run([]specs.Hook{{Path: path, Env: []string{"PATH=/bin:/usr/bin"}}}, "poststart", []byte(state), Options{}); err != nil {
+	path, dir := script(t, "sleep 1000 & echo $! >$D/child; exit 0")
+	got := make(chan error, 1)
+	go func() {
+		got <- Run([]specs.Hook{{Path: path, Env: []string{"PATH=/bin:/usr/bin"}}}, "poststart", []byte(state), Options{})
+	}()
+	if err := testwait.Value(t, "the end of a hook that leaves a daemon", got); err != nil {
 		t.Error(err)
-	}
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("took %v", took)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(content(t, dir, "child")))
 	if err != nil {
@@ -291,9 +302,10 @@ func TestNothingIsLeft(t *testing.T) {
 		return len(entries)
 	}
 	fails, _ := script(t, "exit 1")
+	no := absent(t)
 	before := open()
 	for range 20 {
-		for _, path := range []string{"/bin/true", fails, "/nonexistent"} {
+		for _, path := range []string{"/bin/true", fails, no} {
 			_ = RunAll([]specs.Hook{{Path: path}}, "poststop", []byte(state), Options{})
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
 // manager is a service manager's socket. It closes the descriptors that come.
@@ -27,10 +29,8 @@ func manager(t *testing.T) (addr string, next func() string) {
 	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: addr}); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5}); err != nil {
-		t.Fatal(err)
-	}
 	return addr, func() string {
+		testwait.Readable(t, "a message to the manager", fd)
 		buf, oob := make([]byte, 4096), make([]byte, unix.CmsgSpace(4))
 		n, oobn, _, _, err := unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
 		if err != nil {
@@ -129,7 +129,7 @@ func TestRelay(t *testing.T) {
 			if !slices.Equal(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
-			if err := <-done; err != nil {
+			if err := testwait.Value(t, "the end of Relay", done); err != nil {
 				t.Error(err)
 			}
 			s.Close()
@@ -147,11 +147,14 @@ func TestRelayEndsWithTheProcess(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- s.Relay("/nowhere", pidfd, 1) }()
 	say(t, dir, "STATUS=x")
-	time.Sleep(10 * time.Millisecond)
+	testwait.Until(t, "the first message is read", func() bool {
+		n, err := unix.IoctlGetInt(s.fd, unix.TIOCINQ)
+		return n == 0 && err == nil
+	})
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; err != nil {
+	if err := testwait.Value(t, "the end of Relay", done); err != nil {
 		t.Error(err)
 	}
 }
@@ -169,7 +172,7 @@ func TestReadyOfAProcessThatHasEndedCounts(t *testing.T) {
 	}
 	next()
 	next()
-	if err := <-done; err != nil {
+	if err := testwait.Value(t, "the end of Relay", done); err != nil {
 		t.Error(err)
 	}
 }
@@ -241,13 +244,8 @@ func TestTellHasAnEnd(t *testing.T) {
 	defer func() { barrierWait = wait }()
 	got := make(chan error)
 	go func() { got <- tell(addr, []byte("READY=1"), 7) }()
-	select {
-	case err := <-got:
-		if !errors.Is(err, unix.ETIMEDOUT) {
-			t.Errorf("got %v, want %v", err, unix.ETIMEDOUT)
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("the manager is waited for without end")
+	if err := testwait.Value(t, "the end of the wait for the manager", got); !errors.Is(err, unix.ETIMEDOUT) {
+		t.Errorf("got %v, want %v", err, unix.ETIMEDOUT)
 	}
 }
 

@@ -122,7 +122,7 @@ func TestOpenFilesInner(t *testing.T) {
 
 func TestApplyFromOutside(t *testing.T) {
 	needRoot(t)
-	cmd := exec.Command(busybox, "sleep", "100")
+	cmd := exec.Command(busybox, "sleep", "1000")
 	if err := cmd.Start(); err != nil {
 		t.Skip(err)
 	}

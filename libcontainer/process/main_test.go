@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/tests/testplain"
 )
 
 // busybox is the static program that the children execute.
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) {
 		print(what)
 		return
 	}
-	os.Exit(m.Run())
+	testplain.Main(m)
 }
 
 func needRoot(t *testing.T) {

@@ -8,9 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
 // The second process says nothing before the parent knows of it, which then has its
@@ -45,10 +46,8 @@ func TestACloneWithinTheProgramIsAdopted(t *testing.T) {
 	if _, err := unix.Wait4(first, nil, unix.WNOHANG, nil); err != unix.ECHILD {
 		t.Errorf("the first process is not reaped: %v", err)
 	}
-	if p := []unix.PollFd{{Fd: int32(c.sock), Events: unix.POLLIN}}; true {
-		if n, err := unix.Poll(p, 0); n != 0 || err != nil {
-			t.Errorf("the second process speaks before it is answered: %d, %v", n, err)
-		}
+	if testwait.Now(t, c.sock) {
+		t.Error("the second process speaks before it is answered")
 	}
 	if err := c.Release(); err != nil {
 		t.Fatal(err)
@@ -98,24 +97,15 @@ func TestASocketThatIsHeldOpenHidesNoEnd(t *testing.T) {
 		_, err := c.Next()
 		got <- err
 	}()
-	select {
-	case err := <-got:
-		if !errors.Is(err, ErrEnded) {
-			t.Errorf("got %v, want %v", err, ErrEnded)
-		}
-	case <-time.After(20 * time.Second):
-		t.Error("the end of the process is not seen")
+	if err := testwait.Value(t, "the end of the process is seen", got); !errors.Is(err, ErrEnded) {
+		t.Errorf("got %v, want %v", err, ErrEnded)
 	}
 }
 
 // ended reports whether the process of pidfd has.
 func ended(t *testing.T, pidfd int) bool {
 	t.Helper()
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n > 0
+	return testwait.Now(t, pidfd)
 }
 
 // grandchild is a process that another one than this is the parent of.

@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testplain"
+	"hutch/tests/testwait"
 )
 
 // helperEnv makes the test binary the process that dies in
@@ -25,7 +28,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(helperEnv) != "" {
 		os.Exit(helper())
 	}
-	os.Exit(m.Run())
+	testplain.Main(m)
 }
 
 // openFds are this process's descriptors.
@@ -233,12 +236,10 @@ func tempCgroup(t *testing.T, mount string) (dir, name string) {
 	t.Cleanup(func() {
 		// A member that was killed may still be on its way out.
 		var err error
-		for range 500 {
-			if err = os.Remove(dir); !errors.Is(err, unix.EBUSY) {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
+		testwait.Until(t, "nobody is in "+dir, func() bool {
+			err = os.Remove(dir)
+			return !errors.Is(err, unix.EBUSY)
+		})
 		if err != nil {
 			t.Error(err)
 		}
@@ -477,18 +478,7 @@ func TestAChildThatWaitsEndsWithItsParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-	for {
-		n, err := unix.Poll(fds, 10_000)
-		if err == unix.EINTR {
-			continue
-		}
-		if n != 1 {
-			t.Errorf("the child %d still waits after its parent's death", pid)
-			_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
-		}
-		return
-	}
+	testwait.EndOf(t, "the end of a child that waits, after its parent's", pidfd)
 }
 
 func BenchmarkSpawnEmptyChild(b *testing.B) {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"strconv"
 )
 
 // maxLinks bounds the symbolic links on the way to a target, as the kernel does.
@@ -98,15 +99,38 @@ func step(root int, at, name string, dir bool, resolve uint64) (link string, err
 	} else if err == unix.EINVAL {
 		return "", nil // there, and no link
 	}
+	mode := uint32(unix.S_IFDIR | 0o755)
 	if dir {
 		err = unix.Mkdirat(d, name, 0o755)
 	} else {
-		err = unix.Mknodat(d, name, unix.S_IFREG|0o644, 0)
+		mode = unix.S_IFREG | 0o644
+		err = unix.Mknodat(d, name, mode, 0)
 	}
 	if errors.Is(err, unix.EEXIST) {
-		err = nil
+		return "", nil
+	}
+	if err == nil {
+		err = unmask(d, name, mode)
 	}
 	return "", err
+}
+
+// unmask gives what was made just now the whole of its mode: a mount point that the
+// caller's umask had closed would keep the container's users out.
+func unmask(dir int, name string, mode uint32) error {
+	fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode == mode || st.Mode&unix.S_IFMT != mode&unix.S_IFMT { // another file is not ours to change
+		return nil
+	}
+	return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode&0o777)
 }
 
 // asOwner runs f with the file system ids of the container's root, which f makes

@@ -48,7 +48,7 @@ func (r *Root) Open(b *program.Builder) {
 			r.prop = p
 		}
 	}
-	r.many = len(r.c.Spec.Mounts)+paths > manyFds
+	r.many = r.c.FewFiles || len(r.c.Spec.Mounts)+paths > manyFds
 	r.mounts = make([]source, len(r.c.Spec.Mounts))
 	for i := range r.c.Spec.Mounts {
 		m, s := &r.c.Spec.Mounts[i], &r.mounts[i]

@@ -65,6 +65,10 @@ type Config struct {
 	// privileges outside of the container's user namespace.
 	SourcesInParent bool
 
+	// FewFiles is set when the caller may have few descriptors open: each is then closed
+	// as soon as it is used.
+	FewFiles bool
+
 	// SourcesInChild allows the child to open the sources of binds, where there are too many
 	// to be open at once: it sees the host's tree with the caller's privileges, and nobody
 	// sees it.

@@ -272,6 +272,22 @@ func TestDevices(t *testing.T) {
 	}
 }
 
+// TestMountPointsAreMadeWhole: a mount point that is missing is made with the whole of its
+// mode, whatever the caller's umask is, and the umask is the caller's afterwards.
+func TestMountPointsAreMadeWhole(t *testing.T) {
+	w := newWorld(t, proc(), dev(), bind("/etc/hostname", "/made/dir/file"))
+	defer unix.Umask(unix.Umask(0o777))
+	defer func(dir string) { must(t, os.Chmod(dir, 0o755)) }(w.dir)
+	if got := w.ok("umask; ls -ld /made /made/dir | cut -c1-10"); got != "0777\ndrwxr-xr-x\ndrwxr-xr-x\n" {
+		t.Errorf("got %q", got)
+	}
+	var st unix.Stat_t
+	must(t, unix.Stat(w.inRoot("made/dir/file"), &st))
+	if st.Mode&0o777 != 0o644 {
+		t.Errorf("the file has mode %o", st.Mode&0o777)
+	}
+}
+
 func TestExistingDeviceMustMatch(t *testing.T) {
 	for name, make := range map[string]func(p string) error{
 		"another device": func(p string) error { return unix.Mknod(p, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5))) },

@@ -15,39 +15,25 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/libcontainer/program"
+	"hutch/tests/isolate"
+	"hutch/tests/testplain"
 )
 
 // The tests that mount run in a mount namespace of their own, whose mounts are
 // shared as on most hosts, so that what leaks out is seen.
 
-const isolated = "HUTCH_TEST_ROOTFS"
-
 func TestMain(m *testing.M) {
-	if os.Geteuid() != 0 || os.Getenv(isolated) != "" {
-		if os.Geteuid() == 0 {
-			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
-				fmt.Fprintln(os.Stderr, "make the mounts shared:", err)
-				os.Exit(1)
-			}
-		}
-		os.Exit(m.Run())
+	if os.Geteuid() != 0 {
+		testplain.Main(m)
 	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), isolated+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	err := cmd.Run()
-	if err != nil && cmd.ProcessState == nil {
-		fmt.Fprintln(os.Stderr, err)
+	if code, first := isolate.Mounts(); first {
+		os.Exit(code)
 	}
-	os.Exit(max(cmd.ProcessState.ExitCode(), 0) | btoi(err != nil))
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
+		fmt.Fprintln(os.Stderr, "make the mounts shared:", err)
+		os.Exit(1)
 	}
-	return 0
+	os.Exit(m.Run())
 }
 
 const busybox = "/bin/busybox"
@@ -108,7 +94,7 @@ func (w *world) inRoot(name string) string { return filepath.Join(w.dir, "root",
 
 // reachable lets the container's root come to the directory in the host's tree.
 func (w *world) reachable() {
-	for p := w.dir; p != "/tmp"; p = filepath.Dir(p) {
+	for p := w.dir; p != filepath.Clean(os.TempDir()); p = filepath.Dir(p) {
 		must(w.t, os.Chmod(p, 0o755))
 	}
 }
@@ -239,7 +225,7 @@ func (w *world) try(script string) (_ string, err error) {
 // userNamespace is one with the mapping of the tests.
 func userNamespace(t *testing.T) *os.File {
 	t.Helper()
-	cmd := exec.Command("sleep", "60")
+	cmd := exec.Command("sleep", "1000")
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 100000, Size: 65536}}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids}
 	must(t, cmd.Start())

@@ -241,16 +241,45 @@ func (l *Link) Open(p *program.Program) (done func(), err error) {
 // otherMount opens the executable by way of a detached mount of its own.
 func otherMount() (int, error) {
 	// What the child maps can be opened again by /proc/PID/map_files: not for writing.
-	tree, err := rotree.Clone(unix.AT_FDCWD, self, 0)
+	fd, err := detached(self)
+	if !errors.Is(err, unix.EINVAL) {
+		return fd, err
+	}
+	// Its mount is of another mount namespace, from which the program was executed by a
+	// descriptor, or it cannot be bound. By its name there may be another mount.
+	name, nameErr := os.Readlink(self)
+	if nameErr != nil {
+		return -1, err
+	}
+	fd, nameErr = detached(name)
+	if nameErr == nil && !sameFile(fd, self) {
+		unix.Close(fd)
+		nameErr = errors.New("is another file")
+	}
+	if nameErr != nil {
+		return -1, fmt.Errorf("%w (it is of another mount namespace, or unbindable), and %s: %w; start it from a mount of this namespace", err, name, nameErr)
+	}
+	return fd, nil
+}
+
+// detached opens a file by way of a detached mount of its own.
+func detached(path string) (int, error) {
+	tree, err := rotree.Clone(unix.AT_FDCWD, path, 0)
 	if err != nil {
-		return -1, fmt.Errorf("clone the mount of %s: %w", self, err)
+		return -1, fmt.Errorf("clone the mount of %s: %w", path, err)
 	}
 	defer unix.Close(tree)
 	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(tree), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, fmt.Errorf("open %s in a detached mount: %w", self, err)
+		return -1, fmt.Errorf("open %s in a detached mount: %w", path, err)
 	}
 	return fd, nil
+}
+
+// sameFile reports whether fd is the file at path.
+func sameFile(fd int, path string) bool {
+	var a, b unix.Stat_t
+	return unix.Fstat(fd, &a) == nil && unix.Stat(path, &b) == nil && a.Dev == b.Dev && a.Ino == b.Ino
 }
 
 // emptyProgram makes a sealed empty file that may be executed, which gives

@@ -2,6 +2,7 @@ package selfexe
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testplain"
 )
 
 // modeEnv makes the test binary do one thing in place of the tests.
@@ -23,7 +26,7 @@ func TestMain(m *testing.M) {
 	var err error
 	switch os.Getenv(modeEnv) {
 	case "":
-		os.Exit(m.Run())
+		testplain.Main(m)
 	case "direct":
 	case "prove":
 	case "guard": // as a copy whose proof does not hold
@@ -42,6 +45,8 @@ func TestMain(m *testing.M) {
 		}
 	case "link":
 		err = linkChild(os.Args[1:])
+	case "foreign": // in another mount namespace than its mount
+		err = foreignMount()
 	case "read-only":
 		err = proveMounts()
 	}
@@ -57,6 +62,46 @@ func TestMain(m *testing.M) {
 	fmt.Printf("%v|%v|%q|%q|%q|%d\n", proof, err, os.Args, os.Environ(), strings.TrimSpace(string(comm)), os.Getpid())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	os.Exit(0)
+}
+
+// foreignMount opens the executable by way of another mount, then where its name leads
+// to another file.
+func foreignMount() error {
+	if _, err := detached(self); !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("its mount is of this namespace: %w", err)
+	}
+	fd, err := otherMount()
+	if err != nil {
+		return err
+	}
+	if !sameFile(fd, self) {
+		return errors.New("another file is opened")
+	}
+	name, err := os.Readlink(self)
+	if err != nil {
+		return err
+	}
+	if err := unix.Mount("/bin/sh", name, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	if _, err := otherMount(); err == nil || !strings.Contains(err.Error(), name+": is another file; start it") {
+		return fmt.Errorf("with another file at its name: %w", err)
+	}
+	return nil
+}
+
+// TestExecutedFromAnotherMountNamespace is a program that is executed by a link of
+// /proc after it has left for another mount namespace.
+func TestExecutedFromAnotherMountNamespace(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: mounts")
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{modeEnv + "=foreign"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 // proveMounts proves, in a mount namespace of its own, the copy of this binary

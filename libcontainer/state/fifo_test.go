@@ -5,9 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
 func TestFifos(t *testing.T) {
@@ -34,16 +35,14 @@ func TestFifos(t *testing.T) {
 	if !d.Waiting() {
 		t.Error("init is not seen waiting")
 	}
+	if testwait.Now(t, goFd) {
+		t.Fatal("init goes on by itself: its read would not wait")
+	}
 	woken := make(chan error, 1)
 	go func() {
 		_, err := unix.Read(goFd, make([]byte, 1))
 		woken <- err
 	}()
-	select {
-	case err := <-woken:
-		t.Fatalf("init goes on by itself: %v", err)
-	case <-time.After(20 * time.Millisecond):
-	}
 	result, err := d.OpenResult()
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +51,7 @@ func TestFifos(t *testing.T) {
 	if err := d.Go(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-woken; err != nil {
+	if err := testwait.Value(t, "init is woken", woken); err != nil {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 16)
@@ -64,10 +63,7 @@ func TestFifos(t *testing.T) {
 	}
 	unix.Close(goFd)
 	unix.Close(resultFd) // as execve does
-	p := []unix.PollFd{{Fd: int32(result), Events: unix.POLLIN}}
-	if n, err := unix.Poll(p, 1000); n != 1 || err != nil {
-		t.Fatalf("poll: %d, %v", n, err)
-	}
+	testwait.Readable(t, "the result", result)
 	if n, err := unix.Read(result, buf); string(buf[:n]) != "report" || err != nil {
 		t.Errorf("got %q, %v", buf[:n], err)
 	}

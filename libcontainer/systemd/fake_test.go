@@ -8,9 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
 // reply marshals a message as a peer would send it: little-endian, from the
@@ -139,10 +140,10 @@ func (p *peer) messages(conn net.Conn, r io.Reader) {
 	}
 }
 
-// dial connects with a time-out of ms milliseconds.
-func (p *peer) dial(ms int) *Conn {
+// dial connects, with more time than any test has.
+func (p *peer) dial() *Conn {
 	p.t.Helper()
-	c, err := address{p.path, false}.dial(false, time.Duration(ms)*time.Millisecond)
+	c, err := address{p.path, false}.dial(false, testwait.Bound())
 	if err != nil {
 		p.t.Fatal(err)
 	}

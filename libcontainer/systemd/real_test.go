@@ -40,7 +40,7 @@ func real(t *testing.T) (*Conn, Bus) {
 // sleeper starts a process, and returns its id.
 func sleeper(t *testing.T) int {
 	t.Helper()
-	cmd := exec.Command("sleep", "300")
+	cmd := exec.Command("sleep", "1000")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func TestRealStaleUnit(t *testing.T) {
 	u := unitFor(t, c, bus.User, "stale")
 	// A process that ignores SIGTERM makes the stop run into its time-out: the
 	// unit fails.
-	cmd := exec.Command("sh", "-c", "trap '' TERM; echo; sleep 300 & wait; wait")
+	cmd := exec.Command("sh", "-c", "trap '' TERM; echo; sleep 1000 & wait; wait")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -62,8 +62,8 @@ func TestPhasesFollowOneAnother(t *testing.T) {
 		if e.Name != names[i] || e.Pid != os.Getpid() || e.Tid != e.Pid {
 			t.Errorf("phase %d is %+v, want %s of process %d", i, e, names[i], os.Getpid())
 		}
-		if e.Dur < 900 || e.Dur > 60e6 {
-			t.Errorf("%s lasted %v us, want about 1000", e.Name, e.Dur)
+		if e.Dur < 999 { // microseconds; how much longer is the machine's
+			t.Errorf("%s lasted %v us, want 1000 at least", e.Name, e.Dur)
 		}
 		if end := got[max(i-1, 0)].Ts + got[max(i-1, 0)].Dur; i > 0 && (end-e.Ts > 0.01 || e.Ts-end > 0.01) {
 			t.Errorf("%s begins at %v, the phase before ends at %v", e.Name, e.Ts, end)

@@ -8,7 +8,6 @@ package conformance
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,10 +23,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hutch/tests/isolate"
+	"hutch/tests/testwait"
 )
-
-// limit ends a program that hangs; the slowest takes twelve seconds.
-const limit = 90 * time.Second
 
 // atOnce programs run together: most of their time is spent asleep.
 const atOnce = 4
@@ -211,8 +208,7 @@ func (p program) run(t *testing.T) (stdout, stderr []byte, err error) {
 		t.Error(err)
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx := testwait.Context(t)
 	cmd := exec.CommandContext(ctx, p.path)
 	cmd.Dir = p.tree // rootfs-*.tar.gz and runtimetest are looked for here
 	cmd.Env = append(os.Environ(), "RUNTIME="+wrapper, "TMPDIR="+tmp)
@@ -224,7 +220,7 @@ func (p program) run(t *testing.T) (stdout, stderr []byte, err error) {
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	err = p.reap.run(cmd)
 	if ctx.Err() != nil {
-		err = fmt.Errorf("did not end within %v", limit)
+		err = fmt.Errorf("did not end within %v", testwait.Bound())
 	}
 	p.clear(root)
 	return out.Bytes(), errOut.Bytes(), err
@@ -347,14 +343,18 @@ func clearCgroups() {
 	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
 		_, own, _ := strings.Cut(line, ":")
 		_, own, _ = strings.Cut(own, ":")
-		hierarchies, _ := filepath.Glob(mounted + "/*/")
+		hierarchies, _ := filepath.Glob(mounted + "/*")
 		for _, h := range append(hierarchies, mounted) {
 			tops = append(tops, h, filepath.Join(h, own))
 		}
 	}
+	const ending = 10 * time.Second // else they are somebody else's
 	for _, top := range tops {
 		for _, name := range []string{"testdir/cgrouptest", "testdir", "cgrouptest"} {
-			unix.Rmdir(filepath.Join(top, name))
+			// The last container may be ending.
+			for end := time.Now().Add(ending); unix.Rmdir(filepath.Join(top, name)) == unix.EBUSY && time.Now().Before(end); {
+				time.Sleep(10 * time.Millisecond)
+			}
 		}
 	}
 }

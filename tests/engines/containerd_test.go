@@ -9,7 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"hutch/tests/testwait"
 )
 
 // TestContainerd runs Debian's containerd, by ctr.
@@ -48,7 +49,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 `, base+"/root", base+"/state", base+"/socket"))
 	daemon(t, "containerd", "--config", base+"/config.toml", "--log-level", "warn")
 	e := &engine{name: "containerd", call: []string{"ctr", "--address", base + "/socket"}, image: ctrImage, parent: cgroupParent()}
-	within(t, 30*time.Second, "containerd answers", func() bool {
+	testwait.Until(t, "containerd answers", func() bool {
 		return exec.Command(e.call[0], append(slices.Clone(e.call[1:]), "version")...).Run() == nil
 	})
 	archive := archiveImage(t)
@@ -160,7 +161,7 @@ func ctrTask(t *testing.T, e *engine) {
 	}
 	has(t, e.run(t, "task", "metrics", "task"), "memory", "pids.current")
 	e.run(t, "task", "kill", "-s", "KILL", "task")
-	within(t, 5*time.Second, "it is stopped", func() bool {
+	testwait.Until(t, "it is stopped", func() bool {
 		return strings.Contains(e.run(t, "task", "ls"), "STOPPED")
 	})
 	if code, out := e.try(t, "task", "rm", "task"); code != 0 && code != 137 {
@@ -172,7 +173,7 @@ func ctrTask(t *testing.T, e *engine) {
 func ctrKillAll(t *testing.T, e *engine) {
 	background(t, e, "all", []string{"--with-ns", "pid:/proc/1/ns/pid"}, "sh", "-c", "sleep 54321 & exec sleep 12345")
 	e.run(t, "task", "kill", "-a", "-s", "KILL", "all")
-	within(t, 5*time.Second, "none is left", func() bool {
+	testwait.Until(t, "none is left", func() bool {
 		out, _ := exec.Command("ps", "-e", "-o", "stat=,args=").Output()
 		for line := range strings.Lines(string(out)) {
 			if strings.Contains(line, "sleep 54321") && !strings.HasPrefix(line, "Z") {

@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"hutch/tests/testwait"
 )
 
 // TestDocker runs the scenarios on dockerd with its own containerd.
@@ -89,7 +90,7 @@ func startDocker(t *testing.T, dir, more string) (docker *engine, server *exec.C
 func dockerd(t *testing.T, docker *engine, base string) *exec.Cmd {
 	t.Helper()
 	server := daemon(t, "dockerd", "--config-file", base+"/daemon.json", "--init-path", "/usr/bin/tini-static")
-	within(t, 30*time.Second, "dockerd answers", func() bool {
+	testwait.Until(t, "dockerd answers", func() bool {
 		return exec.Command(docker.call[0], append(docker.call[1:], "version")...).Run() == nil
 	})
 	return server

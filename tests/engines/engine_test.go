@@ -1,18 +1,17 @@
 package engines
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-)
 
-// callLimit is how long one command of an engine may take.
-const callLimit = 60 * time.Second
+	"hutch/tests/testwait"
+)
 
 // engine is one engine's command line.
 type engine struct {
@@ -80,10 +79,13 @@ func (e *engine) remove(t *testing.T, name string) {
 		args = []string{"rm", "-f", "-v", "-t", "0", name}
 	}
 	code, out := e.try(t, args...)
-	for try := 0; try < 20 && strings.Contains(out, "resource busy"); try++ {
-		time.Sleep(100 * time.Millisecond)
+	testwait.Poll(t, func() string { return fmt.Sprintf("%s is not busy: %s", name, out) }, func() bool {
+		if !strings.Contains(out, "resource busy") {
+			return true
+		}
 		code, out = e.try(t, args...)
-	}
+		return false
+	})
 	if code != 0 && !strings.Contains(strings.ToLower(out), "no such container") && !strings.Contains(out, "no container with") {
 		t.Errorf("%s rm %s: exit code %d: %s", e.name, name, code, out)
 	}
@@ -98,8 +100,7 @@ func (e *engine) ask(t *testing.T, name, format string) string {
 // tryInput runs a command with input on its stdin.
 func tryInput(t *testing.T, input string, args ...string) (code int, out string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
-	defer cancel()
+	ctx := testwait.Context(t)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stdin = strings.NewReader(input)
 	cmd.WaitDelay = 2 * time.Second
@@ -107,7 +108,7 @@ func tryInput(t *testing.T, input string, args ...string) (code int, out string)
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		t.Fatalf("%s: not finished after %v:\n%s", strings.Join(args, " "), callLimit, data)
+		t.Fatalf("%s: not finished after %v:\n%s", strings.Join(args, " "), testwait.Bound(), data)
 	case err != nil && !errors.As(err, &exit):
 		t.Fatalf("%s: %v:\n%s", strings.Join(args, " "), err, data)
 	}
@@ -143,12 +144,7 @@ func stop(t *testing.T, cmd *exec.Cmd) {
 		return
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
-	done := time.AfterFunc(20*time.Second, func() {
-		t.Errorf("%s does not end on SIGTERM", cmd.Path)
-		cmd.Process.Kill()
-	})
-	cmd.Wait()
-	done.Stop()
+	_ = testwait.Command(t, cmd)
 }
 
 // need fails where a program is missing, and names it.

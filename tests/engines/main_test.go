@@ -22,9 +22,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testplain"
 )
 
 // stage tells the three runs of this binary apart: "" outside, "init" as the
@@ -46,6 +47,7 @@ func TestMain(m *testing.M) {
 	}
 	switch os.Getenv(stage) {
 	case "":
+		testplain.Start()
 		os.Setenv(number, strconv.Itoa(os.Getpid()))
 		code := again("init", unix.CLONE_NEWNS|unix.CLONE_NEWNET|unix.CLONE_NEWPID|unix.CLONE_NEWIPC)
 		removeCgroups()
@@ -224,14 +226,4 @@ func cgroupTops() []string {
 	each, _ := filepath.Glob("/sys/fs/cgroup/*" + cgroupParent())
 	one, _ := filepath.Glob("/sys/fs/cgroup" + cgroupParent())
 	return append(each, one...)
-}
-
-// within polls ok until it holds.
-func within(t *testing.T, limit time.Duration, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(limit); !ok(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", limit, what)
-		}
-	}
 }

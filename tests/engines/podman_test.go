@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -106,8 +107,19 @@ func removePodCgroups() {
 	}
 }
 
+// playedPods is below what Podman puts the pods of `play kube`.
+const playedPods = "libpod_parent"
+
+// playedCgroups lists the cgroups of such pods, the highest last.
+func playedCgroups() []string {
+	pods, _ := filepath.Glob("/sys/fs/cgroup/*/" + playedPods + "/*")
+	tops, _ := filepath.Glob("/sys/fs/cgroup/*/" + playedPods)
+	return append(pods, tops...)
+}
+
 // kube plays a Kubernetes pod.
 func kube(t *testing.T, e *engine) {
+	before := playedCgroups()
 	file := filepath.Join(t.TempDir(), "pod.yaml")
 	write(t, file, `apiVersion: v1
 kind: Pod
@@ -132,7 +144,12 @@ spec:
 `)
 	t.Cleanup(func() {
 		e.try(t, "play", "kube", "--down", file)
-		removePodCgroups()
+		// As of a pod, some are left, with runc too.
+		for _, dir := range playedCgroups() {
+			if !slices.Contains(before, dir) {
+				os.Remove(dir)
+			}
+		}
 	})
 	e.run(t, "play", "kube", file)
 	is(t, e.run(t, "exec", "played-first", "/bin/sh", "-c", "id -u; grep CapBnd /proc/1/status; touch /x 2>/dev/null || echo refused; cat /sys/fs/cgroup/memory/memory.limit_in_bytes"),

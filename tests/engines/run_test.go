@@ -9,7 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"hutch/tests/testwait"
 )
 
 func run(t *testing.T, e *engine) {
@@ -54,7 +55,7 @@ func publishedPort(t *testing.T, e *engine) {
 		t.Fatal(err)
 	}
 	has(t, string(rules), "--dport 18080", ":80", "MASQUERADE")
-	within(t, 5*time.Second, "the published port answers", func() bool {
+	testwait.Until(t, "the published port answers", func() bool {
 		answer, err := http.Get("http://127.0.0.1:18080/page")
 		if err != nil {
 			return false
@@ -84,7 +85,7 @@ func terminal(t *testing.T, e *engine) {
 
 func logs(t *testing.T, e *engine) {
 	name := e.start(t, nil, "echo out; echo err >&2; exec sleep 1000")
-	within(t, 5*time.Second, "both lines are in the log", func() bool {
+	testwait.Until(t, "both lines are in the log", func() bool {
 		_, out := e.try(t, "logs", name)
 		return strings.Contains(out, "out") && strings.Contains(out, "err")
 	})
@@ -103,7 +104,7 @@ func execs(t *testing.T, e *engine) {
 		}
 	}
 	e.run(t, "exec", "-d", name, "sh", "-c", "echo done >/tmp/mark")
-	within(t, 5*time.Second, "the detached exec has run", func() bool {
+	testwait.Until(t, "the detached exec has run", func() bool {
 		code, _ := e.try(t, "exec", name, "grep", "-q", "done", "/tmp/mark")
 		return code == 0
 	})
@@ -130,7 +131,7 @@ func many(t *testing.T, e *engine) {
 func copies(t *testing.T, e *engine) {
 	name := e.start(t, nil, "echo made >/tmp/made; exec sleep 1000")
 	dir := t.TempDir()
-	within(t, 5*time.Second, "the file is there", func() bool {
+	testwait.Until(t, "the file is there", func() bool {
 		code, _ := e.try(t, "cp", name+":/tmp/made", dir+"/made")
 		return code == 0
 	})

@@ -4,7 +4,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
+
+	"hutch/tests/testwait"
 )
 
 // scenario is something that a user does with an engine. Docker's and Podman's
@@ -85,17 +86,14 @@ func runScenario(t *testing.T, e *engine, name string) {
 
 // nothingLeft proves that an engine without containers holds nothing: no
 // container, process of one, mount, veth end, forwarding rule, cgroup. Engines
-// end their work in the background, so they have a moment.
+// end their work in the background, so it is waited for.
 func nothingLeft(t *testing.T, e *engine) {
 	t.Helper()
 	left := "?"
-	for range 100 {
-		if left = whatIsLeft(t, e); left == "" {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Errorf("left behind:\n%s", left)
+	testwait.Poll(t, func() string { return "nothing is left behind of:\n" + left }, func() bool {
+		left = whatIsLeft(t, e)
+		return left == ""
+	})
 }
 
 // whatIsLeft names what nothingLeft looks for, one thing a line.

@@ -38,7 +38,7 @@ func appArmor(profile string) edit {
 func TestAppArmor(t *testing.T) {
 	needsAppArmor(t)
 	look := "cat /proc/self/attr/current; cat /secret 2>&1; cat /other 2>&1; true"
-	b := newBundle(t, sh(look+"; sleep 300"), appArmor("hutchtest-a"))
+	b := newBundle(t, sh(look+"; sleep 1000"), appArmor("hutchtest-a"))
 	writeText(t, b.rootfs("secret"), "secret read\n")
 	writeText(t, b.rootfs("other"), "other read\n")
 	b.writeSpec()

@@ -168,7 +168,7 @@ func TestDotDotStaysInside(t *testing.T) {
 // TestCgroupsPathStaysInside: ".." never leads out of the hierarchies.
 func TestCgroupsPathStaysInside(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100"), func(s *specs.Spec) {
+	b := newBundle(t, args("sleep", "1000"), func(s *specs.Spec) {
 		s.Linux.CgroupsPath = "/../../../../../../" + s.Process.Env[1][len(idVariable)+1:]
 	})
 	res := b.createCall().do(t)

@@ -58,7 +58,7 @@ func callsOf(t *testing.T, b *bundle, meanwhile func(), words ...string) int {
 // three more of create with that of the fifos.
 func TestSystemCallBudget(t *testing.T) {
 	hutchOnly(t, "the numbers are Hutch's")
-	b := newBundle(t, args("sleep", "300"))
+	b := newBundle(t, args("sleep", "1000"))
 	short := newBundle(t, args("true"))
 	none := func() {}
 	check := func(name string, n, bound int) {

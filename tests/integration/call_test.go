@@ -9,12 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-// callLimit ends a command that hangs, waitLimit a wait in vain.
-const (
-	callLimit = 30 * time.Second
-	waitLimit = 10 * time.Second
+	"hutch/tests/testwait"
 )
 
 // call is one run of the runtime. Its stdout and stderr are files, not pipes:
@@ -98,13 +94,15 @@ func (c call) start(t testing.TB) *running {
 // wait waits for the end; a call that hangs is killed and fails the test.
 func (r *running) wait() result {
 	r.t.Helper()
+	timer := time.NewTimer(testwait.Bound())
+	defer timer.Stop()
 	var err error
 	select {
 	case err = <-r.done:
-	case <-time.After(patience(callLimit)):
+	case <-timer.C:
 		r.cmd.Process.Kill()
 		<-r.done
-		r.t.Fatalf("%s: did not end within %v\n%s", r.line, patience(callLimit), r.result(0))
+		r.t.Fatalf("%s: did not end within %v\n%s", r.line, testwait.Bound(), r.result(0))
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -170,12 +168,8 @@ func (r result) failed(t testing.TB, texts ...string) result {
 	return r
 }
 
-// eventually polls until what holds; it fails the test after waitLimit.
+// eventually polls until what holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience(waitLimit)); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v in vain: %s", patience(waitLimit), what)
-		}
-	}
+	testwait.Until(t, what, holds)
 }

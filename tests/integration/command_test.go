@@ -17,7 +17,7 @@ import (
 func TestStateDocument(t *testing.T) {
 	t.Parallel()
 	began := time.Now().Add(-time.Second)
-	b := newBundle(t, args("sleep", "100")).create()
+	b := newBundle(t, args("sleep", "1000")).create()
 	s := b.state()
 	if s.OCIVersion == "" || s.ID != b.id || s.Pid == nil || *s.Pid != b.pid || s.Status != "created" || s.Bundle != b.dir || s.Rootfs != b.rootfs() {
 		t.Errorf("state %+v", s)
@@ -42,7 +42,7 @@ func TestBundleIsTheWorkingDirectory(t *testing.T) {
 		t.Errorf("%s", res)
 	}
 	// A relative bundle and pid file count from there too.
-	c := newBundle(t, args("sleep", "100"))
+	c := newBundle(t, args("sleep", "1000"))
 	call{root: c.root, args: []string{"create", "-b", "bundle", "--pid-file", "tmp/pid", c.id}, dir: filepath.Dir(c.dir)}.do(t).ok(t)
 	c.readPid()
 	if got := c.state().Bundle; got != c.dir {
@@ -53,7 +53,7 @@ func TestBundleIsTheWorkingDirectory(t *testing.T) {
 // TestRelativeRoot: --root counts from the working directory, in every command.
 func TestRelativeRoot(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100"))
+	b := newBundle(t, args("sleep", "1000"))
 	top := filepath.Dir(b.dir)
 	call{root: "state", dir: top, args: b.line("create", "--pid-file", b.path("pid"))}.do(t).ok(t)
 	b.readPid()
@@ -64,7 +64,7 @@ func TestRelativeRoot(t *testing.T) {
 
 func TestCreateTwice(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100")).create()
+	b := newBundle(t, args("sleep", "1000")).create()
 	b.rt(b.line("create")...).failed(t, "container with given ID already exists")
 	b.rt(b.line("run")...).failed(t, "container with given ID already exists")
 	if s := b.status("created").state(); *s.Pid != b.pid {
@@ -74,7 +74,7 @@ func TestCreateTwice(t *testing.T) {
 
 func TestStartErrors(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100")).create().start()
+	b := newBundle(t, args("sleep", "1000")).create().start()
 	b.rt("start", b.id).failed(t, "cannot start an already running container")
 	b.kill("KILL").wait()
 	b.rt("start", b.id).failed(t, "cannot start a container that has stopped")
@@ -112,7 +112,7 @@ func TestKill(t *testing.T) {
 
 func TestKillCreated(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100")).create().kill("KILL")
+	b := newBundle(t, args("sleep", "1000")).create().kill("KILL")
 	if code := b.wait(); code != 137 {
 		t.Errorf("exit code %d", code)
 	}
@@ -121,7 +121,7 @@ func TestKillCreated(t *testing.T) {
 
 func TestDelete(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100")).create().start()
+	b := newBundle(t, args("sleep", "1000")).create().start()
 	b.rt("delete", b.id).failed(t, "not stopped")
 	b.status("running")
 	b.delete("--force")
@@ -168,7 +168,7 @@ func TestRunExitStatus(t *testing.T) {
 
 func TestRunDetach(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, sh("echo up; sleep 100"))
+	b := newBundle(t, sh("echo up; sleep 1000"))
 	call{root: b.root, args: b.line("run", "--detach", "--pid-file", b.path("pid")), stdout: b.path("out"), stderr: b.path("err")}.do(t).ok(t)
 	b.readPid()
 	b.waitOutput("up\n")
@@ -216,7 +216,7 @@ func TestRunForwardsSignals(t *testing.T) {
 // TestRunKilledFromOutside: 128+n for a process that a signal ends.
 func TestRunKilledFromOutside(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, sh("echo ready; sleep 100"))
+	b := newBundle(t, sh("echo ready; sleep 1000"))
 	r := call{root: b.root, args: b.line("run"), stdout: b.path("out"), stderr: b.path("err")}.start(t)
 	b.waitOutput("ready\n")
 	b.kill("KILL")
@@ -230,17 +230,16 @@ func TestRunKilledFromOutside(t *testing.T) {
 // dies with the pid namespace.
 func TestRunEndsWithInit(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, sh("(sleep 300 >/dev/null 2>&1 </dev/null &); exit 6"))
-	began := time.Now()
-	if res := b.run(); res.code != 6 || time.Since(began) > patience(10*time.Second) {
-		t.Errorf("after %v: %s", time.Since(began), res)
+	b := newBundle(t, sh("(sleep 1000 >/dev/null 2>&1 </dev/null &); exit 6"))
+	if res := b.run(); res.code != 6 { // long before the grandchild would end by itself
+		t.Errorf("%s", res)
 	}
 	b.nothingLeft()
 }
 
 func TestList(t *testing.T) {
 	t.Parallel()
-	a := newBundle(t, args("sleep", "100"))
+	a := newBundle(t, args("sleep", "1000"))
 	if res := a.rt("list"); runtimeName == "hutch" && (res.code == 0 || !strings.Contains(res.stderr, "no such file or directory")) {
 		t.Errorf("of a directory that is not there: %s", res)
 	}
@@ -253,7 +252,7 @@ func TestList(t *testing.T) {
 			t.Errorf("%s of none: %q", format, res.stdout)
 		}
 	}
-	b := newBundle(t, args("sleep", "100"))
+	b := newBundle(t, args("sleep", "1000"))
 	b.root = a.root
 	a.create()
 	b.create().start()
@@ -467,7 +466,7 @@ func TestFlagForms(t *testing.T) {
 	for _, form := range [][]string{
 		{"--bundle=DIR", "--pid-file=PID", "ID"}, {"-bundle", "DIR", "-pid-file=PID", "ID"}, {"-b", "DIR", "--pid-file", "PID", "ID"},
 	} {
-		b := newBundle(t, args("sleep", "100"))
+		b := newBundle(t, args("sleep", "1000"))
 		replacer := strings.NewReplacer("DIR", b.dir, "PID", b.path("pid"), "ID", b.id)
 		words := []string{"create"}
 		for _, w := range form {

@@ -14,6 +14,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
 // The rules of an engine's contract with a runtime, as engines' sources state
@@ -23,7 +25,7 @@ import (
 // Rules 1, 2, 3, 5: containerd, buildkit, cri-o, conmon.
 func TestContractRule01PidFile(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100"))
+	b := newBundle(t, args("sleep", "1000"))
 	// cri-o makes it beforehand, empty. A poller must never see it half written.
 	path := writeText(t, b.path("pid"), "")
 	stop, seen := make(chan struct{}), make(chan []string, 1)
@@ -94,6 +96,10 @@ func TestContractRule06CreateIsComplete(t *testing.T) {
 	cgroups := readText(t, fmt.Sprintf("/proc/%d/cgroup", b.pid))
 	lines := strings.Split(strings.TrimSpace(cgroups), "\n")
 	for _, line := range lines {
+		// A hierarchy of v1 that is not mounted, and lives on by its cgroups, is out of reach.
+		if name, ok := strings.CutPrefix(strings.Split(line, ":")[1], "name="); ok && len(cgroupMounts("name="+name)) == 0 {
+			continue
+		}
 		// 1.1 leaves the container out of the hybrid layout's v2.
 		if !strings.HasSuffix(line, ":"+place) && !(strings.HasPrefix(line, "0::") && len(lines) > 1) {
 			t.Errorf("after create in %q", line)
@@ -146,7 +152,7 @@ func TestContractRule08StartOfShortProcess(t *testing.T) {
 func TestContractRule09NothingHoldsStdio(t *testing.T) {
 	t.Parallel()
 	for _, withTerminal := range []bool{false, true} {
-		b := newBundle(t, args("sleep", "100"))
+		b := newBundle(t, args("sleep", "1000"))
 		line := b.line("create", "--pid-file", b.path("pid"))
 		if withTerminal {
 			terminal(b.spec)
@@ -164,12 +170,9 @@ func TestContractRule09NothingHoldsStdio(t *testing.T) {
 		if !withTerminal {
 			b.kill("KILL").wait() // then nobody may hold it
 		}
-		done := make(chan error, 1)
-		go func() { _, err := io.Copy(io.Discard, r); done <- err }()
-		select {
-		case <-done:
-		case <-time.After(patience(5 * time.Second)):
-			t.Errorf("terminal %v: somebody still holds the caller's output: %q", withTerminal, processesOf(b.id))
+		r.SetReadDeadline(testwait.Deadline())
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			t.Errorf("terminal %v: somebody still holds the caller's output: %v: %q", withTerminal, err, processesOf(b.id))
 		}
 		r.Close()
 		// And no helper stays.
@@ -183,13 +186,9 @@ func TestContractRule09NothingHoldsStdio(t *testing.T) {
 // of the message. Here: create does not wait for anybody to accept.
 func TestContractRule10ConsoleIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, terminal, args("sleep", "100"))
+	b := newBundle(t, terminal, args("sleep", "1000"))
 	s := newSocket(t, b.path("console"))
-	began := time.Now()
-	b.create("--console-socket", s.path)
-	if took := time.Since(began); took > patience(5*time.Second) {
-		t.Errorf("create took %v", took)
-	}
+	b.create("--console-socket", s.path) // it would never end
 	s.receive()
 }
 
@@ -206,7 +205,7 @@ func TestContractRule13DeleteOfUnknown(t *testing.T) {
 // Rule 14, containerd, buildah.
 func TestContractRule14DeleteOfCreated(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100")).create().delete()
+	b := newBundle(t, args("sleep", "1000")).create().delete()
 	if code := b.wait(); code != 137 {
 		t.Errorf("exit code %d", code)
 	}
@@ -267,7 +266,7 @@ func TestContractRule17KillWithoutPidNamespace(t *testing.T) {
 // Rule 18, cri-o: a zombie init is a stopped container, with an explicit pid 0.
 func TestContractRule18ZombieIsStopped(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100")).create().start()
+	b := newBundle(t, args("sleep", "1000")).create().start()
 	unix.Kill(b.pid, unix.SIGKILL)
 	eventually(t, "init is a zombie", func() bool {
 		return strings.Contains(readText(t, fmt.Sprintf("/proc/%d/stat", b.pid)), ") Z ")
@@ -359,7 +358,7 @@ func TestContractRule20TextLog(t *testing.T) {
 // Rule 23, cri-o, podman: silent on success.
 func TestContractRule23Silent(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100"))
+	b := newBundle(t, args("sleep", "1000"))
 	for _, words := range [][]string{b.line("create", "--pid-file", b.path("pid")), {"start", b.id}, {"kill", b.id, "9"}} {
 		if res := b.rt(words...).ok(t); res.stdout != "" {
 			t.Errorf("%s", res)
@@ -439,13 +438,14 @@ func TestContractRule25DriverIsRemembered(t *testing.T) {
 // caller's parent-death signal does not reach the container.
 func TestContractRule29NoParentDeathSignal(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100"))
+	b := newBundle(t, sh("echo ready; exec sleep 1000"))
 	c := b.createCall()
+	// Its parent, the runtime, has ended when create returns: a signal of the kernel's
+	// at that would be pending before the container goes on.
 	c.wrap = []string{"setpriv", "--pdeathsig", "KILL", "--"}
 	c.do(t).ok(t)
 	b.readPid()
-	b.start().status("running")
-	time.Sleep(50 * time.Millisecond) // a signal would have come by now
+	b.start().waitOutput("ready\n")
 	b.status("running")
 }
 
@@ -471,7 +471,7 @@ func TestContractRule29ExecLeadsASession(t *testing.T) {
 func TestContractRule30AlmostNoEnvironment(t *testing.T) {
 	t.Parallel()
 	for _, env := range [][]string{{}, {"XDG_RUNTIME_DIR="}, {"XDG_RUNTIME_DIR=/run/user/4242"}} {
-		b := newBundle(t, args("sleep", "100"))
+		b := newBundle(t, args("sleep", "1000"))
 		do := func(words ...string) {
 			c := call{root: b.root, args: words, env: env}
 			if len(env) == 0 {
@@ -491,12 +491,16 @@ func TestContractRule30AlmostNoEnvironment(t *testing.T) {
 // TestContractDefaultRoot: without --root all commands agree on a directory.
 func TestContractDefaultRoot(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100"))
+	_, err := os.Stat("/run/hutch")
+	b := newBundle(t, args("sleep", "1000"))
 	call{args: b.line("create", "--pid-file", b.path("pid"))}.do(t).ok(t)
 	b.readPid()
 	defer func() {
 		call{args: []string{"delete", "--force", b.id}}.do(t).ok(t)
 		b.wait()
+		if err != nil {
+			os.Remove("/run/hutch") // the test has made it
+		}
 	}()
 	res := call{args: []string{"state", b.id}, env: []string{"XDG_RUNTIME_DIR=/nowhere"}}.do(t).ok(t)
 	if !strings.Contains(res.stdout, b.id) {
@@ -513,7 +517,7 @@ func TestContractDefaultRoot(t *testing.T) {
 // of the caller, and no process of the runtime is between or beside.
 func TestContractProcessModel(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "100")).create()
+	b := newBundle(t, args("sleep", "1000")).create()
 	stat := readText(t, fmt.Sprintf("/proc/%d/stat", b.pid))
 	fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
 	if fields[1] != strconv.Itoa(os.Getpid()) {

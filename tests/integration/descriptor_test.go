@@ -8,9 +8,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
 // openFiles gives n files to hand on as descriptors from 3.
@@ -36,7 +37,7 @@ func TestNoOtherDescriptor(t *testing.T) {
 	if res.stdout != "0 1 2\n" {
 		t.Errorf("descriptors %q, want 0 1 2", res.stdout)
 	}
-	c := newBundle(t, args("sleep", "100"))
+	c := newBundle(t, args("sleep", "1000"))
 	line := c.createCall()
 	line.files = openFiles(t, c, 3)
 	line.do(t).ok(t)
@@ -78,7 +79,7 @@ func TestPreserveFdsWithHoles(t *testing.T) {
 func TestPreserveFdsHoldsNothingOfTheRuntime(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 refuses a hole")
-	b := newBundle(t, args("sleep", "100"))
+	b := newBundle(t, args("sleep", "1000"))
 	files := make([]*os.File, 38) // nil is a hole
 	files[40-3] = openFiles(t, b, 1)[0]
 	create := b.createCall("--preserve-fds", "60")
@@ -115,7 +116,7 @@ func TestPreserveFdsHoldsNothingOfTheRuntime(t *testing.T) {
 func TestPreserveFdsBeyondWhatIsOpen(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 refuses a descriptor that is not open")
-	b := newBundle(t, args("sleep", "100")).create().start()
+	b := newBundle(t, args("sleep", "1000")).create().start()
 	c := newBundle(t, args("probe", "fds"))
 	none := make([]*os.File, 300) // what the test itself was started with is closed
 	do := func(line ...string) result { return call{root: b.root, files: none, args: line}.do(t) }
@@ -184,7 +185,7 @@ func TestListenFds(t *testing.T) {
 // Source: sd_notify(3).
 func TestNotifySocket(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, sh(`echo "$NOTIFY_SOCKET"; sleep 0.2; probe send "$NOTIFY_SOCKET" READY=1; sleep 100`))
+	b := newBundle(t, sh(`echo "$NOTIFY_SOCKET"; sleep 0.2; probe send "$NOTIFY_SOCKET" READY=1; sleep 1000`))
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: b.path("manager"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +196,7 @@ func TestNotifySocket(t *testing.T) {
 	c.do(t).ok(t)
 	b.readPid()
 	start := call{root: b.root, args: []string{"start", b.id}, env: c.env}.start(t)
-	conn.SetReadDeadline(time.Now().Add(patience(waitLimit)))
+	conn.SetReadDeadline(testwait.Deadline())
 	var said []string
 	for !strings.Contains(strings.Join(said, "\n"), "MAINPID=") {
 		buf, oob := make([]byte, 4096), make([]byte, 256)
@@ -211,23 +212,23 @@ func TestNotifySocket(t *testing.T) {
 		t.Errorf("the manager heard %q, want READY=1 and MAINPID=%d", said, b.pid)
 	}
 	// A barrier's descriptor must be closed for start to end.
-	done := make(chan result, 1)
-	go func() { done <- start.wait() }()
-	for {
-		select {
-		case res := <-done:
-			res.ok(t)
-			if got := b.output(); !strings.HasPrefix(got, "/") || strings.Contains(got, b.tmp) {
-				t.Errorf("NOTIFY_SOCKET inside is %q", got)
-			}
-			return
-		default:
+	ended := make(chan bool)
+	go func() {
+		defer close(ended)
+		for {
 			buf, oob := make([]byte, 4096), make([]byte, 256)
-			conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-			if _, oobn, _, _, err := conn.ReadMsgUnix(buf, oob); err == nil {
-				closeReceived(oob[:oobn])
+			_, oobn, _, _, err := conn.ReadMsgUnix(buf, oob)
+			closeReceived(oob[:oobn])
+			if err != nil {
+				return
 			}
 		}
+	}()
+	start.wait().ok(t)
+	conn.Close()
+	testwait.Value(t, "the manager's end", ended)
+	if got := b.output(); !strings.HasPrefix(got, "/") || strings.Contains(got, b.tmp) {
+		t.Errorf("NOTIFY_SOCKET inside is %q", got)
 	}
 }
 
@@ -244,7 +245,7 @@ func closeReceived(oob []byte) {
 func TestPidfdSocket(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no --pidfd-socket")
-	b := newBundle(t, args("sleep", "100"))
+	b := newBundle(t, args("sleep", "1000"))
 	s := newSocket(t, b.path("pidfd"))
 	b.create("--pidfd-socket", s.path)
 	f, payload := s.receive()

@@ -413,3 +413,30 @@ func TestExecCPUAffinity(t *testing.T) {
 		}
 	}
 }
+
+// TestExecAtPidsLimit: a process comes to a container that has room for one task more, or
+// for none: a limit of tasks holds up who forks, and not who is moved.
+//
+// Source: cgroup-v2.rst, "PID".
+func TestExecAtPidsLimit(t *testing.T) {
+	t.Parallel()
+	for name, e := range map[string]edit{"": func(*specs.Spec) {}, "user namespace": userNamespace, "host's pids": withoutNamespace(specs.PIDNamespace)} {
+		for limit := int64(1); limit <= 3; limit++ {
+			t.Run(fmt.Sprintf("%s %d", name, limit), func(t *testing.T) {
+				t.Parallel()
+				b := newBundle(t, args("sleep", "100"), withoutNamespace(specs.CgroupNamespace), e, resources(func(r *specs.LinuxResources) { r.Pids = &specs.LinuxPids{Limit: &limit} }))
+				b.create().start()
+				if out := b.rt("exec", b.id, "cat", "/proc/self/cgroup").ok(t).stdout; !strings.Contains(out, b.id) {
+					t.Errorf("the process is in %s", out)
+				}
+				file := writeText(t, b.path("process.json"), `{"args":["/bin/echo","in"],"cwd":"/"}`)
+				if out := b.rt("exec", "--process", file, b.id).ok(t).stdout; out != "in\n" {
+					t.Errorf("exec --process: %q", out)
+				}
+				if out := b.rt("exec", "-t", b.id, "echo", "in").ok(t).stdout; strings.TrimSpace(out) != "in" {
+					t.Errorf("exec -t: %q", out)
+				}
+			})
+		}
+	}
+}

@@ -51,7 +51,7 @@ func hookKinds() []string {
 // Source: runtime-spec config.md "POSIX-platform Hooks", runtime.md "Lifecycle".
 func TestHooksOrderAndState(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, sh("echo process >>/hooks/order; sleep 100"), func(s *specs.Spec) { s.Annotations = map[string]string{"a": "b"} })
+	b := newBundle(t, sh("echo process >>/hooks/order; sleep 1000"), func(s *specs.Spec) { s.Annotations = map[string]string{"a": "b"} })
 	dir := b.path("hooks")
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		t.Fatal(err)
@@ -205,7 +205,7 @@ func TestHookFailure(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			hutchOnly(t, "1.1's start does not hear of startContainer, its create runs poststart")
-			b := newBundle(t, sh("sleep 100"))
+			b := newBundle(t, sh("sleep 1000"))
 			hooks("poststop", hook("echo stopped >"+b.path("poststop")))(b.spec)
 			hooks(kind, hook("echo reason-for-it >&2; exit 3"), hook("echo second >"+b.path("second")))(b.spec)
 			b.writeSpec()
@@ -225,7 +225,7 @@ func TestHookFailure(t *testing.T) {
 	}
 	t.Run("poststop", func(t *testing.T) {
 		t.Parallel()
-		b := newBundle(t, args("sleep", "100"))
+		b := newBundle(t, args("sleep", "1000"))
 		hooks("poststop", hook("exit 3"), hook("echo second >"+b.path("second")))(b.spec)
 		b.writeSpec()
 		b.create().kill("KILL").wait()
@@ -252,12 +252,16 @@ func TestHookTimeout(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 waits for the hook's child as well")
 	b := newBundle(t)
-	hooks("createRuntime", specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 500 & echo $! >" + b.path("child") + "; sleep 500"}, Timeout: ptr(1)})(b.spec)
-	b.writeSpec()
-	began := time.Now()
-	b.refuse([]string{"hooks.createRuntime[0]"})
-	if took := time.Since(began); took < time.Second || took > patience(8*time.Second) {
-		t.Errorf("took %v with a timeout of a second", took)
+	written := func() bool { text, _ := os.ReadFile(b.path("child")); return strings.HasSuffix(string(text), "\n") }
+	// A hook that has not come to its child in its time gets more.
+	for seconds := 1; !written() && seconds < 100; seconds *= 2 {
+		began := time.Now()
+		hooks("createRuntime", specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 1000 & echo $! >" + b.path("child") + "; sleep 1000"}, Timeout: &seconds})(b.spec)
+		b.writeSpec()
+		b.refuse([]string{"hooks.createRuntime[0]", fmt.Sprintf("no end within %d s (timeout)", seconds)})
+		if took := time.Since(began); took < time.Duration(seconds)*time.Second {
+			t.Errorf("took %v with a timeout of %d s", took, seconds)
+		}
 	}
 	pid := strings.TrimSpace(readText(t, b.path("child")))
 	eventually(t, "the hook's child is gone", func() bool {

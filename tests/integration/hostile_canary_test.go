@@ -209,7 +209,8 @@ func (c *canary) mustHold(flags ...string) (result, bool) {
 func (b *bundle) onlyConfiguredMounts(mountinfo string) {
 	b.t.Helper()
 	host := map[string]bool{} // device numbers of the host's mounts
-	for _, m := range hostileMounts(b.t, readText(b.t, "/proc/self/mountinfo")) {
+	own := hostileMounts(b.t, readText(b.t, "/proc/self/mountinfo"))
+	for _, m := range own {
 		host[m.device] = true
 	}
 	sources := []string{b.rootfs()}
@@ -231,12 +232,23 @@ func (b *bundle) onlyConfiguredMounts(mountinfo string) {
 		known := strings.Contains(m.root, "/"+b.id+"/bundle/rootfs/")
 		for _, source := range sources {
 			// The mount's root is the path within its file system.
-			known = known || (m.root != "/" && strings.HasSuffix(source, m.root)) || source == "/sys" && strings.HasPrefix(m.point, "/sys")
+			known = known || m.root == rootOf(own, source) || (m.root != "/" && strings.HasSuffix(source, m.root)) || source == "/sys" && strings.HasPrefix(m.point, "/sys")
 		}
 		if !known {
 			b.t.Errorf("mount of the host in the container: %s", m.line)
 		}
 	}
+}
+
+// rootOf is what the root of a bind of path is: its path within its file system.
+func rootOf(own []hostileMount, path string) string {
+	on := hostileMount{root: "/", point: "/"}
+	for _, m := range own {
+		if len(m.point) > len(on.point) && strings.HasPrefix(path, m.point+"/") {
+			on = m
+		}
+	}
+	return filepath.Join(on.root, strings.TrimPrefix(path, on.point))
 }
 
 type hostileMount struct{ line, device, root, point, kind string }

@@ -204,7 +204,7 @@ func TestHostileHookFails(t *testing.T) {
 	for name, first := range map[string]specs.Hook{
 		"exit status": hook("echo last words; echo of it >&2; exit 3"),
 		"signal":      hook("echo last words; echo of it >&2; kill -9 $$"),
-		"timeout":     {Path: "/bin/sh", Args: []string{"sh", "-c", "echo last words; echo of it >&2; exec sleep 500"}, Timeout: ptr(1)},
+		"timeout":     {Path: "/bin/sh", Args: []string{"sh", "-c", "echo last words; echo of it >&2; exec sleep 1000"}, Timeout: ptr(1)},
 		"missing":     {Path: "/bin/none"},
 	} {
 		t.Run(name, func(t *testing.T) {

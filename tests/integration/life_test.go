@@ -14,7 +14,7 @@ func TestRunPrintsAndExits(t *testing.T) {
 
 func TestLife(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, sh("echo up; exec sleep 100"))
+	b := newBundle(t, sh("echo up; exec sleep 1000"))
 	b.create().status("created")
 	if b.output() != "" {
 		t.Errorf("the process ran before start: %q", b.output())

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // What a machine differs in comes by the environment, so that one test binary
@@ -16,12 +15,12 @@ import (
 //	RUNTIME        the binary under test
 //	RUNTIME_FLAGS  global flags for each of its calls: --systemd-cgroup
 //	PROBE          the built probe, where there is no go command
-//	SLOW           by what factor this machine is slower than usual
+//	SLOW           how much slower this machine is than usual ones: it makes fewer repetitions
 //	HUTCH_MUST     features that tests may not skip for lack of: apparmor selinux block-device
 
 var (
 	runtimeFlags []string
-	slowness     time.Duration = 1
+	slowness     = 1
 )
 
 func readEnvironment() error {
@@ -31,16 +30,13 @@ func readEnvironment() error {
 		if err != nil || n < 1 {
 			return fmt.Errorf("SLOW=%s: give a whole number from 1", s)
 		}
-		slowness = time.Duration(n)
+		slowness = n
 	}
 	return nil
 }
 
 // systemdCgroup says that systemd makes the containers' cgroups.
 func systemdCgroup() bool { return slices.Contains(runtimeFlags, "--systemd-cgroup") }
-
-// patience is how long to wait here for what takes at most d on a usual machine.
-func patience(d time.Duration) time.Duration { return d * slowness }
 
 // needs skips a test for the lack of a feature, or fails it where the feature
 // must be there.
@@ -53,4 +49,15 @@ func needs(t testing.TB, feature string, there bool) {
 		t.Fatalf("%s must be here (HUTCH_MUST) and is not", feature)
 	}
 	t.Skipf("needs %s", feature)
+}
+
+// cgroupMounts are the places where the hierarchy of cgroup v1 with this option is mounted.
+func cgroupMounts(option string) (list []string) {
+	text, _ := os.ReadFile("/proc/self/mounts")
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 3 && f[2] == "cgroup" && slices.Contains(strings.Split(f[3], ","), option) {
+			list = append(list, f[1])
+		}
+	}
+	return list
 }

@@ -45,7 +45,7 @@ func TestNamespaceNew(t *testing.T) {
 	for _, kind := range append(allNamespaces(), specs.UserNamespace) {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			edits := []edit{args("sleep", "100"), namespace(kind, "")}
+			edits := []edit{args("sleep", "1000"), namespace(kind, "")}
 			switch kind {
 			case specs.TimeNamespace:
 				hutchOnly(t, "1.1 has no time namespace")
@@ -68,7 +68,7 @@ func TestNamespaceShared(t *testing.T) {
 		}
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			edits := []edit{args("sleep", "100"), withoutNamespace(kind)}
+			edits := []edit{args("sleep", "1000"), withoutNamespace(kind)}
 			if kind == specs.UTSNamespace {
 				edits = append(edits, func(s *specs.Spec) { s.Hostname = "" })
 			}
@@ -108,7 +108,7 @@ func TestNamespaceJoined(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			other := holder(t, flag, syscall.SysProcAttr{})
-			edits := []edit{args("sleep", "100"), namespace(kind, nsPath(other, kind))}
+			edits := []edit{args("sleep", "1000"), namespace(kind, nsPath(other, kind))}
 			if kind == specs.UTSNamespace {
 				edits = append(edits, func(s *specs.Spec) { s.Hostname = "" })
 			}
@@ -124,7 +124,7 @@ func TestNamespaceJoinedMount(t *testing.T) {
 	t.Parallel()
 	other := holder(t, syscall.CLONE_NEWNS, syscall.SysProcAttr{})
 	before := readText(t, fmt.Sprintf("/proc/%d/mountinfo", other))
-	b := newBundle(t, args("sleep", "100"), namespace(specs.MountNamespace, nsPath(other, specs.MountNamespace)), func(s *specs.Spec) {
+	b := newBundle(t, args("sleep", "1000"), namespace(specs.MountNamespace, nsPath(other, specs.MountNamespace)), func(s *specs.Spec) {
 		s.Mounts = nil // they would be made in the other's namespace, and stay
 	})
 	res := b.createCall().do(t)
@@ -144,10 +144,10 @@ func TestNamespaceJoinedMount(t *testing.T) {
 func TestNamespaceJoinedTime(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no time namespace")
-	first := newBundle(t, args("sleep", "100"), namespace(specs.TimeNamespace, ""), func(s *specs.Spec) {
+	first := newBundle(t, args("sleep", "1000"), namespace(specs.TimeNamespace, ""), func(s *specs.Spec) {
 		s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 5000}}
 	}).create().start()
-	second := newBundle(t, args("sleep", "100"), namespace(specs.TimeNamespace, nsPath(first.pid, specs.TimeNamespace))).create().start()
+	second := newBundle(t, args("sleep", "1000"), namespace(specs.TimeNamespace, nsPath(first.pid, specs.TimeNamespace))).create().start()
 	if want, own := nsOf(t, first.pid, specs.TimeNamespace), nsOf(t, second.pid, specs.TimeNamespace); want != own {
 		t.Errorf("time namespace is %s, want %s", own, want)
 	}
@@ -162,7 +162,7 @@ func TestNamespaceJoinedOwned(t *testing.T) {
 	other := holder(t, syscall.CLONE_NEWUSER|syscall.CLONE_NEWNET|syscall.CLONE_NEWUTS|syscall.CLONE_NEWIPC|syscall.CLONE_NEWPID,
 		syscall.SysProcAttr{UidMappings: ids, GidMappings: ids})
 	kinds := []specs.LinuxNamespaceType{specs.UserNamespace, specs.NetworkNamespace, specs.UTSNamespace, specs.IPCNamespace, specs.PIDNamespace}
-	edits := []edit{args("sleep", "100"), func(s *specs.Spec) { s.Hostname = "" }}
+	edits := []edit{args("sleep", "1000"), func(s *specs.Spec) { s.Hostname = "" }}
 	for _, kind := range kinds {
 		edits = append(edits, namespace(kind, nsPath(other, kind)))
 	}
@@ -181,8 +181,8 @@ func TestNamespaceJoinedOwned(t *testing.T) {
 // init is still the child of the caller.
 func TestNamespacePidJoined(t *testing.T) {
 	t.Parallel()
-	first := newBundle(t, args("sleep", "100")).create().start()
-	second := newBundle(t, sh("echo pid $$; exec sleep 100"), namespace(specs.PIDNamespace, nsPath(first.pid, specs.PIDNamespace))).create().start()
+	first := newBundle(t, args("sleep", "1000")).create().start()
+	second := newBundle(t, sh("echo pid $$; exec sleep 1000"), namespace(specs.PIDNamespace, nsPath(first.pid, specs.PIDNamespace))).create().start()
 	text := second.waitOutput("pid ")
 	if text == "pid 1\n" {
 		t.Errorf("the process is 1 in a namespace that has a 1")

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"unsafe"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -180,7 +179,7 @@ func TestSeccompNotify(t *testing.T) {
 				t.Parallel()
 				b := newBundle(t)
 				a := newAgent(t, b, b.path("agent"))
-				sh("mkdir /tmp/x; mkdir /tmp/x 2>&1; echo looked; sleep 300")(b.spec)
+				sh("mkdir /tmp/x; mkdir /tmp/x 2>&1; echo looked; sleep 1000")(b.spec)
 				noNewPrivileges(nnp)(b.spec)
 				notifies(a.path, c.deflt, c.names...)(b.spec)
 				b.writeSpec()
@@ -228,11 +227,7 @@ func TestSeccompNotifyMistakes(t *testing.T) {
 	defer l.Close()
 	notifies(silent.path("silent"), specs.ActNotify)(silent.spec)
 	silent.writeSpec()
-	began := time.Now()
-	silent.create()
-	if took := time.Since(began); took > patience(5*time.Second) {
-		t.Errorf("create took %v", took)
-	}
+	silent.create() // it would never end
 	silent.delete("--force")
 	silent.nothingLeft()
 }

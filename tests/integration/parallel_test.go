@@ -45,7 +45,7 @@ func TestParallelCreate(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no lock: two creates succeed")
 	for range 5 {
-		b := newBundle(t, args("sleep", "100"))
+		b := newBundle(t, args("sleep", "1000"))
 		results := together(t, b, b.line("create"), b.line("create"), b.line("create"), b.line("create"))
 		calm(t, results)
 		if n := succeeded(results); n != 1 {
@@ -59,7 +59,7 @@ func TestParallelStart(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no lock")
 	for range 5 {
-		b := newBundle(t, sh("echo ran; sleep 100")).create()
+		b := newBundle(t, sh("echo ran; sleep 1000")).create()
 		start := []string{"start", b.id}
 		results := together(t, b, start, start, start, start)
 		calm(t, results)
@@ -73,7 +73,7 @@ func TestParallelStart(t *testing.T) {
 func TestParallelDelete(t *testing.T) {
 	t.Parallel()
 	for range 5 {
-		b := newBundle(t, args("sleep", "100")).create().start()
+		b := newBundle(t, args("sleep", "1000")).create().start()
 		force := []string{"delete", "--force", b.id}
 		results := together(t, b, force, force, []string{"state", b.id}, []string{"kill", b.id, "9"}, force)
 		b.wait()
@@ -96,7 +96,7 @@ func TestParallelMix(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no lock")
 	for range 8 {
-		b := newBundle(t, args("sleep", "100")).create()
+		b := newBundle(t, args("sleep", "1000")).create()
 		results := together(t, b, []string{"start", b.id}, []string{"state", b.id}, []string{"kill", b.id, "KILL"}, []string{"ps", "-f", "json", b.id},
 			[]string{"list"}, []string{"delete", b.id}, []string{"state", b.id})
 		calm(t, results)
@@ -137,7 +137,7 @@ func TestKilledCreate(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 leaves processes and cgroups")
 	for i := range 25 {
-		b := newBundle(t, args("sleep", "100"))
+		b := newBundle(t, args("sleep", "1000"))
 		r := b.createCall().start(t)
 		time.Sleep(time.Duration(i) * 400 * time.Microsecond)
 		r.cmd.Process.Kill()

@@ -171,7 +171,7 @@ func TestScheduler(t *testing.T) {
 			t.Parallel()
 			// With a policy of its own the probe could not start Go's threads:
 			// ask from outside, of a process that waits.
-			b := newBundle(t, args("sleep", "100"), func(s *specs.Spec) { s.Process.Scheduler = &c.sched })
+			b := newBundle(t, args("sleep", "1000"), func(s *specs.Spec) { s.Process.Scheduler = &c.sched })
 			giveRealtime(t, b)
 			b.create().start()
 			eventually(t, "sleep runs", func() bool { return strings.Contains(readText(t, fmt.Sprintf("/proc/%d/cmdline", b.pid)), "sleep") })

@@ -24,7 +24,7 @@ func TestCgroupNamespaceRoot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBundle(t, append(c.edits, sh("cat /proc/self/cgroup; echo up; sleep 300"))...).create().start()
+			b := newBundle(t, append(c.edits, sh("cat /proc/self/cgroup; echo up; sleep 1000"))...).create().start()
 			for who, text := range map[string]string{
 				"init": b.waitOutput("up\n"),
 				"exec": b.exec(nil, "cat", "/proc/self/cgroup").ok(t).stdout,
@@ -61,7 +61,7 @@ func TestCgroupMountWritable(t *testing.T) {
 			if !onV2(t) {
 				where += "/memory"
 			}
-			b := newBundle(t, append(edits, cgroupMount("rw"), sh("cd "+where+" && mkdir -p inner/deep && echo made; sleep 300"))...).create().start()
+			b := newBundle(t, append(edits, cgroupMount("rw"), sh("cd "+where+" && mkdir -p inner/deep && echo made; sleep 1000"))...).create().start()
 			b.waitOutput("made\n")
 			dir := b.cgroupDir("memory")
 			if _, err := os.Stat(dir + "/inner/deep"); err != nil {
@@ -94,7 +94,7 @@ func TestCgroupOwnership(t *testing.T) {
 			if !onV2(t) {
 				want = 0
 			}
-			b := newBundle(t, append(c.edits, args("sleep", "300"))...).create()
+			b := newBundle(t, append(c.edits, args("sleep", "1000"))...).create()
 			dir := b.cgroupDir("memory")
 			files := map[string]uint32{"": want, "cgroup.procs": want}
 			if onV2(t) {

@@ -11,7 +11,7 @@ import (
 // are there, with the container's own numbers in them.
 func TestEventsStatsDocument(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, sh("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo up; sleep 300"), memoryLimit(64<<20), pidsLimit(9)).create().start()
+	b := newBundle(t, sh("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo up; sleep 1000"), memoryLimit(64<<20), pidsLimit(9)).create().start()
 	b.waitOutput("up\n")
 	text := b.rt("events", "--stats", b.id).ok(t).stdout
 	if strings.Count(text, "\n") != 1 || !strings.HasSuffix(text, "\n") {
@@ -65,7 +65,7 @@ func TestEventsStatsDocument(t *testing.T) {
 // container; a stopped container has none.
 func TestEventsStream(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "300")).create().start()
+	b := newBundle(t, args("sleep", "1000")).create().start()
 	events := call{root: b.root, args: []string{"events", "--interval", "50ms", b.id}}.start(t)
 	eventually(t, "three statistics", func() bool { return strings.Count(events.result(0).stdout, `{"type":"stats"`) >= 3 })
 	b.kill("KILL").wait()
@@ -78,7 +78,7 @@ func TestEventsStream(t *testing.T) {
 // without a PID column it says what to do. It works on created and paused ones.
 func TestPsOptions(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "300")).create()
+	b := newBundle(t, args("sleep", "1000")).create()
 	var pids []int
 	if err := json.Unmarshal([]byte(b.rt("ps", "-f", "json", b.id).ok(t).stdout), &pids); err != nil || !slices.Equal(pids, []int{b.pid}) {
 		t.Errorf("created: %v, %v, want %d", err, pids, b.pid)

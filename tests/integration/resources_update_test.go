@@ -31,7 +31,7 @@ func (b *bundle) limitIs(controller, v1, wantV1, v2, wantV2 string) {
 // the other, and what an earlier one has set stays.
 func TestUpdateFlags(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, args("sleep", "300")).create().start()
+	b := newBundle(t, args("sleep", "1000")).create().start()
 	update := func(words ...string) { t.Helper(); b.rt(append(append([]string{"update"}, words...), b.id)...).ok(t) }
 
 	update("--memory", "64m", "--memory-swap", "96m", "--memory-reservation", "32m")
@@ -77,7 +77,7 @@ func TestUpdateFlags(t *testing.T) {
 func TestUpdateFromStandardInput(t *testing.T) {
 	t.Parallel()
 	look := "dd if=/dev/kmsg of=/dev/null bs=8192 count=1 2>&1; true"
-	b := newBundle(t, args("sleep", "300"), withCapabilities("CAP_SYSLOG"),
+	b := newBundle(t, args("sleep", "1000"), withCapabilities("CAP_SYSLOG"),
 		device(specs.LinuxDevice{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11}),
 		resources(func(r *specs.LinuxResources) { r.Devices = []specs.LinuxDeviceCgroup{{Access: "rwm"}} })).create().start()
 	denied := func(when string) {
@@ -115,7 +115,7 @@ func TestResourceNothingIsNoLimit(t *testing.T) {
 		r.HugepageLimits = []specs.LinuxHugepageLimit{}
 		r.Rdma = map[string]specs.LinuxRdma{}
 	}
-	b := newBundle(t, args("sleep", "300"), resources(unset)).create().start()
+	b := newBundle(t, args("sleep", "1000"), resources(unset)).create().start()
 	b.rt("update", "--blkio-weight", "0", "--cpu-rt-period", "0", "--cpu-rt-runtime", "0", "--cpu-period", "0", "--cpu-quota", "0",
 		"--cpu-share", "0", "--memory", "0", "--memory-swap", "0", "--memory-reservation", "0", "--cpuset-cpus", "", b.id).ok(t)
 	b.limitIs("cpu", "cpu.shares", "1024", "cpu.weight", "100")
@@ -137,7 +137,7 @@ func TestResourceBlockIOThrottle(t *testing.T) {
 	dev := fmt.Sprintf("%d:%d", major, minor)
 	rate := specs.LinuxThrottleDevice{Rate: 1 << 20}
 	rate.Major, rate.Minor = major, minor
-	b := newBundle(t, args("sleep", "300"), resources(func(r *specs.LinuxResources) {
+	b := newBundle(t, args("sleep", "1000"), resources(func(r *specs.LinuxResources) {
 		r.BlockIO = &specs.LinuxBlockIO{ThrottleWriteBpsDevice: []specs.LinuxThrottleDevice{rate}}
 	})).create().start()
 	b.limitIs("blkio", "blkio.throttle.write_bps_device", dev+" 1048576", "io.max", dev+" rbps=max wbps=1048576 riops=max wiops=max")
@@ -161,7 +161,7 @@ func TestResourceHugepageLimit(t *testing.T) {
 		refused(t, []string{"linux.resources.hugepageLimits[0]", "hugetlb"}, set)
 		return
 	}
-	b := newBundle(t, args("sleep", "300"), set).create()
+	b := newBundle(t, args("sleep", "1000"), set).create()
 	b.limitIs("hugetlb", "hugetlb.2MB.limit_in_bytes", "4194304", "hugetlb.2MB.max", "4194304")
 	b.limitIs("hugetlb", "hugetlb.2MB.rsvd.limit_in_bytes", "4194304", "hugetlb.2MB.rsvd.max", "4194304")
 }

@@ -31,7 +31,7 @@ func selinuxOn() bool {
 func TestSELinux(t *testing.T) {
 	needs(t, "selinux", selinuxOn())
 	look := "cat /proc/self/attr/current; echo; cat /secret 2>&1; true"
-	b := newBundle(t, sh(look+"; sleep 300"), selinux(selinuxProcess, selinuxMount))
+	b := newBundle(t, sh(look+"; sleep 1000"), selinux(selinuxProcess, selinuxMount))
 	writeText(t, b.rootfs("secret"), "secret read\n")
 	if err := unix.Setxattr(b.rootfs("secret"), "security.selinux", []byte(selinuxSecret), 0); err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ func callersMounts(s *specs.Spec) {
 
 func TestCallersMountNamespaceIsAsBeforeInTheEnd(t *testing.T) {
 	hutchOnly(t, "runc leaves the mounts")
-	b := newBundle(t, sh("pwd; ls /; sleep 100"), callersMounts).create().start()
+	b := newBundle(t, sh("pwd; ls /; sleep 1000"), callersMounts).create().start()
 	if got := b.waitOutput("tmp"); !strings.HasPrefix(got, "/\nbin\ndev\n") {
 		t.Errorf("the root is %q", got)
 	}

@@ -9,10 +9,11 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/testwait"
 )
 
 // socket is a listening socket as engines give one for a descriptor.
@@ -38,13 +39,13 @@ func newSocket(t testing.TB, path string) *socket {
 // Source: go-runc socket.go, conmon cmsg.c.
 func (s *socket) receive() (*os.File, string) {
 	s.t.Helper()
-	s.listener.SetDeadline(time.Now().Add(patience(waitLimit)))
+	s.listener.SetDeadline(testwait.Deadline())
 	conn, err := s.listener.AcceptUnix()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience(waitLimit)))
+	conn.SetDeadline(testwait.Deadline())
 	payload, oob := make([]byte, 4096), make([]byte, 256)
 	n, oobn, _, _, err := conn.ReadMsgUnix(payload, oob)
 	if err != nil {
@@ -100,13 +101,8 @@ func (s *screen) String() string {
 
 func (s *screen) wait(t testing.TB, text string) {
 	t.Helper()
-	end := time.Now().Add(patience(waitLimit))
-	for !strings.Contains(s.String(), text) {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v for %q on the terminal, which shows %q", patience(waitLimit), text, s)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+	testwait.Poll(t, func() string { return fmt.Sprintf("%q on the terminal, which shows %q", text, s) },
+		func() bool { return strings.Contains(s.String(), text) })
 }
 
 func (s *screen) typeIn(t testing.TB, text string) {
@@ -146,7 +142,7 @@ func TestConsoleSocket(t *testing.T) {
 
 func TestConsoleHoldsNothingOfTheCaller(t *testing.T) {
 	t.Parallel()
-	b, _ := createOnConsole(t, args("sleep", "100"))
+	b, _ := createOnConsole(t, args("sleep", "1000"))
 	for fd := range 3 {
 		target, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", b.pid, fd))
 		if err != nil || !strings.HasPrefix(target, "/dev/pts/") && !strings.HasPrefix(target, "/pts/") && target != "/0" {

@@ -5,14 +5,16 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
+
+	"hutch/tests/testplain"
+	"hutch/tests/testwait"
 )
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == jailWord {
 		os.Exit(jail(os.Args[2:]))
 	}
-	os.Exit(m.Run())
+	testplain.Main(m)
 }
 
 const example = `# A comment.
@@ -174,7 +176,7 @@ func TestJailEndsAll(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
-			if err := r.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			if err := r.SetReadDeadline(testwait.Deadline()); err != nil {
 				t.Fatal(err)
 			}
 			for buf := make([]byte, 4096); err == nil; {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"hutch/tests/testwait"
 )
 
 // shell is a bash that takes one command after the other. A shell that a
@@ -21,9 +23,6 @@ type shell struct {
 
 // mark ends the output of a command.
 const mark = "--- end of this command ---"
-
-// patience bounds the wait for one command.
-const patience = 30 * time.Second
 
 func startShell(dir string, env []string) (*shell, error) {
 	inRead, in, err := os.Pipe()
@@ -73,7 +72,8 @@ func (s *shell) do(command string) (string, error) {
 		return "", err
 	}
 	var output strings.Builder
-	late := time.After(patience)
+	late := time.NewTimer(testwait.Bound())
+	defer late.Stop()
 	for {
 		select {
 		case line, ok := <-s.lines:
@@ -87,8 +87,8 @@ func (s *shell) do(command string) (string, error) {
 				return output.String(), nil
 			}
 			output.WriteString(line)
-		case <-late:
-			return output.String(), fmt.Errorf("no end after %v", patience)
+		case <-late.C:
+			return output.String(), fmt.Errorf("no end after %v", testwait.Bound())
 		}
 	}
 }

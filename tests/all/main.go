@@ -1,0 +1,159 @@
+// Command all runs the phases of `make test`, each a target of the Makefile: those of
+// the code beside those of the machine, which takes two processors. It stops at the
+// first that fails, and prints what its failing tests have printed; bin/all has all
+// output. At the end it says what each phase took, and which tests were skipped and why; a skip that skips.txt does
+// not allow is a failure.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// lanes are the phases that run one after the other, each lane beside the others. What
+// runs tests comes after test-deps, which installs what they need.
+var lanes = [][]string{
+	{"test-deps", "unit", "surroundings-quick", "integration", "conformance", "engines", "tutorial", "mutants-quick", "vm"},
+	{"fmt", "vet", "lint", "containerd", "types", "cross", "fuzz-build"},
+}
+
+// after is what a phase of another lane has to wait for.
+var after = map[string]string{"engines": "containerd"}
+
+// phase is one that has run.
+type phase struct {
+	name    string
+	seconds float64
+	err     error
+}
+
+// report is what all phases have to say.
+type report struct {
+	mutex  sync.Mutex
+	done   []phase
+	failed bool
+	tests  tests
+}
+
+func main() {
+	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	chosen := lanes
+	if len(os.Args) > 1 {
+		chosen = [][]string{os.Args[1:]}
+	}
+	if !all(signals, chosen) {
+		os.Exit(1)
+	}
+}
+
+// all runs the lanes and reports whether everything is as it should be.
+func all(ctx context.Context, chosen [][]string) bool {
+	start := time.Now()
+	allowed, err := readAllowed("tests/all/skips.txt")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return false
+	}
+	if err := os.MkdirAll("bin/all", 0o755); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return false
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	r := &report{tests: tests{}}
+	ended := map[string]chan struct{}{}
+	for _, names := range chosen {
+		for _, name := range names {
+			ended[name] = make(chan struct{})
+		}
+	}
+	var group sync.WaitGroup
+	for _, names := range chosen {
+		group.Go(func() {
+			for _, name := range names {
+				if first, ok := ended[after[name]]; ok {
+					select {
+					case <-first:
+					case <-ctx.Done():
+					}
+				}
+				if ctx.Err() != nil || !r.run(ctx, name) {
+					stop()
+					return
+				}
+				close(ended[name])
+			}
+		})
+	}
+	group.Wait()
+	good := !r.failed && ctx.Err() == nil
+	// Before it is known what the VMs run nothing can be said of a skip.
+	judged := good && r.ran("vm")
+	if judged {
+		r.tests.addVM("bin/vm")
+	}
+	good = r.tests.printSkips(allowed, judged) && good
+	r.printTimes(time.Since(start))
+	return good
+}
+
+// ran reports whether a phase has been run.
+func (r *report) ran(name string) bool {
+	return slices.ContainsFunc(r.done, func(p phase) bool { return p.name == name })
+}
+
+// run runs a phase and prints its block.
+func (r *report) run(ctx context.Context, name string) bool {
+	start := time.Now()
+	// As JSON the output of tests says which test it is of.
+	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", name, "JSON=-json")
+	// All of the phase is asked to end when another fails, and its boxes take theirs away.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = time.Minute
+	out := newOutput()
+	cmd.Stdout, cmd.Stderr = out, out
+	err := cmd.Run()
+	p := phase{name, time.Since(start).Seconds(), err}
+
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.done = append(r.done, p)
+	if ctx.Err() != nil {
+		fmt.Printf("== %s: stopped\n", name)
+		return false
+	}
+	out.end()
+	if logErr := os.WriteFile("bin/all/"+name+".log", out.full.Bytes(), 0o644); err == nil {
+		err = logErr
+	}
+	if err != nil {
+		r.failed = true
+		fmt.Printf("== %s: FAIL (%v) after %.0f s\n%s%s", name, err, p.seconds, out.failures(), out.brief.String())
+		return false
+	}
+	fmt.Printf("== %s: %.0f s\n%s", name, p.seconds, out.brief.String())
+	r.tests.add(name, out.tests)
+	return true
+}
+
+func (r *report) printTimes(whole time.Duration) {
+	fmt.Println("\nphase              seconds")
+	for _, p := range r.done {
+		result := ""
+		if p.err != nil {
+			result = "  did not pass"
+		}
+		fmt.Printf("%-18s %7.1f%s\n", p.name, p.seconds, result)
+	}
+	fmt.Printf("%-18s %7.1f\n%s\n", "all, side by side", whole.Seconds(), strings.Repeat("-", 26))
+}
