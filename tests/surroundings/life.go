@@ -98,7 +98,7 @@ func (b *bench) configure(dir, name, rest, hooks string) error {
 	s.Process.Terminal = false
 	s.Process.Rlimits = nil
 	s.Process.Args = []string{"/bin/sh", "-c", "who=" + name + "\n" + look + made + rest}
-	s.Mounts = append(s.Mounts, specs.Mount{Destination: "/made", Type: "tmpfs", Source: "tmpfs"},
+	s.Mounts = append(s.Mounts, specs.Mount{Destination: "/made", Type: "tmpfs", Source: "tmpfs", Options: []string{"mode=755"}},
 		specs.Mount{Destination: "/made/dir/file", Type: "bind", Source: "/etc/hostname", Options: []string{"bind"}})
 	s.Linux.Devices = append(s.Linux.Devices, specs.LinuxDevice{Path: "/dev/hutch-fifo", Type: "p"})
 	hook := func(who string) []specs.Hook {
