@@ -68,6 +68,13 @@ func warn(text string) {
 	logger().WithTime(time.Now().UTC()).Warn(text)
 }
 
+// note tells what was tolerated to the log alone.
+func note(text string) {
+	if logTarget.file != nil {
+		warn(text)
+	}
+}
+
 func debug(text string) {
 	if logTarget.debug {
 		logger().WithTime(time.Now().UTC()).Debug(text)

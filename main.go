@@ -147,7 +147,7 @@ func newRuntime(c globalValues) (*libcontainer.Runtime, error) {
 		return nil, err
 	}
 	r := &libcontainer.Runtime{
-		Root: root, Alone: true, HookEnv: os.Environ, SessionBus: os.Getenv("DBUS_SESSION_BUS_ADDRESS"), RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), Warn: warn, Debug: debug,
+		Root: root, Alone: true, HookEnv: os.Environ, SessionBus: os.Getenv("DBUS_SESSION_BUS_ADDRESS"), RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), Warn: warn, Note: note, Debug: debug,
 	}
 	if r.CgroupManager, err = cgroupManager(c.String("cgroup-manager"), c.Bool("systemd-cgroup")); err != nil {
 		return nil, err

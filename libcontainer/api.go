@@ -38,6 +38,9 @@ type Runtime struct {
 	Alone bool
 	// Warn is called, when not nil, with what was tolerated and what it costs.
 	Warn func(text string)
+	// Note is called, when not nil, with what was tolerated that engines write all the
+	// time: for a log.
+	Note func(text string)
 	// Debug is called, when not nil, with what helps to find a fault.
 	Debug func(text string)
 }

@@ -473,6 +473,12 @@ func (r *Runtime) warn(text string) {
 	}
 }
 
+func (r *Runtime) note(text string) {
+	if r.Note != nil {
+		r.Note(text)
+	}
+}
+
 func (r *Runtime) debug(text string) {
 	if r.Debug != nil {
 		r.Debug(text)

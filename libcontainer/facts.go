@@ -163,8 +163,13 @@ func (r *Runtime) capabilities(p *specs.Process, userns bool) (last int, held ui
 		return 0, 0, err
 	}
 	if !userns {
-		for _, n := range capability.NotGranted(p.Capabilities, last, held) {
-			r.warn("process.capabilities: " + n + " cannot be granted in the ambient set without the permitted and inheritable ones, nor when the runtime lacks it, ignoring")
+		if missing := capability.NotGranted(p.Capabilities, last, held); len(missing) > 0 {
+			tell := r.warn
+			if len(p.Capabilities.Inheritable) == 0 { // as Buildah always writes it
+				tell = r.note
+			}
+			tell("process.capabilities: cannot be granted in the ambient set without the permitted and inheritable ones, nor when the runtime lacks them: " +
+				strings.Join(missing, ", ") + ", ignoring")
 		}
 	}
 	return last, held, nil
