@@ -58,6 +58,9 @@ func MakeTarget(root int, dest string, dir bool, uid, gid int) error {
 				continue
 			}
 			to, err := step(root, at, part, dir || len(parts) > 0, resolve)
+			if errors.Is(err, unix.EACCES) {
+				err = fmt.Errorf("%w: the root file system is somebody else's; make it there, or make the root file system the container's", err)
+			}
 			if err != nil {
 				return fmt.Errorf("make %s in the container: %w", path.Join(at, part), err)
 			}

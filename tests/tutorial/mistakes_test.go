@@ -32,7 +32,7 @@ func TestFirstMistakes(t *testing.T) {
 		{"no such container", hutch + "start m1", "start m1: container does not exist"},
 		{"the container exists", hutch + "create -b b m1; " + hutch + "create -b b m1; s=$?; " + hutch + "delete -f m1; exit $s", "create m1: container with given ID already exists"},
 		{"not root, root's state directory", "mkdir -m 700 state; " + nobody + hutch + "run -b b m1", "run as root, or name another one with --root"},
-		{"not root", nobody + hutch + "run -b b m1", "run as root, or add a user namespace to linux.namespaces, as spec --rootless does"},
+		{"not root, root's files", nobody + hutch + "run -b b m1", "make /dev in the container: permission denied: the root file system is somebody else's"},
 		{"no such program", `sed -i 's/"sh"/"httpd"/' b/config.json; ` + hutch + "run -b b m1", `process.args[0]: exec: "httpd": executable file not found in $PATH`},
 		{"not executable", `chmod -x b/rootfs/bin/sh; sed -i 's,"sh","/bin/sh",' b/config.json; ` + hutch + "run -b b m1", `process.args[0]: exec: "/bin/sh": permission denied`},
 		{"a mount option that is none", `sed -i '0,/"nosuid"/s//"nosiud"/' b/config.json; ` + hutch + "run -b b m1", "mounts[1]: mount tmpfs on /dev: option nosiud: invalid argument"},
