@@ -231,7 +231,8 @@ func (w *workshop) jailed(folder string, env, args []string, limit time.Duration
 	defer os.Remove(out.Name())
 	cmd := exec.Command(w.tool, append([]string{jailWord, seconds(limit)}, args...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = folder, out, out
-	cmd.Env = append(append(os.Environ(), env...), "TMPDIR="+tmp)
+	// A test that waits for what the mutant has taken away need not wait for minutes.
+	cmd.Env = append(append(append(os.Environ(), "HUTCH_TEST_BOUND=30s"), env...), "TMPDIR="+tmp)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // it then ends the rest
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS
