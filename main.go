@@ -104,7 +104,7 @@ func app() *cli.App {
 	a.DisableSliceFlagSeparator = true // a comma may stand in a variable
 	a.Version = version
 	a.ExitErrHandler = func(*cli.Context, error) {}
-	a.OnUsageError = usageError
+	a.OnUsageError, a.Action = usageError, noCommand
 	for _, c := range a.Commands {
 		c.OnUsageError = usageError
 	}
@@ -113,9 +113,12 @@ func app() *cli.App {
 	return a
 }
 
-// usageError hands the error on without cli's help text, which would go to
-// standard output, where engines read.
-func usageError(_ *cli.Context, err error, _ bool) error { return err }
+func versionCommand() *cli.Command {
+	return &cli.Command{Name: "version", Usage: "print the version, as --version does", Action: func(*cli.Context) error {
+		fmt.Print(versionText())
+		return nil
+	}}
+}
 
 func versionText() string {
 	return "hutch version " + version + "\ncommit: " + commit + "\nspec: 1.3.0\ngo: " + runtime.Version() + "\n"
@@ -127,7 +130,7 @@ func commands() []*cli.Command {
 		all = append(all, c.cli())
 	}
 	return append(all, pauseCommand(), resumeCommand(), updateCommand(), eventsCommand(),
-		listCommand(), psCommand(), specCommand(), featuresCommand(), planCommand())
+		listCommand(), psCommand(), specCommand(), featuresCommand(), planCommand(), versionCommand())
 }
 
 // globalValues are the values of the flags before the command.

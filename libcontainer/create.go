@@ -222,6 +222,7 @@ func (b *build) checkTerminal() error {
 	terminal := b.spec.Process != nil && b.spec.Process.Terminal
 	detached := b.fifo || b.o.Detach
 	switch {
+	case b.planning: // there is nobody to lack it
 	case terminal && detached && b.o.ConsoleSocket == "":
 		return errors.New("cannot allocate tty if runc will detach without setting console socket: give --console-socket, or set process.terminal to false")
 	case !terminal && b.o.ConsoleSocket != "":

@@ -553,3 +553,15 @@ func TestOCIVersion(t *testing.T) {
 		}
 	})
 }
+
+// TestPlanOfSpec: what spec writes, with a terminal, can be planned at once.
+func TestPlanOfSpec(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 has no plan")
+	b := newBundle(t)
+	dir := t.TempDir()
+	b.rt("spec", "--bundle", dir).ok(t)
+	if out := b.rt("plan", "--bundle", dir).ok(t).stdout; !strings.Contains(out, "execve(") {
+		t.Errorf("got %q", out)
+	}
+}
