@@ -98,18 +98,31 @@ func (s stat) ended() bool {
 	return s.state == 'X' || s.state == 'Z' && s.threads <= 1
 }
 
+// Pidfd opens the process pid; the descriptor is close-on-exec. The error is unix.ESRCH,
+// wrapped, when there is none: also for the id of a thread, and of a process that is being
+// reaped, which before Linux 6.14 is EINVAL.
+//
+// Source: pidfd_open(2); Linux kernel/pid.c, pidfd_create.
+func Pidfd(pid int) (int, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if (err == unix.EINVAL || err == unix.ENOENT) && pid > 0 {
+		err = unix.ESRCH
+	}
+	if err != nil {
+		return -1, fmt.Errorf("pidfd_open %d: %w", pid, err)
+	}
+	return fd, nil
+}
+
 // OpenPidfd opens the process pid that was started at start; the descriptor is
 // close-on-exec. The error is unix.ESRCH, wrapped, when that process has ended,
 // as a zombie too, or the id belongs to another one.
 //
 // Source: pidfd_open(2).
 func OpenPidfd(pid int, start uint64) (int, error) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if (err == unix.EINVAL || err == unix.ENOENT) && pid > 0 { // the id of a thread, so not of our process
-		err = unix.ESRCH
-	}
+	fd, err := Pidfd(pid)
 	if err != nil {
-		return -1, fmt.Errorf("pidfd_open %d: %w", pid, err)
+		return -1, err
 	}
 	// The id cannot be given out again unnoticed from here on: had the process
 	// that fd holds ended before the reading, the start time would differ.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -147,4 +148,29 @@ func TestThreadsAndTheirEnd(t *testing.T) {
 	if _, err := Threads(pid); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("threads of a reaped process: %v, want ESRCH", err)
 	}
+}
+
+// TestPidfdOfAThread: a thread is no process.
+func TestPidfdOfAThread(t *testing.T) {
+	tid, done := make(chan int), make(chan struct{})
+	defer close(done)
+	runtime.LockOSThread() // so that the other goroutine has another thread
+	defer runtime.UnlockOSThread()
+	go func() {
+		runtime.LockOSThread() // which ends with the goroutine
+		tid <- unix.Gettid()
+		<-done
+	}()
+	n := <-tid
+	if n == os.Getpid() { // then this one is not
+		n = unix.Gettid()
+	}
+	if fd, err := Pidfd(n); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("got %d, %v, want ESRCH", fd, err)
+	}
+	fd, err := Pidfd(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(fd)
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/proc"
 )
 
 // Rounds of killing. Each but the last finds a process that was forked meanwhile.
@@ -73,13 +75,13 @@ func kill(dir string, list func() (listing, error), stall func(listing) bool) er
 // hold opens a pidfd of the process pid. One that has ended is left out, and so is
 // one for which there is no descriptor as long as others are held: those go first.
 func hold(held map[int]int, pid int) error {
-	fd, err := unix.PidfdOpen(pid, 0)
+	fd, err := proc.Pidfd(pid)
 	switch {
 	case err == nil:
 		held[pid] = fd
 	case errors.Is(err, unix.EMFILE) && len(held) > 0, errors.Is(err, unix.ESRCH):
 	default:
-		return fmt.Errorf("pidfd_open %d: %w", pid, err)
+		return err
 	}
 	return nil
 }

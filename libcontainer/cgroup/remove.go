@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/internal/proc"
 )
 
 // removeWait bounds the wait for the end of members that have got SIGKILL:
@@ -123,7 +125,7 @@ func waitMembers(dir string, deadline time.Time) error {
 			return err
 		}
 		// One at a time will do: all have to end.
-		fd, err := unix.PidfdOpen(pids[0], 0)
+		fd, err := proc.Pidfd(pids[0])
 		if err == nil {
 			ended := poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, deadline)
 			unix.Close(fd)
@@ -131,7 +133,7 @@ func waitMembers(dir string, deadline time.Time) error {
 				return stays(dir, false, unix.EBUSY)
 			}
 		} else if !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("%s: pidfd_open %d: %w", dir, pids[0], err)
+			return fmt.Errorf("%s: %w", dir, err)
 		}
 		if !time.Now().Before(deadline) {
 			return stays(dir, false, unix.EBUSY)
