@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"os"
 	"os/signal"
 	"strings"
 	"testing"
@@ -18,7 +19,9 @@ func TestHookHasDefaultSignals(t *testing.T) {
 	signal.Ignore(unix.SIGHUP, unix.SIGTERM, unix.SIGTTOU)
 	sigaction.SetIgnored(34, true)
 	defer func() {
-		signal.Reset(unix.SIGHUP, unix.SIGTERM, unix.SIGTTOU)
+		c := make(chan os.Signal, 1) // Reset leaves ignored what Go has a handler for
+		signal.Notify(c, unix.SIGHUP, unix.SIGTERM, unix.SIGTTOU)
+		signal.Stop(c)
 		sigaction.SetIgnored(34, false)
 	}()
 	path, dir := script(t, "grep -E '^SigIgn' /proc/self/status >$D/seen")
