@@ -41,7 +41,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 }
 
 // salvage is the container of a record that cannot be read: its init, where that is proven,
-// and the cgroups, or the unit, that it has by default are all that is known of it.
+// and the cgroups that it has by default are all that is known of it.
 func (r *Runtime) salvage(id string, damaged *state.DamagedError) (*container, error) {
 	root, err := state.Open(r.Root)
 	if err != nil {

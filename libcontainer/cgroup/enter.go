@@ -125,7 +125,10 @@ func (p Paths) Now(pid int) (Paths, error) {
 		}
 		own := h.own
 		if l.Mode == V2 {
-			own = ownOf(text, h.name)
+			var ok bool
+			if own, ok = unifiedOf(text); !ok {
+				return nil, fmt.Errorf("/proc/%d/cgroup has no line for cgroup v2", pid)
+			}
 		}
 		if strings.Contains(own+"/", "/../") {
 			return nil, fmt.Errorf("init is in the cgroup %s, which is outside of the runtime's cgroup namespace", own)
@@ -133,25 +136,6 @@ func (p Paths) Now(pid int) (Paths, error) {
 		now[h.name] = l.mountpoint(h) + strings.TrimSuffix(own, "/")
 	}
 	return now, nil
-}
-
-// ownOf is the path of the hierarchy name in the text of a /proc/PID/cgroup.
-func ownOf(text, name string) string {
-	for line := range strings.Lines(text) {
-		if n, own, ok := parseSelf(line); ok && n == name {
-			return own
-		}
-	}
-	return "/"
-}
-
-func openEntry(path string, flags int) (int, error) {
-	for {
-		fd, err := unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
-		if err != unix.EINTR {
-			return fd, err
-		}
-	}
 }
 
 // Uncounted are the hierarchies in which no limit of tasks stands in the way of a new
@@ -197,20 +181,16 @@ func (p Paths) Room(n uint64) bool {
 
 // Move moves the process into the cgroup of the file, one of Uncounted's.
 func Move(file string, pid int) error {
-	fd, err := openEntry(file, unix.O_WRONLY)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", file, err)
-	}
-	defer unix.Close(fd)
+	return writeFile(unix.AT_FDCWD, file, strconv.Itoa(pid))
+}
+
+func openEntry(path string, flags int) (int, error) {
 	for {
-		if _, err = unix.Write(fd, strconv.AppendInt(nil, int64(pid), 10)); err != unix.EINTR {
-			break
+		fd, err := unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+		if err != unix.EINTR {
+			return fd, err
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("write %d to %s: %w", pid, file, err)
-	}
-	return nil
 }
 
 // OfInit is where init, process pid, has gone below the container's cgroup v2, for
@@ -228,14 +208,13 @@ func (p Paths) OfInit(pid int) (Sub, error) {
 		return nil, err
 	}
 	recorded := strings.TrimPrefix(strings.TrimPrefix(dir, Root), "/unified")
-	for line := range strings.Lines(text) {
-		if name, own, ok := parseSelf(line); ok && name == "" {
-			rest, below := strings.CutPrefix(own, recorded+"/")
-			if !below {
-				return nil, fmt.Errorf("init is in the cgroup %s, which is not below the container's, %s", own, recorded)
-			}
-			return ParseSub([]string{rest})
-		}
+	own, ok := unifiedOf(text)
+	if !ok {
+		return nil, fmt.Errorf("/proc/%d/cgroup has no line for cgroup v2", pid)
 	}
-	return nil, fmt.Errorf("/proc/%d/cgroup has no line for cgroup v2", pid)
+	rest, below := strings.CutPrefix(own, recorded+"/")
+	if !below {
+		return nil, fmt.Errorf("init is in the cgroup %s, which is not below the container's, %s", own, recorded)
+	}
+	return ParseSub([]string{rest})
 }

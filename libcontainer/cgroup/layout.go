@@ -125,6 +125,16 @@ func parseSelf(line string) (name, path string, ok bool) {
 	return name, path, ok && strings.HasPrefix(path, "/")
 }
 
+// unifiedOf is the cgroup v2 in the text of a /proc/PID/cgroup.
+func unifiedOf(text string) (path string, ok bool) {
+	for line := range strings.Lines(text) {
+		if name, own, ok := parseSelf(line); ok && name == "" {
+			return own, true
+		}
+	}
+	return "", false
+}
+
 // findMount opens the mount of the hierarchy name below root.
 func findMount(root int, name string) (hierarchy, bool) {
 	if name == "" {

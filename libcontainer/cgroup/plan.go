@@ -127,10 +127,8 @@ func (l *Layout) ownUnified() (string, error) {
 		}
 		l.self = text
 	}
-	for line := range strings.Lines(l.self) {
-		if name, own, ok := parseSelf(line); ok && name == "" {
-			return own, nil
-		}
+	if own, ok := unifiedOf(l.self); ok {
+		return own, nil
 	}
 	return "", fmt.Errorf("/proc/self/cgroup has no line for cgroup v2")
 }

@@ -78,7 +78,7 @@ func (r *Root) attachBind(b *program.Builder, from string, s *source) {
 	target := r.target(b, place{dest: s.dest, src: s.tree, plain: s.dest == "/proc"})
 	refused, done := b.Label(), b.Label()
 	b.Step(program.T("attach it"))
-	if r.mayBePinned(s) && from != "" {
+	if r.mayBePinned(s) {
 		pinned, res := b.Label(), b.Reg()
 		attach(b, s.tree, target).To(res).On(0, refused)
 		b.Jump(done)

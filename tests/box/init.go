@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/descent"
 )
 
 // The descriptors that init has of the outer process.
@@ -182,7 +184,7 @@ func (b *box) killAll() {
 		if b.Root {
 			unix.Kill(-1, unix.SIGKILL) // of this pid namespace
 		} else {
-			for _, pid := range descendants() {
+			for _, pid := range descent.Descendants() {
 				unix.Kill(pid, unix.SIGKILL)
 			}
 		}

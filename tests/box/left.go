@@ -6,9 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
+
+	"hutch/tests/descent"
 )
 
 // leftovers watches what tests make, so that what is there at their end can be
@@ -96,7 +97,7 @@ const processWord = "process "
 
 func (l *leftovers) processes() []thing {
 	var found []thing
-	for _, pid := range descendants() {
+	for _, pid := range descent.Descendants() {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		// After the name, which may have anything in it: state, …, start time.
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
@@ -157,28 +158,4 @@ func (l *leftovers) files() []thing {
 		}
 	}
 	return found
-}
-
-// descendants lists the children of this process, theirs, and so on; of an init
-// these are all processes of its namespace but those that were put into it.
-func descendants() []int {
-	list := childrenOf(os.Getpid())
-	for i := 0; i < len(list); i++ {
-		list = append(list, childrenOf(list[i])...)
-	}
-	return list
-}
-
-func childrenOf(process int) []int {
-	var pids []int
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", process))
-	for _, file := range tasks {
-		data, _ := os.ReadFile(file)
-		for word := range strings.FieldsSeq(string(data)) {
-			if pid, err := strconv.Atoi(word); err == nil {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids
 }

@@ -9,12 +9,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hutch/tests/descent"
 )
 
 // jailWord is the first argument of the half of this program that runs a test.
@@ -79,7 +80,7 @@ func watch(ended chan error, limit time.Duration) int {
 		case <-stop:
 			return timeUp
 		case <-count.C:
-			if n := len(descendants()); n > crowd {
+			if n := len(descent.Descendants()); n > crowd {
 				fmt.Fprintf(os.Stderr, "mutants: %d processes\n", n)
 				return timeUp
 			}
@@ -92,7 +93,7 @@ func watch(ended chan error, limit time.Duration) int {
 // more meanwhile.
 func endAll() {
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
-		list := descendants()
+		list := descent.Descendants()
 		if len(list) == 0 {
 			return
 		}
@@ -101,7 +102,7 @@ func endAll() {
 				unix.Kill(pid, sig)
 			}
 			if sig == unix.SIGSTOP {
-				list = descendants()
+				list = descent.Descendants()
 			}
 		}
 		for {
@@ -112,29 +113,6 @@ func endAll() {
 		}
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// descendants lists the children of this process, theirs, and so on.
-func descendants() []int {
-	list := childrenOf(os.Getpid())
-	for i := 0; i < len(list); i++ {
-		list = append(list, childrenOf(list[i])...)
-	}
-	return list
-}
-
-func childrenOf(process int) []int {
-	var pids []int
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", process))
-	for _, file := range tasks {
-		data, _ := os.ReadFile(file)
-		for word := range strings.FieldsSeq(string(data)) {
-			if pid, err := strconv.Atoi(word); err == nil {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids
 }
 
 // ownCgroup is how tests name their cgroups: by their process's id.
