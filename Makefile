@@ -2,6 +2,7 @@
 
 SHELL := /bin/bash
 GO ?= go
+MODULE = github.com/hutch-project/hutch
 export CGO_ENABLED := 0
 
 TAGS := urfave_cli_no_docs,urfave_cli_no_suggest
@@ -70,7 +71,7 @@ $(STATICCHECK):
 	@mv bin/tools/staticcheck $@
 
 floors:
-	$(GO) test -tags $(TAGS) ./internal/floors
+	$(GO) test -tags $(TAGS) ./internal/layers
 
 # box is what test binaries run in: nothing of them hangs, and nothing is left.
 box bin/box:
@@ -79,7 +80,7 @@ box bin/box:
 # unit runs every package's own tests; as root also those that need it. Those of
 # the register of defences, of the box and of the tools below are among them.
 unit: box
-	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 5m $$($(GO) list ./... | grep -v '^hutch/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck
+	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 5m $$($(GO) list ./... | grep -v '^$(MODULE)/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck
 
 # cross links the binary for every architecture, which proves the nosplit frames.
 cross:
@@ -165,7 +166,7 @@ bin/bench/bench:
 	$(GO) build -trimpath -o $@ ./bench
 
 # FUZZED are the packages with fuzz targets.
-FUZZED = $(sort $(patsubst %/,./%,$(dir $(shell grep -rl --include='*_test.go' '^func Fuzz' internal libcontainer))))
+FUZZED = $(sort $(patsubst %/,./%,$(dir $(shell grep -rl --include='*_test.go' '^func Fuzz' internal))))
 
 # fuzz-build builds all fuzz targets with the instrumentation that fuzzing gives
 # them, which needs more stack than the plain build.

@@ -3,7 +3,7 @@ package main
 import (
 	"os"
 
-	"hutch/libcontainer"
+	"github.com/hutch-project/hutch/libcontainer"
 )
 
 var createCommand = command{

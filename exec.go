@@ -9,8 +9,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"hutch/libcontainer"
-	"hutch/libcontainer/config"
+	"github.com/hutch-project/hutch/internal/config"
+	"github.com/hutch-project/hutch/libcontainer"
 )
 
 // execFailed is the exit status when exec itself fails.

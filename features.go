@@ -6,9 +6,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"hutch/libcontainer/capability"
-	"hutch/libcontainer/features"
-	"hutch/libcontainer/seccomp"
+	"github.com/hutch-project/hutch/internal/features"
+	"github.com/hutch-project/hutch/internal/part/capability"
+	"github.com/hutch-project/hutch/internal/part/seccomp"
 )
 
 func featuresCommand() *cli.Command {

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/libcontainer"
+	"github.com/hutch-project/hutch/libcontainer"
 )
 
 var killCommand = command{

@@ -17,11 +17,11 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
-	"hutch/internal/handed"
-	_ "hutch/internal/mainstack"
-	"hutch/internal/seat"
-	"hutch/libcontainer"
-	"hutch/libcontainer/selfexe"
+	"github.com/hutch-project/hutch/internal/handed"
+	"github.com/hutch-project/hutch/internal/host/selfexe"
+	_ "github.com/hutch-project/hutch/internal/mainstack"
+	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/hutch-project/hutch/libcontainer"
 )
 
 // version is Hutch's own; commit is set by the linker.

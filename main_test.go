@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 func TestMain(m *testing.M) { testplain.Main(m) }

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
-	"hutch/libcontainer"
+	"github.com/hutch-project/hutch/libcontainer"
 )
 
 func pauseCommand() *cli.Command {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"hutch/libcontainer"
+	"github.com/hutch-project/hutch/libcontainer"
 )
 
 func planCommand() *cli.Command {

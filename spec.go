@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"hutch/libcontainer/template"
+	"github.com/hutch-project/hutch/internal/template"
 )
 
 func specCommand() *cli.Command {

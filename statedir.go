@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/internal/seat"
+	"github.com/hutch-project/hutch/internal/seat"
 )
 
 // defaultRoot depends on the user and a few variables alone, so that a delete with next

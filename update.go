@@ -10,8 +10,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v2"
 
-	"hutch/libcontainer"
-	"hutch/libcontainer/config"
+	"github.com/hutch-project/hutch/internal/config"
+	"github.com/hutch-project/hutch/libcontainer"
 )
 
 func updateCommand() *cli.Command {

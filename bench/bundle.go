@@ -20,7 +20,7 @@ const (
 
 // bundles lays them out. The programs are busybox's, which is static.
 func (b *bench) bundles() error {
-	text, err := os.ReadFile("libcontainer/seccomp/testdata/profiles/docker.json")
+	text, err := os.ReadFile("internal/part/seccomp/testdata/profiles/docker.json")
 	if err != nil {
 		return fmt.Errorf("%w: run bench in the project's top folder", err)
 	}

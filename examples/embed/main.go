@@ -14,8 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/libcontainer"
-	"hutch/libcontainer/selfexe"
+	"github.com/hutch-project/hutch/libcontainer"
 )
 
 func main() {
@@ -31,7 +30,7 @@ func embed() (retErr error) {
 	}
 	// First of all, as it may execute this program again from a copy: no
 	// container may get at the file of the program that has made it.
-	if err := selfexe.Protect(os.Args, os.Environ()); err != nil {
+	if err := libcontainer.Protect(os.Args, os.Environ()); err != nil {
 		return err
 	}
 	root, err := os.MkdirTemp("", "embed-") // of state; another program's would do

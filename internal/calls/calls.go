@@ -1,7 +1,7 @@
 // Package calls is the table of the system calls that programs are made of: a row
 // each, with the name, what the arguments are and what the result is. It says what
 // the kernel does, not who asks for it: the typed functions that emit the calls
-// (libcontainer/program/call), the listing and the verifier all go by it.
+// (internal/program/call), the listing and the verifier all go by it.
 //
 // Source: the man page of each call.
 package calls

@@ -3,7 +3,7 @@ package calls
 import (
 	"golang.org/x/sys/unix"
 
-	"hutch/internal/longid"
+	"github.com/hutch-project/hutch/internal/longid"
 )
 
 // table has the rows by number. Calls that take ids are those of 32 bits, see longid.

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // TestMain is also the program that is started with descriptors: it fills the holes

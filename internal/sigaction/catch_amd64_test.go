@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/testplain"
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // next reads what c catches.

@@ -11,16 +11,16 @@ import (
 // sample is what go test -json prints of a package with a failing, a passing and a
 // skipped test.
 const sample = `go build -o bin/box ./tests/box
-{"Action":"run","Package":"hutch/p","Test":"TestBad"}
-{"Action":"output","Package":"hutch/p","Test":"TestBad","Output":"    p_test.go:1: bad words\n"}
-{"Action":"fail","Package":"hutch/p","Test":"TestBad"}
-{"Action":"output","Package":"hutch/p","Test":"TestGood","Output":"    p_test.go:1: good words\n"}
-{"Action":"pass","Package":"hutch/p","Test":"TestGood"}
-{"Action":"output","Package":"hutch/p","Test":"TestSkip","Output":"    p_test.go:1: needs a thing\n"}
-{"Action":"skip","Package":"hutch/p","Test":"TestSkip"}
-{"Action":"output","Package":"hutch/p","Test":"TestHang","Output":"hanging words\n"}
-{"Action":"output","Package":"hutch/p","Output":"FAIL\thutch/p\t0.1s\n"}
-{"Action":"fail","Package":"hutch/p"}`
+{"Action":"run","Package":"github.com/hutch-project/hutch/p","Test":"TestBad"}
+{"Action":"output","Package":"github.com/hutch-project/hutch/p","Test":"TestBad","Output":"    p_test.go:1: bad words\n"}
+{"Action":"fail","Package":"github.com/hutch-project/hutch/p","Test":"TestBad"}
+{"Action":"output","Package":"github.com/hutch-project/hutch/p","Test":"TestGood","Output":"    p_test.go:1: good words\n"}
+{"Action":"pass","Package":"github.com/hutch-project/hutch/p","Test":"TestGood"}
+{"Action":"output","Package":"github.com/hutch-project/hutch/p","Test":"TestSkip","Output":"    p_test.go:1: needs a thing\n"}
+{"Action":"skip","Package":"github.com/hutch-project/hutch/p","Test":"TestSkip"}
+{"Action":"output","Package":"github.com/hutch-project/hutch/p","Test":"TestHang","Output":"hanging words\n"}
+{"Action":"output","Package":"github.com/hutch-project/hutch/p","Output":"FAIL\thutch/p\t0.1s\n"}
+{"Action":"fail","Package":"github.com/hutch-project/hutch/p"}`
 
 func TestOutput(t *testing.T) {
 	o := newOutput()
@@ -107,10 +107,10 @@ func TestVMLogs(t *testing.T) {
 	}
 	a := tests{}
 	a.addVM(dir)
-	if o := a["libcontainer/cgroup TestA/v2"]; o == nil || o.skipped["vm v2-cgroup"] != "needs v1" {
+	if o := a["internal/host/cgroup TestA/v2"]; o == nil || o.skipped["vm v2-cgroup"] != "needs v1" {
 		t.Errorf("TestA/v2: %+v", o)
 	}
-	if o := a["libcontainer/cgroup TestB"]; o == nil || len(o.passed) != 1 {
+	if o := a["internal/host/cgroup TestB"]; o == nil || len(o.passed) != 1 {
 		t.Errorf("TestB: %+v", o)
 	}
 }

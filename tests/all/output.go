@@ -91,7 +91,7 @@ func (o *output) follow(e event) {
 	key := e.Package + " " + e.Test
 	t := o.index[key]
 	if t == nil {
-		t = &test{pkg: strings.TrimPrefix(e.Package, "hutch/"), name: e.Test}
+		t = &test{pkg: strings.TrimPrefix(e.Package, "github.com/hutch-project/hutch/"), name: e.Test}
 		o.index[key] = t
 		o.tests = append(o.tests, t)
 	}

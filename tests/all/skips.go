@@ -37,7 +37,7 @@ func (a tests) add(where string, list []*test) {
 // vmPackages are the tests whose output tests/vm/suite keeps, by the names of its logs.
 var vmPackages = map[string]string{
 	"v2": "tests/integration", "v2-systemd": "tests/integration", "hybrid-systemd": "tests/integration", "selinux": "tests/integration",
-	"v2-cgroup": "libcontainer/cgroup", "v1-cgroup": "libcontainer/cgroup", "systemd": "libcontainer/systemd", "systemd-v1": "libcontainer/systemd",
+	"v2-cgroup": "internal/host/cgroup", "v1-cgroup": "internal/host/cgroup", "systemd": "internal/host/systemd", "systemd-v1": "internal/host/systemd",
 }
 
 var (

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // boxPath is the box under test, built from what is tested.
@@ -273,7 +273,7 @@ func TestBoxLeftBehind(t *testing.T) {
 // TestBoxHang: a test that hangs is ended and named, with the stacks.
 func TestBoxHang(t *testing.T) {
 	t.Parallel()
-	stack := `goroutine \d+ [^\n]*\n(.*\n)*hutch/tests/box\.TestActHang`
+	stack := `goroutine \d+ [^\n]*\n(.*\n)*.*/tests/box\.TestActHang`
 	for name, patterns := range map[string][]string{"Hang": {stack}, "HangFrozen": {stack + "Frozen"}, "HangIgnoring": nil} {
 		if name == "HangFrozen" && !canUnshare() {
 			continue

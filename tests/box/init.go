@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/descent"
+	"github.com/hutch-project/hutch/tests/descent"
 )
 
 // The descriptors that init has of the outer process.

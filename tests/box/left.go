@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"hutch/tests/descent"
+	"github.com/hutch-project/hutch/tests/descent"
 )
 
 // leftovers watches what tests make, so that what is there at their end can be

@@ -22,8 +22,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/isolate"
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/isolate"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // atOnce programs run together: most of their time is spent asleep.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // TestContainerd runs Debian's containerd, by ctr.

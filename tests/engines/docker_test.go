@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // TestDocker runs the scenarios on dockerd with its own containerd.

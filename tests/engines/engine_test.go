@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // engine is one engine's command line.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // trap is a program that tells of its signals.

@@ -25,7 +25,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // stage tells the three runs of this binary apart: "" outside, "init" as the

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 func run(t *testing.T, e *engine) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // scenario is something that a user does with an engine. Docker's and Podman's

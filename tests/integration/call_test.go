@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // call is one run of the runtime. Its stdout and stderr are files, not pipes:

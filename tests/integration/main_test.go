@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/isolate"
+	"github.com/hutch-project/hutch/tests/isolate"
 )
 
 var (

@@ -13,7 +13,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // socket is a listening socket as engines give one for a descriptor.

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // variable marks the second run.

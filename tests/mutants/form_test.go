@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"hutch/tests/testplain"
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 func TestMain(m *testing.M) {

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/descent"
+	"github.com/hutch-project/hutch/tests/descent"
 )
 
 // jailWord is the first argument of the half of this program that runs a test.

@@ -77,12 +77,19 @@ func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 func where(d *defence) string {
 	var names []string
 	for _, file := range d.files() {
-		if short, ok := strings.CutPrefix(file, "libcontainer/"); ok && strings.Contains(short, "/") {
-			file = short
-		}
-		names = append(names, "`"+file+"`")
+		names = append(names, "`"+short(file)+"`")
 	}
 	return strings.Join(names, ", ")
+}
+
+// short returns a path without the folders that say nothing to a reader of the page.
+func short(path string) string {
+	for _, folder := range []string{"internal/part/", "internal/host/", "internal/"} {
+		if rest, ok := strings.CutPrefix(path, folder); ok {
+			return rest
+		}
+	}
+	return path
 }
 
 // testList names the tests; those of tests/integration without their package.
@@ -91,7 +98,7 @@ func testList(d *defence) string {
 	for _, of := range d.tests {
 		prefix := ""
 		if of.pkg != integration {
-			prefix = strings.TrimPrefix(of.pkg, "libcontainer/") + " "
+			prefix = short(of.pkg) + " "
 		}
 		for _, name := range of.names {
 			list = append(list, prefix+"`"+name+"`")

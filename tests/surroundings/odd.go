@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // inWord begins the command line of the process that takes on a surrounding and

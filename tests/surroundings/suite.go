@@ -20,12 +20,12 @@ func suite() []job {
 	jobs := []job{
 		{name: "sigaction", pkg: "internal/sigaction"},
 		{name: "handed", pkg: "internal/handed"},
-		{name: "console", pkg: "libcontainer/console"},
-		{name: "hook", pkg: "libcontainer/hook", args: []string{"-test.skip", "Timeout"}},
-		{name: "program", pkg: "libcontainer/program", args: []string{"-test.short", "-test.run", "Child|Adopt|Clone|Message|Spawn"}},
-		{name: "process", pkg: "libcontainer/process", args: []string{"-test.short"}},
-		{name: "state", pkg: "libcontainer/state", args: []string{"-test.short"}},
-		{name: "notify", pkg: "libcontainer/notify"},
+		{name: "console", pkg: "internal/part/terminal"},
+		{name: "hook", pkg: "internal/host/hook", args: []string{"-test.skip", "Timeout"}},
+		{name: "program", pkg: "internal/program", args: []string{"-test.short", "-test.run", "Child|Adopt|Clone|Message|Spawn"}},
+		{name: "process", pkg: "internal/part/process", args: []string{"-test.short"}},
+		{name: "state", pkg: "internal/host/state", args: []string{"-test.short"}},
+		{name: "notify", pkg: "internal/host/notify"},
 		{name: "integration", pkg: "tests/integration", args: []string{"-test.run",
 			"^Test(Signals|Kill$|RunForwards|RunEnds|Umask|NoOtherDescriptor|PreserveFds$|Terminal|Console|ContractRule(09|10|29)|Rlimit|HookOrder|Session|NotifySocket|Exec$)"}},
 	}

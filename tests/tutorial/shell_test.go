@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"hutch/tests/testwait"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // shell is a bash that takes one command after the other. A shell that a

@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hutch/tests/isolate"
+	"github.com/hutch-project/hutch/tests/isolate"
 )
 
 const pagePath = "../../docs/tutorial.md"

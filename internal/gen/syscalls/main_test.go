@@ -9,7 +9,7 @@ import (
 
 // TestTableIsCurrent fails when go generate was forgotten.
 func TestTableIsCurrent(t *testing.T) {
-	const table = "../../../libcontainer/seccomp/table_gen.go"
+	const table = "../../../internal/part/seccomp/table_gen.go"
 	want, err := os.ReadFile(table)
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +23,7 @@ func TestTableIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s is old; run go generate ./libcontainer/seccomp", table)
+		t.Errorf("%s is old; run go generate ./internal/part/seccomp", table)
 	}
 }
 

@@ -1,0 +1,382 @@
+// Package compile turns a configuration and the facts of the host into the
+// program that the container's init runs. It touches nothing: the same input
+// gives the same program, which tests compare with golden listings and which
+// hutch plan prints.
+//
+// Source: runtime-spec config.md, config-linux.md, runtime.md "Lifecycle".
+package compile
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/lsm"
+	"github.com/hutch-project/hutch/internal/part/namespace"
+	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/seccomp"
+	"github.com/hutch-project/hutch/internal/part/sysctl"
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// Input is all that a program depends on.
+type Input struct {
+	Spec   *specs.Spec
+	Rootfs string // absolute path on the host
+	Bundle string // the bundle's directory, absolute
+
+	Modes      map[int]uint32 // see rootfs.PointModes; nil when nothing is known
+	NoPivot    bool
+	HostMounts []rootfs.HostMount // with NoPivot
+	Keyring    string             // name of the session keyring to make; empty keeps the caller's
+	Preserved  []int              // descriptors of the caller that the process gets; see process.Preserved
+	ListenFds  int
+	KeepGroups bool   // the process keeps the caller's groups, in place of process.user.additionalGids
+	NotifyDir  string // directory with notify.sock to bind at /run/notify, or empty
+	Fifo       bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
+
+	// Tasks is the number of files of cgroup v1 hierarchies, and of resctrl, by which the
+	// child enters the container's cgroups.
+	Tasks int
+
+	// Unattended says that the runtime has nothing to do for init when it is
+	// born, so that init need not wait.
+	Unattended bool
+
+	// Shield emits what keeps the runtime's executable out of the container's
+	// reach, before all else in the child; nil emits nothing.
+	Shield func(*program.Builder) error
+
+	Host Host
+}
+
+// Host is what is asked of the running system.
+type Host struct {
+	Privileged  bool           // the caller may clone the mounts of its mount namespace
+	Nested      bool           // the caller is root, and of a user namespace that is not the initial one
+	NoNodes     bool           // the caller may not make device nodes
+	User        bool           // the caller is not root, and has no rights over processes that are closed
+	Cgroup      *rootfs.Cgroup // for mounts of type cgroup, nil when there is none
+	Ignored     []unix.Signal  // signals that the caller ignores
+	LastCap     int            // highest capability of the kernel
+	HeldCaps    uint64         // the caller's permitted set, a bit for each number
+	Std         [3]process.StdFile
+	ProcOfPidNS bool // a procfs can be mounted for another pid namespace than the caller's (Linux 6.18)
+	FewFiles    bool // the caller may have few descriptors open at once
+	LSM         lsm.Host
+}
+
+// Output is the program and what the parent needs to run it.
+type Output struct {
+	Program    *program.Program
+	CloneFlags uint64
+	Namespaces *namespace.Set
+	Root       *rootfs.Root
+
+	Go     program.Reg   // to be set to exec.fifo's descriptor, with Fifo
+	Result program.Reg   // to be set to result.fifo's descriptor, with Fifo
+	Tasks  []program.Reg // to be set to the descriptors of Input.Tasks
+	// UnknownCalls are the names in linux.seccomp that no architecture of it has.
+	UnknownCalls []string
+
+	Start int // index of the first instruction after the message Ready
+}
+
+// Compile builds the program of a container's init.
+func Compile(in *Input) (*Output, error) {
+	ns, err := namespace.New(linux(in.Spec).Namespaces)
+	if err != nil {
+		return nil, err
+	}
+	b := program.New()
+	f, err := filter(linux(in.Spec))
+	if err != nil {
+		return nil, err
+	}
+	c := &compiler{Input: in, b: b, ns: ns, filter: f, out: &Output{Namespaces: ns, CloneFlags: ns.CloneFlags()}}
+	if f != nil {
+		c.out.UnknownCalls = f.Unknown
+	}
+	if in.Shield != nil {
+		if err := in.Shield(b); err != nil {
+			return nil, err
+		}
+	}
+	c.parent()
+	c.namespaces()
+	c.rootfs()
+	c.process()
+	c.start()
+	c.out.Program, err = b.Program()
+	if err != nil {
+		return nil, err
+	}
+	return c.out, nil
+}
+
+type compiler struct {
+	*Input
+	b     *program.Builder
+	ns    *namespace.Set
+	root  *rootfs.Root
+	out   *Output
+	ready *ready
+
+	filter *seccomp.Filter
+	proc   program.Reg
+	null   program.Reg // see process.OpenNull
+	hooks  *startHooks // nil for none
+	last   bool        // the process is cloned into a joined pid namespace when all else is set up
+}
+
+// linux is the spec's Linux part, empty where it has none.
+func linux(s *specs.Spec) *specs.Linux {
+	if s.Linux == nil {
+		return &specs.Linux{}
+	}
+	return s.Linux
+}
+
+// parent emits what is opened before the clone.
+func (c *compiler) parent() {
+	l := linux(c.Spec)
+	// Before Linux 6.18 a process has to be in a pid namespace to mount a procfs for it.
+	if c.Host.ProcOfPidNS || !mountsProc(c.Spec) {
+		c.last = c.ns.CloneLast()
+	}
+	if c.Fifo {
+		c.out.Go, c.out.Result = c.b.RegOf(-1), c.b.RegOf(-1)
+	}
+	rc := rootfs.Config{
+		Spec:            c.Spec,
+		Rootfs:          c.Rootfs,
+		Bundle:          c.Bundle,
+		Modes:           c.Modes,
+		NoPivot:         c.NoPivot,
+		HostMounts:      c.HostMounts,
+		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
+		Seen:            seen(c.Spec.Hooks) || bindsAll(c.Spec),
+		SourcesInParent: c.Host.Privileged,
+		FewFiles:        c.Host.FewFiles,
+		SourcesInChild:  c.Host.Privileged && !c.ns.Own(unix.CLONE_NEWUSER) && c.ns.Made(unix.CLONE_NEWNS) && (c.last || c.ns.Made(unix.CLONE_NEWPID) || !c.ns.Own(unix.CLONE_NEWPID)),
+		Userns:          c.ns.Own(unix.CLONE_NEWUSER) || c.Host.Nested,
+		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER) || c.Host.NoNodes,
+		ParentNodes:     c.Host.Privileged && !c.Host.NoNodes,
+		NewNet:          c.ns.Own(unix.CLONE_NEWNET),
+		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
+		Cgroup:          c.Host.Cgroup,
+		NotifyDir:       c.NotifyDir,
+		RootUID:         int(rootfs.HostID(l.UIDMappings, 0)),
+		RootGID:         int(rootfs.HostID(l.GIDMappings, 0)),
+		Terminal:        c.Spec.Process != nil && c.Spec.Process.Terminal,
+	}
+	c.ns.Open(c.b)
+	if c.last {
+		rc.PidNS = c.ns.PidFd()
+	}
+	c.root = rootfs.New(rc)
+	c.out.Root = c.root
+	c.root.Open(c.b)
+	if !rc.Terminal {
+		c.null = process.OpenNull(c.b, c.Host.Std)
+	}
+}
+
+// seen reports whether there are hooks that see the container's mount namespace before the
+// pivot.
+func seen(h *specs.Hooks) bool {
+	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
+}
+
+// bindsAll reports whether the host's whole tree is bound: the copy must not have the
+// container's root on top of it.
+func bindsAll(s *specs.Spec) bool {
+	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Source == "/" && slices.Contains(m.Options, "rbind") })
+}
+
+// mountsProc reports whether a new procfs is mounted.
+func mountsProc(s *specs.Spec) bool {
+	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Type == "proc" })
+}
+
+// namespaces emits the child's way to being root of all its namespaces.
+func (c *compiler) namespaces() {
+	b := c.b
+	c.out.Tasks = enterCgroups(b, c.Tasks)
+	c.ns.Enter(b, Adopt)
+	// Root of a user namespace owns a keyring only when ids are mapped.
+	late := c.ns.Own(unix.CLONE_NEWUSER)
+	var ring program.Reg
+	if c.Keyring != "" && !late {
+		ring = keyring.Make(b, c.Keyring)
+	}
+	b.Element(program.T("linux"))
+	if c.Unattended {
+		b.Doing(program.T("tell the runtime of the birth"))
+		b.Tell(Born, ring)
+	} else {
+		b.Doing(program.T("wait for the runtime to write mappings and limits"))
+		b.Barrier(Born, ring)
+	}
+	c.ns.BecomeRoot(b)
+	process.Setsid(b)
+	if c.Keyring != "" && late {
+		b.Tell(keyring.MadeTag, keyring.Make(b, c.Keyring))
+	}
+	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets)
+	c.ns.Loopback(b)
+	domain := c.Spec.Domainname
+	if domain == "" {
+		domain = sysctl.Domainname(linux(c.Spec).Sysctl)
+	}
+	namespace.Names(b, c.Spec.Hostname, domain)
+}
+
+// rootfs emits the root file system, with the hooks that see it before the
+// pivot.
+func (c *compiler) rootfs() {
+	b := c.b
+	c.proc = rootfs.PrivateProc(b)
+	c.root.Mount(b)
+	if seen(c.Spec.Hooks) {
+		b.Element(program.T("hooks"))
+		b.Doing(program.T("get ready for prestart, createRuntime and createContainer"))
+		c.root.Stand(b) // createContainer hooks begin where init is
+		open := c.opens("let the runtime join the namespaces for hooks")
+		b.Doing(program.T("wait for the runtime to run prestart, createRuntime and createContainer"))
+		b.Barrier(Hooks, 0)
+		if open {
+			b.Doing(program.T("stay closed to the processes of the user"))
+			call.PrctlUndumpable(b)
+		}
+	}
+	c.root.Pivot(b)
+	sysctl.Emit(b, c.proc, linux(c.Spec).Sysctl)
+	if c.Spec.Process != nil && c.Spec.Process.Terminal {
+		c.root.Console(b)
+	}
+	if c.Spec.Process != nil {
+		process.MakeCwd(b, c.Spec.Process.Cwd)
+	}
+	c.root.Finish(b)
+}
+
+// opens emits the opening of the process to the runtime of a user without privileges, who
+// could not join its namespaces otherwise, and reports whether it is that of one. In its new
+// user namespace nobody else is whom that would serve.
+//
+// Source: pidfd_open(2) and setns(2), "ptrace access mode PTRACE_MODE_READ_REALCREDS".
+func (c *compiler) opens(why string) bool {
+	if !c.Host.User || !c.ns.Made(unix.CLONE_NEWUSER) || c.ns.Joins() {
+		return false
+	}
+	c.b.Element(program.Text{})
+	c.b.Doing(program.T("%s", why))
+	call.PrctlDumpable(c.b)
+	return true
+}
+
+// process emits the properties of the process, up to its readiness for start.
+func (c *compiler) process() {
+	b, p := c.b, c.Spec.Process
+	process.Signals(b, c.Host.Ignored)
+	process.ResetAffinity(b)
+	n := &newcomer{
+		b: b, p: p, linux: linux(c.Spec), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
+		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
+	}
+	if c.Fifo {
+		n.keep = []program.Reg{c.out.Go, c.out.Result}
+	}
+	n.made = func() { c.hooks = newStartHooks(b, c.Spec.Hooks) }
+	if p == nil {
+		n.close()
+		if c.last {
+			n.cloneLast(false)
+		}
+		return
+	}
+	if !n.userns && !c.Host.Nested { // else the runtime does it, which has the privileges, or knows that it has not
+		process.OOMScoreAdj(b, c.proc, p)
+	}
+	lsm.Emit(b, c.proc, p, c.Host.LSM)
+	c.ready = n.become()
+}
+
+// extraEnv is what Hutch adds to the environment.
+func (c *compiler) extraEnv() []string {
+	var env []string
+	if c.NotifyDir != "" {
+		env = append(env, "NOTIFY_SOCKET=/run/notify/notify.sock")
+	}
+	if c.ListenFds > 0 {
+		env = append(env, "LISTEN_FDS="+strconv.Itoa(c.ListenFds), "LISTEN_PID=1")
+	}
+	return env
+}
+
+// start emits the wait for start, and execve.
+func (c *compiler) start() {
+	b := c.b
+	open := false
+	if c.Fifo && (c.filter == nil || allows(c.filter, unix.SYS_PRCTL)) { // to be closed again
+		// Nothing of the host is open any more but the fifos.
+		open = c.opens("let exec join the namespaces before start")
+	}
+	if c.ready != nil {
+		c.ready.load(b)
+	}
+	b.Element(program.T("process"))
+	b.Doing(program.T("get ready for start"))
+	if c.ready == nil || c.filter == nil || !c.filter.Notify { // else Loading has told it
+		b.Tell(Ready, 0)
+	}
+	c.out.Start = b.Len()
+	// An init that nobody has written down must not go on.
+	b.Wait(Ready, b.Zero(1))
+	if c.Fifo {
+		c.waitFifo()
+	}
+	if c.Spec.Process == nil {
+		b.Doing(program.T("is absent: there is nothing to start"))
+		b.Fail(0)
+		return
+	}
+	if c.hooks != nil {
+		c.hooks.receive(func(frame program.Mem) {
+			if c.Fifo {
+				call.Read(b, call.In(c.out.Go), frame)
+			} else {
+				b.Wait(HookBegins, frame)
+			}
+		})
+	}
+	if open {
+		b.Element(program.Text{})
+		b.Doing(program.T("stay closed to the processes of the user"))
+		call.PrctlUndumpable(b)
+	}
+	if c.hooks != nil {
+		c.hooks.run(c.ready.env)
+	}
+	c.ready.run(b, c.Spec.Process)
+}
+
+// waitFifo emits the wait for start's byte. From then on reports go to
+// result.fifo: the process that made this one has left.
+func (c *compiler) waitFifo() {
+	b := c.b
+	b.Doing(program.T("wait for start"))
+	b.Step(program.T("put result.fifo in the socket's place"))
+	call.Dup3(b, call.In(c.out.Result), call.Over(b.Sync()), unix.O_CLOEXEC)
+	if c.hooks != nil {
+		return // the state comes by it
+	}
+	b.Step(program.T("read exec.fifo"))
+	call.Read(b, call.In(c.out.Go), b.Zero(1))
+}

@@ -1,0 +1,111 @@
+package compile
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/lsm"
+	"github.com/hutch-project/hutch/internal/part/namespace"
+	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// ExecInput is all that the program of a further process in a container depends
+// on.
+type ExecInput struct {
+	Init       namespace.Init
+	Process    *specs.Process
+	Linux      *specs.Linux // its personality, memoryPolicy and seccomp count
+	OwnKeyring bool         // the container has a session keyring
+	Keyring    string       // its name, and its serial number, 0 where it is not known
+	Serial     int64
+
+	KeepGroups bool                         // as in Input
+	Preserved  []int                        // as in Input
+	Tasks      int                          // as in Input
+	Wait       bool                         // the runtime has something to do when the process is there
+	Shield     func(*program.Builder) error // as in Input
+	Host       Host
+}
+
+// Exec builds the program of a further process in a container, and returns the registers
+// for the descriptors of in.Tasks. It tells Adopt and Executing, waits at Born when the
+// runtime has to set what the process may not, and asks what the emitters ask.
+//
+// Until the last clone the process is outside of the container's pid namespace, where
+// nobody can trace it. So all that takes privileges or descriptors of the host comes
+// before, and what enters has no more than the container's own processes.
+func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
+	b, p := program.New(), in.Process
+	if in.Shield != nil {
+		if err := in.Shield(b); err != nil {
+			return nil, nil, err
+		}
+	}
+	f, err := filter(in.Linux)
+	if err != nil {
+		return nil, nil, err
+	}
+	n := &newcomer{
+		b: b, p: p, linux: in.Linux, filter: f, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
+		groups: in.KeepGroups, preserved: in.Preserved, clone: in.Init.Clones(),
+	}
+	if !p.Terminal {
+		n.null = process.OpenNull(b, in.Host.Std)
+	}
+	process.InitialAffinity(b, p)
+	tasks := enterCgroups(b, in.Tasks)
+	if p.OOMScoreAdj != nil || n.userns || in.Wait && !n.clone { // after a clone it waits anyway
+		b.Element(program.T("process"))
+		b.Doing(program.T("wait for the runtime to set limits"))
+		b.Barrier(Born, 0)
+	}
+	if p.ApparmorProfile != "" || p.SelinuxLabel != "" {
+		// Before the join: what is below /proc then is the host's, and not the container's.
+		lsm.Emit(b, rootfs.PrivateProc(b), p, in.Host.LSM)
+	}
+	in.Init.Join(b)
+	if !n.clone {
+		process.Setsid(b)
+	}
+	if in.OwnKeyring {
+		keyring.Join(b, in.Keyring, in.Serial)
+	}
+	if p.Terminal {
+		rootfs.Terminal(b, p)
+	}
+	process.Signals(b, in.Host.Ignored)
+	if !process.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {
+		process.ResetAffinity(b)
+	}
+	e := n.become()
+	e.load(b)
+	if f != nil && f.Notify {
+		b.Wait(Loading, b.Zero(1)) // execve closes the listener
+	}
+	e.run(b, p)
+	program, err := b.Program()
+	return program, tasks, err
+}
+
+// enterCgroups emits the entry into the cgroups of n files named tasks, and returns the
+// registers for their descriptors. A process that writes "0" for itself, having one thread,
+// waits for nobody; one that is moved by another waits for an RCU grace period. The
+// runtime's own threads are never there, where a freezer could stop them or a kill
+// hit them.
+//
+// Source: Linux kernel/cgroup/cgroup.c, cgroup_procs_write_start.
+func enterCgroups(b *program.Builder, n int) []program.Reg {
+	tasks := make([]program.Reg, n)
+	b.Element(program.T("linux.cgroupsPath"))
+	b.Doing(program.T("enter the cgroup"))
+	b.Step(program.T("write 0 to tasks"))
+	for i := range tasks {
+		tasks[i] = b.RegOf(-1)
+		call.WriteString(b, call.In(tasks[i]), "0")
+	}
+	return tasks
+}

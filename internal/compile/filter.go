@@ -1,0 +1,80 @@
+package compile
+
+import (
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/part/seccomp"
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// loadFilter emits the loading of the seccomp filter. With SCMP_ACT_NOTIFY the
+// process sends the listener's descriptor. Where the profile does not let it, since the
+// call would wait for the agent who is not there yet, it tells before what number the
+// descriptor will have: the parent takes it, which needs CAP_SYS_PTRACE.
+//
+// Source: seccomp(2), SECCOMP_SET_MODE_FILTER.
+func loadFilter(b *program.Builder, f *seccomp.Filter) {
+	b.Element(program.T("linux.seccomp"))
+	b.Doing(program.T("load the filter"))
+	code := make([]byte, 0, 8*len(f.Program))
+	for _, i := range f.Program {
+		code = binary.NativeEndian.AppendUint16(code, i.Code)
+		code = append(code, i.Jt, i.Jf)
+		code = binary.NativeEndian.AppendUint32(code, i.K)
+	}
+	// struct sock_fprog: a length of 16 bits, then, aligned, the address.
+	const word = strconv.IntSize / 8
+	var head [2 * word]byte
+	binary.NativeEndian.PutUint16(head[:], uint16(len(f.Program)))
+	m := b.Bytes(head[:])
+	b.Pointer(m, word, b.Bytes(code))
+	flags := f.Flags
+	if f.Notify {
+		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+	}
+	switch {
+	case f.Notify && allows(f, unix.SYS_SENDMSG):
+		listener := call.SeccompFilter(b, uint64(flags), m).Fd()
+		b.Doing(program.T("hand over the listener"))
+		b.TellFd(Loading, 0, listener)
+		return
+	case f.Notify:
+		next := b.Reg()
+		b.Step(program.T("look for the number of the listener's descriptor"))
+		call.Dup(b, call.In(b.Sync())).To(next)
+		call.Close(b, call.In(next))
+		b.Tell(Loading, next)
+		b.Step(program.Text{})
+	}
+	call.SeccompFilter(b, uint64(flags), m)
+}
+
+// allows reports whether f lets the process make a call, whatever the arguments are.
+func allows(f *seccomp.Filter, nr uintptr) bool {
+	for _, rest := range [...]uint64{0, 1, ^uint64(0)} {
+		d := &seccomp.Data{Number: int32(nr), Arch: seccomp.AuditArch(runtime.GOARCH), Args: [6]uint64{rest, rest, rest, rest, rest, rest}}
+		if v := f.Verdict(d) & unix.SECCOMP_RET_ACTION_FULL; v != unix.SECCOMP_RET_ALLOW && v != unix.SECCOMP_RET_LOG {
+			return false
+		}
+	}
+	return true
+}
+
+// filter compiles linux.seccomp.
+func filter(l *specs.Linux) (*seccomp.Filter, error) {
+	if l.Seccomp == nil {
+		return nil, nil
+	}
+	f, err := seccomp.Compile(l.Seccomp, runtime.GOARCH)
+	if err != nil {
+		return nil, fmt.Errorf("config.json: %w", err)
+	}
+	return f, nil
+}

@@ -1,0 +1,170 @@
+package compile
+
+import (
+	"runtime"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/part/capability"
+	"github.com/hutch-project/hutch/internal/part/namespace"
+	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/seccomp"
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+// newcomer is a process that becomes one of the container's: its init, or a further one.
+type newcomer struct {
+	b         *program.Builder
+	p         *specs.Process
+	linux     *specs.Linux // its personality, memoryPolicy and seccomp count
+	filter    *seccomp.Filter
+	host      *Host
+	null      program.Reg // see process.OpenNull
+	userns    bool        // the container has a user namespace of its own
+	groups    bool        // are the caller's
+	preserved []int
+	keep      []program.Reg // descriptors that outlive the closing
+	env       []string      // in addition to the configuration's
+	made      func()        // emits the making of files that are the container's alone, or nil
+	clone     bool          // into the container's pid namespace, where others may be
+}
+
+// ready is a process that has only its filter and execve before it.
+type ready struct {
+	target *process.Target
+	env    program.Mem
+	filter *seccomp.Filter
+	caps   *capability.Sets
+	hold   uint64 // what is held for the last steps
+	loaded bool   // the filter is, and nothing is held any more
+}
+
+// become emits the properties of the process, up to the search for its program.
+func (n *newcomer) become() *ready {
+	b, p := n.b, n.p
+	r := &ready{filter: n.filter, caps: capability.New(p.Capabilities, n.host.LastCap)}
+	if !n.userns { // root of a user namespace holds all of them there
+		r.caps.Within(n.host.HeldCaps)
+	}
+	r.hold = n.held()
+	lastSched := n.clone && process.LastScheduler(p)
+	if !lastSched {
+		process.Scheduler(b, p)
+	}
+	process.IOPriority(b, p)
+	process.Personality(b, n.linux)
+	process.MemoryPolicy(b, n.linux)
+	if !p.Terminal { // which was handed over when it was opened
+		process.Stdio(b, p, n.host.Std, n.null, n.userns)
+	}
+	n.close()
+	if n.made != nil {
+		n.made()
+	}
+	cwd := process.EnterCwd(b, p.Cwd) // as root, who may go where the user may not
+	if !n.userns {
+		process.Rlimits(b, p) // needs CAP_SYS_RESOURCE
+	}
+	r.caps.Bounding(b) // needs CAP_SETPCAP
+	if !n.groups {
+		process.Groups(b, p)
+	}
+	process.IDs(b, p) // needs CAP_SETUID, CAP_SETGID
+	r.caps.Apply(b, r.hold)
+	process.Umask(b, p)
+	process.NoNewPrivileges(b, p)
+	r.env = process.Env(b, p, n.env) // reads a file of the image, so with the container's rights
+	if n.clone {
+		if n.filterFirst() {
+			r.load(b)
+		}
+		n.cloneLast(r.loaded)
+	}
+	if p.Terminal {
+		rootfs.ControllingTerminal(b) // of this process's session
+	}
+	if lastSched {
+		process.Scheduler(b, p)
+	}
+	process.LastRlimits(b, p)
+	cwd.Prove(b)
+	r.target = process.Lookup(b, p.Args[0], p.Env)
+	return r
+}
+
+// filterFirst reports whether the filter is loaded before the clone: without
+// noNewPrivileges that takes CAP_SYS_ADMIN, which the process must not have where a
+// container with CAP_SYS_PTRACE could take it over. The calls that follow must then be in
+// the profile; where one is not, the filter comes last.
+func (n *newcomer) filterFirst() bool {
+	if n.filter == nil || n.filter.Notify || n.p.NoNewPrivileges || process.LastScheduler(n.p) {
+		return false
+	}
+	arch := seccomp.AuditArch(runtime.GOARCH)
+	allows := func(nr uintptr, args ...uint64) bool {
+		d := &seccomp.Data{Number: int32(nr), Arch: arch}
+		copy(d.Args[:], args)
+		v := n.filter.Verdict(d) & unix.SECCOMP_RET_ACTION_FULL
+		return v == unix.SECCOMP_RET_ALLOW || v == unix.SECCOMP_RET_LOG
+	}
+	clone := []uint64{program.CloneFlags, 0}
+	if runtime.GOARCH == "s390x" {
+		clone = []uint64{0, program.CloneFlags}
+	}
+	for _, nr := range [...]uintptr{
+		unix.SYS_CAPSET, unix.SYS_SENDMSG, unix.SYS_EXIT_GROUP, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SETSID, unix.SYS_PRLIMIT64,
+		unix.SYS_OPENAT2, unix.SYS_FCHDIR, unix.SYS_CLOSE, unix.SYS_GETCWD, unix.SYS_STATX, unix.SYS_FACCESSAT2, unix.SYS_FACCESSAT, unix.SYS_DUP3,
+		unix.SYS_RT_SIGPROCMASK, unix.SYS_EXECVE,
+	} {
+		if !allows(nr) {
+			return false
+		}
+	}
+	return allows(unix.SYS_CLONE, clone...) && (!n.p.Terminal || allows(unix.SYS_IOCTL, 0, unix.TIOCSCTTY))
+}
+
+// held are the capabilities beyond the container's own that the last steps need: to load
+// a filter without noNewPrivileges, and to set a scheduler that is not handed on.
+func (n *newcomer) held() uint64 {
+	var hold uint64
+	if n.filter != nil && !n.p.NoNewPrivileges {
+		hold |= 1 << unix.CAP_SYS_ADMIN
+	}
+	if n.clone && process.LastScheduler(n.p) {
+		hold |= 1 << unix.CAP_SYS_NICE
+	}
+	return hold
+}
+
+// close emits the closing of the runtime's descriptors. From here on the kernel may
+// resolve names that the image chose.
+func (n *newcomer) close() { process.CloseOthers(n.b, n.preserved, n.keep...) }
+
+// cloneLast emits the clone into the container's pid namespace.
+func (n *newcomer) cloneLast(filtered bool) {
+	namespace.Clone(n.b, Adopt, filtered)
+	process.Setsid(n.b)
+}
+
+// load emits the loading of the filter, once. It comes last, but for filterFirst, so that of Hutch's own
+// calls only those of the wait for start, execve, and without noNewPrivileges
+// capset, have to be in the profile.
+func (r *ready) load(b *program.Builder) {
+	if r.loaded {
+		return
+	}
+	r.loaded = true
+	if r.filter != nil {
+		loadFilter(b, r.filter)
+	}
+	r.caps.Drop(b, r.hold)
+}
+
+// run emits the execve.
+func (r *ready) run(b *program.Builder, p *specs.Process) {
+	process.Unblock(b)
+	b.Tell(Executing, 0)
+	r.target.Execve(b, p.Args, r.env)
+}

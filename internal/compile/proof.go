@@ -1,0 +1,89 @@
+package compile
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/verify"
+)
+
+// Expect is what the program out, compiled from in, is to be proven against.
+func (in *Input) Expect(out *Output) *verify.Expect {
+	e := &verify.Expect{
+		Kind: verify.Init, Spec: in.Spec, Rootfs: in.Rootfs, NoPivot: in.NoPivot,
+		Userns: out.Namespaces.Own(unix.CLONE_NEWUSER), InParent: in.Host.Privileged, Nested: in.Host.Nested,
+		Opens: in.Host.User && out.Namespaces.Made(unix.CLONE_NEWUSER) && !out.Namespaces.Joins(), CloneFlags: out.CloneFlags,
+		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved,
+		ProcOfPidNS: in.Host.ProcOfPidNS, NotifyDir: in.NotifyDir, KeepGroups: in.KeepGroups, Attended: !in.Unattended, Keyring: in.Keyring != "",
+		Go: out.Go, Result: out.Result, Tasks: out.Tasks, Tags: tags(!in.Unattended),
+	}
+	for _, m := range in.HostMounts {
+		reveals := m.Root == "/" && (m.Type == "proc" || m.Type == "sysfs")
+		e.HostMounts = append(e.HostMounts, verify.HostMount{ID: m.ID, Parent: m.Parent, Point: m.Point, Reveals: reveals})
+	}
+	expectHost(e, &in.Host, linux(in.Spec))
+	if c := in.Host.Cgroup; c != nil {
+		if c.Dir != "" {
+			e.Cgroups = append(e.Cgroups, c.Dir)
+		}
+		for i := range c.Hierarchies {
+			if dir := c.Hierarchies[i].Dir; dir != "" {
+				e.Cgroups = append(e.Cgroups, dir)
+			}
+		}
+	}
+	return e
+}
+
+// Expect is what the program that was compiled from in, with the registers for in.Tasks,
+// is to be proven against.
+func (in *ExecInput) Expect(tasks []program.Reg) *verify.Expect {
+	e := &verify.Expect{
+		Kind: verify.Exec, Spec: &specs.Spec{Process: in.Process, Linux: in.Linux},
+		Userns:  in.Init.Flags&unix.CLONE_NEWUSER != 0,
+		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved, Tasks: tasks,
+		Join: in.Init.Flags, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, Serial: in.Serial, KeepGroups: in.KeepGroups, OwnRoot: in.Init.OwnRoot, InitCwd: in.Init.InitCwd, Tags: tags(true),
+	}
+	expectHost(e, &in.Host, in.Linux)
+	return e
+}
+
+func expectHost(e *verify.Expect, h *Host, l *specs.Linux) {
+	for i, std := range h.Std {
+		e.Std[i] = verify.Std{Open: std.Open, Null: std.Null}
+	}
+	if f, err := filter(l); err == nil && f != nil {
+		e.Filter, e.Notify = true, f.Notify
+	}
+}
+
+// asDir is the bit of a tag of rootfs.TargetTag that says what is to be made: the answer
+// is the same.
+const asDir = 0x8000
+
+func tags(attended bool) verify.Tags {
+	return verify.Tags{
+		Born: Born, Hooks: Hooks, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
+		Answered: func(tag uint32) bool {
+			switch tag {
+			case Born:
+				return attended
+			case TimeOffsets, Hooks, Ready, Loading, process.HomeTag:
+				return true
+			}
+			return tag >= rootfs.TargetTag && tag <= rootfs.ConsoleTag
+		},
+		Same: func(wait, told uint32) bool {
+			switch {
+			case wait == Ready && told == Loading:
+				return true
+			case told >= rootfs.TargetTag && told < rootfs.CopyUpTag:
+				return wait&^asDir == told&^asDir
+			}
+			return false
+		},
+	}
+}

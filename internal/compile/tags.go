@@ -1,0 +1,65 @@
+package compile
+
+import (
+	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+)
+
+// Tags of the messages between init and the runtime, in the order in which they
+// come. At a barrier init waits for the runtime's answer of one byte.
+//
+// Further tags belong to the packages that emit them: rootfs.TargetTag and on,
+// rootfs.CopyUpTag and on, rootfs.ConsoleTag, process.HomeTag,
+// keyring.MadeTag and keyring.QuotaTag.
+const (
+	Adopt       = 1  // value: the process that goes on in this one's place; no answer
+	Born        = 2  // value: the serial number of the keyring, unless there is a user namespace. The runtime records init; a barrier where it has to write id mappings and limits, or to move network devices
+	TimeOffsets = 3  // barrier: the runtime writes linux.timeOffsets
+	Hooks       = 4  // barrier: the runtime runs prestart, createRuntime, createContainer
+	Ready       = 5  // all is set up; a barrier until init is written down with a fifo, else until start
+	Loading     = 7  // the filter is loaded, and its listener comes along; or value: the listener's descriptor to be, and the filter is loaded next. Init is then ready and tells nothing more before start; a further process waits for the answer
+	HookBegins  = 8  // value: index in hooks.startContainer of the one that begins; no answer
+	HookOutput  = 9  // with the end of the output of a hook that has failed; HookFailed follows
+	HookFailed  = 10 // value: the wait status of that hook; init ends
+	Executing   = 6  // execve comes next; no answer. The socket's end then means success
+)
+
+// TagName is the word for a tag in listings, empty for one of another package.
+func TagName(tag uint32) string {
+	switch {
+	case tag == Adopt:
+		return "adopt"
+	case tag == Born:
+		return "born"
+	case tag == TimeOffsets:
+		return "time offsets"
+	case tag == Hooks:
+		return "hooks"
+	case tag == Ready:
+		return "ready"
+	case tag == Loading:
+		return "loading"
+	case tag == Executing:
+		return "executing"
+	case tag == HookBegins:
+		return "hook begins"
+	case tag == HookOutput:
+		return "hook output"
+	case tag == HookFailed:
+		return "hook failed"
+	case tag == process.HomeTag:
+		return "home directory"
+	case tag == keyring.QuotaTag:
+		return "keyring quota"
+	case tag == keyring.MadeTag:
+		return "keyring"
+	case tag == rootfs.ConsoleTag:
+		return "console"
+	case tag >= rootfs.CopyUpTag:
+		return "copy up"
+	case tag >= rootfs.TargetTag:
+		return "make the mount point"
+	}
+	return ""
+}

@@ -1,0 +1,129 @@
+package life
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/host/idmap"
+	"github.com/hutch-project/hutch/internal/part/passwd"
+	"github.com/hutch-project/hutch/internal/seat"
+)
+
+// A configuration that was written for root of the host can be run by others as it is. What
+// follows puts into it what such a caller cannot do without: a user namespace with
+// mappings, and no option with an id that nobody has there. What else cannot be had is
+// refused by name when it is come to.
+
+// adapt changes s for a caller who is not root of the host.
+func (b *build) adapt(s *specs.Spec) error {
+	if seat.HostRoot() {
+		return nil
+	}
+	if s.Linux == nil {
+		s.Linux = &specs.Linux{}
+	}
+	if err := b.addMappings(s.Linux); err != nil {
+		return err
+	}
+	b.dropUnmapped(s)
+	return nil
+}
+
+// addMappings adds a user namespace for a user who could not make the others without one,
+// and mappings to one that has none.
+func (b *build) addMappings(l *specs.Linux) error {
+	user, joins := (*specs.LinuxNamespace)(nil), false
+	for i := range l.Namespaces {
+		n := &l.Namespaces[i]
+		joins = joins || n.Path != ""
+		if n.Type == specs.UserNamespace {
+			user = n
+		}
+	}
+	some := len(l.UIDMappings)+len(l.GIDMappings) > 0
+	switch {
+	case user == nil && (seat.Nested() || seat.Capable(unix.CAP_SYS_ADMIN) || joins || some):
+		return nil // it is not needed, or what is joined asks for one of its own, or they contradict each other
+	case user != nil && (user.Path != "" || some):
+		return nil
+	case user == nil:
+		l.Namespaces = append(l.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		b.r.debug("linux.namespaces: the caller is not root, adding a user namespace")
+	}
+	var err error
+	l.UIDMappings, l.GIDMappings, err = b.mappings()
+	return err
+}
+
+// mappings are those of a container whose configuration has none.
+func (b *build) mappings() (uids, gids []specs.LinuxIDMapping, err error) {
+	if seat.Nested() {
+		uidMap, gidMap, err := ownMaps()
+		return idmap.Own(uidMap), idmap.Own(gidMap), err
+	}
+	uid, gid := os.Geteuid(), os.Getegid()
+	uids, gids, err = idmap.Subordinate(uid, gid, userName(uid))
+	if err != nil {
+		b.r.warn(err.Error() + ": the container has the caller's own user and group alone")
+		return idmap.Alone(uid), idmap.Alone(gid), nil
+	}
+	return uids, gids, nil
+}
+
+// ownMaps are the texts of the caller's maps.
+func ownMaps() (uidMap, gidMap string, err error) {
+	u, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return "", "", err
+	}
+	g, err := os.ReadFile("/proc/self/gid_map")
+	return string(u), string(g), err
+}
+
+// userName is what the host calls the user, empty where it does not know it.
+func userName(uid int) string {
+	f, err := os.Open("/etc/passwd")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	return passwd.Name(f, uint32(uid))
+}
+
+// dropUnmapped takes the options uid= and gid= with ids that are not mapped off new file
+// systems, which the kernel would refuse: configurations for root give group 5 to terminals.
+func (b *build) dropUnmapped(s *specs.Spec) {
+	uids, gids := s.Linux.UIDMappings, s.Linux.GIDMappings
+	if !has(s, specs.UserNamespace) {
+		uidMap, gidMap, err := ownMaps()
+		if err != nil {
+			return
+		}
+		uids, gids = idmap.Own(uidMap), idmap.Own(gidMap)
+	}
+	if len(uids) == 0 || len(gids) == 0 {
+		return // those of a namespace that is joined
+	}
+	for i := range s.Mounts {
+		m := &s.Mounts[i]
+		if isBind(m) {
+			continue
+		}
+		m.Options = slices.DeleteFunc(m.Options, func(o string) bool {
+			key, value, _ := strings.Cut(o, "=")
+			ids := map[string][]specs.LinuxIDMapping{"uid": uids, "gid": gids}[key]
+			id, err := strconv.ParseUint(value, 10, 32)
+			if ids == nil || err != nil || idmap.Has(ids, uint32(id)) {
+				return false
+			}
+			b.r.debug(fmt.Sprintf("mounts[%d].options: %s: the id is not mapped, leaving it out", i, o))
+			return true
+		})
+	}
+}

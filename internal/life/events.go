@@ -1,0 +1,123 @@
+package life
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/jsontext"
+)
+
+// Stats gives one line: the event of type "stats" with what the container has
+// used.
+//
+// Source: runc's events --stats, which engines read.
+func (r *Runtime) Stats(id string) ([]byte, error) {
+	c, err := r.open(id, false)
+	if err != nil {
+		return nil, named("events", id, err)
+	}
+	defer c.close()
+	if c.status() == Stopped {
+		return nil, named("events", id, ErrNotRunning)
+	}
+	line, err := c.stats()
+	return line, named("events", id, err)
+}
+
+func (c *container) stats() ([]byte, error) {
+	s, err := c.cg.Stats()
+	if err != nil {
+		return nil, err
+	}
+	return append(s.AppendJSON(c.event("stats", `,"data":`), "{}"), "}\n"...), nil
+}
+
+// event begins an event.
+func (c *container) event(kind, rest string) []byte {
+	b := jsontext.AppendString([]byte(`{"type":"`+kind+`","id":`), c.rec.ID)
+	return append(b, rest...)
+}
+
+// Events writes a line for each event until the container ends: "stats" at each
+// interval, "oom" when the OOM killer has come.
+func (r *Runtime) Events(id string, interval time.Duration, w io.Writer) error {
+	if interval <= 0 {
+		return named("events", id, fmt.Errorf("--interval %s: give a time above zero, as 5s", interval))
+	}
+	c, err := r.open(id, false)
+	if err != nil {
+		return named("events", id, err)
+	}
+	defer c.close()
+	pidfd, err := c.pidfd()
+	if err != nil {
+		return named("events", id, err)
+	}
+	if pidfd < 0 {
+		return named("events", id, ErrNotRunning)
+	}
+	defer unix.Close(pidfd)
+	return named("events", id, c.follow(pidfd, interval, w))
+}
+
+func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error {
+	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
+	oom, err := c.cg.OOM()
+	if err == nil {
+		defer oom.Close()
+		fds[1].Fd = int32(oom.Fd())
+	} else if !errors.Is(err, cgroup.ErrNoController) {
+		return err
+	}
+	next := time.Now()
+	for {
+		left := time.Until(next)
+		if left <= 0 {
+			line, err := c.stats()
+			if err != nil {
+				return err
+			}
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
+			next = next.Add(interval)
+			continue
+		}
+		n, err := unix.Poll(fds, int(min(left.Milliseconds()+1, 1<<30)))
+		if err == unix.EINTR || n == 0 {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("poll: %w", err)
+		}
+		if fds[1].Revents != 0 {
+			if err := c.tellOOM(oom, w); err == io.EOF {
+				fds[1].Fd = -1
+			} else if err != nil {
+				return err
+			}
+		}
+		if fds[0].Revents != 0 {
+			return nil
+		}
+	}
+}
+
+// tellOOM writes what the watch has to tell; io.EOF says that it is the last.
+func (c *container) tellOOM(oom *cgroup.OOMWatch, w io.Writer) error {
+	n, end := oom.Read()
+	if end != nil && end != io.EOF {
+		return end
+	}
+	for range n {
+		if _, err := w.Write(append(c.event("oom", ""), "}\n"...)); err != nil {
+			return err
+		}
+	}
+	return end
+}

@@ -1,0 +1,446 @@
+package life
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/compile"
+	"github.com/hutch-project/hutch/internal/config"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/selfexe"
+	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/terminal"
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/hutch-project/hutch/internal/trace"
+	"github.com/hutch-project/hutch/internal/validate"
+)
+
+// ExecOptions are what exec takes beside the id.
+type ExecOptions struct {
+	// Process is the process to run; what it leaves out is the container's, see
+	// inherit. Nil is the container's own process with Change applied.
+	Process *specs.Process
+	Change  func(*specs.Process)
+
+	ConsoleSocket string   // path of the socket that takes the terminal's descriptor
+	PidfdSocket   string   // path of the socket that takes the process's pidfd
+	PidFile       string   // path of the file that takes the process id
+	Detach        bool     // return when the process runs
+	IgnorePaused  bool     // also in a paused container, where the process waits
+	Cgroups       []string // sub-cgroups, see cgroup.ParseSub
+	PreserveFds   int      // number of descriptors, from 3 on, handed to the process
+	TraceFile     string   // path of a Chrome trace to write; empty is none
+}
+
+// Exec runs a further process in the container id and waits for its end. It
+// returns the exit status, 128+n when signal n ended it. With o.Detach it
+// returns when the process runs.
+func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
+	defer func() { retErr = named("exec", id, retErr) }()
+	own := *o
+	if own.PreserveFds, retErr = preserved(o.PreserveFds, 0); retErr != nil {
+		return -1, retErr
+	}
+	e := &execution{r: r, o: &own}
+	if !o.Detach {
+		e.signals = terminal.Forward(r.Alone)
+	}
+	if o.TraceFile != "" {
+		e.trace = trace.New()
+	}
+	defer e.close()
+	if err := e.begin(id); err != nil {
+		e.kill()
+		return -1, err
+	}
+	if err := e.trace.Write(o.TraceFile); err != nil || o.Detach {
+		return 0, err
+	}
+	status, err := await(e.child, e.signals)
+	e.proxy.Finish()
+	return status, err
+}
+
+// execution is a further process that is being made.
+type execution struct {
+	r       *Runtime
+	o       *ExecOptions
+	c       *container
+	p       *specs.Process
+	linux   *specs.Linux
+	pidfd   int  // init's
+	userns  bool // the container has a user namespace of its own
+	clones  bool // the process is the second one, which is in init's pid namespace
+	child   *program.Child
+	home    home
+	console *os.File // terminal of an attached process
+	proxy   *terminal.Proxy
+	trace   *trace.Trace
+	signals *terminal.Forwarder // nil for a detached one
+	// crowded says that a limit of tasks leaves no room for the two that a process needs to
+	// come to the container: it is moved into the cgroups of procs when it is there.
+	crowded bool
+	procs   []string
+}
+
+// begin does all up to a process that has executed its program.
+func (e *execution) begin(id string) (err error) {
+	e.pidfd = -1
+	e.trace.Phase("load state")
+	if e.c, err = e.r.open(id, false); err != nil {
+		return err
+	}
+	if err := e.allowed(); err != nil {
+		return err
+	}
+	if err := e.process(); err != nil {
+		return err
+	}
+	sub, err := cgroup.ParseSub(e.o.Cgroups)
+	if err != nil {
+		return err
+	}
+	// A terminal cannot be handed over twice.
+	e.crowded = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
+	if err = e.start(sub); e.canMove(err, sub) {
+		if e.child != nil {
+			e.child.Kill()
+			e.child.Close()
+			e.child = nil
+		}
+		e.crowded, e.home = true, home{}
+		if again := e.start(nil); again != nil {
+			return fmt.Errorf("%w; a limit of tasks is reached: linux.resources.pids.limit, one of a cgroup above, or RLIMIT_NPROC", err)
+		}
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return e.announce()
+}
+
+// canMove reports whether err is that a limit of tasks was reached, and nothing was handed
+// over that cannot be so twice.
+func (e *execution) canMove(err error, sub cgroup.Sub) bool {
+	return errors.Is(err, unix.EAGAIN) && !e.crowded && !e.p.Terminal && len(sub) == 0 && len(e.c.rec.Cgroup.Paths) > 0
+}
+
+// start makes the process and attends to it until it has executed its program.
+func (e *execution) start(sub cgroup.Sub) error {
+	err := e.spawn(sub)
+	if errors.Is(err, unix.EBUSY) && len(sub) == 0 { // init has gone to a sub-cgroup
+		if sub, subErr := cgroup.Paths(e.c.rec.Cgroup.Paths).OfInit(e.c.rec.Pid); subErr == nil {
+			err = e.spawn(sub)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	e.trace.Phase("set up")
+	if err := e.attend(); err != nil {
+		return e.explainJoin(err)
+	}
+	return nil
+}
+
+// explainJoin says why a user cannot exec into a container that waits for start.
+func (e *execution) explainJoin(err error) error {
+	if seat.User() && errors.Is(err, unix.EPERM) && e.c.status() == Created {
+		return fmt.Errorf("%w: before start a user can join only a container that joins no namespace itself; start it first", err)
+	}
+	return err
+}
+
+// allowed refuses containers that have no init that runs, and paused ones.
+func (e *execution) allowed() (err error) {
+	switch s := e.c.status(); {
+	case s == Paused && !e.o.IgnorePaused:
+		return errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+	case s == Stopped:
+		return errors.New("cannot exec in a stopped container")
+	case s == Creating:
+		return errors.New("cannot exec in a container that is being created")
+	}
+	if e.pidfd, err = e.c.pidfd(); err == nil && e.pidfd < 0 {
+		err = errors.New("cannot exec in a stopped container")
+	}
+	return err
+}
+
+// process decides on the process to run.
+func (e *execution) process() error {
+	spec := &specs.Spec{}
+	if text := e.c.rec.Process; text != "" {
+		var err error
+		if spec, err = config.Decode([]byte(text)); err != nil {
+			return fmt.Errorf("state: process: %w", err)
+		}
+	}
+	e.linux = spec.Linux
+	if e.linux == nil {
+		e.linux = &specs.Linux{}
+	}
+	switch e.p = e.o.Process; {
+	case e.p != nil:
+		inherit(e.p, spec.Process)
+	case spec.Process == nil:
+		return errors.New("config.json: process is absent, so that the container gives none to change: give --process")
+	default:
+		e.p = spec.Process
+		e.o.Change(e.p)
+	}
+	if err := validate.Process(e.p); err != nil {
+		return err
+	}
+	switch {
+	case e.p.Terminal && e.o.Detach && e.o.ConsoleSocket == "":
+		return errors.New("cannot allocate tty if runc will detach without setting console socket: give --console-socket, or leave the terminal out")
+	case e.o.ConsoleSocket != "" && !(e.p.Terminal && e.o.Detach):
+		return errors.New("cannot use console socket if runc will not detach or allocate tty: leave --console-socket out, or give --detach and a terminal")
+	}
+	return nil
+}
+
+// inherit gives p what it leaves out and runc takes from the container's own
+// process: limits, capabilities, noNewPrivileges, labels, scheduler, I/O
+// priority, processors, the score for the OOM killer.
+func inherit(p, own *specs.Process) {
+	if own == nil {
+		return
+	}
+	if len(p.Rlimits) == 0 {
+		p.Rlimits = own.Rlimits
+	}
+	if p.Capabilities == nil {
+		p.Capabilities = own.Capabilities
+	}
+	p.NoNewPrivileges = p.NoNewPrivileges || own.NoNewPrivileges
+	if p.ApparmorProfile == "" {
+		p.ApparmorProfile = own.ApparmorProfile
+	}
+	if p.SelinuxLabel == "" {
+		p.SelinuxLabel = own.SelinuxLabel
+	}
+	if p.Scheduler == nil {
+		p.Scheduler = own.Scheduler
+	}
+	if p.IOPriority == nil {
+		p.IOPriority = own.IOPriority
+	}
+	if p.ExecCPUAffinity == nil {
+		p.ExecCPUAffinity = own.ExecCPUAffinity
+	}
+	if p.OOMScoreAdj == nil {
+		p.OOMScoreAdj = own.OOMScoreAdj
+	}
+}
+
+// spawn makes the process, born in the container's cgroups.
+func (e *execution) spawn(sub cgroup.Sub) error {
+	e.trace.Phase("compile")
+	in, err := e.input()
+	if err != nil {
+		return err
+	}
+	entry, err := e.entry(sub)
+	if err != nil {
+		return err
+	}
+	defer entry.Close()
+	in.Tasks = len(entry.Tasks)
+	var link *selfexe.Link
+	in.Shield = func(p *program.Builder) (err error) {
+		link, err = selfexe.Shield(p)
+		return err
+	}
+	p, tasks, err := compile.Exec(in)
+	if err != nil {
+		return err
+	}
+	for i, fd := range entry.Tasks {
+		p.Set(tasks[i], int64(fd))
+	}
+	unlink, err := link.Open(p)
+	if err != nil {
+		return err
+	}
+	defer unlink()
+	e.signals.Ready()
+	e.trace.Phase("clone")
+	e.child, err = spawnHidden(p, &program.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
+	return err
+}
+
+// entry opens what the process enters the container's cgroups, and its resctrl group, by.
+func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
+	paths := cgroup.Paths(e.c.rec.Cgroup.Paths)
+	if e.crowded {
+		paths, e.procs = paths.Uncounted()
+	}
+	entry, err := paths.Enter(sub)
+	if errors.Is(err, unix.ENOENT) && len(sub) == 0 { // init has been moved, and what is recorded removed
+		if now, nowErr := paths.Now(e.c.rec.Pid); nowErr == nil {
+			entry, err = now.Enter(nil)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if g := e.c.rdtGroup(); g != nil {
+		tasks, err := g.Tasks()
+		if err != nil {
+			entry.Close()
+			return nil, err
+		}
+		entry.Tasks = append(tasks, entry.Tasks...) // the freezer is the last
+	}
+	return entry, nil
+}
+
+func (e *execution) input() (*compile.ExecInput, error) {
+	init := e.c.init(e.pidfd)
+	e.userns, e.clones = init.Flags&unix.CLONE_NEWUSER != 0, init.Clones()
+	last, held, err := e.r.capabilities(e.p, e.userns)
+	if err != nil {
+		return nil, err
+	}
+	return &compile.ExecInput{
+		Init: init, Process: e.p, Linux: e.linux, Wait: e.crowded,
+		KeepGroups: keepsGroups(e.c.rec.Annotations),
+		OwnKeyring: e.c.rec.OwnKeyring, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
+		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: process.StdFiles()},
+	}, nil
+}
+
+// attend answers the process until it has executed its program.
+func (e *execution) attend() error {
+	executing := false
+	for {
+		ev, err := e.next()
+		if errors.Is(err, program.ErrEnded) {
+			if !executing {
+				return endedEarly(e.child, e.c.cg, "the process")
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if ev.Tag == compile.Executing {
+			executing = true
+			continue
+		}
+		if err := e.answer(ev); err != nil {
+			return e.child.Cause(err)
+		}
+	}
+}
+
+// next waits for the next message of the process. Init's end takes the process along when
+// it is in init's own pid namespace, and a delete does when it is in cgroups of the
+// container; where neither is, others may have stopped it for good.
+func (e *execution) next() (program.Event, error) {
+	if e.c.rec.PrivatePid || len(e.c.rec.Cgroup.Paths) > 0 {
+		return e.child.Next()
+	}
+	return e.child.NextWhile(e.pidfd)
+}
+
+func (e *execution) answer(ev program.Event) (err error) {
+	switch ev.Tag {
+	case compile.Adopt:
+		if err = e.child.Adopt(ev); err == nil {
+			err = e.move()
+		}
+	case compile.Born:
+		if !e.clones {
+			err = e.move()
+		}
+		if err != nil {
+			break
+		}
+		if err = e.r.scoreAdj(e.child.Pid, e.p); err == nil && e.userns {
+			err = process.ApplyRlimits(e.child.Pid, e.p)
+		}
+	case rootfs.ConsoleTag:
+		if e.console, err = takeTerminal(ev.Fd, e.o.ConsoleSocket, e.child.Pidfd, e.pidfd); err == nil && e.console != nil {
+			e.proxy, err = terminal.StartProxy(e.console)
+		}
+	case compile.Loading:
+		err = sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
+	case process.HomeTag:
+		return e.home.answer(e.child, ev, e.p.User.UID)
+	case keyring.QuotaTag:
+		e.r.warn(quotaWarning)
+		return nil
+	default:
+		return fmt.Errorf("program: the process told the unknown tag %d", ev.Tag)
+	}
+	if err != nil {
+		return err
+	}
+	return e.child.Release()
+}
+
+// move moves the process, which waits, into the cgroups that were too crowded to make it
+// there.
+func (e *execution) move() error {
+	for _, file := range e.procs {
+		if err := cgroup.Move(file, e.child.Pid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// announce hands out the pidfd and the process id; the pid file comes last, since
+// engines take it for success.
+func (e *execution) announce() error {
+	if e.o.PidfdSocket != "" {
+		if err := terminal.SendFd(e.o.PidfdSocket, e.child.Pidfd, "setns", e.pidfd); err != nil {
+			return fmt.Errorf("--pidfd-socket: %w", err)
+		}
+	}
+	if e.o.PidFile != "" {
+		if err := writePidFile(e.o.PidFile, e.child.Pid); err != nil {
+			return fmt.Errorf("--pid-file: %w", err)
+		}
+	}
+	e.trace.End()
+	if e.trace != nil {
+		e.trace.AddChild(e.child.Stamps(), e.child.Pid, 0)
+	}
+	return nil
+}
+
+// kill ends a process whose exec has failed.
+func (e *execution) kill() {
+	if e.child != nil {
+		e.child.Kill()
+	}
+}
+
+func (e *execution) close() {
+	e.signals.Stop()
+	e.proxy.Stop()
+	if e.console != nil {
+		e.console.Close()
+	}
+	if e.child != nil {
+		e.child.Close()
+	}
+	if e.pidfd > 0 {
+		unix.Close(e.pidfd)
+	}
+	if e.c != nil {
+		e.c.close()
+	}
+}

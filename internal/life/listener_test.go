@@ -1,0 +1,81 @@
+package life
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestIsListener: no descriptor but a seccomp listener is handed to an agent,
+// whatever the process says that it has there.
+func TestIsListener(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "anon_inode:seccomp notify"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	event, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(event)
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(epoll)
+	memfd, err := unix.MemfdCreate("anon_inode:seccomp notify", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(memfd)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	for name, fd := range map[string]int{"a file of that name": int(file.Fd()), "eventfd": event, "epoll": epoll, "memfd": memfd, "socket": pair[0], "none": 1 << 30} {
+		if isListener(fd) {
+			t.Errorf("%s is taken for a listener", name)
+		}
+	}
+	if fd := realListener(t); !isListener(fd) {
+		t.Error("a listener is not taken for one")
+	} else {
+		unix.Close(fd)
+	}
+}
+
+// realListener loads a filter that allows everything on a thread that then ends.
+func realListener(t *testing.T) int {
+	t.Helper()
+	type result struct {
+		fd    uintptr
+		errno unix.Errno
+	}
+	done := make(chan result)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread has the filter
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			done <- result{errno: unix.EPERM}
+			return
+		}
+		allow := [1]unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}}
+		f := unix.SockFprog{Len: 1, Filter: &allow[0]}
+		fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&f)))
+		done <- result{fd, errno}
+	}()
+	r := <-done
+	if r.errno == unix.EBUSY || r.errno == unix.EINVAL {
+		t.Skipf("needs a process without a listener above it: %v", r.errno)
+	}
+	if r.errno != 0 {
+		t.Fatal(r.errno)
+	}
+	return int(r.fd)
+}

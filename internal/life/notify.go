@@ -1,0 +1,53 @@
+package life
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/hutch-project/hutch/internal/host/notify"
+)
+
+// relay passes the container's readiness on to the service manager. A nil relay
+// does nothing.
+type relay struct {
+	socket *notify.Socket
+	host   string
+}
+
+func (r *Runtime) stateDir(id string) string { return filepath.Join(r.Root, id) }
+
+// listen makes the container's notification socket, when the caller has a
+// service manager and the container was created with a place for the socket.
+func (r *Runtime) listen(id, host string) (*relay, error) {
+	dir := filepath.Join(r.stateDir(id), notify.Dir)
+	if host == "" {
+		return nil, nil
+	}
+	if _, err := os.Lstat(dir); err != nil {
+		return nil, nil //nolint:nilerr // created without NOTIFY_SOCKET
+	}
+	s, err := notify.Listen(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &relay{s, host}, nil
+}
+
+// pass waits until the container says that it is ready, or ends.
+func (n *relay) pass(pidfd, pid int) error {
+	if n == nil {
+		return nil
+	}
+	return n.socket.Relay(n.host, pidfd, pid)
+}
+
+func (n *relay) close() {
+	if n != nil {
+		n.socket.Close()
+	}
+}
+
+// removeNotify removes the place of the notification socket.
+func (r *Runtime) removeNotify(id string) error {
+	return os.RemoveAll(filepath.Join(r.stateDir(id), notify.Dir))
+}

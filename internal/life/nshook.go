@@ -1,0 +1,106 @@
+package life
+
+import (
+	"errors"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/host/selfexe"
+	"github.com/hutch-project/hutch/internal/part/namespace"
+	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// Tags of the program of a hook that runs in the container's namespaces.
+const (
+	hookAdopt     = 1
+	hookExecuting = 2
+)
+
+// inNamespaces starts createContainer hooks: as root of the container's namespaces, with
+// the root directory that its init has at the time, which is the host's, and the
+// container's root as the working directory, in a process group of its own.
+type inNamespaces struct {
+	init    namespace.Init
+	ignored []unix.Signal
+	env     func() []string // of hooks that have none; nil stands for an empty one
+}
+
+// start makes the process of h. The caller owns the pidfd and reaps the process.
+func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid int, err error) {
+	p, link, err := n.compile(h, int(stdin.Fd()), int(stdout.Fd()))
+	if err != nil {
+		return -1, 0, err
+	}
+	done, err := link.Open(p)
+	if err != nil {
+		return -1, 0, err
+	}
+	defer done()
+	c, err := spawnHidden(p, &program.Options{Cgroup: -1})
+	if err != nil {
+		return -1, 0, err
+	}
+	defer c.Close()
+	for {
+		e, err := c.NextWhile(n.init.Pidfd) // in a shared pid namespace others may stop the child
+		switch {
+		case errors.Is(err, program.ErrEnded):
+			return c.TakePidfd(), c.Pid, nil
+		case err != nil:
+			c.Kill()
+			return -1, 0, err
+		case e.Tag == hookAdopt:
+			err := c.Adopt(e)
+			if err == nil {
+				err = c.Release()
+			}
+			if err != nil {
+				c.Kill()
+				return -1, 0, err
+			}
+		}
+	}
+}
+
+func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Program, *selfexe.Link, error) {
+	b := program.New()
+	link, err := selfexe.Shield(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	b.Doing(program.T("get ready for the hook"))
+	b.Step(program.T("set up standard input and output"))
+	call.Dup3(b, call.Number(stdin), call.As(0), 0)
+	call.Dup3(b, call.Number(stdout), call.As(1), 0)
+	call.Dup3(b, call.Number(stdout), call.As(2), 0)
+	n.init.Join(b)
+	process.CloseOthers(b, nil) // before it can be seen in the container
+	if n.init.Clones() {
+		namespace.Clone(b, hookAdopt, false)
+	}
+	b.Element(program.Text{})
+	b.Doing(program.T("get ready for the hook"))
+	b.Step(program.T("make a process group"))
+	call.Setpgid(b)
+	b.Step(program.Text{})
+	process.Signals(b, n.ignored)
+	process.Unblock(b)
+	b.Tell(hookExecuting, 0)
+	b.Doing(program.Text{})
+	b.Step(program.T("execute %s", h.Path))
+	args := h.Args
+	if len(args) == 0 {
+		args = []string{h.Path}
+	}
+	env := h.Env
+	if env == nil && n.env != nil {
+		env = n.env()
+	}
+	call.Execve(b, call.PathTo(b, h.Path), call.Argv(b.Strv(args)), call.Envv(b.Strv(env)))
+	p, err := b.Program()
+	return p, link, err
+}

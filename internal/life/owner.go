@@ -1,0 +1,22 @@
+package life
+
+import (
+	"os"
+	"strconv"
+
+	"github.com/hutch-project/hutch/internal/part/passwd"
+)
+
+// ownerName is the name of the user uid, its number where the host does not
+// tell.
+func ownerName(uid int) string {
+	if uid == 0 {
+		return "root" // in every passwd file, and most asked for
+	}
+	f, err := os.Open("/etc/passwd")
+	if err != nil {
+		return strconv.Itoa(uid)
+	}
+	defer f.Close()
+	return passwd.Name(f, uint32(uid))
+}

@@ -1,0 +1,60 @@
+package life
+
+import (
+	"os/exec"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/compile"
+)
+
+// TestReportsEndWithInit: whoever holds init's end of the fifo open keeps nobody waiting
+// once init has ended.
+func TestReportsEndWithInit(t *testing.T) {
+	init := exec.Command("/bin/true")
+	must(t, init.Start())
+	pidfd, err := unix.PidfdOpen(init.Process.Pid, 0)
+	must(t, err)
+	defer unix.Close(pidfd)
+	must(t, init.Wait())
+	var fds [2]int
+	must(t, unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK))
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1]) // the tracer's
+	if late, ended, err := awaitReport(fds[0], pidfd, time.Time{}); late || !ended || err != nil {
+		t.Errorf("got %v, %v, %v; want the end", late, ended, err)
+	}
+	if _, err := unix.Write(fds[1], []byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ended, err := awaitReport(fds[0], pidfd, time.Time{}); ended || err != nil {
+		t.Errorf("got %v, %v; want what init has left", ended, err)
+	}
+}
+
+// TestParseReport: messages come in pieces, and their lengths are bounded.
+func TestParseReport(t *testing.T) {
+	word := func(tag uint32, value int64, data string) []byte {
+		p := make([]byte, reportLen)
+		p[0], p[8], p[9] = byte(tag), byte(value), byte(value>>8)
+		return append(p, data...)
+	}
+	for name, c := range map[string]struct {
+		p    []byte
+		size int
+		data string
+	}{
+		"nothing":              {nil, 0, ""},
+		"half a message":       {word(1, 0, "")[:8], 0, ""},
+		"a message":            {word(1, 5, "rest"), reportLen, ""},
+		"output":               {word(compile.HookOutput, 4, "text and more"), reportLen + 4, "text"},
+		"output that is to go": {word(compile.HookOutput, 4, "te"), 0, ""},
+		"too long an output":   {word(compile.HookOutput, compile.HookTail+1, "text"), reportLen, ""},
+	} {
+		if m, size := parseReport(c.p); size != c.size || string(m.data) != c.data {
+			t.Errorf("%s: %d bytes, data %q; want %d, %q", name, size, m.data, c.size, c.data)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package life
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/compile"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/hook"
+	"github.com/hutch-project/hutch/internal/part/namespace"
+	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/proc"
+	"github.com/hutch-project/hutch/internal/trace"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// StartOptions are what start takes beside the id.
+type StartOptions struct {
+	TraceFile    string // path of a Chrome trace to write; empty is none
+	NotifySocket string // the caller's NOTIFY_SOCKET, empty when there is none
+}
+
+// Start lets the init of a created container execute its process, and returns
+// when it has: the error of an execve that fails is returned.
+//
+// Source: runtime-spec runtime.md "Start".
+func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
+	defer func() {
+		retErr = named("start", id, retErr)
+	}()
+	var t *trace.Trace
+	if o.TraceFile != "" {
+		t = trace.New()
+	}
+	t.Phase("load state")
+	c, err := r.open(id, true)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	switch s := c.status(); s {
+	case Created:
+	case Stopped:
+		return ErrStopped
+	case Running, Paused:
+		return ErrRunning
+	default:
+		return fmt.Errorf("cannot start a container in the %s state", s)
+	}
+	if !c.rec.HasProcess {
+		return errors.New("config.json: process is absent: there is nothing to start; give process.args")
+	}
+	pidfd, err := c.pidfd()
+	if err != nil {
+		return err
+	}
+	if pidfd < 0 {
+		return ErrStopped
+	}
+	defer unix.Close(pidfd)
+	notify, err := r.listen(id, o.NotifySocket)
+	if err != nil {
+		return err
+	}
+	defer notify.close()
+	t.Phase("release init")
+	if err := c.release(pidfd); err != nil {
+		return err
+	}
+	t.Phase("poststart hooks")
+	if err := c.poststart(); err != nil {
+		c.abort()
+		return err
+	}
+	t.Phase("relay notifications")
+	if err := notify.pass(pidfd, c.rec.Pid); err != nil {
+		return err
+	}
+	t.End()
+	return t.Write(o.TraceFile)
+}
+
+// init describes the container's init, held by pidfd, for those who join it.
+func (c *container) init(pidfd int) namespace.Init {
+	n := namespace.Init{Pid: c.rec.Pid, Pidfd: pidfd}
+	for _, r := range c.rec.Namespaces {
+		n.Flags |= namespace.Flag(specs.LinuxNamespaceType(r.Type))
+	}
+	n.OwnRoot = n.Flags&unix.CLONE_NEWNS == 0
+	return n
+}
+
+// release lets init go on, to its startContainer hooks and its execve, and waits until that
+// has succeeded, which closes init's end of result.fifo, or the report of what went
+// wrong comes from there. Hooks that fail end the container.
+//
+// Once init has been let go the fifos are removed, by which the container counts as
+// started, and the lock is given up: what init does then may take for ever.
+func (c *container) release(pidfd int) error {
+	hooks, err := newStartHooks(c.rec.Hooks.StartContainer)
+	if err != nil {
+		return err
+	}
+	result, err := c.dir.OpenResult()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(result)
+	err = c.goOn(pidfd)
+	if errors.Is(err, unix.ENXIO) { // nobody reads: init has gone
+		return ErrStopped
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.dir.RemoveFifos(); err != nil {
+		return err
+	}
+	c.dir.Unlock()
+	failure, err := c.readReports(result, pidfd, hooks)
+	if err != nil {
+		c.abort()
+		return err
+	}
+	if failure != nil {
+		return explainMemory(failure)
+	}
+	if !hooks.executing || proc.EndedBeforeExec(c.rec.Pid, c.rec.PidStart) {
+		return startDeath(c.cg)
+	}
+	return nil
+}
+
+// goOn lets init go on, with the state for its hooks when it has any.
+func (c *container) goOn(pidfd int) error {
+	if len(c.rec.Hooks.StartContainer) == 0 {
+		return c.dir.Go()
+	}
+	text, err := insideState(c.rec, Created)
+	if err != nil {
+		return err
+	}
+	return c.dir.GoWith(text, compile.HookFrame, pidfd)
+}
+
+// startDeath is the error of an init that was ended between its release and the
+// program that it was to execute.
+func startDeath(cg cgroup.Manager) error {
+	if err := oomKilled(cg, "init", "in its execve"); err != nil {
+		return err
+	}
+	return fmt.Errorf("process.args[0]: init ended before it had executed it: %w", ErrStopped)
+}
+
+// poststart runs the poststart hooks, with the container unlocked. A container that
+// has ended meanwhile is no reason to end a hook; one that is deleted is.
+//
+// Source: runtime-spec runtime.md "Lifecycle", step 9.
+func (c *container) poststart() error {
+	deleted := func() bool { return !c.dir.Current() }
+	o := hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv, Deleted: deleted, Ignored: process.IgnoredSignals()}
+	return hook.Run(c.rec.Hooks.Poststart, "poststart", c.hookState(Running), o)
+}
+
+// abort destroys a container whose start has failed, and the poststop hooks run: once,
+// also when somebody else deletes it at the same time.
+//
+// Source: runtime-spec runtime.md "Lifecycle", steps 8, 9, 12 and 13.
+func (c *container) abort() {
+	if err := c.deleteForce(); !errors.Is(err, ErrNotExist) {
+		c.warnIf(err)
+	}
+}
+
+// poststop runs the poststop hooks; their failures are warned of.
+//
+// Source: runtime-spec runtime.md "Lifecycle", step 13.
+func (c *container) poststop() {
+	o := hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv, Ignored: process.IgnoredSignals()}
+	for _, w := range hook.RunAll(c.rec.Hooks.Poststop, "poststop", c.hookState(Stopped), o) {
+		c.r.warn(w + ", ignoring")
+	}
+}
+
+func (c *container) warnIf(err error) {
+	if err != nil {
+		c.r.warn(err.Error() + ", ignoring")
+	}
+}
+
+// waitEnd waits until the process of pidfd has ended, at most ten seconds: a
+// process in uninterruptible sleep may stay longer.
+func waitEnd(pidfd int) bool {
+	until := time.Now().Add(10 * time.Second)
+	for {
+		left := time.Until(until)
+		if left <= 0 {
+			return false
+		}
+		p := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+		n, err := unix.Poll(p, int(left.Milliseconds())+1)
+		if err == nil && n == 1 {
+			return true
+		}
+	}
+}

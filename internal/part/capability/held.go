@@ -1,0 +1,59 @@
+package capability
+
+import (
+	"fmt"
+
+	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Held is the permitted set of the runtime.
+func Held() (uint64, error) {
+	c := seat.Capabilities()
+	if c.Err != nil {
+		return 0, fmt.Errorf("capget: %w", c.Err)
+	}
+	return c.Permitted, nil
+}
+
+// Within leaves out of s what a caller with the permitted set held cannot give,
+// for a container in the caller's own user namespace; in a new one everything can
+// be given. The bounding set is not touched.
+//
+// Source: runtime-spec config.md "Linux Process": "Runtimes SHOULD NOT fail if
+// the container configuration requests capabilities that cannot be granted".
+func (s *Sets) Within(held uint64) *Sets {
+	s.effective &= held
+	s.inheritable &= held
+	s.permitted &= held
+	s.ambient &= held
+	return s
+}
+
+// NotGranted are the known names in c that Within(held) leaves out of some set,
+// and those of the ambient set that New does, each once in the order of their
+// numbers, to warn of.
+//
+// Source: runtime-spec config.md "Linux Process": what "cannot be granted
+// otherwise MUST be logged as a warning".
+func NotGranted(c *specs.LinuxCapabilities, last int, held uint64) []string {
+	if c == nil {
+		return nil
+	}
+	s := New(c, last).Within(held)
+	var missing uint64
+	for _, set := range [...]struct {
+		asked []string
+		got   uint64
+	}{{c.Effective, s.effective}, {c.Inheritable, s.inheritable}, {c.Permitted, s.permitted}, {c.Ambient, s.ambient}} {
+		asked, _ := Parse(set.asked)
+		missing |= asked &^ set.got
+	}
+	var out []string
+	for i, n := range names {
+		if missing&(1<<i) != 0 {
+			out = append(out, prefix+n)
+		}
+	}
+	return out
+}

@@ -1,0 +1,120 @@
+// Package keyring emits the container's own session keyring.
+//
+// A keyring is joined by its name, by every process of the same user that may
+// search it. So the name is a secret: 128 random bits that are in the container's
+// record alone and that others of the user, who may be root of another container,
+// do not see. Whoever joins it later compares what it got with the serial number
+// of what was made, since a name can be given again when its keyring is gone.
+//
+// Source: keyctl(2), keyrings(7), session-keyring(7);
+// security/keys/process_keys.c, join_session_keyring.
+package keyring
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// Tags of messages for which init does not wait.
+const (
+	// QuotaTag tells the parent that the user's quota of keys is used up, so
+	// that the container keeps the caller's keyring.
+	QuotaTag = 0x101
+	// MadeTag tells the serial number of the keyring, where it is made after the
+	// parent has recorded init.
+	MadeTag = 0x102
+)
+
+// Permissions, for what is possessed and for other processes of the owner. A
+// session keyring that is joined by name must be found by its owner; that its
+// owner sees, reads or links it is taken away.
+//
+// Source: linux/key.h.
+const (
+	possessed = 0x3f000000 // KEY_POS_ALL
+	findable  = 0x00080000 // KEY_USR_SEARCH
+)
+
+// prefix is what session keyrings of containers are called by.
+const prefix = "_ses."
+
+// Planned stands for a name in a program that is not run.
+const Planned = prefix + "RANDOM"
+
+// NewName is a name that nobody can guess.
+func NewName() (string, error) {
+	var bits [16]byte
+	for n := 0; n < len(bits); {
+		m, err := unix.Getrandom(bits[n:], 0)
+		if err != nil && err != unix.EINTR {
+			return "", fmt.Errorf("getrandom: %w", err)
+		}
+		n += max(m, 0)
+	}
+	return prefix + hex.EncodeToString(bits[:]), nil
+}
+
+// Make emits the making of the session keyring of a container and gives the
+// register of its serial number. It comes when the process is root of the
+// container's user namespace, who then owns it. A kernel without keys and a
+// used-up quota are no errors; the register is negative then.
+func Make(b *program.Builder, name string) program.Reg {
+	b.Element(program.T("process"))
+	b.Doing(program.T("make the session keyring")) // its name is a secret
+	ring, done := b.RegOf(-1), b.Label()
+	join(b, name, ring, done)
+	restrict(b, ring, possessed|findable)
+	b.Bind(done)
+	return ring
+}
+
+// Join emits the joining of the session keyring that a container's init made. When
+// it is there no more, or another has its name by now, the process gets one of its
+// own.
+func Join(b *program.Builder, name string, serial int64) {
+	b.Element(program.T("process"))
+	b.Doing(program.T("join the container's session keyring"))
+	ring, done := b.RegOf(-1), b.Label()
+	if name != "" && serial > 0 {
+		join(b, name, ring, done)
+		b.If(ring, program.Eq, serial, done)
+		b.Doing(program.T("make a session keyring, since the container's is gone"))
+		// What was joined must be left: from here on all errors are errors.
+		b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING"))
+		call.KeyctlJoin(b, "").To(ring)
+	} else {
+		b.Doing(program.T("make a session keyring"))
+		join(b, "", ring, done)
+	}
+	restrict(b, ring, possessed)
+	b.Bind(done)
+}
+
+// join emits the joining of a keyring, which is made when there is none of the
+// name, or always without a name. Without keys, or with no quota left, the program
+// goes on at none.
+func join(b *program.Builder, name string, ring program.Reg, none program.Label) {
+	quota, joined := b.Label(), b.Label()
+	call.KeyctlJoin(b, name).To(ring).Ignore()
+	b.If(ring, program.Ge, 0, joined)
+	b.IfErrno(ring, unix.ENOSYS, none)
+	b.IfErrno(ring, unix.EDQUOT, quota)
+	b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING; --no-new-keyring keeps the caller's"))
+	call.KeyctlJoin(b, name).To(ring) // fails with its errno
+	b.Jump(joined)                    // unless it has come to work
+	b.Bind(quota)
+	b.Tell(QuotaTag, 0)
+	b.Jump(none)
+	b.Bind(joined)
+}
+
+// restrict emits the permissions of a keyring.
+func restrict(b *program.Builder, ring program.Reg, permissions uint64) {
+	b.Step(program.T("keyctl KEYCTL_SETPERM"))
+	call.KeyctlSetperm(b, call.Value(ring), permissions)
+}

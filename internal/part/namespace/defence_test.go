@@ -1,0 +1,109 @@
+package namespace
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+// TestJoinedNamespaceIsOfItsType: a file that is a namespace of another type than the
+// configuration says, or none at all, is refused before there is a child.
+func TestJoinedNamespaceIsOfItsType(t *testing.T) {
+	file := t.TempDir() + "/file"
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		rule string
+		n    specs.LinuxNamespace
+		want string // in the error; empty for none
+	}{
+		{"its own type", specs.LinuxNamespace{Type: specs.UTSNamespace, Path: "/proc/self/ns/uts"}, ""},
+		{"another type", specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: "/proc/self/ns/uts"}, "is a namespace of another type"},
+		{"a user namespace for a pid namespace", specs.LinuxNamespace{Type: specs.PIDNamespace, Path: "/proc/self/ns/user"}, "is a namespace of another type"},
+		{"no namespace", specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: file}, "is not a namespace file"},
+		{"nothing", specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: file + "x"}, "no such file"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			s, err := New([]specs.LinuxNamespace{test.n})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := program.New()
+			s.Open(b)
+			b.Exit(0)
+			p, err := b.Program()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := program.Spawn(p, &program.Options{Cgroup: -1})
+			if err == nil {
+				c.Kill()
+				c.Close()
+			}
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// TestRootOfAUserNamespaceStaysClosed: where a change of ids opens a process to
+// others, which fs.suid_dumpable decides, it is closed again. It changes that for the
+// whole machine, so it runs only where HUTCH_MUST has suid_dumpable: in the VM.
+func TestRootOfAUserNamespaceStaysClosed(t *testing.T) {
+	if !slices.Contains(strings.Fields(os.Getenv("HUTCH_MUST")), "suid_dumpable") {
+		t.Skip("changes fs.suid_dumpable of the machine")
+	}
+	if err := os.WriteFile("/proc/sys/fs/suid_dumpable", []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(b *program.Builder){
+		"as it is":  func(b *program.Builder) { b.Sys(unix.SYS_SETRESUID, program.Imm(1), program.Imm(1), program.Imm(1)) },
+		"of a join": becomeRoot,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := program.New()
+			b.Barrier(1, 0)
+			change(b)
+			open := b.Reg()
+			b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_GET_DUMPABLE), program.Imm(0)).To(open)
+			b.Tell(2, open)
+			p, err := b.Program()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := program.Spawn(p, &program.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			defer c.Kill()
+			if _, err := c.Expect(1); err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range []string{"uid_map", "gid_map"} {
+				if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", c.Pid, file), []byte("0 100000 65536\n"), 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.Release(); err != nil {
+				t.Fatal(err)
+			}
+			got, err := c.Expect(2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := map[string]int64{"as it is": 1}[name]; got != want {
+				t.Errorf("dumpable: %d, want %d", got, want)
+			}
+		})
+	}
+}

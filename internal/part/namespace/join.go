@@ -1,0 +1,87 @@
+package namespace
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// Init is the first process of a container whose namespaces a further process
+// joins.
+type Init struct {
+	Pid   int // in the caller's pid namespace
+	Pidfd int
+	Flags uint64 // CLONE_NEW flags of the namespaces that are not the caller's
+	// OwnRoot takes the root directory that init has at the time. Without it
+	// that is the top of its mount namespace, which it is not before the pivot,
+	// nor for a container in the caller's mount namespace.
+	OwnRoot bool
+	// InitCwd, with OwnRoot, takes the working directory that init has, too: before the
+	// pivot, the container's root.
+	InitCwd bool
+}
+
+// Join emits the way into the namespaces, all in one step. In a user namespace the
+// process is then root.
+//
+// The process does not enter a pid namespace: a second one has to be cloned into it,
+// see Clones. The caller has that done as late as possible, since the container's
+// processes, which may have CAP_SYS_PTRACE, can take from it whatever it still has.
+//
+// Source: setns(2), "fd is a PID file descriptor" (Linux 5.8).
+func (n *Init) Join(b *program.Builder) {
+	var root, cwd program.Reg
+	if n.OwnRoot {
+		b.InParent(func() {
+			root = n.directory(b, "root")
+			if n.InitCwd {
+				cwd = n.directory(b, "cwd")
+			}
+		})
+	}
+	b.Element(program.T("linux.namespaces"))
+	b.Doing(program.T("join those of init"))
+	b.Step(program.T("setns"))
+	if n.Flags != 0 {
+		call.Setns(b, call.Number(n.Pidfd), n.Flags)
+	}
+	if n.OwnRoot {
+		b.Step(program.T("fchdir"))
+		call.Fchdir(b, call.In(root))
+		b.Step(program.T("chroot"))
+		call.Chroot(b, call.PathTo(b, "."))
+		if n.InitCwd {
+			b.Step(program.T("go to the root of the container"))
+			call.Fchdir(b, call.In(cwd))
+		}
+	}
+	if n.Flags&unix.CLONE_NEWUSER != 0 {
+		becomeRoot(b)
+	}
+}
+
+// directory emits the opening of the directory that init has as its root or cwd.
+func (n *Init) directory(b *program.Builder, name string) program.Reg {
+	b.Doing(program.T("open the %s directory of init", name))
+	b.Step(program.Text{})
+	return call.Openat(b, call.Cwd(), call.PathTo(b, "/proc/"+strconv.Itoa(n.Pid)+"/"+name), unix.O_PATH|unix.O_CLOEXEC).Fd()
+}
+
+// Clones reports whether a further process has to be cloned into init's pid namespace.
+func (n *Init) Clones() bool { return n.Flags&unix.CLONE_NEWPID != 0 }
+
+// Clone emits the clone of the process that goes on, by which it is in the pid
+// namespace that the first one has joined. adopt is the tag by which the parent learns
+// of it. filtered says that a seccomp filter is loaded already.
+func Clone(b *program.Builder, adopt uint32, filtered bool) {
+	if !filtered {
+		cloneAgain(b, 0, adopt)
+		return
+	}
+	b.Element(program.T("linux.namespaces"))
+	b.Doing(program.T("clone into the namespaces"))
+	b.CloneOld(adopt)
+}

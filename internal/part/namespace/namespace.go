@@ -1,0 +1,312 @@
+// Package namespace emits what puts the container's process into its
+// namespaces: those that clone3 makes, those that exist and are joined, and the
+// time and cgroup namespaces, which have an order of their own.
+//
+// Source: runtime-spec config-linux.md "Namespaces"; namespaces(7), clone(2),
+// setns(2), time_namespaces(7).
+package namespace
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// Flag is the CLONE_NEW flag of a namespace type of the runtime-spec, 0 for a
+// name that is none.
+func Flag(t specs.LinuxNamespaceType) uint64 {
+	switch t {
+	case specs.PIDNamespace:
+		return unix.CLONE_NEWPID
+	case specs.NetworkNamespace:
+		return unix.CLONE_NEWNET
+	case specs.MountNamespace:
+		return unix.CLONE_NEWNS
+	case specs.IPCNamespace:
+		return unix.CLONE_NEWIPC
+	case specs.UTSNamespace:
+		return unix.CLONE_NEWUTS
+	case specs.UserNamespace:
+		return unix.CLONE_NEWUSER
+	case specs.CgroupNamespace:
+		return unix.CLONE_NEWCGROUP
+	case specs.TimeNamespace:
+		return unix.CLONE_NEWTIME
+	}
+	return 0
+}
+
+// join is a namespace with a path.
+type join struct {
+	index int // in linux.namespaces
+	flag  uint64
+	path  string
+	fd    program.Reg
+	tried program.Reg // result of the first try, before the user namespace
+}
+
+// Set is the namespaces of one container.
+type Set struct {
+	made   uint64 // new ones
+	joined uint64
+	joins  []join
+
+	lastClone bool // see CloneLast
+}
+
+// New sorts the namespaces of a configuration. Types must be known and stand
+// once.
+func New(ns []specs.LinuxNamespace) (*Set, error) {
+	s := &Set{}
+	for i, n := range ns {
+		f := Flag(n.Type)
+		if f == 0 {
+			return nil, fmt.Errorf("config.json: linux.namespaces[%d].type: %q is not a namespace of Linux", i, n.Type)
+		}
+		if (s.made|s.joined)&f != 0 {
+			return nil, fmt.Errorf("config.json: linux.namespaces[%d].type: %s stands there twice; name each type once", i, n.Type)
+		}
+		if n.Path == "" {
+			s.made |= f
+			continue
+		}
+		s.joined |= f
+		s.joins = append(s.joins, join{index: i, flag: f, path: n.Path})
+	}
+	return s, nil
+}
+
+// Made says whether the container has a new namespace of the CLONE_NEW flag f.
+func (s *Set) Made(f uint64) bool { return s.made&f != 0 }
+
+// Own says whether the container has a namespace of the CLONE_NEW flag f that is
+// new or joined, in place of the runtime's.
+func (s *Set) Own(f uint64) bool { return (s.made|s.joined)&f != 0 }
+
+// Joins says whether the container has a namespace that was there before.
+func (s *Set) Joins() bool { return s.joined != 0 }
+
+// late are the namespaces that clone3 does not make: a time namespace's offsets
+// are to be written before anything is in it, and a cgroup namespace's root is
+// the cgroup that its maker is in.
+const late = unix.CLONE_NEWTIME | unix.CLONE_NEWCGROUP
+
+// twice says whether a second clone is needed: new namespaces must be made after
+// the others were joined, and a joined pid namespace holds only children.
+func (s *Set) twice() bool {
+	if s.joined&(unix.CLONE_NEWPID|unix.CLONE_NEWUSER) != 0 {
+		return true
+	}
+	return s.joined != 0 && s.made&unix.CLONE_NEWUSER != 0
+}
+
+// CloneFlags are the flags for the clone that makes the child.
+func (s *Set) CloneFlags() uint64 {
+	if s.twice() {
+		return 0
+	}
+	return s.made &^ late
+}
+
+// Open emits the parent section: it opens the namespaces to join and checks
+// their types.
+func (s *Set) Open(b *program.Builder) {
+	b.InParent(func() {
+		for i := range s.joins {
+			j := &s.joins[i]
+			b.Element(program.N("linux.namespaces[%d].path", j.index))
+			b.Doing(program.T("join %s", j.path))
+			b.Step(program.T("open"))
+			j.fd = call.Openat(b, call.Cwd(), call.PathTo(b, j.path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK).Fd()
+			b.Step(program.T("is not a namespace file, as those below /proc/PID/ns are"))
+			t := b.Reg()
+			call.IoctlNsType(b, call.In(j.fd)).To(t)
+			ok := b.Label()
+			b.If(t, program.Eq, int64(j.flag), ok)
+			b.Step(program.T("is a namespace of another type than linux.namespaces[].type says"))
+			b.Fail(unix.EINVAL)
+			b.Bind(ok)
+		}
+	})
+}
+
+// Enter emits the child's way into the namespaces, up to a second clone where
+// one is needed and CloneLast has not been called. adopt is the tag by which the parent learns of the process that
+// then goes on.
+func (s *Set) Enter(b *program.Builder, adopt uint32) {
+	user := s.joined&unix.CLONE_NEWUSER != 0
+	for i := range s.joins {
+		j := &s.joins[i]
+		if j.flag == unix.CLONE_NEWUSER {
+			continue
+		}
+		s.noteJoin(b, j)
+		c := call.Setns(b, call.In(j.fd), j.flag)
+		if user {
+			// A namespace of the user namespace that is joined below may be
+			// out of reach yet: tried again there.
+			j.tried = b.Reg()
+			c.To(j.tried).Ignore()
+		}
+	}
+	if user {
+		s.enterUser(b)
+	}
+	switch {
+	case !s.twice():
+	case !s.lastClone:
+		cloneAgain(b, s.made&^late, adopt)
+	case s.made&^late != 0:
+		b.Element(program.T("linux.namespaces"))
+		b.Doing(program.T("make the new ones"))
+		call.Unshare(b, s.made&^late)
+	}
+}
+
+// CloneLast has the process that goes into a joined pid namespace cloned by Clone, when
+// all is set up, in place of Enter: those who are in that namespace already may have
+// CAP_SYS_PTRACE, and must find nothing of the host in it. It reports whether there is
+// such a namespace.
+//
+// What depends on the pid namespace of the process that asks, a new procfs, must then
+// be told of the namespace, by PidFd.
+func (s *Set) CloneLast() bool {
+	s.lastClone = s.joined&unix.CLONE_NEWPID != 0
+	return s.lastClone
+}
+
+// PidFd is the descriptor of the joined pid namespace, 0 when none is joined; valid
+// after Open.
+func (s *Set) PidFd() program.Reg {
+	for i := range s.joins {
+		if s.joins[i].flag == unix.CLONE_NEWPID {
+			return s.joins[i].fd
+		}
+	}
+	return 0
+}
+
+func (s *Set) noteJoin(b *program.Builder, j *join) {
+	b.Element(program.N("linux.namespaces[%d].path", j.index))
+	b.Doing(program.T("join %s", j.path))
+	b.Step(program.T("setns"))
+}
+
+// enterUser joins the user namespace, then what was refused before it.
+func (s *Set) enterUser(b *program.Builder) {
+	for i := range s.joins {
+		if j := &s.joins[i]; j.flag == unix.CLONE_NEWUSER {
+			s.noteJoin(b, j)
+			call.Setns(b, call.In(j.fd), j.flag)
+		}
+	}
+	for i := range s.joins {
+		j := &s.joins[i]
+		if j.flag == unix.CLONE_NEWUSER {
+			continue
+		}
+		s.noteJoin(b, j)
+		done := b.Label()
+		b.If(j.tried, program.Eq, 0, done)
+		call.Setns(b, call.In(j.fd), j.flag)
+		b.Bind(done)
+	}
+}
+
+// cloneAgain emits the clone of the process that goes on, as a sibling, so that it is
+// the runtime's child and not an orphan's.
+func cloneAgain(b *program.Builder, flags uint64, adopt uint32) {
+	b.Element(program.T("linux.namespaces"))
+	b.Doing(program.T("clone into the namespaces"))
+	b.Clone(flags, adopt)
+}
+
+// BecomeRoot emits the change to user and group 0 of the container's user
+// namespace, which must have its mappings. Without a user namespace it emits
+// nothing.
+func (s *Set) BecomeRoot(b *program.Builder) {
+	if s.Own(unix.CLONE_NEWUSER) {
+		becomeRoot(b)
+	}
+}
+
+func becomeRoot(b *program.Builder) {
+	b.Element(program.T("linux.uidMappings"))
+	b.Doing(program.T("become root of the user namespace"))
+	// Ids that are not mapped leave the process as it is; it has all
+	// capabilities in the namespace all the same.
+	b.Step(program.T("setresgid 0"))
+	call.Setresgid(b, 0).Ignore()
+	b.Step(program.T("setresuid 0"))
+	call.Setresuid(b, 0).Ignore()
+	b.Step(program.T("prctl PR_SET_DUMPABLE 0"))
+	call.PrctlUndumpable(b)
+}
+
+// Late emits the new cgroup namespace and the new time namespace. At the barrier
+// offsets the parent writes linux.timeOffsets; without offsets there is none.
+func (s *Set) Late(b *program.Builder, offsets bool, barrier uint32) {
+	if s.Made(unix.CLONE_NEWCGROUP) {
+		b.Element(program.T("linux.namespaces"))
+		b.Doing(program.T("make the cgroup namespace"))
+		call.Unshare(b, unix.CLONE_NEWCGROUP)
+	}
+	if !s.Made(unix.CLONE_NEWTIME) {
+		return
+	}
+	b.Element(program.T("linux.namespaces"))
+	b.Doing(program.T("make the time namespace"))
+	b.Step(program.T("unshare"))
+	call.Unshare(b, unix.CLONE_NEWTIME)
+	if offsets {
+		b.Element(program.T("linux.timeOffsets"))
+		b.Barrier(barrier, 0)
+	}
+	b.Step(program.T("open /proc/self/ns/time_for_children"))
+	fd := call.Openat(b, call.Cwd(), call.PathTo(b, "/proc/self/ns/time_for_children"), unix.O_RDONLY|unix.O_CLOEXEC).Fd()
+	b.Step(program.T("setns"))
+	call.Setns(b, call.In(fd), unix.CLONE_NEWTIME)
+}
+
+// Flags are the CLONE_NEW flags of all namespaces that are not the runtime's.
+func (s *Set) Flags() uint64 { return s.made | s.joined }
+
+// Names emits the host name and the domain name.
+func Names(b *program.Builder, hostname, domainname string) {
+	for _, n := range []struct {
+		element, value string
+		set            func(*program.Builder, string) program.Call
+	}{{"hostname", hostname, call.Sethostname}, {"domainname", domainname, call.Setdomainname}} {
+		if n.value != "" {
+			b.Element(program.T(n.element))
+			b.Doing(program.T("set it to %s", n.value))
+			n.set(b, n.value)
+		}
+	}
+}
+
+// Loopback emits what brings lo up in a new network namespace. Without one it
+// emits nothing.
+//
+// Source: netdevice(7), SIOCSIFFLAGS.
+func (s *Set) Loopback(b *program.Builder) {
+	if !s.Made(unix.CLONE_NEWNET) {
+		return
+	}
+	b.Element(program.T("linux.namespaces"))
+	b.Doing(program.T("bring lo up"))
+	// struct ifreq: the name in 16 bytes, then a union of 24 (16 on 32 bits).
+	var req [40]byte
+	copy(req[:], "lo")
+	binary.NativeEndian.PutUint16(req[16:], unix.IFF_UP|unix.IFF_RUNNING)
+	m := b.Bytes(req[:])
+	b.Step(program.T("socket"))
+	fd := call.Socket(b, unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0).Fd()
+	b.Step(program.T("ioctl SIOCSIFFLAGS"))
+	call.IoctlIfFlags(b, call.In(fd), m)
+}

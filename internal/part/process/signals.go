@@ -1,0 +1,81 @@
+package process
+
+import (
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/sigaction"
+)
+
+// lastSignal is the highest signal of Linux on the architectures that Go has.
+const lastSignal = 64
+
+// IgnoredSignals are the signals that would stay ignored in the container:
+// clone3's CLONE_CLEAR_SIGHAND makes handled ones default, and leaves these. Go
+// handles nearly all signals and knows which it found or was told to ignore; the
+// four for which it does nothing are asked of the kernel.
+//
+// Source: signal(7), "Signal dispositions"; clone(2), CLONE_CLEAR_SIGHAND;
+// os/signal, "Default behavior of signals in Go programs".
+func IgnoredSignals() []unix.Signal {
+	var out []unix.Signal
+	for s := unix.Signal(1); s <= lastSignal; s++ {
+		switch s {
+		case unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT:
+			if sigaction.Ignored(s) {
+				out = append(out, s)
+			}
+		default:
+			if signal.Ignored(s) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// Signals emits the default action for the signals that the caller ignores.
+//
+// Source: sigaction(2).
+func Signals(b *program.Builder, ignored []unix.Signal) {
+	if len(ignored) == 0 {
+		return
+	}
+	b.Element(program.T("process"))
+	b.Doing(program.T("reset ignored signals"))
+	none := b.Zero(sigaction.Size)
+	for _, s := range ignored {
+		call.RtSigaction(b, s, none)
+	}
+}
+
+// Unblock emits the empty signal mask; until then all signals are blocked. It
+// comes right before execve.
+//
+// Source: sigprocmask(2).
+func Unblock(b *program.Builder) {
+	b.Doing(program.T("unblock all signals"))
+	unblock(b)
+}
+
+// UnblockStep is Unblock as a step of something else.
+func UnblockStep(b *program.Builder) {
+	b.Step(program.T("unblock all signals"))
+	unblock(b)
+}
+
+func unblock(b *program.Builder) {
+	call.RtSigprocmask(b, unix.SIG_SETMASK, b.Zero(sigaction.SetSize))
+}
+
+// Setsid emits the making of a session, with a process group of its own.
+//
+// Source: setsid(2).
+func Setsid(b *program.Builder) {
+	b.Element(program.T("process"))
+	b.Doing(program.T("make a session"))
+	call.Setsid(b)
+}

@@ -1,0 +1,114 @@
+package rootfs
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// mountCgroup emits a mount of type cgroup: what the host's layout has. With a
+// cgroup namespace the container sees its own cgroups as the root of new mounts,
+// and otherwise by binds of their directories.
+//
+// Source: runtime-spec config-linux.md "Default Filesystems"; cgroups(7),
+// cgroup_namespaces(7).
+func (r *Root) mountCgroup(b *program.Builder, i int) {
+	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
+	target := r.target(b, place{dest: s.dest, plain: true})
+	f := r.newFS(m, s)
+	if c := r.c.Cgroup; c == nil || c.V2 || m.Type == "cgroup2" {
+		f.kind = "cgroup2"
+		if m.Type == "cgroup" {
+			f.data = nil // names of v1 hierarchies
+		}
+		dir := ""
+		if c != nil {
+			dir = c.Dir
+		}
+		r.cgroupAt(b, f, dir, target)
+		return
+	}
+	r.hierarchies(b, f, s, target)
+}
+
+// cgroupAt emits one cgroup file system, or the bind of dir in its place. dir may
+// be empty when there is no cgroup of the container.
+func (r *Root) cgroupAt(b *program.Builder, f *newFS, dir string, target program.Reg) {
+	tree, bind, attached, done := b.RegOf(-1), b.Label(), b.Label(), b.Label()
+	if r.c.NewCgroupNS || dir == "" {
+		refused := bind
+		if dir == "" {
+			refused = noLabel
+		}
+		if f.attrs&unix.MOUNT_ATTR_RDONLY == 0 {
+			slow := b.Label()
+			f.mountOn(b, target, slow)
+			b.Jump(done)
+			b.Bind(slow)
+		}
+		f.mountAPI(b, tree, refused)
+		b.Jump(attached)
+	}
+	b.Bind(bind)
+	if dir != "" {
+		// In the child: only now is the cgroup there for sure. "/" is still the
+		// host's.
+		b.Step(program.T("open the cgroup %s", dir))
+		flags, attrs := uint64(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC), f.attrs&^unix.MOUNT_ATTR__ATIME // the host's stays
+		if r.c.Cgroup.Callers {
+			flags, attrs = flags|unix.AT_RECURSIVE, attrs|unix.MOUNT_ATTR_RDONLY
+		}
+		call.OpenTree(b, call.Cwd(), call.PathTo(b, dir), flags).To(tree)
+		b.Step(program.T("set its options"))
+		setattr(b, tree, flags&unix.AT_RECURSIVE != 0, &unix.MountAttr{Attr_set: attrs, Propagation: r.beneath()})
+	}
+	b.Bind(attached)
+	b.Step(program.T("attach it"))
+	attach(b, tree, target)
+	b.Bind(done)
+}
+
+// hierarchies emits a tmpfs with the v1 hierarchies below. ro is for all of them,
+// at the end.
+func (r *Root) hierarchies(b *program.Builder, f *newFS, s *source, target program.Reg) {
+	top := &newFS{kind: "tmpfs", source: "tmpfs", data: []string{"mode=755"}, attrs: f.attrs &^ unix.MOUNT_ATTR_RDONLY}
+	if l := r.c.Spec.Linux; l != nil {
+		top.label = l.MountLabel
+	}
+	s.tree = b.RegOf(-1)
+	top.mountAPI(b, s.tree, noLabel)
+	b.Step(program.T("attach it"))
+	attach(b, s.tree, target)
+	for i := range r.c.Cgroup.Hierarchies {
+		h := &r.c.Cgroup.Hierarchies[i]
+		b.Step(program.T("make %s", h.Name))
+		call.Mkdirat(b, call.In(s.tree), call.PathTo(b, h.Name), 0o755)
+		b.Step(program.T("open %s", h.Name))
+		dir := open(b, s.tree, h.Name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
+		r.cgroupAt(b, h.fs(top.attrs), h.Dir, dir)
+		for _, l := range h.Links {
+			b.Step(program.T("link %s to %s", l, h.Name))
+			call.Symlinkat(b, call.TextOf(b, h.Name), call.In(s.tree), call.PathTo(b, l))
+		}
+	}
+	if f.attrs&unix.MOUNT_ATTR_RDONLY != 0 {
+		b.Step(program.T("make it read-only"))
+		setattr(b, s.tree, true, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+	}
+	if s.o.prop != 0 {
+		b.Step(program.T("set its propagation"))
+		setattr(b, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
+	}
+}
+
+// fs is the file system of a hierarchy.
+func (h *Hierarchy) fs(attrs uint64) *newFS {
+	f := &newFS{kind: "cgroup", source: "cgroup", attrs: attrs, data: strings.Split(h.Options, ",")}
+	if strings.HasPrefix(h.Options, "name=") {
+		f.data = append([]string{"none"}, f.data...)
+	}
+	return f
+}

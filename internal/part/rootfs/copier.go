@@ -1,0 +1,280 @@
+package rootfs
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+// copier steers the child in copying a directory: files, directories and symbolic
+// links with mode and owner. Other files, and extended attributes, are left out. Holes
+// stay holes. What comes from the child is taken as data: names, sizes and modes are the
+// image's anyway, and are used for requests to the child only.
+type copier struct {
+	child *program.Child
+	tag   uint32
+	dirs  int // directories so far
+}
+
+// fileInfo is what is to be copied of a file beside its content.
+type fileInfo struct {
+	mode, uid, gid uint32
+	size           int64
+}
+
+// maxDirs and maxDepth bound what an image can have the parent remember.
+const (
+	maxDirs  = 1 << 18
+	maxDepth = 4096
+)
+
+// maxSend is what one request copies at most, in bytes: sendfile(2) takes no more.
+const maxSend = 1 << 30
+
+// tree copies the directory at path from the top, which is the current one.
+func (c *copier) tree(path []string) error {
+	var dirs []string
+	for {
+		e, err := c.ask(&copyRequest{op: copyList})
+		if err != nil {
+			return fmt.Errorf("read the directory: %w", err)
+		}
+		if len(e.Data) == 0 {
+			break
+		}
+		var names []string
+		_, _, names = unix.ParseDirent(slices.Clone(e.Data), -1, names)
+		for _, name := range names {
+			dir, err := c.entry(name)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if dir != nil {
+				dirs = append(dirs, name)
+			}
+		}
+		if c.dirs += len(dirs); c.dirs > maxDirs || len(path) > maxDepth {
+			return errors.New("the image has too many directories there; leave tmpcopyup out")
+		}
+	}
+	for _, name := range dirs {
+		if err := c.dir(path, name); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// dir copies the directory name, which is made already, and comes back.
+func (c *copier) dir(path []string, name string) error {
+	st, err := c.stat(name)
+	if err != nil {
+		return err
+	}
+	if _, err := c.named(copyEnter, name, 0, 0); err != nil {
+		return err
+	}
+	if err := c.tree(append(path, name)); err != nil {
+		return err
+	}
+	if _, err := c.ask(&copyRequest{op: copyTop}); err != nil {
+		return err
+	}
+	for _, parent := range path {
+		if _, err := c.named(copyEnter, parent, 0, 0); err != nil {
+			return err
+		}
+	}
+	return c.mode(name, st) // last: it may forbid what was to be done in it
+}
+
+func (c *copier) stat(name string) (*fileInfo, error) {
+	e, err := c.named(copyStat, name, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	if len(e.Data) != statxSize {
+		return nil, unix.EPROTO
+	}
+	const uid, gid, size = 20, 24, 40 // offsets in struct statx
+	order := binary.NativeEndian
+	return &fileInfo{
+		mode: uint32(order.Uint16(e.Data[statxMode:])), uid: order.Uint32(e.Data[uid:]), gid: order.Uint32(e.Data[gid:]),
+		size: int64(order.Uint64(e.Data[size:])),
+	}, nil
+}
+
+// entry copies one entry of the current directory; of a directory, which is returned,
+// only itself.
+func (c *copier) entry(name string) (dir *fileInfo, err error) {
+	st, err := c.stat(name)
+	if err != nil {
+		return nil, err
+	}
+	switch st.mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		if _, err := c.named(copyMkdir, name, 0, 0); err != nil {
+			return nil, err
+		}
+		return st, c.own(name, st)
+	case unix.S_IFREG:
+		if copied, err := c.file(name, st); !copied || err != nil {
+			return nil, err
+		}
+		if err := c.own(name, st); err != nil {
+			return nil, err
+		}
+		return nil, c.mode(name, st)
+	case unix.S_IFLNK:
+		if err := c.link(name); err != nil {
+			return nil, err
+		}
+		return nil, c.own(name, st)
+	}
+	return nil, nil
+}
+
+// own gives the copy its owner, as far as the container's root may.
+func (c *copier) own(name string, st *fileInfo) error {
+	_, err := c.named(copyChown, name, uint64(st.uid), uint64(st.gid))
+	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("chown to %d:%d: %w", st.uid, st.gid, err)
+	}
+	return nil
+}
+
+func (c *copier) mode(name string, st *fileInfo) error {
+	_, err := c.named(copyChmod, name, uint64(st.mode&0o7777), 0)
+	return err
+}
+
+func (c *copier) link(name string) error {
+	e, err := c.named(copyReadlink, name, 0, 0)
+	if err != nil {
+		return err
+	}
+	var to [linkLen]byte
+	if len(e.Data) >= len(to) {
+		return unix.ENAMETOOLONG
+	}
+	copy(to[:], e.Data)
+	req, err := request(copySymlink, name, 0, 0)
+	if err == nil {
+		err = c.send(req)
+	}
+	if err == nil {
+		err = c.child.Send(to[:])
+	}
+	if err != nil {
+		return err
+	}
+	_, err = c.answer()
+	return err
+}
+
+// file copies the regular file name. It reports false for one that is none any more.
+func (c *copier) file(name string, st *fileInfo) (bool, error) {
+	if _, err := c.named(copyOpen, name, 0, 0); errors.Is(err, notRegular) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	err := c.content(st.size)
+	if err == nil {
+		_, err = c.ask(&copyRequest{op: copySize, a: uint64(st.size)})
+	}
+	if _, shutErr := c.ask(&copyRequest{op: copyClose}); err == nil {
+		err = shutErr
+	}
+	return true, err
+}
+
+// content copies the parts of the open file that hold data, up to size.
+func (c *copier) content(size int64) error {
+	for at := int64(0); at < size; {
+		data, err := c.ask(&copyRequest{op: copyData, a: uint64(at)})
+		if errors.Is(err, unix.ENXIO) { // a hole up to the end
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		hole, err := c.ask(&copyRequest{op: copyHole, a: uint64(data.Value)})
+		if errors.Is(err, unix.ENXIO) { // it was cut off meanwhile
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		end := min(hole.Value, size)
+		if data.Value < at || end <= data.Value {
+			return nil
+		}
+		for at = data.Value; at < end; {
+			sent, err := c.ask(&copyRequest{op: copySend, a: uint64(at), b: uint64(min(end-at, maxSend))})
+			if err != nil {
+				return err
+			}
+			if sent.Value <= 0 {
+				return nil
+			}
+			at += sent.Value
+		}
+	}
+	return nil
+}
+
+// named asks for an operation on an entry.
+func (c *copier) named(op uint64, name string, a, b uint64) (program.Event, error) {
+	req, err := request(op, name, a, b)
+	if err != nil {
+		return program.Event{}, err
+	}
+	return c.ask(req)
+}
+
+func request(op uint64, name string, a, b uint64) (*copyRequest, error) {
+	if len(name) > nameMax {
+		return nil, unix.ENAMETOOLONG
+	}
+	req := &copyRequest{op: op, a: a, b: b}
+	copy(req.name[:], name)
+	return req, nil
+}
+
+// ask has one operation done; the error is its errno.
+func (c *copier) ask(req *copyRequest) (program.Event, error) {
+	if err := c.send(req); err != nil {
+		return program.Event{}, err
+	}
+	return c.answer()
+}
+
+func (c *copier) send(req *copyRequest) error {
+	p := make([]byte, 0, requestLen)
+	for _, v := range [...]uint64{req.op, req.a, req.b} {
+		p = binary.NativeEndian.AppendUint64(p, v)
+	}
+	return c.child.Send(append(p, req.name[:]...))
+}
+
+func (c *copier) answer() (program.Event, error) {
+	e, err := c.child.Next()
+	switch {
+	case err != nil:
+		return e, err
+	case e.Tag != c.tag:
+		if e.Fd >= 0 {
+			unix.Close(e.Fd)
+		}
+		return e, fmt.Errorf("program: init told %#x in a copy", e.Tag)
+	case e.Value < 0:
+		return e, unix.Errno(-e.Value)
+	}
+	return e, nil
+}

@@ -1,0 +1,267 @@
+package rootfs
+
+import (
+	"path"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// node is a device node to make.
+type node struct {
+	element      program.Text
+	path         string // clean, absolute
+	kind         uint32 // S_IFCHR, S_IFBLK or S_IFIFO
+	major, minor uint32
+	mode         uint32
+	uid, gid     uint32
+	byDefault    bool
+	foreign      bool        // belongs to nobody in the container
+	stored       string      // its name in the store; empty where it is made in place
+	host         program.Reg // detached mount of the host's node, where one is bound
+}
+
+// nodes are the devices of the configuration, and the default ones that it does
+// not name.
+//
+// Source: runtime-spec config-linux.md "Default Devices".
+func (r *Root) nodes() []node {
+	if !r.ownDev() {
+		return nil
+	}
+	var out []node
+	if l := r.c.Spec.Linux; l != nil {
+		for i := range l.Devices {
+			// /dev/ptmx is always the link to the container's own.
+			if n := configured(i, &l.Devices[i]); n.path != "/dev/ptmx" {
+				out = append(out, n)
+			}
+		}
+	}
+	for _, d := range [...]struct {
+		name         string
+		major, minor uint32
+	}{{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}} {
+		p := "/dev/" + d.name
+		if !named(out, p) {
+			out = append(out, node{element: program.T("default devices"), byDefault: true, path: p, kind: unix.S_IFCHR, major: d.major, minor: d.minor, mode: 0o666})
+		}
+	}
+	return out
+}
+
+func named(list []node, p string) bool {
+	for i := range list {
+		if list[i].path == p {
+			return true
+		}
+	}
+	return false
+}
+
+func configured(i int, d *specs.LinuxDevice) node {
+	n := node{element: program.N("linux.devices[%d]", i), path: destination(d.Path), major: uint32(d.Major), minor: uint32(d.Minor), mode: 0o666}
+	switch d.Type {
+	case "b":
+		n.kind = unix.S_IFBLK
+	case "p":
+		n.kind, n.major, n.minor = unix.S_IFIFO, 0, 0
+	default:
+		n.kind = unix.S_IFCHR
+	}
+	if d.FileMode != nil {
+		n.mode = uint32(*d.FileMode) & 0o7777
+	}
+	if d.UID != nil {
+		n.uid = *d.UID
+	}
+	if d.GID != nil {
+		n.gid = *d.GID
+	}
+	return n
+}
+
+// ownDev says whether /dev is the container's: a bind brings its own nodes.
+func (r *Root) ownDev() bool {
+	for i := len(r.mounts) - 1; i >= 0; i-- {
+		if r.mounts[i].dest == "/dev" {
+			return !r.mounts[i].o.bind
+		}
+	}
+	return true
+}
+
+// mountedOn says whether a mount of the configuration has this destination.
+func (r *Root) mountedOn(p string) bool {
+	for i := range r.mounts {
+		if r.mounts[i].dest == p {
+			return true
+		}
+	}
+	return false
+}
+
+// devices emits the nodes and links of /dev. The umask is 0.
+func (r *Root) devices(b *program.Builder) {
+	if !r.ownDev() {
+		return
+	}
+	b.Element(program.T("default devices"))
+	if r.dev == 0 {
+		r.openDev(b)
+	}
+	for i := range r.made {
+		r.node(b, &r.made[i])
+	}
+	b.Element(program.T("default devices"))
+	for _, l := range [...][2]string{{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}} {
+		r.link(b, l[0], l[1], false)
+	}
+	none := b.Label()
+	b.Doing(program.T("look whether there is /proc/kcore"))
+	call.Faccessat(b, call.Cwd(), call.PathTo(b, "/proc/kcore"), 0).On(0, none)
+	r.link(b, "/proc/kcore", "core", false)
+	b.Bind(none)
+	r.link(b, "pts/ptmx", "ptmx", true)
+}
+
+// openDev emits the opening of the image's own /dev. It must be a directory: what
+// is made and removed there would otherwise be made and removed somewhere else.
+//
+// Source: CVE-2026-41579.
+func (r *Root) openDev(b *program.Builder) {
+	r.dev = b.RegOf(-1)
+	missing, got := b.Label(), b.Label()
+	b.Doing(program.T("open /dev, which must be a directory of the root file system (no symbolic link)"))
+	open(b, r.Fd, "/dev", unix.O_PATH|unix.O_DIRECTORY, plain).To(r.dev).On(unix.ENOENT, missing)
+	b.Jump(got)
+	b.Bind(missing)
+	b.Step(program.T("make it"))
+	call.Mkdirat(b, call.In(r.Fd), call.PathTo(b, "dev"), 0o755).Ignore()
+	b.Step(program.Text{})
+	open(b, r.Fd, "/dev", unix.O_PATH|unix.O_DIRECTORY, plain).To(r.dev)
+	b.Bind(got)
+}
+
+// link emits a symbolic link in /dev. One that is there is left alone, or replaced.
+func (r *Root) link(b *program.Builder, to, name string, replace bool) {
+	if r.mountedOn("/dev/" + name) {
+		return
+	}
+	there, done := b.Label(), b.Label()
+	b.Doing(program.T("link /dev/%s to %s", name, to))
+	make := func() program.Call {
+		return call.Symlinkat(b, call.TextOf(b, to), call.In(r.dev), call.PathTo(b, name))
+	}
+	make().On(unix.EEXIST, there)
+	b.Jump(done)
+	b.Bind(there)
+	if replace {
+		b.Step(program.T("remove what is there"))
+		call.Unlinkat(b, call.In(r.dev), call.PathTo(b, name), 0)
+		b.Step(program.Text{})
+		make()
+	}
+	b.Bind(done)
+}
+
+// node emits one device. One that is there must be the same: "If a file already
+// exists at path that does not match the requested device, the runtime MUST
+// generate an error."
+func (r *Root) node(b *program.Builder, n *node) {
+	if n.byDefault && r.mountedOn(n.path) {
+		return
+	}
+	b.Element(n.element)
+	b.Doing(program.T("make %s", n.path))
+	dir, name := path.Split(n.path)
+	at := r.dev
+	if dir != "/dev/" {
+		at = r.nodeDir(b, path.Clean(dir))
+	}
+	if n.stored != "" || n.host != 0 {
+		r.bindNode(b, n, at, name)
+		return
+	}
+	there, done := b.Label(), b.Label()
+	b.Step(program.T("mknod"))
+	call.Mknodat(b, call.In(at), call.PathTo(b, name), n.kind|n.mode, unix.Mkdev(n.major, n.minor)).On(unix.EEXIST, there)
+	if n.uid != 0 || n.gid != 0 {
+		r.own(b, n, at, name)
+	}
+	b.Jump(done)
+	b.Bind(there)
+	b.Step(program.T("look at what is there"))
+	fd := open(b, at, name, unix.O_PATH|unix.O_NOFOLLOW, inRoot).Fd()
+	n.mustBe(b, fd)
+	b.Bind(done)
+}
+
+// own emits the change of owner of a node that was just made. In a directory that
+// others may reach the name may by now be another file's, so the file is opened
+// and looked at.
+func (r *Root) own(b *program.Builder, n *node, at program.Reg, name string) {
+	if at == r.dev && r.devOwn {
+		b.Step(program.T("chown"))
+		call.Fchownat(b, call.In(at), call.PathTo(b, name), call.Owner{UID: call.N(n.uid), GID: call.N(n.gid)}, unix.AT_SYMLINK_NOFOLLOW)
+		return
+	}
+	b.Step(program.T("open it"))
+	fd := open(b, at, name, unix.O_PATH, plain).Fd()
+	n.mustBe(b, fd)
+	b.Step(program.T("chown"))
+	call.Fchownat(b, call.In(fd), call.PathTo(b, ""), call.Owner{UID: call.N(n.uid), GID: call.N(n.gid)}, unix.AT_EMPTY_PATH)
+}
+
+// mustBe emits the check that the file at fd is the device.
+func (n *node) mustBe(b *program.Builder, fd program.Reg) {
+	buf, differs, same := b.Zero(statxSize), b.Label(), b.Label()
+	statx(b, fd, buf)
+	isNotDevice(b, buf, int64(n.kind), int64(n.major), int64(n.minor), differs)
+	b.Jump(same)
+	b.Bind(differs)
+	b.Step(program.T("%s is there and is another file than %s: remove it from the image, or mount a tmpfs on /dev", n.path, n.what()))
+	b.Fail(unix.EEXIST)
+	b.Bind(same)
+}
+
+func (n *node) what() string {
+	switch n.kind {
+	case unix.S_IFIFO:
+		return "a fifo"
+	case unix.S_IFBLK:
+		return "block device " + n.number()
+	}
+	return "character device " + n.number()
+}
+
+func (n *node) number() string {
+	return strconv.Itoa(int(n.major)) + ":" + strconv.Itoa(int(n.minor))
+}
+
+// nodeDir emits the making and opening of a directory below the root.
+func (r *Root) nodeDir(b *program.Builder, dir string) program.Reg {
+	b.Step(program.T("open %s", dir))
+	if dir == "/" {
+		return r.Fd
+	}
+	return r.target(b, place{dest: dir})
+}
+
+// bindNode emits the bind of a node of the store or of the host.
+func (r *Root) bindNode(b *program.Builder, n *node, at program.Reg, name string) {
+	there := b.Label()
+	b.Step(program.T("make the mount point"))
+	call.Mknodat(b, call.In(at), call.PathTo(b, name), unix.S_IFREG|0o644, 0).On(unix.EEXIST, there)
+	b.Bind(there)
+	b.Step(program.T("open the mount point"))
+	target := open(b, at, name, unix.O_PATH, plain).Fd()
+	tree := r.takeNode(b, n)
+	b.Step(program.T("bind the node"))
+	attach(b, tree, target)
+	r.closeUsed(b, tree, target)
+}

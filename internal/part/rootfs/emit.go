@@ -1,0 +1,164 @@
+package rootfs
+
+import (
+	"runtime"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// The few calls that everything here is made of.
+
+// inRoot follows symbolic links as if the directory were "/"; plain follows none,
+// and implies RESOLVE_NO_MAGICLINKS. With O_PATH|O_NOFOLLOW plain would yet open a
+// link at the end of a path, so it never goes with that.
+const (
+	inRoot = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
+	plain  = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS
+)
+
+// open emits openat2 of path below dir.
+func open(b *program.Builder, dir program.Reg, path string, flags, resolve uint64) program.Call {
+	return openAt(b, call.In(dir), call.PathTo(b, path), flags, resolve)
+}
+
+// openAt is open with arguments of any kind.
+func openAt(b *program.Builder, dir call.Fd, path call.Path, flags, resolve uint64) program.Call {
+	return call.Openat2(b, dir, path, call.How{Flags: flags | unix.O_CLOEXEC, Resolve: resolve})
+}
+
+// cloneTree emits a detached clone of the mount, or the tree, at the descriptor.
+func cloneTree(b *program.Builder, fd program.Reg, recursive bool) program.Call {
+	flags := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH)
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	return call.OpenTree(b, call.In(fd), call.PathTo(b, ""), flags)
+}
+
+// treeAt emits a detached clone of the mount, or the tree, at a path of the
+// host.
+func treeAt(b *program.Builder, path string, recursive bool) program.Reg {
+	flags := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	return call.OpenTree(b, call.Cwd(), call.PathTo(b, path), flags).Fd()
+}
+
+// forNode are the attributes of the mount of a node that is not the container's
+// own: its mode, owner, times and attributes cannot be changed, and yet it can be
+// read and written, which for a device is not the file system's affair.
+const forNode = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
+
+// hostNode emits a detached bind of a device node of the host. It is private: what
+// the container mounts on it must not appear on the host's node. It is read-only:
+// the inode is the host's.
+func hostNode(b *program.Builder, path string) program.Reg {
+	tree := treeAt(b, path, false)
+	setattr(b, tree, false, &unix.MountAttr{Attr_set: forNode, Propagation: unix.MS_PRIVATE})
+	return tree
+}
+
+// attach emits the attaching of a detached mount to the target's descriptor.
+func attach(b *program.Builder, mnt, target program.Reg) program.Call {
+	to := call.Place{Dir: call.In(target), Path: call.PathTo(b, "")}
+	return call.MoveMount(b, call.In(mnt), to, unix.MOVE_MOUNT_T_EMPTY_PATH)
+}
+
+// setattr emits mount_setattr on a descriptor.
+func setattr(b *program.Builder, fd program.Reg, recursive bool, attr *unix.MountAttr) program.Call {
+	flags := uint64(unix.AT_EMPTY_PATH)
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	return call.MountSetattr(b, call.In(fd), call.PathTo(b, ""), flags, attr)
+}
+
+// closeUsed emits the closing of descriptors that are not needed any more, when
+// there are many.
+func (r *Root) closeUsed(b *program.Builder, fds ...program.Reg) {
+	if !r.many {
+		return
+	}
+	for _, fd := range fds {
+		call.Close(b, call.In(fd)).Ignore()
+	}
+}
+
+// PrivateProc emits a procfs of Hutch's own, attached nowhere, for what is to be
+// read and written there: nothing that the container mounts can stand in its
+// way. Where the kernel refuses a new one, in a user namespace below one with a
+// masked /proc, it is the host's, proven to be a procfs; what may be reached
+// through it is the same, since the kernel goes by the namespaces of the process.
+// It comes before Pivot.
+func PrivateProc(b *program.Builder) program.Reg {
+	b.Element(program.Text{})
+	b.Doing(program.T("open a private procfs"))
+	ctx, fd, host, done := b.RegOf(-1), b.RegOf(-1), b.Label(), b.Label()
+	call.Fsopen(b, "proc", unix.FSOPEN_CLOEXEC).To(ctx)
+	call.FsconfigCreate(b, call.In(ctx)).On(unix.EPERM, host)
+	call.Fsmount(b, call.In(ctx), unix.FSMOUNT_CLOEXEC, 0).To(fd).On(unix.EPERM, host)
+	b.Jump(done)
+	b.Bind(host)
+	call.Openat(b, call.Cwd(), call.PathTo(b, "/proc"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC).To(fd)
+	mustBeOn(b, fd, unix.PROC_SUPER_MAGIC, unix.EPERM)
+	b.Bind(done)
+	return fd
+}
+
+// Offsets and sizes of kernel structures that the child looks into.
+const (
+	statxSize  = 256
+	statxMode  = 28
+	statxMajor = 128
+	statxMinor = 132
+	statfsSize = 128 // its type comes first; 4 bytes of it matter, which are the first on every architecture with Go
+)
+
+// statfsFlags is the word f_flags of a struct statfs.
+//
+// Source: include/uapi/asm-generic/statfs.h, arch/s390/include/uapi/asm/statfs.h.
+func statfsFlags(m program.Mem) program.Mem {
+	switch {
+	case strconv.IntSize == 32:
+		return part(m, 44, 4)
+	case runtime.GOARCH == "s390x":
+		return part(m, 64, 4)
+	}
+	return part(m, 80, 8)
+}
+
+// statx emits statx on a descriptor.
+func statx(b *program.Builder, fd program.Reg, buf program.Mem) program.Call {
+	return call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, buf)
+}
+
+// part is a part of a buffer, for comparisons.
+func part(m program.Mem, off, n uint32) program.Mem { return program.Mem{Off: m.Off + off, Len: n} }
+
+// isDir emits a jump to yes when the statx buffer tells of a directory.
+func isDir(b *program.Builder, buf program.Mem, yes program.Label) {
+	b.IfWord(part(buf, statxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFDIR, yes)
+}
+
+// isNotDevice emits a jump to no when the buffer tells of anything but the
+// device kind (S_IFCHR, S_IFBLK) major:minor.
+func isNotDevice(b *program.Builder, buf program.Mem, kind, major, minor int64, no program.Label) {
+	b.IfWord(part(buf, statxMode, 2), unix.S_IFMT, program.Ne, kind, no)
+	b.IfWord(part(buf, statxMajor, 4), -1, program.Ne, major, no)
+	b.IfWord(part(buf, statxMinor, 4), -1, program.Ne, minor, no)
+}
+
+// mustBeOn emits the proof that a descriptor is on a file system of the type
+// magic; otherwise the program fails with errno under the current note.
+func mustBeOn(b *program.Builder, fd program.Reg, magic int64, errno unix.Errno) {
+	buf, ok := b.Zero(statfsSize), b.Label()
+	call.Fstatfs(b, call.In(fd), buf)
+	b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, ok)
+	b.Fail(errno)
+	b.Bind(ok)
+}

@@ -1,0 +1,159 @@
+package rootfs
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// openMasks emits the opening of the host's null device, which hides files. It is
+// proven to be that: the container's own /dev/null may be anything. Where there is
+// a store, the null device is a node of its own there.
+//
+// Source: CVE-2025-31133.
+func (r *Root) openMasks(b *program.Builder) {
+	l := r.c.Spec.Linux
+	if l == nil || len(l.MaskedPaths) == 0 {
+		return
+	}
+	b.Element(program.T("linux.maskedPaths"))
+	if r.store != 0 {
+		r.nullNode = &node{path: "/dev/null", kind: unix.S_IFCHR, major: 1, minor: 3, mode: 0o666, foreign: true}
+		r.supply(b, r.nullNode, "null")
+		return
+	}
+	b.Doing(program.T("open the host's /dev/null"))
+	r.null = hostNode(b, "/dev/null")
+	proveNull(b, r.null)
+}
+
+// proveNull emits the check that a mount is of the null device.
+func proveNull(b *program.Builder, null program.Reg) {
+	buf, no, ok := b.Zero(statxSize), b.Label(), b.Label()
+	statx(b, null, buf)
+	isNotDevice(b, buf, unix.S_IFCHR, 1, 3, no)
+	b.Jump(ok)
+	b.Bind(no)
+	b.Step(program.T("is not the null device 1:3"))
+	b.Fail(unix.ENODEV)
+	b.Bind(ok)
+}
+
+// masks emits the hiding of linux.maskedPaths: files by the null device,
+// directories by an empty one. Most paths are missing on most hosts and cost one
+// call; a file takes three. The empty directory is made for the first that needs
+// it: one for all, since each would be a file system of its own.
+//
+// Only attached mounts can be cloned before Linux 6.15: the null device of the
+// parent section is attached first, and from then on cloned.
+func (r *Root) masks(b *program.Builder) {
+	l := r.c.Spec.Linux
+	if l == nil {
+		return
+	}
+	empty := b.RegOf(-1)
+	r.forEach(b, "linux.maskedPaths", l.MaskedPaths, "mask %s", func(fd program.Reg, last bool) {
+		dir, done := b.Label(), b.Label()
+		b.Step(program.T("cover it by the null device"))
+		attach(b, r.null, fd).On(unix.EINVAL, dir) // one is a directory, the other is not
+		if !last {
+			b.Step(program.T("clone the null device"))
+			r.cloneNext(b, r.null)
+		}
+		b.Jump(done)
+		b.Bind(dir)
+		r.maskDir(b, fd, empty)
+		b.Bind(done)
+	})
+}
+
+// cloneNext emits a clone of the mount that has just been attached, which takes
+// its place as what is attached next.
+func (r *Root) cloneNext(b *program.Builder, mnt program.Reg) {
+	if !r.many {
+		cloneTree(b, mnt, false).To(mnt)
+		return
+	}
+	used := b.Reg()
+	cloneTree(b, mnt, false).To(used)
+	b.Step(program.T("let the clone take its place"))
+	call.Dup3(b, call.In(used), call.Over(mnt), unix.O_CLOEXEC)
+	call.Close(b, call.In(used))
+}
+
+// maskDir emits the covering of a directory by the empty one.
+func (r *Root) maskDir(b *program.Builder, fd, empty program.Reg) {
+	again, done := b.Label(), b.Label()
+	b.If(empty, program.Ge, 0, again)
+	f := &newFS{kind: "tmpfs", source: "tmpfs", data: []string{"mode=755"}, label: r.c.Spec.Linux.MountLabel,
+		attrs: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}
+	f.mountAPI(b, empty, noLabel)
+	b.Step(program.T("cover it by an empty directory"))
+	attach(b, empty, fd)
+	b.Jump(done)
+	b.Bind(again)
+	b.Step(program.T("clone the empty directory"))
+	tree := cloneTree(b, empty, false).Fd()
+	b.Step(program.T("cover it by an empty directory"))
+	attach(b, tree, fd)
+	r.closeUsed(b, tree)
+	b.Bind(done)
+}
+
+// below gives the descriptor and the name to open p by: below a procfs or sysfs of
+// the configuration that is the mount itself, wherever the image's directory may
+// have been renamed to.
+//
+// Source: CVE-2019-19921.
+func (r *Root) below(p string) (program.Reg, string) {
+	for i := len(r.mounts) - 1; i >= 0; i-- {
+		s := &r.mounts[i]
+		name, ok := strings.CutPrefix(p, s.dest)
+		if t := r.c.Spec.Mounts[i].Type; ok && strings.HasPrefix(name, "/") && s.tree != 0 && !s.o.bind && (t == "proc" || t == "sysfs") {
+			return s.tree, name[1:]
+		}
+	}
+	return r.Fd, p
+}
+
+// there emits the opening of a path below the root; when it is missing the program
+// goes on at next.
+func (r *Root) there(b *program.Builder, dir program.Reg, name call.Path, next program.Label) program.Reg {
+	fd, opened := b.RegOf(-1), b.Label()
+	b.Step(program.T("open it"))
+	openAt(b, call.In(dir), name, unix.O_PATH, inRoot).To(fd).Ignore()
+	b.If(fd, program.Ge, 0, opened)
+	b.IfErrno(fd, unix.ENOENT, next)
+	b.IfErrno(fd, unix.ENOTDIR, next)
+	openAt(b, call.In(dir), name, unix.O_PATH, inRoot).To(fd).On(unix.ENOENT, next) // else fails as it did
+	b.Bind(opened)
+	return fd
+}
+
+// readonlyPaths emits the binding of linux.readonlyPaths to themselves,
+// read-only with all below.
+func (r *Root) readonlyPaths(b *program.Builder) {
+	l := r.c.Spec.Linux
+	if l == nil {
+		return
+	}
+	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
+	r.forEach(b, "linux.readonlyPaths", l.ReadonlyPaths, "make %s read-only", func(fd program.Reg, _ bool) {
+		two, ready, tree := b.Label(), b.Label(), b.RegOf(-1)
+		b.Step(program.T("clone it read-only"))
+		call.OpenTreeAttr(b, call.In(fd), call.PathTo(b, ""), flags, attr).To(tree).On(unix.ENOSYS, two)
+		b.Jump(ready)
+		// Remove once 6.15 (open_tree_attr) is the floor.
+		b.Bind(two)
+		cloneTree(b, fd, true).To(tree)
+		setattr(b, tree, true, attr)
+		b.Bind(ready)
+		b.Step(program.T("attach it"))
+		attach(b, tree, fd)
+		r.closeUsed(b, tree)
+	})
+}

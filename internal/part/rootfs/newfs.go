@@ -1,0 +1,313 @@
+package rootfs
+
+import (
+	"encoding/binary"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// A new file system is mounted in one of two ways. mount(2) on the working
+// directory takes two calls, and has the kernel parse the options; the mount API
+// takes one for each option and says which one is wrong, and gives a descriptor of
+// the mount. The first is used where no descriptor is needed, and the second when
+// the first has failed: it then finds the reason, or succeeds.
+
+// mountNew emits a mount of a new file system.
+func (r *Root) mountNew(b *program.Builder, i int) {
+	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
+	target := r.target(b, place{dest: s.dest, plain: m.Type == "proc" || m.Type == "sysfs"})
+	defer r.closeUsed(b, target)
+	f := r.newFS(m, s)
+	if mode := r.c.Modes[i]; mode != 0 {
+		f.data = append(slices.Clip(f.data), "mode="+strconv.FormatUint(uint64(mode), 8))
+	}
+	if f.tooLong() {
+		f.mountOn(b, target, noLabel)
+		return
+	}
+	if r.needsHandle(i) {
+		s.tree = b.RegOf(-1)
+		r.build(b, i, f, target)
+		b.Step(program.T("attach it"))
+		attach(b, s.tree, target)
+		return
+	}
+	f.put(b, target)
+}
+
+// needsHandle says whether the mount i needs a descriptor: something is to be done
+// to it or in it that must not go by its name.
+func (r *Root) needsHandle(i int) bool {
+	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
+	switch m.Type {
+	case "proc", "sysfs":
+		return true // masks are made in it
+	case "tmpfs":
+		return s.dest == "/dev" || r.looksAtMode(i) || s.o.copyUp || r.readonly(s) || s.o.prop != 0 || r.parentOfMount(i)
+	}
+	return s.dest == "/dev" || s.o.prop != 0 || r.readonly(s) && ownReadonly(m.Type)
+}
+
+// looksAtMode says whether mount i is a tmpfs that takes the mode of a mount point which
+// is not known before.
+func (r *Root) looksAtMode(i int) bool {
+	_, known := r.c.Modes[i]
+	return r.c.Spec.Mounts[i].Type == "tmpfs" && !r.mounts[i].o.hasData("mode") && !known
+}
+
+// readonly says whether the options make the new mount read-only.
+func (r *Root) readonly(s *source) bool {
+	return s.o.change.then(s.o.below).set&unix.MOUNT_ATTR_RDONLY != 0
+}
+
+// ownReadonly says whether ro must be for the mount alone. Their superblock is
+// shared by all mounts of a namespace: were it read-only, so would the other
+// containers' mounts be.
+func ownReadonly(kind string) bool {
+	switch kind {
+	case "proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2":
+		return true
+	}
+	return false
+}
+
+// build emits a mount with a descriptor, and what is to be done to it before it is
+// attached.
+func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
+	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
+	if r.readonly(s) && (m.Type == "tmpfs" || s.dest == "/dev") {
+		// Not before all is in it.
+		f.attrs &^= unix.MOUNT_ATTR_RDONLY
+		f.flags = slices.DeleteFunc(f.flags, func(w string) bool { return w == "ro" })
+		r.deferred = append(r.deferred, late{i, s.tree})
+	}
+	var mode program.Reg
+	if r.looksAtMode(i) {
+		mode = r.modeOf(b, target)
+	}
+	bind, done := b.Label(), b.Label()
+	instead := r.instead(m)
+	if instead != "" {
+		f.mountAPI(b, s.tree, bind)
+		b.Jump(done)
+		b.Bind(bind)
+		b.Step(program.T("bind the host's %s instead", instead))
+		call.OpenTree(b, call.Cwd(), call.PathTo(b, instead), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).To(s.tree)
+		set := f.attrs
+		if m.Type == "sysfs" {
+			set |= unix.MOUNT_ATTR_RDONLY
+		}
+		setattr(b, s.tree, true, &unix.MountAttr{Attr_set: set, Propagation: r.beneath()})
+		b.Bind(done)
+	} else {
+		f.mountAPI(b, s.tree, noLabel)
+	}
+	if mode != 0 {
+		b.Step(program.T("give it the mode of the mount point"))
+		call.Fchmodat(b, call.In(s.tree), call.PathTo(b, "."), call.Value(mode))
+	}
+	if s.o.copyUp && m.Type == "tmpfs" {
+		r.copyUp(b, i, s, target)
+	}
+	if s.o.prop != 0 {
+		b.Step(program.T("set its propagation"))
+		setattr(b, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
+	}
+}
+
+// modeOf emits a look at the mode of a directory and gives the register that holds
+// it in its lowest 16 bits, which are all that chmod looks at.
+func (r *Root) modeOf(b *program.Builder, dir program.Reg) program.Reg {
+	// The two bytes of the mode must be the lowest of an aligned word.
+	shift, at := uint32(4), uint32(32)
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		shift, at = 2, 24
+	}
+	buf := b.Zero(statxSize + 8)
+	b.Step(program.T("look at the mount point"))
+	statx(b, dir, program.Mem{Off: buf.Off + shift, Len: statxSize})
+	return buf.Reg(at)
+}
+
+// instead is what of the host is bound when the kernel allows no new mount of the
+// type, as in a user namespace which does not own what it shows: empty for nothing.
+// A procfs of the host shows its processes, so it is none where the container has
+// its own.
+func (r *Root) instead(m *specs.Mount) string {
+	switch {
+	case !r.c.Userns:
+	case m.Type == "sysfs" && !r.c.NewNet:
+		return "/sys"
+	case m.Type == "proc" && !r.ownPids():
+		return "/proc"
+	}
+	return ""
+}
+
+func (r *Root) ownPids() bool {
+	l := r.c.Spec.Linux
+	return l != nil && slices.ContainsFunc(l.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.PIDNamespace })
+}
+
+// late is a mount that is made read-only by Finish.
+type late struct {
+	mount int
+	tree  program.Reg
+}
+
+// noLabel is no label at all.
+const noLabel = program.Label(-1)
+
+// newFS is a new file system with its mount.
+type newFS struct {
+	kind, source string
+	data         []string // key=value or a word
+	flags        []string // words for fsconfig
+	legacy       uintptr  // the same for mount(2)
+	attrs        uint64
+	label        string // SELinux label of all files, or empty
+	pidNS        program.Reg
+}
+
+// newFS is the file system that a mount of the configuration asks for.
+func (r *Root) newFS(m *specs.Mount, s *source) *newFS {
+	f := &newFS{kind: m.Type, source: m.Source, data: s.o.data, flags: s.o.flags, legacy: s.o.legacy, attrs: s.o.change.then(s.o.below).set}
+	if m.Type == "proc" {
+		f.pidNS = r.c.PidNS
+	}
+	if f.source == "" {
+		f.source = m.Type // mountinfo would have an empty field
+	}
+	if r.readonly(s) && !ownReadonly(m.Type) {
+		f.flags = append(slices.Clip(f.flags), "ro")
+	}
+	if l := r.c.Spec.Linux; l != nil && labelled(m.Type) {
+		f.label = l.MountLabel
+	}
+	return f
+}
+
+// labelled says whether files of the type take the label of the mount option
+// context; the kernel labels those of the others itself.
+func labelled(kind string) bool {
+	switch kind {
+	case "proc", "sysfs", "mqueue", "cgroup", "cgroup2":
+		return false
+	}
+	return true
+}
+
+// tooLong says whether something is longer than fsconfig takes, as the lower
+// directories of an overlay may be.
+func (f *newFS) tooLong() bool {
+	const limit = 256
+	return len(f.source) >= limit || slices.ContainsFunc(f.data, func(d string) bool {
+		_, v, _ := strings.Cut(d, "=")
+		return len(v) >= limit || len(d)-len(v) >= limit
+	})
+}
+
+// put emits a mount on the target, in two calls where all goes well.
+func (f *newFS) put(b *program.Builder, target program.Reg) {
+	slow, done, tree := b.Label(), b.Label(), b.RegOf(-1)
+	f.mountOn(b, target, slow)
+	b.Jump(done)
+	b.Bind(slow)
+	f.mountAPI(b, tree, noLabel)
+	b.Step(program.T("attach it"))
+	attach(b, tree, target)
+	b.Bind(done)
+}
+
+// mountOn emits a mount on the target by mount(2), which goes on at failed when
+// there is an error and failed is not noLabel.
+func (f *newFS) mountOn(b *program.Builder, target program.Reg, failed program.Label) {
+	or := func(c program.Call) {
+		if failed != noLabel {
+			c.On(0, failed)
+		}
+	}
+	b.Step(program.T("fchdir to the target"))
+	or(call.Fchdir(b, call.In(target)))
+	data := strings.Join(f.data, ",")
+	if f.label != "" {
+		if data != "" {
+			data += ","
+		}
+		data += `context="` + f.label + `"`
+	}
+	b.Step(program.T("mount"))
+	fs := call.FileSystem{Source: f.source, Type: f.kind, Data: data}
+	or(call.Mount(b, fs, call.PathTo(b, "."), uint64(f.legacy|mountFlags(f.attrs))))
+}
+
+// mountAPI emits a detached mount and puts its descriptor in tree. When the kernel
+// does not allow it and refused is not noLabel, it goes on there.
+func (f *newFS) mountAPI(b *program.Builder, tree program.Reg, refused program.Label) {
+	or := func(c program.Call) {
+		if refused != noLabel {
+			c.On(unix.EPERM, refused)
+		}
+	}
+	b.Step(program.T("fsopen %s", f.kind))
+	ctx := b.RegOf(-1)
+	or(call.Fsopen(b, f.kind, unix.FSOPEN_CLOEXEC).To(ctx))
+	f.config(b, ctx, "source", f.source, true)
+	if f.pidNS != 0 {
+		b.Step(program.T("let it show the joined pid namespace (needs Linux 6.18)"))
+		call.FsconfigFd(b, call.In(ctx), "pidns", call.In(f.pidNS))
+	}
+	for _, w := range f.flags {
+		f.config(b, ctx, w, "", false)
+	}
+	for _, d := range f.data {
+		k, v, isString := strings.Cut(d, "=")
+		f.config(b, ctx, k, v, isString)
+	}
+	if f.label != "" {
+		f.config(b, ctx, "context", f.label, true)
+	}
+	b.Step(program.T("create the file system %s", f.kind))
+	or(call.FsconfigCreate(b, call.In(ctx)))
+	b.Step(program.T("fsmount %s", f.kind))
+	or(call.Fsmount(b, call.In(ctx), unix.FSMOUNT_CLOEXEC, f.attrs).To(tree))
+}
+
+// config emits one option: a string, also an empty one, or a word.
+func (f *newFS) config(b *program.Builder, ctx program.Reg, key, value string, isString bool) {
+	if !isString {
+		b.Step(program.T("option %s", key))
+		call.FsconfigFlag(b, call.In(ctx), key)
+		return
+	}
+	b.Step(program.T("option %s=%s", key, value))
+	call.FsconfigString(b, call.In(ctx), key, value)
+}
+
+// remount emits the change of a mount that is there: of a bind the attributes, of
+// another also the file system's options.
+func (r *Root) remount(b *program.Builder, m *specs.Mount, s *source) {
+	b.Step(program.T("open target %s", s.dest))
+	target := open(b, r.Fd, s.dest, unix.O_PATH, inRoot).Fd()
+	if s.o.bind {
+		c := s.o.change
+		b.Step(program.T("set its options"))
+		if !c.empty() {
+			setattr(b, target, false, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr})
+		}
+		if c := s.o.below; !c.empty() {
+			setattr(b, target, true, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr})
+		}
+		return
+	}
+	f := r.newFS(m, s)
+	f.legacy |= unix.MS_REMOUNT
+	f.mountOn(b, target, noLabel)
+}

@@ -1,0 +1,164 @@
+package rootfs
+
+import (
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// In a user namespace mknod is denied, and a node of the host that is bound there
+// stays the host's inode: whoever holds CAP_SYS_ADMIN in the namespace makes a
+// read-only mount of it writable again, since flags that were set before the mount
+// came to the namespace are not locked. So the parent section, which may, makes
+// the nodes in a tmpfs of its own, with the owner and mode that the configuration
+// gives them; the child binds them one by one.
+//
+// Where the parent may not make nodes, being in a user namespace itself, and where
+// the caller has no privileges at all, the host's are bound, read-only.
+
+// openDevices emits the making of the nodes in the store, or the opening of the
+// host's, where the container's root cannot make them.
+func (r *Root) openDevices(b *program.Builder) {
+	if !r.c.BindDevices {
+		return
+	}
+	for i := range r.made {
+		n := &r.made[i]
+		if n.kind == unix.S_IFIFO {
+			continue
+		}
+		b.Element(n.element)
+		r.supply(b, n, strconv.Itoa(i))
+	}
+}
+
+// supply emits the making of n in the store under the name, or where that is not
+// allowed the opening of the host's node.
+func (r *Root) supply(b *program.Builder, n *node, name string) {
+	if !r.c.ParentNodes {
+		b.Doing(program.T("open the host's %s, since mknod is not allowed", n.path))
+		n.host = hostNode(b, n.path)
+		return
+	}
+	if r.store == 0 {
+		r.makeStore(b)
+	}
+	n.stored = name
+	denied, made := b.Label(), b.Label()
+	b.Doing(program.T("make the node for %s, since mknod is not allowed in a user namespace", n.path))
+	b.Step(program.T("mknod"))
+	call.Mknodat(b, call.In(r.store), call.PathTo(b, name), n.kind|n.mode, unix.Mkdev(n.major, n.minor)).On(unix.EPERM, denied)
+	b.Step(program.T("chmod")) // the umask here is the caller's
+	call.Fchmodat(b, call.In(r.store), call.PathTo(b, name), call.N(n.mode))
+	if uid, gid := r.hostIDs(n); uid != 0 || gid != 0 {
+		b.Step(program.T("chown"))
+		call.Fchownat(b, call.In(r.store), call.PathTo(b, name), call.Owner{UID: call.N(uid), GID: call.N(gid)}, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	b.Jump(made)
+	b.Bind(denied)
+	b.Doing(program.T("open the host's %s, since mknod is not allowed", n.path))
+	n.host = hostNode(b, n.path)
+	if n.foreign {
+		proveNull(b, n.host)
+	}
+	b.Bind(made)
+}
+
+// makeStore emits the tmpfs for the nodes. It belongs to the user namespace of the
+// caller: nodes of one that belongs to the container's would not open.
+func (r *Root) makeStore(b *program.Builder) {
+	b.Doing(program.T("make a file system for device nodes"))
+	b.Step(program.T("fsopen tmpfs"))
+	ctx := call.Fsopen(b, "tmpfs", unix.FSOPEN_CLOEXEC).Fd()
+	b.Step(program.T("create the file system tmpfs"))
+	call.FsconfigCreate(b, call.In(ctx))
+	b.Step(program.T("fsmount tmpfs"))
+	r.store = call.Fsmount(b, call.In(ctx), unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC).Fd()
+}
+
+// hostIDs are the ids of the caller's user namespace for the owner of n. One that
+// has no mapping stays the caller's root, which is nobody in the container.
+func (r *Root) hostIDs(n *node) (uid, gid uint32) {
+	l := r.c.Spec.Linux
+	if l == nil || n.foreign {
+		return 0, 0
+	}
+	return HostID(l.UIDMappings, n.uid), HostID(l.GIDMappings, n.gid)
+}
+
+// HostID returns the id outside of the user namespace that is id inside, 0 where there is
+// none.
+func HostID(list []specs.LinuxIDMapping, id uint32) uint32 {
+	for _, m := range list {
+		if id >= m.ContainerID && id-m.ContainerID < m.Size {
+			return m.HostID + (id - m.ContainerID)
+		}
+	}
+	return 0
+}
+
+// attachStore emits the attaching of the store on top of the root, where no path
+// of the program leads, since only from an attached mount can its nodes be cloned
+// before Linux 6.15.
+func (r *Root) attachStore(b *program.Builder) {
+	if r.store == 0 {
+		return
+	}
+	b.Element(program.T("default devices"))
+	b.Doing(program.T("attach the file system for device nodes, to be cloned from"))
+	attachAt(b, r.store, "/")
+}
+
+// takeNode emits a detached mount of the node, and gives its register.
+func (r *Root) takeNode(b *program.Builder, n *node) program.Reg {
+	if n.stored == "" {
+		return n.host
+	}
+	there := b.Label()
+	if n.host == 0 {
+		n.host = b.RegOf(-1)
+	} else {
+		b.If(n.host, program.Ge, 0, there)
+	}
+	b.Step(program.T("clone the node"))
+	call.OpenTree(b, call.In(r.store), call.PathTo(b, n.stored), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC).To(n.host)
+	b.Bind(there)
+	return n.host
+}
+
+// takeNull emits the null device that masks files, as a detached mount: of a node
+// of the store, or the host's, which openMasks has opened.
+func (r *Root) takeNull(b *program.Builder) {
+	if r.nullNode == nil {
+		return
+	}
+	b.Element(program.T("linux.maskedPaths"))
+	b.Doing(program.T("take a null device"))
+	r.null = r.takeNode(b, r.nullNode)
+	b.Step(program.T("make it read-only"))
+	setattr(b, r.null, false, &unix.MountAttr{Attr_set: forNode})
+}
+
+// detachStore emits the end of the store once nothing more is taken from it.
+// Beneath or on the root it would stay, and be what Pivot takes for the host's
+// tree; from its descriptor a way up leads to that tree.
+func (r *Root) detachStore(b *program.Builder) {
+	if r.store == 0 {
+		return
+	}
+	r.takeNull(b)
+	b.Element(program.T("default devices"))
+	b.Doing(program.T("detach the file system for device nodes"))
+	b.Step(program.T("fchdir to it"))
+	call.Fchdir(b, call.In(r.store))
+	b.Step(program.T("unmount it"))
+	call.Umount2(b, call.PathTo(b, "."), unix.MNT_DETACH)
+	b.Step(program.T("fchdir to the root"))
+	call.Fchdir(b, call.In(r.Fd))
+	b.Step(program.T("close it"))
+	call.Close(b, call.In(r.store))
+}

@@ -1,0 +1,195 @@
+package rootfs
+
+import (
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// place is where something is to be attached.
+type place struct {
+	dest  string      // clean, from "/"
+	src   program.Reg // the mount whose kind, file or directory, the target has; 0 is a directory
+	plain bool        // no symbolic link may be on the way
+	tag   uint32      // of the request to the parent; target sets it
+}
+
+// wanted is a target that the parent may be asked to make.
+type wanted struct {
+	dest string
+	dir  bool
+}
+
+// target emits the opening of a mount's destination below the root, and its making
+// when it is missing.
+//
+// It is first opened with no symbolic link allowed: then it is where its name says
+// and needs no further look. Only when there is a link is it followed, inside the
+// root, and must not have led into procfs.
+func (r *Root) target(b *program.Builder, p place) program.Reg {
+	if dir := r.mountedDir(path.Dir(p.dest)); dir != 0 && p.src == 0 {
+		return r.targetIn(b, dir, p)
+	}
+	p.tag = uint32(TargetTag + len(r.wanted))
+	r.wanted = append(r.wanted, wanted{p.dest, p.src == 0})
+	fd, got, missing, link := b.RegOf(-1), b.Label(), b.Label(), b.Label()
+	if p.plain {
+		b.Step(program.T("open target %s, which must be an ordinary directory (no symbolic link)", p.dest))
+		r.openTarget(b, p, plain).To(fd).On(unix.ENOENT, missing)
+		b.Jump(got)
+	} else {
+		b.Step(program.T("open target %s", p.dest))
+		r.openTarget(b, p, plain).To(fd).Ignore()
+		b.If(fd, program.Ge, 0, got)
+		b.IfErrno(fd, unix.ENOENT, missing)
+		b.IfErrno(fd, unix.ELOOP, link)
+		r.openTarget(b, p, plain).To(fd) // fails as it did
+		b.Jump(got)
+	}
+
+	b.Bind(missing)
+	kind := r.kind(b, p)
+	ask := b.Label()
+	r.makeHere(b, p, kind, ask)
+	r.openTarget(b, p, plain).To(fd).Ignore()
+	b.If(fd, program.Ge, 0, got)
+	b.Bind(ask)
+	r.askParent(b, p, kind)
+	if p.plain {
+		r.openTarget(b, p, plain).To(fd)
+		b.Bind(got)
+		return fd
+	}
+	b.Bind(link)
+	r.followTarget(b, p, fd)
+	b.Bind(got)
+	return fd
+}
+
+func (r *Root) openTarget(b *program.Builder, p place, resolve uint64) program.Call {
+	flags := uint64(unix.O_PATH)
+	if p.src == 0 {
+		flags |= unix.O_DIRECTORY
+	}
+	return open(b, r.Fd, p.dest, flags, resolve)
+}
+
+// followTarget emits the opening through symbolic links. One that leads to nothing
+// yet is followed by the parent, which makes what is missing.
+func (r *Root) followTarget(b *program.Builder, p place, fd program.Reg) {
+	opened, dangling := b.Label(), b.Label()
+	r.openTarget(b, p, inRoot).To(fd).On(unix.ENOENT, dangling)
+	b.Jump(opened)
+	b.Bind(dangling)
+	r.askParent(b, p, r.kind(b, p))
+	r.openTarget(b, p, inRoot).To(fd)
+	b.Bind(opened)
+	if allowedUnderProc(p.dest) {
+		return
+	}
+	buf, ok := b.Zero(statfsSize), b.Label()
+	b.Step(program.T("check target %s", p.dest))
+	call.Fstatfs(b, call.In(fd), buf)
+	b.IfWord(part(buf, 0, 4), -1, program.Ne, unix.PROC_SUPER_MAGIC, ok)
+	b.Step(program.T("target %s cannot be mounted because it is inside /proc, where a symbolic link leads", p.dest))
+	b.Fail(0)
+	b.Bind(ok)
+}
+
+// kind emits a look at what the source is; its length is 0 where that is known.
+func (r *Root) kind(b *program.Builder, p place) program.Mem {
+	if p.src == 0 {
+		return program.Mem{}
+	}
+	buf := b.Zero(statxSize)
+	statx(b, p.src, buf)
+	return buf
+}
+
+// makeHere emits the making of the last component, for the usual case that its
+// directory is there; otherwise it goes to ask.
+func (r *Root) makeHere(b *program.Builder, p place, kind program.Mem, ask program.Label) {
+	dir, name := path.Split(p.dest)
+	parent, file, done := b.RegOf(-1), b.Label(), b.Label()
+	open(b, r.Fd, path.Clean(dir), unix.O_PATH|unix.O_DIRECTORY, plain).To(parent).Ignore()
+	b.If(parent, program.Lt, 0, ask)
+	if kind.Len > 0 {
+		b.IfWord(part(kind, statxMode, 2), unix.S_IFMT, program.Ne, unix.S_IFDIR, file)
+	}
+	call.Mkdirat(b, call.In(parent), call.PathTo(b, name), 0o755).Ignore()
+	if kind.Len > 0 {
+		b.Jump(done)
+		b.Bind(file)
+		call.Mknodat(b, call.In(parent), call.PathTo(b, name), unix.S_IFREG|0o644, 0).Ignore()
+	}
+	b.Bind(done)
+	r.closeUsed(b, parent)
+}
+
+// askParent emits the request to the parent to make the target: several
+// components are missing, or a symbolic link leads to nothing.
+func (r *Root) askParent(b *program.Builder, p place, kind program.Mem) {
+	tell := func(tag uint32) {
+		if r.c.SourcesInParent {
+			b.Keep(r.Fd)
+			b.Tell(tag, 0)
+		} else {
+			b.TellFd(tag, 0, r.Fd) // which only the child has
+		}
+	}
+	if kind.Len > 0 {
+		dir, done := b.Label(), b.Label()
+		isDir(b, kind, dir)
+		tell(p.tag)
+		b.Jump(done)
+		b.Bind(dir)
+		tell(p.tag | asDir)
+		b.Bind(done)
+	} else {
+		tell(p.tag)
+	}
+	b.Wait(p.tag, b.Zero(1))
+}
+
+// mountedDir is the descriptor of a tmpfs that this program has mounted on dir and
+// that was empty then, 0 when there is none.
+func (r *Root) mountedDir(dir string) program.Reg {
+	for i := r.done - 1; i >= 0; i-- {
+		s := &r.mounts[i]
+		switch {
+		case s.dest != dir && !strings.HasPrefix(dir, s.dest+"/"):
+		case s.dest == dir && r.c.Spec.Mounts[i].Type == "tmpfs" && !s.o.bind && !s.o.copyUp:
+			return s.tree
+		default: // it covers what was there before
+			return 0
+		}
+	}
+	return 0
+}
+
+// targetIn emits the making of a directory that can hardly be there yet, in a mount
+// of the container's own.
+func (r *Root) targetIn(b *program.Builder, dir program.Reg, p place) program.Reg {
+	name := path.Base(p.dest)
+	b.Step(program.T("make target %s", p.dest))
+	there := b.Label()
+	call.Mkdirat(b, call.In(dir), call.PathTo(b, name), 0o755).On(unix.EEXIST, there)
+	b.Bind(there)
+	b.Step(program.T("open target %s", p.dest))
+	return open(b, dir, name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
+}
+
+// parentOfMount says whether a later mount of the configuration lies directly in
+// the mount i, so that a descriptor of it pays.
+func (r *Root) parentOfMount(i int) bool {
+	for j := i + 1; j < len(r.mounts); j++ {
+		if s := &r.mounts[j]; !s.o.bind && path.Dir(s.dest) == r.mounts[i].dest {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,64 @@
+// Package sysctl emits linux.sysctl.
+//
+// Source: runtime-spec config-linux.md "Sysctl"; sysctl.d(5) for names.
+package sysctl
+
+import (
+	"sort"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/sysctlname"
+)
+
+// domainname is a parameter with a system call of its own. By its file only root of the
+// host may set it, since procfs has that owned by whoever owns the initial namespaces.
+const domainname = "kernel/domainname"
+
+// Domainname returns what values has for the domain name, empty for nothing.
+func Domainname(values map[string]string) string {
+	for k, v := range values {
+		if path, err := sysctlname.Path(k); err == nil && path == domainname {
+			return v
+		}
+	}
+	return ""
+}
+
+// Emit emits the writes, in the order of the keys, through the procfs proc, which
+// is Hutch's own, but for the domain name. The keys have been checked against the
+// container's namespaces.
+func Emit(b *program.Builder, proc program.Reg, values map[string]string) {
+	keys := make([]string, 0, len(values))
+	for k := range values {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for _, k := range keys {
+		path, err := sysctlname.Path(k)
+		b.Element(program.T("linux.sysctl[%q]", k))
+		if err != nil {
+			b.Fault(err)
+			return
+		}
+		if path == domainname {
+			continue // see Domainname
+		}
+		how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS}
+		b.Doing(program.T("set it to %q", values[k]))
+		b.Step(program.T("open /proc/sys/%s", path))
+		fd := call.Openat2(b, call.In(proc), call.PathTo(b, "sys/"+path), how).Fd()
+		b.Step(program.T("write%s", hint(path)))
+		call.WriteString(b, call.In(fd), values[k])
+	}
+}
+
+// hint is what there is to know of a parameter whose value is refused.
+func hint(path string) string {
+	if path == "net/ipv4/ping_group_range" {
+		return " (both groups must be mapped by linux.gidMappings, or else by the user namespace of the caller)"
+	}
+	return ""
+}

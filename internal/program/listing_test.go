@@ -1,0 +1,318 @@
+package program
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/calls"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// linked is the program of b.
+func linked(t testing.TB, b *Builder) *Program {
+	t.Helper()
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// mountProc is a program as the emitters build them.
+func mountProc(b *Builder) {
+	var root Reg
+	b.InParent(func() {
+		b.Element(T("root.path"))
+		b.Doing(T("open %s", "/bundle/rootfs"))
+		root = b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/bundle/rootfs"), Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
+	})
+	b.CloseExcept([]int{3, 4, 7}, root)
+	b.Element(N("mounts[%d]", 0))
+	b.Doing(T("mount proc on /proc"))
+	b.Step(T("fsopen"))
+	fs := b.Sys(unix.SYS_FSOPEN, b.Str("proc"), Imm(unix.FSOPEN_CLOEXEC)).Fd()
+	b.Step(T("option %s", "hidepid"))
+	b.Sys(unix.SYS_FSCONFIG, Val(fs), Imm(unix.FSCONFIG_SET_STRING), b.Str("hidepid"), b.Str("2"), Imm(0))
+	b.Sys(unix.SYS_FSCONFIG, Val(fs), Imm(unix.FSCONFIG_CMD_CREATE), Imm(0), Imm(0), Imm(0))
+	b.Step(T("fsmount"))
+	mnt := b.Sys(unix.SYS_FSMOUNT, Val(fs), Imm(unix.FSMOUNT_CLOEXEC), Imm(unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC)).Fd()
+	b.Step(T("make read-only"))
+	b.Sys(unix.SYS_MOUNT_SETATTR, Val(mnt), b.Str(""), Imm(unix.AT_EMPTY_PATH),
+		Struct(b, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY, Attr_clr: unix.MOUNT_ATTR__ATIME, Propagation: unix.MS_PRIVATE}).Arg(), Imm(unsafe.Sizeof(unix.MountAttr{})))
+	b.Step(T("open target"))
+	retry, open := b.Label(), b.Label()
+	how := Struct(b, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	b.Bind(retry)
+	target := b.RegOf(-1)
+	b.Sys(unix.SYS_OPENAT2, Val(root), b.Str("proc"), how.Arg(), Imm(how.Len)).To(target).On(unix.ENOENT, open)
+	b.Step(T("is it a directory"))
+	st := b.Zero(int(unsafe.Sizeof(unix.Statx_t{})))
+	b.Sys(unix.SYS_STATX, Val(target), b.Str(""), Imm(unix.AT_EMPTY_PATH), Imm(unix.STATX_TYPE), st.Arg())
+	ok := b.Label()
+	b.IfWord(Mem{st.Off + 28, 2}, unix.S_IFMT, Eq, unix.S_IFDIR, ok)
+	b.Fail(unix.ENOTDIR)
+	b.Bind(open)
+	b.Step(T("make target"))
+	b.Sys(unix.SYS_MKDIRAT, Val(root), b.Str("proc"), Imm(0o755)).On(0, retry)
+	b.Jump(retry)
+	b.Bind(ok)
+	b.Step(T("attach"))
+	b.Sys(unix.SYS_MOVE_MOUNT, Val(mnt), b.Str(""), Val(target), b.Str(""), Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
+	b.Sys(unix.SYS_CLOSE, Val(mnt)).Ignore()
+}
+
+// runProcess has the other half: identity, limits, barriers, execve.
+func runProcess(b *Builder) {
+	b.Element(T("process.rlimits[0]"))
+	b.Sys(unix.SYS_PRLIMIT64, Imm(0), Imm(unix.RLIMIT_NOFILE), Struct(b, &unix.Rlimit{Cur: 1024, Max: unix.RLIM_INFINITY}).Arg(), Imm(0))
+	b.Element(T("process.user"))
+	b.Sys(unix.SYS_SETGROUPS, Imm(2), b.Bytes(wordsOf[uint32](5, 1000)).Arg())
+	b.Sys(unix.SYS_SETRESUID, Imm(-1), Imm(0), Imm(1000))
+	b.Sys(unix.SYS_UMASK, Imm(0o22))
+	b.Element(T("process.capabilities"))
+	b.Sys(unix.SYS_PRCTL, Imm(unix.PR_CAPBSET_DROP), Imm(unix.CAP_SYS_ADMIN))
+	b.Sys(unix.SYS_CAPSET, Struct(b, &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}).Arg(),
+		Struct(b, &[2]unix.CapUserData{{Effective: 1 << unix.CAP_KILL, Permitted: 1<<unix.CAP_KILL | 1<<unix.CAP_CHOWN}, {Permitted: 1 << (unix.CAP_BPF - 32)}}).Arg())
+	b.Sys(unix.SYS_PRCTL, Imm(unix.PR_CAP_AMBIENT), Imm(unix.PR_CAP_AMBIENT_RAISE), Imm(unix.CAP_KILL), Imm(0), Imm(0))
+	b.Sys(unix.SYS_PRCTL, Imm(unix.PR_SET_NO_NEW_PRIVS), Imm(1), Imm(0), Imm(0), Imm(0))
+	b.Element(T("process.scheduler"))
+	b.Sys(unix.SYS_SCHED_SETATTR, Imm(0), Struct(b, &unix.SchedAttr{Size: 48, Policy: unix.SCHED_FIFO, Priority: 5}).Arg(), Imm(0))
+	b.Sys(unix.SYS_SCHED_SETAFFINITY, Imm(0), Imm(8), b.Bytes([]byte{0b10111, 1, 0, 0, 0, 0, 0, 0}).Arg())
+	b.Sys(unix.SYS_IOPRIO_SET, Imm(1), Imm(0), Imm(2<<13|4))
+	b.Element(T("linux.namespaces"))
+	clone, child := b.Zero(64), b.Label()
+	b.Set(clone.Reg(0), unix.CLONE_NEWPID)
+	b.Set(clone.Reg(32), int64(unix.SIGCHLD))
+	b.Sys(unix.SYS_CLONE3, clone.Arg(), Imm(clone.Len)).On(unix.EPERM, child)
+	b.Clone(unix.CLONE_NEWPID, 1)
+	b.Bind(child)
+	b.Sys(unix.SYS_UNSHARE, Imm(unix.CLONE_NEWCGROUP))
+	b.Element(T("process.terminal"))
+	b.Sys(unix.SYS_IOCTL, Imm(0), Imm(unix.TIOCSCTTY), Imm(0))
+	b.Sys(unix.SYS_IOCTL, Imm(0), Imm(unix.TIOCSWINSZ), Struct(b, &unix.Winsize{Row: 24, Col: 80}).Arg())
+	b.Element(T("linux.devices"))
+	b.Sys(unix.SYS_MKNODAT, Imm(unix.AT_FDCWD), b.Str("dev/null"), Imm(unix.S_IFCHR|0o666), Imm(unix.Mkdev(1, 3)))
+	b.Element(T("fifo"))
+	fifo := b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/run/x"), Imm(unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC), Imm(0o600)).Fd()
+	b.Sys(unix.SYS_WRITE, Val(fifo), b.Bytes([]byte("a\x00b")).Arg(), Imm(3))
+	b.Sys(unix.SYS_RT_SIGPROCMASK, Imm(unix.SIG_SETMASK), b.Bytes(wordsOf[uint64](1<<14|1)).Arg(), Imm(0), Imm(8))
+	got := b.Zero(8)
+	b.Wait(8, got)
+	b.If(got.Reg(0), Ne, -int64(unix.EAGAIN), child)
+	text, n := b.Zero(100), b.Reg()
+	b.Sys(unix.SYS_READ, Val(fifo), text.Arg(), Imm(text.Len)).To(n)
+	b.TellData(3, text, n)
+	b.TellData(3, Mem{text.Off + 10, 90}, b.RegOf(5))
+	b.TellFd(4, 0, fifo)
+	b.Barrier(2, b.RegOf(40))
+	r := b.Reg()
+	b.Sys(unix.SYS_SOCKET, Imm(unix.AF_UNIX), Imm(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), Imm(0)).To(r)
+	b.Element(T("process.args"))
+	b.Sys(unix.SYS_EXECVE, b.Str("/bin/sh"), b.Strv([]string{"sh", "-c", `echo "$A"`}).Arg(), b.Strv(nil).Arg())
+}
+
+// wordsOf is the memory of an array of numbers.
+func wordsOf[N uint32 | uint64](v ...N) []byte {
+	return bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), len(v)*int(unsafe.Sizeof(v[0]))))
+}
+
+func tagNames(tag uint32) string { return map[uint32]string{1: "adopt", 8: "go"}[tag] }
+
+func TestListingIsGolden(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		emit func(*Builder)
+	}{{"mount", mountProc}, {"process", runProcess}} {
+		t.Run(c.name, func(t *testing.T) {
+			b := New()
+			c.emit(b)
+			lines := linked(t, b).List(&ListOptions{TagName: tagNames})
+			var got bytes.Buffer
+			if err := WriteText(&got, lines); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", c.name+".golden")
+			if *update {
+				if err := os.MkdirAll("testdata", 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.String() != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", &got, want)
+			}
+		})
+	}
+}
+
+func TestJSONDecodesToTheSameLines(t *testing.T) {
+	b := New()
+	mountProc(b)
+	runProcess(b)
+	lines := linked(t, b).List(nil)
+	var text bytes.Buffer
+	if err := WriteJSON(&text, lines); err != nil {
+		t.Fatal(err)
+	}
+	var got []Line
+	d := json.NewDecoder(bytes.NewReader(text.Bytes()))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&got); err != nil {
+		t.Fatalf("%v in\n%s", err, &text)
+	}
+	if !reflect.DeepEqual(got, lines) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, lines)
+	}
+	var ins []map[string]any
+	if err := json.Unmarshal(text.Bytes(), &ins); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"section", "pc", "call", "args"} {
+		if _, ok := ins[0][name]; !ok {
+			t.Errorf("%v has no %s", ins[0], name)
+		}
+	}
+}
+
+func TestEmptyListings(t *testing.T) {
+	lines := linked(t, New()).List(nil)
+	var text, js bytes.Buffer
+	if err := WriteText(&text, lines); err != nil || text.Len() != 0 {
+		t.Errorf("%q, %v; want nothing", &text, err)
+	}
+	if err := WriteJSON(&js, lines); err != nil || !json.Valid(js.Bytes()) {
+		t.Errorf("%q, %v; want an empty array", &js, err)
+	}
+}
+
+// Each kind of the table has something that writes it: a kind that nobody writes would be
+// shown as a bare number, or as an address.
+func TestEveryKindIsWritten(t *testing.T) {
+	var src []byte
+	for _, name := range []string{"args.go", "structs.go"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src = append(src, text...)
+	}
+	names := kindNames(t)
+	for k := calls.Any; k < calls.Kinds; k++ {
+		if flagSet(k) != nil || enumSet(k) != nil || bytes.Contains(src, []byte("calls."+names[k])) {
+			continue
+		}
+		switch k {
+		case calls.OutNext, calls.OutRlimit, calls.OutRusage, calls.OutSigaction, calls.OutStatfs, calls.OutStatus, calls.OutStatx, calls.Pidfd:
+			continue // where they are says all
+		}
+		t.Errorf("nothing writes the kind %s", names[k])
+	}
+}
+
+// kindNames are the names of the constants of calls.Kind.
+func kindNames(t *testing.T) []string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "../../internal/calls/kind.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	ast.Inspect(f, func(n ast.Node) bool {
+		if v, ok := n.(*ast.ValueSpec); ok {
+			out = append(out, v.Names[0].Name)
+		}
+		return true
+	})
+	if len(out) != int(calls.Kinds)+1 {
+		t.Fatalf("%d names of %d kinds", len(out), calls.Kinds)
+	}
+	return out
+}
+
+func TestFlagsByName(t *testing.T) {
+	for _, c := range []struct {
+		kind calls.Kind
+		v    uint64
+		want string
+	}{
+		{calls.Open, 0, "O_RDONLY"},
+		{calls.Open, unix.O_PATH, "O_PATH"},
+		{calls.Open, unix.O_RDWR | unix.O_NOCTTY, "O_RDWR|O_NOCTTY"},
+		{calls.Open, unix.O_TMPFILE | unix.O_WRONLY, "O_WRONLY|O_TMPFILE"},
+		{calls.Open, 1 << 40, "O_RDONLY|0x10000000000"},
+		{calls.Mode, unix.S_IFIFO | 0o600, "S_IFIFO|0600"},
+		{calls.Mode, 0, "0"},
+		{calls.Fd, ^uint64(99), "AT_FDCWD"},
+		{calls.Fd, ^uint64(0), "-1"},
+		{calls.FdMax, 1<<31 - 1, "max"},
+		{calls.CloneFlags, unix.CLONE_NEWUSER | unix.CLONE_NEWTIME, "CLONE_NEWUSER|CLONE_NEWTIME"},
+		{calls.Mount, unix.MS_BIND | unix.MS_REC, "MS_BIND|MS_REC"},
+		{calls.Mount, 0, "0"},
+		{calls.Resource, unix.RLIMIT_CORE, "RLIMIT_CORE"},
+		{calls.Resource, 99, "99"},
+		{calls.Keyctl, unix.KEYCTL_SETPERM, "KEYCTL_SETPERM"},
+		{calls.Keyring, ^uint64(2), "KEY_SPEC_SESSION_KEYRING"},
+		{calls.Signal, uint64(unix.SIGKILL), "SIGKILL"},
+		{calls.Signal, 1 << 40, "1099511627776"},
+		{calls.Capability, unix.CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE"},
+		{calls.Capability, 77, "77"},
+		{calls.Securebits, 0x15, "SECBIT_NOROOT|SECBIT_NO_SETUID_FIXUP|SECBIT_KEEP_CAPS"},
+		{calls.Tree, unix.OPEN_TREE_CLONE | unix.O_CLOEXEC | unix.AT_RECURSIVE, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE"},
+		{calls.MemPolicy, unix.MPOL_BIND | unix.MPOL_F_STATIC_NODES, "MPOL_BIND|MPOL_F_STATIC_NODES"},
+		{calls.SockType, unix.SOCK_STREAM, "SOCK_STREAM"},
+		{calls.How, 0, "NULL"},
+		{calls.Int, ^uint64(0), "-1"},
+		{calls.Hex, 0x80, "0x80"},
+	} {
+		if got := number(c.v, c.kind); got != c.want {
+			t.Errorf("kind %d, %#x: got %s, want %s", c.kind, c.v, got, c.want)
+		}
+	}
+}
+
+func TestCapabilityNamesEndWithTheKernelsLast(t *testing.T) {
+	if got := capability(unix.CAP_LAST_CAP); got == fmt.Sprint(unix.CAP_LAST_CAP) {
+		t.Errorf("capability %d has no name", unix.CAP_LAST_CAP)
+	}
+	if got := capability(unix.CAP_LAST_CAP + 1); got != fmt.Sprint(unix.CAP_LAST_CAP+1) {
+		t.Errorf("capability %d is called %s", unix.CAP_LAST_CAP+1, got)
+	}
+	if got := capability(unix.CAP_SYS_ADMIN); got != "CAP_SYS_ADMIN" {
+		t.Errorf("CAP_SYS_ADMIN is called %s", got)
+	}
+}
+
+// What an address outside of the arena, or without an end, makes of each kind of
+// argument is an address: nothing is read there.
+func TestAddressesOutsideTheArenaAreNotRead(t *testing.T) {
+	for nr := range calls.Limit() + 10 {
+		for _, off := range []uint64{0, 1 << 20, 1<<64 - 1, 1<<64 - 8} {
+			p := linked(t, New())
+			in := Instr{NR: nr, NArgs: 6}
+			for i := range in.Args {
+				in.Args[i] = Arg{argAddr, off}
+			}
+			p.Child = []Instr{in}
+			p.List(nil)
+		}
+	}
+}

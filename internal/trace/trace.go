@@ -1,0 +1,189 @@
+// Package trace writes where the time of a command went: the runtime's phases
+// and each instruction of the container's init, as a file that Perfetto
+// (ui.perfetto.dev) and Chrome (about:tracing) show.
+//
+// All methods do nothing on a nil *Trace, so that its users need no ifs. Do not
+// use this package for the container's own events.
+//
+// Source: the "Trace Event Format" of the Chromium project, complete and
+// metadata events in the JSON object format.
+package trace
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/jsontext"
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+// Trace collects spans. It is for one goroutine.
+type Trace struct {
+	// OnPhase is called with the name of each phase as it begins: for tests
+	// that end the process there. Nil is none.
+	OnPhase func(name string)
+
+	pid    int
+	phases []span
+	open   bool // the last phase has no end yet
+	kids   []kid
+}
+
+// span is a piece of time; start and end are CLOCK_MONOTONIC.
+type span struct {
+	name       string
+	start, end time.Duration
+}
+
+// kid is a process that ran a program.
+type kid struct {
+	pid    int
+	stamps []program.Stamp
+	end    time.Duration
+}
+
+// New returns a Trace without phases.
+func New() *Trace { return &Trace{pid: os.Getpid()} }
+
+// now is CLOCK_MONOTONIC, the clock of a child's stamps.
+func now() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
+		return 0 // the clock is always there
+	}
+	return time.Duration(ts.Nano())
+}
+
+// Phase ends the phase before and begins the phase name.
+func (t *Trace) Phase(name string) {
+	if t == nil {
+		return
+	}
+	at := now()
+	t.endAt(at)
+	t.phases = append(t.phases, span{name: name, start: at})
+	t.open = true
+	if t.OnPhase != nil {
+		t.OnPhase(name)
+	}
+}
+
+// End ends the phase that goes on, if one does.
+func (t *Trace) End() {
+	if t != nil {
+		t.endAt(now())
+	}
+}
+
+func (t *Trace) endAt(at time.Duration) {
+	if t.open {
+		t.phases[len(t.phases)-1].end = at
+		t.open = false
+	}
+}
+
+// AddChild adds the instructions of the process pid, whose stamps may come in
+// any order. Each lasts until the next begins, the last until end, which is
+// CLOCK_MONOTONIC; 0 is now.
+func (t *Trace) AddChild(stamps []program.Stamp, pid int, end time.Duration) {
+	if t == nil || len(stamps) == 0 {
+		return
+	}
+	if end == 0 {
+		end = now()
+	}
+	t.kids = append(t.kids, kid{pid, stamps, end})
+}
+
+// Write ends the phase that goes on and writes the file path, which it makes or
+// empties. With an empty path it does nothing.
+func (t *Trace) Write(path string) error {
+	if t == nil || path == "" {
+		return nil
+	}
+	t.End()
+	if err := os.WriteFile(path, t.append(nil), 0o644); err != nil {
+		return fmt.Errorf("trace: %w", err)
+	}
+	return nil
+}
+
+func (t *Trace) append(b []byte) []byte {
+	b = append(b, `{"displayTimeUnit":"ns","traceEvents":[`...)
+	b = appendNames(b, t.pid, "hutch", "runtime")
+	for i := range t.phases {
+		b = append(b, ",\n"...)
+		b = appendSpan(b, t.phases[i], "phase", t.pid)
+		b = append(b, '}')
+	}
+	for i := range t.kids {
+		b = append(b, ",\n"...)
+		b = appendKid(b, &t.kids[i])
+	}
+	return append(b, "]}\n"...)
+}
+
+// appendNames appends the metadata events that name a process and its thread.
+func appendNames(b []byte, pid int, process, thread string) []byte {
+	b = appendName(b, "process_name", pid, process)
+	return appendName(append(b, ",\n"...), "thread_name", pid, thread)
+}
+
+func appendName(b []byte, event string, pid int, name string) []byte {
+	b = append(append(b, `{"name":"`...), event...)
+	b = appendIDs(append(b, `","ph":"M"`...), pid)
+	b = append(b, `,"args":{"name":`...)
+	return append(jsontext.AppendString(b, name), "}}"...)
+}
+
+func appendIDs(b []byte, pid int) []byte {
+	b = strconv.AppendInt(append(b, `,"pid":`...), int64(pid), 10)
+	return strconv.AppendInt(append(b, `,"tid":`...), int64(pid), 10)
+}
+
+// appendSpan appends a complete event without its closing brace.
+func appendSpan(b []byte, s span, cat string, pid int) []byte {
+	b = jsontext.AppendString(append(b, `{"name":`...), s.name)
+	b = append(append(append(b, `,"cat":"`...), cat...), `","ph":"X","ts":`...)
+	b = appendMicros(b, s.start)
+	b = appendMicros(append(b, `,"dur":`...), max(s.end-s.start, 0))
+	return appendIDs(b, pid)
+}
+
+// appendMicros appends d in microseconds, the unit of the format, to the
+// nanosecond.
+func appendMicros(b []byte, d time.Duration) []byte {
+	return strconv.AppendFloat(b, float64(d)/1e3, 'f', 3, 64)
+}
+
+func appendKid(b []byte, k *kid) []byte {
+	b = appendNames(b, k.pid, "container init", "program")
+	stamps := inOrder(k.stamps)
+	for i := range stamps {
+		s := &stamps[i]
+		end := max(k.end, s.At)
+		if i+1 < len(stamps) {
+			end = stamps[i+1].At
+		}
+		element, doing, step := s.Note.Element.String(), s.Note.Doing.String(), s.Note.Step.String()
+		name := s.Call
+		if name == "" {
+			name = step
+		}
+		if name == "" {
+			name = "instruction " + strconv.Itoa(s.PC)
+		}
+		b = append(b, ",\n"...)
+		b = appendSpan(b, span{name, s.At, end}, "instruction", k.pid)
+		b = strconv.AppendInt(append(b, `,"args":{"pc":`...), int64(s.PC), 10)
+		b = jsontext.AppendString(append(b, `,"element":`...), element)
+		b = jsontext.AppendString(append(b, `,"doing":`...), doing)
+		b = jsontext.AppendString(append(b, `,"step":`...), step)
+		b = append(b, "}}"...)
+	}
+	return b
+}

@@ -1,0 +1,392 @@
+package verify
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/calls"
+	"github.com/hutch-project/hutch/internal/longid"
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+const (
+	setgroups = uint64(longid.Setgroups)
+	setresuid = uint64(longid.Setresuid)
+	setresgid = uint64(longid.Setresgid)
+	fchown    = uint64(longid.Fchown)
+)
+
+// check refuses a call that breaks a rule where it stands, whatever comes of it.
+func (w *walker) check(s *state, pc int, in *program.Instr) {
+	w.checkOrder(s, pc, in)
+	if w.fail != nil {
+		return
+	}
+	switch uint64(in.NR) {
+	case setgroups, setresuid, setresgid:
+		return
+	case fchown:
+		w.checkFchown(s, pc, in)
+		return
+	}
+	switch in.NR {
+	case unix.SYS_OPENAT, unix.SYS_OPENAT2:
+		w.checkOpen(s, pc, in)
+	case unix.SYS_MKDIRAT, unix.SYS_MKNODAT, unix.SYS_UNLINKAT, unix.SYS_FCHOWNAT, unix.SYS_FCHMODAT, unix.SYS_READLINKAT,
+		unix.SYS_SYMLINKAT:
+		w.checkName(s, pc, in)
+	case unix.SYS_STATX, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2:
+		w.checkLook(s, pc, in)
+	case unix.SYS_STATFS:
+		// It tells no more than the type of a file system.
+	case unix.SYS_EXECVE:
+		w.checkExecve(s, pc, in)
+	case unix.SYS_FSTATFS, unix.SYS_FCHDIR, unix.SYS_DUP, unix.SYS_GETDENTS64:
+		v, ok := w.fd(s, pc, in.Args[0], FdUse)
+		if ok && in.NR == unix.SYS_FCHDIR && v.attr&aLink != 0 {
+			w.refuse(s, pc, PathFollow, "it enters what may be a symbolic link")
+		}
+	case unix.SYS_READ, unix.SYS_WRITE, unix.SYS_PWRITE64:
+		w.checkTransfer(s, pc, in)
+	case unix.SYS_DUP3:
+		w.checkDup3(s, pc, in)
+	case unix.SYS_IOCTL:
+		w.checkIoctl(s, pc, in)
+	case unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME:
+		if s.got&unix.CLONE_NEWUTS == 0 {
+			w.refuse(s, pc, Namespaces, "the name of the host is changed: the process is in no UTS namespace of the container")
+		}
+	case unix.SYS_SETNS:
+		w.checkSetns(s, pc, in)
+	case unix.SYS_PRCTL:
+		w.checkPrctl(s, pc, in)
+	case unix.SYS_CAPSET:
+		w.checkCapset(s, pc, in)
+	case unix.SYS_SECCOMP:
+		w.checkSeccomp(s, pc, in)
+	case unix.SYS_CLONE3, unix.SYS_CLONE:
+		w.checkClone(s, pc, in)
+	case unix.SYS_CLOSE:
+		w.checkClose(s, pc, in)
+	case unix.SYS_LSEEK, unix.SYS_FTRUNCATE, unix.SYS_SENDFILE, unix.SYS_CLOSE_RANGE,
+		unix.SYS_GETCWD, unix.SYS_UMASK, unix.SYS_SETSID, unix.SYS_SETPGID, unix.SYS_UNSHARE, unix.SYS_SOCKET,
+		unix.SYS_PRLIMIT64, unix.SYS_SCHED_SETATTR, unix.SYS_SCHED_SETAFFINITY, unix.SYS_IOPRIO_SET, unix.SYS_PERSONALITY,
+		unix.SYS_SET_MEMPOLICY, unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_KEYCTL, unix.SYS_MEMFD_CREATE, unix.SYS_WAIT4:
+	default:
+		if !w.checkMounts(s, pc, in) && !w.mapsExe(s, in) {
+			w.refuse(s, pc, Known, "the verifier does not know the call")
+		}
+	}
+}
+
+// mapsExe is the mapping of the runtime's executable.
+func (w *walker) mapsExe(s *state, in *program.Instr) bool {
+	if in.NR != calls.Mmap {
+		return false
+	}
+	i := w.at(in.Args[calls.Of(in.NR).Find(calls.Fd)])
+	return i >= 0 && w.get(s, i).k == kExe
+}
+
+// checkOrder refuses what comes too late.
+func (w *walker) checkOrder(s *state, pc int, in *program.Instr) {
+	if nr := uint64(in.NR); s.loose && nr != setresuid && nr != setresgid && in.NR != unix.SYS_PRCTL {
+		w.refuse(s, pc, Dumpable, "the process may be dumpable")
+		return
+	}
+	if s.ajar && (in.NR == unix.SYS_CLONE || in.NR == unix.SYS_CLONE3 || in.NR == unix.SYS_EXECVE) {
+		w.refuse(s, pc, Dumpable, "the process is dumpable where others of the container begin")
+		return
+	}
+	if out := s.outside(); s.ajar && out != 0 && in.NR != unix.SYS_PRCTL {
+		w.refuse(s, pc, Dumpable, "the process is dumpable, and open are "+kindWords(out))
+		return
+	}
+	if s.may&mayFilter != 0 {
+		switch in.NR {
+		case unix.SYS_CAPSET, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_DUP3, unix.SYS_RT_SIGPROCMASK, unix.SYS_EXECVE,
+			unix.SYS_LSEEK, unix.SYS_FTRUNCATE, unix.SYS_CLONE, unix.SYS_WAIT4:
+		case unix.SYS_SETSID, unix.SYS_IOCTL, unix.SYS_PRLIMIT64, unix.SYS_OPENAT2, unix.SYS_FCHDIR, unix.SYS_CLOSE, unix.SYS_GETCWD,
+			unix.SYS_STATX, unix.SYS_FACCESSAT2, unix.SYS_FACCESSAT:
+			if s.proc == 0 { // else the compiler has found them in the profile
+				w.refuse(s, pc, FilterLast, "it comes after the filter is loaded")
+				return
+			}
+		case unix.SYS_PRCTL:
+			if !w.e.Opens || imm(in, 0) != unix.PR_SET_DUMPABLE || imm(in, 1) != 0 { // else the compiler has found it in the profile
+				w.refuse(s, pc, FilterLast, "it comes after the filter is loaded")
+				return
+			}
+		default:
+			w.refuse(s, pc, FilterLast, "it comes after the filter is loaded")
+			return
+		}
+	}
+	if !s.capSet || w.e.Kind == Hook {
+		return
+	}
+	switch uint64(in.NR) {
+	case setresgid, setresuid, setgroups, fchown:
+		w.refuse(s, pc, AfterDrop, "it takes privileges, and comes after the capabilities are set")
+		return
+	}
+	switch in.NR {
+	case unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE, unix.SYS_OPEN_TREE_ATTR, unix.SYS_FSOPEN,
+		unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_MOUNT_SETATTR, unix.SYS_SETNS, unix.SYS_UNSHARE, unix.SYS_CHROOT, unix.SYS_MKNODAT,
+		unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME, unix.SYS_FCHOWNAT, unix.SYS_KEYCTL:
+		w.refuse(s, pc, AfterDrop, "it takes privileges, and comes after the capabilities are set")
+	case unix.SYS_PRCTL:
+		if imm(in, 0) == unix.PR_CAPBSET_DROP || imm(in, 0) == unix.PR_SET_MM {
+			w.refuse(s, pc, AfterDrop, "it takes privileges, and comes after the capabilities are set")
+		}
+	}
+}
+
+// checkOpen refuses an open that may lead out of where it is to lead.
+func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
+	const safe = unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_SYMLINKS
+	l := w.place(s, in, 0)
+	if l.where == atBad {
+		dir, _ := pathArgs(in, 0)
+		w.fd(s, pc, dir, FdUse)
+		w.refuse(s, pc, FdUse, "the directory is no descriptor to open below")
+		return
+	}
+	if l.dir.attr&aLink != 0 {
+		w.refuse(s, pc, PathFollow, "it opens below what may be a symbolic link")
+		return
+	}
+	if in.NR == unix.SYS_OPENAT {
+		w.checkOpenat(s, pc, in, &l)
+		return
+	}
+	flags, _, resolve, ok := w.howOf(in)
+	if !ok {
+		w.refuse(s, pc, PathResolve, "struct open_how is not known")
+		return
+	}
+	kept := resolve&(unix.RESOLVE_IN_ROOT|unix.RESOLVE_BENEATH) != 0
+	switch l.where {
+	case atHost:
+		if flags&(unix.O_WRONLY|unix.O_RDWR|unix.O_CREAT) != 0 {
+			w.refuse(s, pc, HostWrite, "a file of the host is opened for writing")
+		}
+		if l.path == w.x.rootfs && resolve&unix.RESOLVE_NO_SYMLINKS == 0 {
+			w.refuse(s, pc, PathResolve, "root.path may lead over a symbolic link")
+		}
+		return
+	case atProc:
+		if resolve&unix.RESOLVE_BENEATH == 0 || resolve&unix.RESOLVE_NO_XDEV == 0 || resolve&safe == 0 {
+			w.refuse(s, pc, ProcWrite, "a file of a procfs is opened without RESOLVE_BENEATH, RESOLVE_NO_XDEV and RESOLVE_NO_MAGICLINKS")
+			return
+		}
+		w.note(pc, ProcWrite)
+		return
+	}
+	inside := s.root == rootIn || s.root == rootChroot
+	if !kept && !(inside && l.where == atCont) || resolve&safe == 0 {
+		w.refuse(s, pc, PathResolve, "without RESOLVE_IN_ROOT or RESOLVE_BENEATH, or without RESOLVE_NO_MAGICLINKS")
+		return
+	}
+	if l.dyn && (l.where != atMnt && resolve&unix.RESOLVE_IN_ROOT == 0 || resolve&unix.RESOLVE_NO_SYMLINKS == 0) && resolve&unix.RESOLVE_NO_XDEV == 0 && resolve&unix.RESOLVE_IN_ROOT == 0 {
+		w.refuse(s, pc, PathResolve, "a name that comes from outside is opened without RESOLVE_NO_XDEV")
+		return
+	}
+	w.note(pc, PathResolve)
+	if l.cwd && flags&unix.O_PATH == 0 && w.x.proc != nil {
+		if !s.capSet {
+			w.refuse(s, pc, PathLate, "a file of the image is read before the capabilities are the container's")
+			return
+		}
+		w.note(pc, PathLate)
+	}
+}
+
+func (w *walker) checkOpenat(s *state, pc int, in *program.Instr, l *location) {
+	flags := imm(in, 2)
+	switch {
+	case l.where == atHost && flags&(unix.O_WRONLY|unix.O_RDWR|unix.O_CREAT) != 0:
+		w.refuse(s, pc, HostWrite, "a file of the host is opened for writing")
+	case l.where == atHost:
+	case l.where == atCont && l.cwd && l.trivial() && flags&unix.O_PATH != 0:
+		w.note(pc, PathResolve)
+	default:
+		w.refuse(s, pc, PathResolve, "a path of the container is opened by openat, which follows magic links")
+	}
+}
+
+// checkName refuses to make or to change anything but a single name in a directory of
+// the container.
+func (w *walker) checkName(s *state, pc int, in *program.Instr) {
+	l := w.place(s, in, 0)
+	if l.where == atBad {
+		dir, _ := pathArgs(in, 0)
+		if _, ok := w.fd(s, pc, dir, PathName); ok {
+			w.refuse(s, pc, PathName, "the directory is none of the container")
+		}
+		return
+	}
+	if l.where != atCont && l.where != atMnt || l.cwd {
+		w.refuse(s, pc, PathName, "the directory is none of the container")
+		return
+	}
+	if l.dir.attr&aLink != 0 {
+		w.refuse(s, pc, PathFollow, "what is changed may be a symbolic link")
+		return
+	}
+	good := l.single()
+	switch in.NR {
+	case unix.SYS_FCHOWNAT:
+		flags := imm(in, 4)
+		if l.name == "" && !l.dyn {
+			good = flags&unix.AT_EMPTY_PATH != 0
+		} else if flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
+			w.refuse(s, pc, PathFollow, "it follows a symbolic link: without AT_SYMLINK_NOFOLLOW")
+			return
+		}
+	case unix.SYS_FCHMODAT: // it has no flags
+		good = l.name == "." && !l.dyn || good && l.where == atMnt
+	}
+	if !good {
+		w.refuse(s, pc, PathName, fmt.Sprintf("%q is not a single name in a directory of the container", l.name))
+		return
+	}
+	w.note(pc, PathName)
+}
+
+// checkLook refuses to look a path of the container up while descriptors of the host are
+// open.
+func (w *walker) checkLook(s *state, pc int, in *program.Instr) {
+	l := w.place(s, in, 0)
+	if l.where == atBad {
+		dir, _ := pathArgs(in, 0)
+		w.fd(s, pc, dir, FdUse)
+		return
+	}
+	if l.cwd && l.where == atCont && !l.trivial() {
+		w.checkNames(s, pc)
+	}
+}
+
+// checkNames refuses a name of the image's choice while descriptors of the host are open.
+func (w *walker) checkNames(s *state, pc int) {
+	if out := s.outside(); out != 0 {
+		w.refuse(s, pc, FdName, "open are "+kindWords(out)+", to which the name may lead by /proc/self/fd")
+		return
+	}
+	w.note(pc, FdName)
+}
+
+// checkTransfer refuses to write what is the host's.
+func (w *walker) checkTransfer(s *state, pc int, in *program.Instr) {
+	v, ok := w.fd(s, pc, in.Args[0], FdUse)
+	if !ok || in.NR == unix.SYS_READ {
+		return
+	}
+	switch v.k {
+	case kTasks:
+		if b := w.bytes(in.Args[1], 1); b == nil || b[0] != '0' || imm(in, 2) != 1 {
+			w.refuse(s, pc, HostWrite, "another process than this one is put into the cgroup")
+			return
+		}
+		w.note(pc, HostWrite)
+	case kProcFile:
+		w.note(pc, ProcWrite)
+	case kMem, kMnt, kSocket, kResult:
+	case kHost, kCont, kBound:
+		w.refuse(s, pc, ProcWrite, "it writes "+v.k.String())
+	default:
+		w.refuse(s, pc, HostWrite, "it writes "+v.k.String())
+	}
+}
+
+// checkClose refuses to close what is not known: it might be a standard descriptor, or
+// one that has got the number meanwhile.
+func (w *walker) checkClose(s *state, pc int, in *program.Instr) {
+	v := w.value(s, in.Args[0])
+	switch {
+	case v.k.isFd() && (v.attr&aMaybe == 0 || in.OnErr != program.Fail), in.OnErr != program.Fail && (v.below() || v.k == kDone || v.k == kAny):
+	default:
+		w.refuse(s, pc, FdUse, "it closes "+v.k.String()+", which is no descriptor that is open")
+	}
+}
+
+func (w *walker) checkDup3(s *state, pc int, in *program.Instr) {
+	if n, ok := in.Args[0].Imm(); ok && w.e.Kind == Hook && n > 2 && s.lost&(1<<kHost) != 0 {
+		return // the caller's, for the hook
+	}
+	v, ok := w.fd(s, pc, in.Args[0], FdUse)
+	if !ok {
+		return
+	}
+	if n, ok := in.Args[1].Imm(); ok {
+		switch {
+		case n > 2:
+			w.refuse(s, pc, FdUse, "it takes the number of a descriptor that is not known")
+		case v.k == kNull && v.proof&pNullDevice != pNullDevice:
+			w.refuse(s, pc, Stdio, "it is not proven to be the null device")
+		case v.k != kNull && v.k != kTty && v.k != kMem && w.e.Kind != Hook:
+			w.refuse(s, pc, Stdio, v.k.String()+" becomes a standard descriptor")
+		default:
+			w.note(pc, Stdio)
+		}
+		return
+	}
+	t, ok := w.fd(s, pc, in.Args[1], FdUse)
+	if ok && t.k == kSocket && v.k != kResult {
+		w.refuse(s, pc, FdUse, v.k.String()+" takes the place of the socket")
+	}
+}
+
+func (w *walker) checkFchown(s *state, pc int, in *program.Instr) {
+	v, ok := w.fd(s, pc, in.Args[0], HostInode)
+	if !ok {
+		return
+	}
+	if v.k != kTty && v.k != kStdHost {
+		w.refuse(s, pc, HostInode, v.k.String()+" is given to the user")
+		return
+	}
+	w.note(pc, HostInode)
+}
+
+func (w *walker) checkIoctl(s *state, pc int, in *program.Instr) {
+	v, ok := w.fd(s, pc, in.Args[0], FdUse)
+	if !ok {
+		return
+	}
+	switch request := imm(in, 1); request {
+	case unix.NS_GET_NSTYPE:
+	case unix.TIOCGPTPEER, unix.TIOCSPTLCK, unix.TIOCSWINSZ:
+		if v.k == kCont && v.proof&pDevpts == 0 {
+			w.refuse(s, pc, FdUse, "the file is not proven to be one of a devpts")
+		}
+	case unix.TIOCSCTTY:
+		if v.k != kTty {
+			w.refuse(s, pc, FdUse, v.k.String()+" becomes the controlling terminal")
+		}
+	case unix.SIOCSIFFLAGS:
+		if v.k != kPlain || s.got&unix.CLONE_NEWNET == 0 {
+			w.refuse(s, pc, Namespaces, "an interface is changed in a network namespace that is not the container's")
+		}
+	default:
+		w.refuse(s, pc, Known, fmt.Sprintf("the verifier does not know the request %#x", request))
+	}
+}
+
+func (w *walker) checkSetns(s *state, pc int, in *program.Instr) {
+	v, ok := w.fd(s, pc, in.Args[0], Namespaces)
+	if !ok {
+		return
+	}
+	switch {
+	case v.k == kPidfd && w.e.Kind != Init && imm(in, 1) == w.e.Join:
+	case v.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWTIME:
+	case v.k == kHost && w.x.ns[v.path]&imm(in, 1) != 0:
+	default:
+		w.refuse(s, pc, Namespaces, "it joins a namespace that is not the configuration's")
+		return
+	}
+	w.note(pc, Namespaces)
+}

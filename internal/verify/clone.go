@@ -1,0 +1,133 @@
+package verify
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/calls"
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+// ranged does one close_range of a CloseExcept. Its error is that of an empty range.
+func (w *walker) ranged(s *state, pc int, in *program.Instr) {
+	lo, _ := in.Args[0].Reg()
+	hi, _ := in.Args[1].Reg()
+	for i := range w.closings {
+		c := &w.closings[i]
+		for k := 0; k+1 < len(c.Bounds); k += 2 {
+			if c.Bounds[k] != lo || c.Bounds[k+1] != hi {
+				continue
+			}
+			switch {
+			case k == 0:
+				s.wanted, s.closed = int16(i), 1
+			case int(s.wanted) == i && int(s.closed) == k/2:
+				s.closed++
+			default:
+				s.wanted, s.closed = -1, 0
+			}
+			if int(s.wanted) == i && int(s.closed) == len(c.Bounds)/2 {
+				s.wanted, s.closed = -1, 0
+				w.closeAll(s, pc, c)
+			}
+			return
+		}
+	}
+	w.refuse(s, pc, Known, "it closes what is not known")
+}
+
+func (w *walker) closeAll(s *state, pc int, c *program.Closing) {
+	for _, n := range c.Numbers {
+		if !slices.Contains(w.e.Preserved, n) {
+			w.refuse(s, pc, FdExec, "a descriptor stays open that is not preserved")
+			return
+		}
+	}
+	keep := make([]bool, len(w.regs))
+	for _, r := range c.Keep {
+		i := w.reg(r)
+		for j := range w.p.Child {
+			if w.p.Child[j].Dst == r {
+				w.refuse(s, pc, FdExec, "a descriptor is kept whose number is not known when the child is made")
+				return
+			}
+		}
+		if i >= 0 {
+			keep[i] = true
+		}
+	}
+	for i := range s.regs {
+		if v := &s.regs[i]; v.k.isFd() && !keep[v.owner-1] {
+			*v = value{k: kDone, owner: v.owner}
+		}
+	}
+	s.lost = 0
+	w.note(pc, FdExec)
+	w.note(pc, FdName)
+}
+
+// clone makes the second process and follows both.
+func (w *walker) clone(s *state, pc int, in *program.Instr) {
+	if in.OnErr != program.Fail {
+		w.refuse(s, pc, Known, "the error of a clone is not told")
+		return
+	}
+	dst := w.reg(in.Dst)
+	var flags uint64
+	if in.NR == unix.SYS_CLONE3 {
+		b := w.bytes(in.Args[0], 8)
+		if b == nil {
+			w.refuse(s, pc, Known, "struct clone_args is not known")
+			return
+		}
+		flags = word64(b, 0)
+	} else if flags = imm(in, 0) | imm(in, 1); flags != uint64(unix.SIGCHLD) && flags != program.CloneFlags {
+		w.refuse(s, pc, Known, "a hook's process is cloned with flags")
+		return
+	}
+	const shared = unix.CLONE_VM | unix.CLONE_FILES | unix.CLONE_FS | unix.CLONE_THREAD | unix.CLONE_SIGHAND
+	if flags&shared != 0 {
+		w.refuse(s, pc, Known, "the clone shares more than it may")
+		return
+	}
+	c := w.branch(s, pc, pc+1)
+	c.proc++
+	w.set(c, dst, value{k: kConst})
+	if flags&unix.CLONE_PARENT != 0 {
+		const all = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+		c.child = true
+		c.got |= flags & all
+		if flags&unix.CLONE_NEWNS != 0 {
+			c.undo(fSlave)
+		}
+		if s.pidJoined {
+			c.got |= unix.CLONE_NEWPID
+			c.visible = w.waive[FdClone] == ""
+			c.pidJoined = false
+		}
+		if to, ok := w.pidfdOf(in); ok {
+			w.set(s, to, value{k: kPidfd})
+		}
+		w.note(pc, Namespaces)
+	} else {
+		c.hook = true
+	}
+	w.set(s, dst, value{k: kConst, num: 1 << 30}) // some number above 0
+}
+
+// pidfdOf returns the register that a clone stores its pidfd in.
+func (w *walker) pidfdOf(in *program.Instr) (int, bool) {
+	var to uint32
+	var ok bool
+	switch in.NR {
+	case unix.SYS_CLONE:
+		to, ok = in.Args[calls.Of(in.NR).Find(calls.Pidfd)].Addr()
+	case unix.SYS_CLONE3:
+		var off uint32
+		if off, ok = in.Args[calls.Of(in.NR).Find(calls.CloneArgs)].Addr(); ok {
+			to, ok = w.p.Pointer(off + 8)
+		}
+	}
+	return w.reg(program.Reg(to &^ 7)), ok
+}

@@ -1,0 +1,374 @@
+package verify
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+// Facts that every program has.
+const (
+	fSlave = iota
+	fPrivate
+	fGroups
+	fGid
+	fUid
+	fDumpable
+	fAmbient
+	fNoNewPrivs
+	fFilter
+	fAppArmor
+	fSELinux
+	fCwd
+	fRootRO
+	fReady
+	fGo
+	fBorn
+	fSession
+	fKeyring
+	fTimeMade
+	fRootOnTop // the root is attached on top of the host's
+	fixedFacts
+)
+
+// mountOf is what is expected of one of mounts.
+type mountOf struct {
+	dest, source int32
+	inside       int32 // the source as the container sees it, where it lies below root.path; else 0
+	fs           uint8
+	typ          string
+	attrs        uint16 // aNoSuid, aNoDev, aNoExec that have to be there
+	ro           bool
+	bind         bool
+	remount      bool
+	done, roDone int // facts
+	bound        int // the fact that mount(2) has bound it
+	proven       int // that it is what its path leads to; -1 where that need not be proven
+}
+
+// limitOf is what is expected of one of process.rlimits.
+type limitOf struct {
+	nr, soft, hard uint64
+	done           int
+}
+
+// expected is Expect in the form that the walker needs.
+type expected struct {
+	proc *specs.Process
+	lin  *specs.Linux
+
+	facts    int
+	masked   map[int32]int
+	readonly map[int32]int
+	mounts   []mountOf
+	at       map[int32]bool // destinations of mounts
+	limits   []limitOf
+	tasks    []int
+	hidden   map[int32]int // paths of the host that --no-pivot hides
+	points   []int32       // mount points of the host
+	ns       map[int32]uint64
+	devices  map[int32]bool
+
+	shared    bool // Init: the container has the caller's mount namespace
+	own       uint64
+	joinedPid bool
+	mountsPid bool // mounts a procfs
+
+	bounding, effective, permitted, inheritable, ambient uint64
+
+	rootfs, cwd, notify, apparmor, selinux int32
+	cgroups                                []int32
+	slash                                  int32
+}
+
+func clean(p string) string { return path.Clean("/" + p) }
+
+func expectations(w *walker) *expected {
+	e := w.e
+	x := &expected{proc: e.Spec.Process, lin: e.Spec.Linux, facts: fixedFacts, masked: map[int32]int{}, readonly: map[int32]int{},
+		at: map[int32]bool{}, hidden: map[int32]int{}, ns: map[int32]uint64{}, devices: map[int32]bool{}, slash: w.text("/"), rootfs: w.text(e.Rootfs)}
+	if x.lin == nil {
+		x.lin = &specs.Linux{}
+	}
+	if e.NotifyDir != "" {
+		x.notify = w.text(e.NotifyDir)
+	}
+	for _, c := range e.Cgroups {
+		x.cgroups = append(x.cgroups, w.text(c))
+	}
+	for range e.Tasks {
+		x.tasks = append(x.tasks, x.fact())
+	}
+	if x.proc != nil {
+		x.process(w)
+	}
+	if e.Kind == Init {
+		x.container(w)
+	} else {
+		x.own = e.Join
+		x.joinedPid = e.Join&unix.CLONE_NEWPID != 0
+	}
+	return x
+}
+
+func (x *expected) fact() int {
+	x.facts++
+	return x.facts - 1
+}
+
+func (x *expected) container(w *walker) {
+	e := w.e
+	for _, n := range x.lin.Namespaces {
+		flag := namespaceFlag(n.Type)
+		x.own |= flag
+		if n.Path != "" {
+			x.ns[w.text(n.Path)] |= flag
+			x.joinedPid = x.joinedPid || flag == unix.CLONE_NEWPID
+		}
+	}
+	x.shared = x.own&unix.CLONE_NEWNS == 0
+	for _, p := range x.few(w, Masked, x.lin.MaskedPaths) {
+		if id := w.text(clean(p)); x.masked[id] == 0 {
+			x.masked[id] = x.fact()
+		}
+	}
+	for _, p := range x.few(w, ReadOnly, x.lin.ReadonlyPaths) {
+		if id := w.text(clean(p)); x.readonly[id] == 0 {
+			x.readonly[id] = x.fact()
+		}
+	}
+	for i := range e.Spec.Mounts {
+		m := mountExpected(w, x, &e.Spec.Mounts[i])
+		if m.proven = -1; (m.fs == fsProc || m.fs == fsSys) && !m.bind {
+			m.proven = x.fact()
+		}
+		x.mounts = append(x.mounts, m)
+		x.at[m.dest] = true
+		x.mountsPid = x.mountsPid || m.fs == fsProc && !m.bind
+	}
+	if e.NoPivot && !x.shared {
+		x.hide(w)
+	}
+	for _, d := range x.lin.Devices {
+		x.devices[w.text(clean(d.Path))] = true
+	}
+	for _, d := range [...]string{"null", "zero", "full", "random", "urandom", "tty"} {
+		x.devices[w.text("/dev/"+d)] = true
+	}
+}
+
+// few is the list, or nothing where it is long: its paths are then read from memory.
+func (x *expected) few(w *walker, r Rule, list []string) []string {
+	const many = 100
+	if len(list) <= many {
+		return list
+	}
+	w.waive[r] = "the paths are so many that the program reads them in a loop, from memory that is not followed"
+	return nil
+}
+
+// hide notes what of the host has to be hidden from a container without pivot_root.
+func (x *expected) hide(w *walker) {
+	list := w.e.HostMounts
+	if len(list) == 0 {
+		list = []HostMount{{Point: "/proc", Reveals: true}, {Point: "/sys", Reveals: true}}
+	}
+	for i := range list {
+		m := &list[i]
+		x.points = append(x.points, w.text(m.Point))
+		if id := w.text(m.Point); m.Reveals && m.Point != "/" && x.hidden[id] == 0 {
+			x.hidden[id] = x.fact()
+		}
+	}
+}
+
+func namespaceFlag(t specs.LinuxNamespaceType) uint64 {
+	switch t {
+	case specs.PIDNamespace:
+		return unix.CLONE_NEWPID
+	case specs.NetworkNamespace:
+		return unix.CLONE_NEWNET
+	case specs.MountNamespace:
+		return unix.CLONE_NEWNS
+	case specs.IPCNamespace:
+		return unix.CLONE_NEWIPC
+	case specs.UTSNamespace:
+		return unix.CLONE_NEWUTS
+	case specs.UserNamespace:
+		return unix.CLONE_NEWUSER
+	case specs.CgroupNamespace:
+		return unix.CLONE_NEWCGROUP
+	case specs.TimeNamespace:
+		return unix.CLONE_NEWTIME
+	}
+	return 0
+}
+
+// mountExpected reads the options of a mount: the last of two that contradict each other
+// wins, and one for the whole tree wins over one for the mount.
+func mountExpected(w *walker, x *expected, m *specs.Mount) mountOf {
+	out := mountOf{dest: w.text(clean(m.Destination)), source: w.text(m.Source), fs: fsType(m.Type), typ: m.Type, bind: m.Type == "bind", done: x.fact(), roDone: x.fact(), bound: x.fact()}
+	if rel, is := strings.CutPrefix(clean(m.Source), clean(w.e.Rootfs)+"/"); is {
+		out.inside = w.text("/" + rel)
+	}
+	var top, below, keepTop, keepBelow uint16 // set, and named at all
+	for _, o := range m.Options {
+		switch o {
+		case "bind", "rbind":
+			out.bind = true
+			continue
+		case "remount":
+			out.remount = true
+			continue
+		case "defaults":
+			continue
+		}
+		if bit, set, ok := attrOption(o); ok {
+			keepTop |= bit
+			top = top&^bit | set
+		} else if rest, is := strings.CutPrefix(o, "r"); is {
+			if bit, set, ok := attrOption(rest); ok {
+				keepBelow |= bit
+				below = below&^bit | set
+			}
+		}
+	}
+	attrs := top&^keepBelow | below
+	out.attrs, out.ro = attrs&^aRO, attrs&aRO != 0
+	return out
+}
+
+func attrOption(o string) (bit, set uint16, ok bool) {
+	switch o {
+	case "ro":
+		return aRO, aRO, true
+	case "rw":
+		return aRO, 0, true
+	case "nosuid":
+		return aNoSuid, aNoSuid, true
+	case "suid":
+		return aNoSuid, 0, true
+	case "nodev":
+		return aNoDev, aNoDev, true
+	case "dev":
+		return aNoDev, 0, true
+	case "noexec":
+		return aNoExec, aNoExec, true
+	case "exec":
+		return aNoExec, 0, true
+	}
+	return 0, 0, false
+}
+
+func (x *expected) process(w *walker) {
+	e, p := w.e, x.proc
+	x.cwd = w.text(p.Cwd)
+	if p.ApparmorProfile != "" {
+		x.apparmor = w.text("exec " + p.ApparmorProfile)
+	}
+	if p.SelinuxLabel != "" {
+		x.selinux = w.text(p.SelinuxLabel)
+	}
+	for _, r := range p.Rlimits {
+		nr := rlimitNumber(r.Type)
+		last := nr == unix.RLIMIT_NPROC || nr == unix.RLIMIT_NOFILE
+		if e.Userns && !last {
+			continue // set from outside
+		}
+		x.limits = slices.DeleteFunc(x.limits, func(l limitOf) bool { return l.nr == uint64(nr) })
+		x.limits = append(x.limits, limitOf{uint64(nr), r.Soft, r.Hard, x.fact()})
+	}
+	if c := p.Capabilities; c != nil {
+		all := uint64(1)<<(e.LastCap+1) - 1
+		x.bounding = capSet(c.Bounding) & all
+		held := all
+		if !e.Userns {
+			held &= e.HeldCaps
+		}
+		x.effective, x.permitted, x.inheritable = capSet(c.Effective)&held, capSet(c.Permitted)&held, capSet(c.Inheritable)&held
+		x.ambient = capSet(c.Ambient) & x.permitted & x.inheritable
+	}
+}
+
+func capSet(names []string) uint64 {
+	var set uint64
+	for _, name := range names {
+		for n := range 64 {
+			if program.Capability(n) == name && strings.HasPrefix(name, "CAP_") {
+				set |= 1 << n
+			}
+		}
+	}
+	return set
+}
+
+func rlimitNumber(name string) int {
+	for i, n := range [...]string{"CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"} {
+		if name == "RLIMIT_"+n {
+			return i
+		}
+	}
+	return -1
+}
+
+// begin is the state before the parent section.
+func (w *walker) begin() *state {
+	s := &state{way: -1, regs: make([]value, w.slots), facts: make([]uint64, (w.x.facts+63)/64)}
+	s.umask, s.wanted = -1, -1
+	w.initial = make([]value, len(w.regs))
+	for i, r := range w.regs {
+		w.initial[i] = value{k: kConst, num: w.p.Word(r), owner: int16(i + 1)}
+	}
+	give := func(r program.Reg, k kind) {
+		if i := w.reg(r); i >= 0 {
+			w.put(s, i, value{k: k})
+		}
+	}
+	give(w.e.Go, kGo)
+	give(w.e.Result, kResult)
+	give(w.e.Exe, kExe)
+	for _, r := range w.e.Tasks {
+		give(r, kTasks)
+	}
+	if w.e.KeepGroups {
+		s.done(fGroups)
+	}
+	for i := range w.x.mounts { // nothing is asked of these
+		if m := &w.x.mounts[i]; m.remount && m.attrs == 0 {
+			s.done(m.done)
+		}
+	}
+	return s
+}
+
+// born makes s the state of the child: it has whatever else the caller has open.
+func (w *walker) born(s *state) {
+	if len(w.p.Parent) > 0 {
+		w.ways = append(w.ways, jump{-1, int32(len(w.p.Parent) - 1), s.way, true})
+		s.way = int32(len(w.ways) - 1)
+	}
+	w.put(s, w.reg(w.p.Sync()), value{k: kSocket})
+	s.lost |= 1<<kHost | 1<<kTasks | 1<<kExe | 1<<kUserns
+	if w.e.Kind == Exec || w.e.Kind == Hook {
+		s.lost |= 1 << kPidfd
+	}
+	s.got = w.e.CloneFlags &^ (unix.CLONE_NEWTIME | unix.CLONE_NEWCGROUP)
+	for i := range s.std {
+		switch std := w.e.Std[i]; {
+		case std.Null:
+			s.std[i] = kStdNull
+		case std.Open:
+			s.std[i] = kStdHost
+		}
+	}
+	s.socket = kSocket
+	if w.e.Kind != Init && w.e.OwnRoot && w.e.Join&unix.CLONE_NEWNS == 0 {
+		s.root = rootTop
+	}
+	s.desc = [3]described{}
+}

@@ -1,0 +1,157 @@
+package verify
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+// Kind is the kind of a program.
+type Kind int
+
+const (
+	Init Kind = iota // of a container's first process
+	Exec             // of a further process in a container
+	Hook             // of a hook in the container's namespaces
+)
+
+// Std is one of the caller's standard descriptors.
+type Std struct {
+	Open bool
+	Null bool // the host's null device
+}
+
+// Expect is what a program is to be proven against.
+type Expect struct {
+	Kind Kind
+	Spec *specs.Spec // of a container; for a further process its Process and Linux alone
+
+	Rootfs      string // Init: root.path, absolute
+	NoPivot     bool
+	Userns      bool // the container has a user namespace that is not the caller's
+	Nested      bool // the caller has no more rights over mounts than a user namespace gives
+	Opens       bool // the caller is a user who cannot join the namespaces of a closed process, and nobody else is in the user namespace
+	InParent    bool // what comes from the host is opened by the parent section
+	CloneFlags  uint64
+	LastCap     int
+	HeldCaps    uint64 // what the caller can give, without a user namespace of the container's
+	Preserved   []int
+	Std         [3]Std
+	ProcOfPidNS bool     // a procfs can be mounted for a pid namespace that one is not in
+	NotifyDir   string   // of the host, bound at /run/notify
+	Cgroups     []string // directories of the host's that a mount of type cgroup may bind
+	Nofile      bool     // a limit of open files is kept that the configuration has not
+	Attended    bool     // the runtime has something to do when the process is born
+	KeepGroups  bool     // the groups are the caller's
+	Keyring     bool     // a session keyring is joined
+	Serial      int64    // Exec: of the container's, 0 where it is not known
+	HostMounts  []HostMount
+	Filter      bool // a seccomp filter is to be loaded
+	Notify      bool // with a listener
+
+	// Registers that are set before the program is run.
+	Go, Result program.Reg   // exec.fifo and result.fifo; 0 for none
+	Tasks      []program.Reg // files named tasks
+	Exe        program.Reg   // the runtime's executable, see selfexe; 0 for none
+
+	Hook string // Hook: what is executed
+
+	// Of Exec and Hook: how init's namespaces are joined.
+	Join    uint64 // CLONE_NEW flags
+	Pidfd   int
+	OwnRoot bool // init's root directory is entered
+	InitCwd bool // and its working directory
+
+	Tags Tags
+}
+
+// HostMount is a mount of the mount namespace that a container without pivot_root has a
+// copy of.
+type HostMount struct {
+	ID, Parent int
+	Point      string
+	Reveals    bool // it is a whole procfs or sysfs
+}
+
+// Tags are the messages that mean something to the verifier.
+type Tags struct {
+	Born, Hooks, Ready, Loading, Executing, HookBegins uint32
+	// Answered reports whether the process has to wait for the answer to a message.
+	Answered func(tag uint32) bool
+	// Same reports whether a wait for one tag is answered to what was told with the
+	// other; nil is equality.
+	Same func(wait, told uint32) bool
+}
+
+// Place is an instruction.
+type Place struct {
+	Parent bool // of the parent section
+	PC     int
+}
+
+func (p Place) String() string {
+	if p.Parent {
+		return "parent " + strconv.Itoa(p.PC)
+	}
+	return strconv.Itoa(p.PC)
+}
+
+// Proof is what has been shown of one rule.
+type Proof struct {
+	Rule   Rule
+	Places []Place // the instructions that satisfy it, or that it was checked at
+	Waived string  // why the rule was not held to, empty where it was
+}
+
+// Report is the proof of a program.
+type Report struct {
+	Proofs    []Proof // in the order of Rules
+	Steps     int     // instructions that were walked, each as often as it was
+	Unreached []int   // instructions of the child section that no way leads to
+	States    int     // states that ways were joined from
+}
+
+// Span is a run of instructions, one after the other.
+type Span struct {
+	Parent   bool
+	From, To int
+}
+
+// Error is a rule that a program breaks.
+type Error struct {
+	Rule  Rule
+	Place Place
+	Call  string // what stands there
+	What  string // what is wrong
+	Path  []Span // the way to it
+	State string // the state there, in words
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("verify: rule %s: instruction %s (%s): %s", e.Rule.ID(), e.Place, e.Call, e.What)
+}
+
+// Way is the path of e in words, as 0-17, 25-40.
+func (e *Error) Way() string {
+	parts := make([]string, len(e.Path))
+	for i, s := range e.Path {
+		parts[i] = strconv.Itoa(s.From) + "-" + strconv.Itoa(s.To)
+		if s.Parent {
+			parts[i] = "parent " + parts[i]
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Program proves p, which was not run, against e. The error is an *Error.
+func Program(p *program.Program, e *Expect) (*Report, error) {
+	w := newWalker(p, e)
+	if err := w.run(); err != nil {
+		return nil, err
+	}
+	return w.report(), nil
+}

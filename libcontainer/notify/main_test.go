@@ -1,9 +1,0 @@
-package notify
-
-import (
-	"testing"
-
-	"hutch/tests/testplain"
-)
-
-func TestMain(m *testing.M) { testplain.Main(m) }
