@@ -21,23 +21,23 @@ import (
 // refused by name when it is come to.
 
 // adapt changes s for a caller who is not root of the host.
-func (b *build) adapt(s *specs.Spec) error {
+func (r *Runtime) adapt(s *specs.Spec) error {
 	if seat.HostRoot() {
 		return nil
 	}
 	if s.Linux == nil {
 		s.Linux = &specs.Linux{}
 	}
-	if err := b.addMappings(s.Linux); err != nil {
+	if err := r.addMappings(s.Linux); err != nil {
 		return err
 	}
-	b.dropUnmapped(s)
+	r.dropUnmapped(s)
 	return nil
 }
 
 // addMappings adds a user namespace for a user who could not make the others without one,
 // and mappings to one that has none.
-func (b *build) addMappings(l *specs.Linux) error {
+func (r *Runtime) addMappings(l *specs.Linux) error {
 	user, joins := (*specs.LinuxNamespace)(nil), false
 	for i := range l.Namespaces {
 		n := &l.Namespaces[i]
@@ -54,15 +54,15 @@ func (b *build) addMappings(l *specs.Linux) error {
 		return nil
 	case user == nil:
 		l.Namespaces = append(l.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-		b.r.debug("linux.namespaces: the caller is not root, adding a user namespace")
+		r.debug("linux.namespaces: the caller is not root, adding a user namespace")
 	}
 	var err error
-	l.UIDMappings, l.GIDMappings, err = b.mappings()
+	l.UIDMappings, l.GIDMappings, err = r.mappings()
 	return err
 }
 
 // mappings are those of a container whose configuration has none.
-func (b *build) mappings() (uids, gids []specs.LinuxIDMapping, err error) {
+func (r *Runtime) mappings() (uids, gids []specs.LinuxIDMapping, err error) {
 	if seat.Nested() {
 		uidMap, gidMap, err := ownMaps()
 		return idmap.Own(uidMap), idmap.Own(gidMap), err
@@ -70,7 +70,7 @@ func (b *build) mappings() (uids, gids []specs.LinuxIDMapping, err error) {
 	uid, gid := os.Geteuid(), os.Getegid()
 	uids, gids, err = idmap.Subordinate(uid, gid, userName(uid))
 	if err != nil {
-		b.r.warn(err.Error() + ": the container has the caller's own user and group alone")
+		r.warn(err.Error() + ": the container has the caller's own user and group alone")
 		return idmap.Alone(uid), idmap.Alone(gid), nil
 	}
 	return uids, gids, nil
@@ -98,7 +98,7 @@ func userName(uid int) string {
 
 // dropUnmapped takes the options uid= and gid= with ids that are not mapped off new file
 // systems, which the kernel would refuse: configurations for root give group 5 to terminals.
-func (b *build) dropUnmapped(s *specs.Spec) {
+func (r *Runtime) dropUnmapped(s *specs.Spec) {
 	uids, gids := s.Linux.UIDMappings, s.Linux.GIDMappings
 	if !has(s, specs.UserNamespace) {
 		uidMap, gidMap, err := ownMaps()
@@ -122,7 +122,7 @@ func (b *build) dropUnmapped(s *specs.Spec) {
 			if ids == nil || err != nil || idmap.Has(ids, uint32(id)) {
 				return false
 			}
-			b.r.debug(fmt.Sprintf("mounts[%d].options: %s: the id is not mapped, leaving it out", i, o))
+			r.debug(fmt.Sprintf("mounts[%d].options: %s: the id is not mapped, leaving it out", i, o))
 			return true
 		})
 	}

@@ -14,8 +14,6 @@ type relay struct {
 	host   string
 }
 
-func (r *Runtime) stateDir(id string) string { return filepath.Join(r.Root, id) }
-
 // listen makes the container's notification socket, when the caller has a
 // service manager and the container was created with a place for the socket.
 func (r *Runtime) listen(id, host string) (*relay, error) {

@@ -121,15 +121,17 @@ func (c *container) release(pidfd int) error {
 		return err
 	}
 	c.dir.Unlock()
-	failure, err := c.readReports(result, pidfd, hooks)
-	if err != nil {
+	r := &reports{fd: result, pidfd: pidfd, failed: c.reported}
+	s := newServer("init", nil, c.cg)
+	s.next, s.ended = r.next, func() error { return nil }
+	if err := hooks.follow(s); err != nil {
 		c.abort()
 		return err
 	}
-	if failure != nil {
-		return explainMemory(failure)
+	if r.failure != nil {
+		return explainMemory(r.failure)
 	}
-	if !hooks.executing || proc.EndedBeforeExec(c.rec.Pid, c.rec.PidStart) {
+	if !s.executing || proc.EndedBeforeExec(c.rec.Pid, c.rec.PidStart) {
 		return startDeath(c.cg)
 	}
 	return nil
@@ -147,7 +149,7 @@ func (c *container) goOn(pidfd int) error {
 	return c.dir.GoWith(text, compile.HookFrame, pidfd)
 }
 
-// startDeath is the error of an init that was ended between its release and the
+// startDeath returns the error of an init that was ended between its release and the
 // program that it was to execute.
 func startDeath(cg cgroup.Manager) error {
 	if err := oomKilled(cg, "init", "in its execve"); err != nil {
@@ -172,7 +174,7 @@ func (c *container) poststart() error {
 // Source: runtime-spec runtime.md "Lifecycle", steps 8, 9, 12 and 13.
 func (c *container) abort() {
 	if err := c.deleteForce(); !errors.Is(err, ErrNotExist) {
-		c.warnIf(err)
+		c.r.warnIf(err)
 	}
 }
 
@@ -183,12 +185,6 @@ func (c *container) poststop() {
 	o := hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv, Ignored: process.IgnoredSignals()}
 	for _, w := range hook.RunAll(c.rec.Hooks.Poststop, "poststop", c.hookState(Stopped), o) {
 		c.r.warn(w + ", ignoring")
-	}
-}
-
-func (c *container) warnIf(err error) {
-	if err != nil {
-		c.r.warn(err.Error() + ", ignoring")
 	}
 }
 

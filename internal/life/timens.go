@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeTimeOffsets gives the time namespace that the children of pid will be in
-// its offsets, which can be done only while nothing is in it.
+// writeTimeOffsets sets the offsets of the time namespace that the children of pid will be
+// in, which can be done only while nothing is in it.
 //
 // Source: time_namespaces(7), /proc/PID/timens_offsets.
 func writeTimeOffsets(pid int, offsets map[string]specs.LinuxTimeOffset) error {
