@@ -63,7 +63,8 @@ func (p *Plan) runtimeLines() []program.Line {
 			lines = append(lines, line)
 		}
 	}
-	for _, in := range p.out.Program.Child {
+	for pc := range p.out.Program.Child {
+		in := &p.out.Program.Child[pc]
 		switch in.Op {
 		case program.OpTell, program.OpTellData, program.OpTellFd:
 		default:
@@ -71,7 +72,7 @@ func (p *Plan) runtimeLines() []program.Line {
 		}
 		for i := range handlers {
 			if h := &handlers[i]; h.matches(in.NR) && h.doing != "" {
-				add(in.NR, p.out.Program.Notes[in.Note].Element.String(), h.doing)
+				add(in.NR, p.out.Program.Note(in).Element.String(), h.doing)
 			}
 		}
 		for _, w := range p.at(in.NR) {
