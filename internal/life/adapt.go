@@ -61,7 +61,7 @@ func (r *Runtime) addMappings(l *specs.Linux) error {
 	return err
 }
 
-// mappings are those of a container whose configuration has none.
+// mappings returns those of a container whose configuration has none.
 func (r *Runtime) mappings() (uids, gids []specs.LinuxIDMapping, err error) {
 	if seat.Nested() {
 		uidMap, gidMap, err := ownMaps()
@@ -76,7 +76,7 @@ func (r *Runtime) mappings() (uids, gids []specs.LinuxIDMapping, err error) {
 	return uids, gids, nil
 }
 
-// ownMaps are the texts of the caller's maps.
+// ownMaps returns the texts of the caller's maps.
 func ownMaps() (uidMap, gidMap string, err error) {
 	u, err := os.ReadFile("/proc/self/uid_map")
 	if err != nil {
@@ -86,7 +86,7 @@ func ownMaps() (uidMap, gidMap string, err error) {
 	return string(u), string(g), err
 }
 
-// userName is what the host calls the user, empty where it does not know it.
+// userName returns what the host calls the user, empty where it does not know it.
 func userName(uid int) string {
 	f, err := os.Open("/etc/passwd")
 	if err != nil {

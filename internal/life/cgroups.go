@@ -109,7 +109,7 @@ func (m *maker) fillCgroup() error {
 	return m.dir.Save(p.record)
 }
 
-// cgroupOwner is the user of the host that the container's cgroup is handed to:
+// cgroupOwner returns the user of the host that the container's cgroup is handed to:
 // the one that process.user.uid is mapped to, when the container has a cgroup
 // namespace of its own and sees its cgroups writable. The host's root has them
 // anyway.

@@ -333,7 +333,7 @@ func (e *execution) next(time.Time) (program.Event, error) {
 	return e.child.NextWhile(e.pidfd)
 }
 
-// handlers are those of the messages of the process, in the order in which they come.
+// handlers returns those of the messages of the process, in the order in which they come.
 func (e *execution) handlers() []handler {
 	return []handler{
 		{tag: compile.Born, doing: "set what the process may not", serve: e.cloned},

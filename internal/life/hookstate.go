@@ -10,7 +10,7 @@ import (
 
 func (c *container) hookState(s Status) []byte { return hookState(c.rec, s) }
 
-// hookState is the state that a hook finds on its standard input.
+// hookState returns the state that a hook finds on its standard input.
 //
 // Source: runtime-spec runtime.md "State"; root is crun's addition, which
 // podman's tests look for.

@@ -90,7 +90,7 @@ func (r *Runtime) askHost(q *request) (_ *host, err error) {
 	return h, nil
 }
 
-// usualHost is the host of a plan that is not run: what only root could ask, and what
+// usualHost returns the host of a plan that is not run: what only root could ask, and what
 // belongs to one container, is taken to be as on a usual host, of a runtime that has
 // everything.
 func usualHost(q *request) (*host, error) {

@@ -135,7 +135,7 @@ func (m *maker) serve() (undo func(), err error) {
 	return m.undoScope, s.serve()
 }
 
-// handlers are those of the messages that init sends until it is ready for start, in the
+// handlers returns those of the messages that init sends until it is ready for start, in the
 // order in which they come.
 func (m *maker) handlers() []handler {
 	handlers := append([]handler{

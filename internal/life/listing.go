@@ -44,12 +44,12 @@ func (r *Runtime) planOnly(o *CreateOptions) (*Plan, error) {
 	return p, p.compile(nil)
 }
 
-// lines are the program, its two sections, and behind them the parent's half.
+// lines returns the program, its two sections, and behind them the parent's half.
 func (p *Plan) lines() []program.Line {
 	return append(p.out.Program.List(&program.ListOptions{TagName: compile.TagName}), p.runtimeLines()...)
 }
 
-// runtimeLines list what the runtime does at which message of init, in the order of the
+// runtimeLines lists what the runtime does at which message of init, in the order of the
 // program: the Work at a barrier, or else what the handler of the message does. What the
 // program may send several times for one element is one line.
 func (p *Plan) runtimeLines() []program.Line {
@@ -82,7 +82,7 @@ func (p *Plan) runtimeLines() []program.Line {
 	return lines
 }
 
-// allHandlers are the handlers of all messages of init's program.
+// allHandlers returns the handlers of all messages of init's program.
 func (m *maker) allHandlers() []handler {
 	started := newServer("init", nil, nil)
 	return append(append(m.handlers(), (&startHooks{}).handlers(started)...), started.executes())

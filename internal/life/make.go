@@ -66,7 +66,7 @@ func (r *Runtime) newMaker(o *CreateOptions, fifo bool, init initializer) (_ *ma
 // there.
 var testPhase func(name string)
 
-// steps is the life of a container up to an init that waits for start, in its order.
+// steps returns the life of a container up to an init that waits for start, in its order.
 func (m *maker) steps() []step {
 	steps := []step{
 		// Before anything is there that a signal would leave behind.

@@ -31,7 +31,7 @@ func (r *Runtime) listen(id, host string) (*relay, error) {
 	return &relay{s, host}, nil
 }
 
-// pass waits until the container says that it is ready, or ends.
+// pass waits until the container reports that it is ready, or ends.
 func (n *relay) pass(pidfd, pid int) error {
 	if n == nil {
 		return nil

@@ -78,7 +78,7 @@ func newPlan(q *request, h *host) (_ *Plan, err error) {
 	return p, nil
 }
 
-// newRecord is what is written down before anything of the container exists.
+// newRecord returns what is written down before anything of the container exists.
 func (p *Plan) newRecord() *state.Record {
 	s := p.bundle.spec
 	rec := &state.Record{
@@ -144,7 +144,7 @@ func (p *Plan) compile(shield func(*program.Builder) error) (err error) {
 // expect returns what the compiled program is to be proven against.
 func (p *Plan) expect() *verify.Expect { return p.input.Expect(p.out) }
 
-// failures are the texts for what can fail after start, when the process that has the
+// failures returns the texts for what can fail after start, when the process that has the
 // program is gone.
 func (p *Plan) failures() []state.Failure {
 	var out []state.Failure

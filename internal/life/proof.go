@@ -33,7 +33,7 @@ func prove(p *program.Program, expect *verify.Expect) (*Proof, error) {
 	return &Proof{r}, nil
 }
 
-// WriteText writes two lines a rule: its name and what it says, and the instructions by
+// WriteText writes two lines a rule: its name and its text, and the instructions by
 // their numbers in the listing of the plan.
 func (p *Proof) WriteText(w io.Writer) error {
 	var b []byte

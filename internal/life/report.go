@@ -12,6 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 const (
@@ -65,8 +66,8 @@ func (r *reports) read(deadline time.Time) error {
 	if r.buf == nil {
 		r.buf = make([]byte, 4096)
 	}
-	n, err := unix.Read(r.fd, r.buf)
-	if err == unix.EINTR || err == unix.EAGAIN {
+	n, err := sys.Read(r.fd, r.buf)
+	if err == unix.EAGAIN {
 		return nil
 	}
 	if err != nil {
@@ -79,28 +80,19 @@ func (r *reports) read(deadline time.Time) error {
 	return nil
 }
 
-// awaitReport waits until there is something to read, or until end, if any. ended says
-// that the process of pidfd is no more and has left nothing: whoever may trace it can hold
+// awaitReport waits until there is something to read, or until end, if any. ended is true
+// when the process of pidfd is no more and has left nothing: whoever may trace it can hold
 // its end of the fifo open.
 func awaitReport(fd, pidfd int, end time.Time) (late, ended bool, err error) {
-	for {
-		wait := -1
-		if !end.IsZero() {
-			left := time.Until(end)
-			if left <= 0 {
-				return true, false, nil
-			}
-			wait = int(min(left.Milliseconds()+1, 1<<30))
-		}
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
-		n, err := unix.Poll(p, wait)
-		if err != nil && err != unix.EINTR {
-			return false, false, fmt.Errorf("poll: %w", err)
-		}
-		if n > 0 {
-			return false, p[0].Revents == 0, nil
-		}
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
+	n, err := sys.Poll(p, end)
+	switch {
+	case err != nil:
+		return false, false, fmt.Errorf("poll: %w", err)
+	case n == 0:
+		return true, false, nil
 	}
+	return false, p[0].Revents == 0, nil
 }
 
 // parseReport returns the first message of p and its size, which is 0 while it is not all

@@ -62,7 +62,7 @@ func newServer(who string, child *program.Child, cg cgroup.Manager, handlers ...
 	return s
 }
 
-// executes is the handler for the message that says that execve comes next.
+// executes returns the handler for the message that execve comes next.
 func (s *server) executes() handler {
 	return handler{tag: compile.Executing, doing: "take the end of the socket for success", serve: func(program.Event) (answer, error) {
 		s.executing, s.deadline = true, time.Time{} // what runs from now on may take for ever

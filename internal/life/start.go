@@ -13,6 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/proc"
+	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/internal/trace"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -188,19 +189,9 @@ func (c *container) poststop() {
 	}
 }
 
-// waitEnd waits until the process of pidfd has ended, at most ten seconds: a
-// process in uninterruptible sleep may stay longer.
+// waitEnd waits until the process of pidfd has ended, and reports whether it has: at most
+// ten seconds, longer than which a process in uninterruptible sleep may stay.
 func waitEnd(pidfd int) bool {
-	until := time.Now().Add(10 * time.Second)
-	for {
-		left := time.Until(until)
-		if left <= 0 {
-			return false
-		}
-		p := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-		n, err := unix.Poll(p, int(left.Milliseconds())+1)
-		if err == nil && n == 1 {
-			return true
-		}
-	}
+	n, err := sys.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, time.Now().Add(10*time.Second))
+	return err == nil && n == 1
 }

@@ -35,7 +35,7 @@ func (h *startHooks) follow(s *server) error {
 	return s.serve()
 }
 
-// handlers are those of the messages that tell of hooks.
+// handlers returns those of the messages about hooks.
 func (h *startHooks) handlers(s *server) []handler {
 	return []handler{
 		{tag: compile.HookBegins, doing: "watch its timeout", serve: func(e program.Event) (answer, error) {
