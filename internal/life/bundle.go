@@ -25,6 +25,12 @@ func (r *Runtime) readBundle(dir string) (*bundle, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.newBundle(dir, s, text)
+}
+
+// newBundle adapts and checks the configuration s, whose text is kept for later commands.
+func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, error) {
+	// Before the checks, which are of what will be run.
 	if err := r.adapt(s); err != nil {
 		return nil, err
 	}

@@ -76,26 +76,30 @@ type execution struct {
 	linux   *specs.Linux
 	pidfd   int // init's
 	init    namespace.Init
+	work    workList[*execution] // the runtime's own, at the barriers
 	child   *program.Child
 	console console // of an attached process
 	trace   *trace.Trace
 	signals *terminal.Forwarder // nil for a detached one
-	// crowded says that a limit of tasks leaves no room for the two that a process needs to
-	// come to the container: it is moved into the cgroups of procs when it is there.
+	// crowded is true when a limit of tasks leaves no room for the two that a process needs
+	// to come to the container: it is moved into the cgroups of procs when it is there.
 	crowded bool
 	procs   []string
 }
 
-// begin does all up to a process that has executed its program.
+// begin does all up to a process that has executed its program. It takes no lock: what it
+// meets may be deleted meanwhile, and ends then.
 func (e *execution) begin(id string) (err error) {
 	e.pidfd = -1
 	e.trace.Phase("load state")
 	if e.c, err = e.r.open(id, false); err != nil {
 		return err
 	}
+	// Before all that costs: a paused container would hold the process.
 	if err := e.allowed(); err != nil {
 		return err
 	}
+	// Before the cgroups: a process that is refused has none to be looked for.
 	if err := e.process(); err != nil {
 		return err
 	}
@@ -103,24 +107,32 @@ func (e *execution) begin(id string) (err error) {
 	if err != nil {
 		return err
 	}
-	// A terminal cannot be handed over twice.
-	e.crowded = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
-	if err = e.start(sub); e.canMove(err, sub) {
-		if e.child != nil {
-			e.child.Kill()
-			e.child.Close()
-			e.child = nil
-		}
-		e.crowded = true
-		if again := e.start(nil); again != nil {
-			return fmt.Errorf("%w; a limit of tasks is reached: linux.resources.pids.limit, one of a cgroup above, or RLIMIT_NPROC", err)
-		}
-		err = nil
-	}
-	if err != nil {
+	if err := e.startWhereRoom(sub); err != nil {
 		return err
 	}
+	// Last: engines take what it writes for success.
 	return e.announce()
+}
+
+// startWhereRoom starts the process in the container's cgroups; where a limit of tasks
+// leaves no room for its way there, it is moved there when it is made.
+func (e *execution) startWhereRoom(sub cgroup.Sub) error {
+	// A terminal cannot be handed over twice.
+	e.crowded = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
+	err := e.start(sub)
+	if !e.canMove(err, sub) {
+		return err
+	}
+	if e.child != nil {
+		e.child.Kill()
+		e.child.Close()
+		e.child = nil
+	}
+	e.crowded = true
+	if again := e.start(nil); again != nil {
+		return fmt.Errorf("%w; a limit of tasks is reached: linux.resources.pids.limit, one of a cgroup above, or RLIMIT_NPROC", err)
+	}
+	return nil
 }
 
 // canMove reports whether err is that a limit of tasks was reached, and nothing was handed
@@ -304,8 +316,9 @@ func (e *execution) input() (*compile.ExecInput, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.work = e.parentWork()
 	return &compile.ExecInput{
-		Init: e.init, Process: e.p, Linux: e.linux, Wait: e.crowded,
+		Init: e.init, Process: e.p, Linux: e.linux, Wait: len(e.work.at(compile.Born)) > 0,
 		KeepGroups: keepsGroups(e.c.rec.Annotations),
 		OwnKeyring: e.c.rec.OwnKeyring, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
 		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: process.StdFiles()},
@@ -314,6 +327,18 @@ func (e *execution) input() (*compile.ExecInput, error) {
 
 // userns reports whether the container has a user namespace of its own.
 func (e *execution) userns() bool { return e.init.Flags&unix.CLONE_NEWUSER != 0 }
+
+// parentWork lists what there is to do for the process, as that of a Plan does for init.
+func (e *execution) parentWork() (list workList[*execution]) {
+	clones := e.init.Clones() // the second process is moved, while it waits to be followed
+	// First, so that the process is in its cgroups whatever follows.
+	list.add(e.crowded && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
+	// These take capabilities in the initial user namespace, and come before another is joined.
+	list.add(e.p.OOMScoreAdj != nil, compile.Born, "process.oomScoreAdj", "set the score for the OOM killer", (*execution).setScore)
+	list.add(e.userns(), compile.Born, "process.rlimits", "set the limits", (*execution).setLimits)
+	list.add(e.crowded && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)
+	return list
+}
 
 // server serves the process until it has executed its program.
 func (e *execution) server() *server {
@@ -352,21 +377,17 @@ func (e *execution) reparent(ev program.Event) (answer, error) {
 	if err := e.child.Adopt(ev); err != nil {
 		return silence, err
 	}
-	return release, e.move()
+	return release, e.work.do(compile.Adopt, e)
 }
 
 // cloned sets what the process may not.
 func (e *execution) cloned(program.Event) (answer, error) {
-	if !e.init.Clones() { // else the second process is moved
-		if err := e.move(); err != nil {
-			return silence, err
-		}
-	}
-	if err := e.r.setScore(e.child.Pid, e.p); err != nil || !e.userns() {
-		return release, err
-	}
-	return release, process.ApplyRlimits(e.child.Pid, e.p)
+	return release, e.work.do(compile.Born, e)
 }
+
+func (e *execution) setScore() error { return e.r.setScore(e.child.Pid, e.p) }
+
+func (e *execution) setLimits() error { return process.ApplyRlimits(e.child.Pid, e.p) }
 
 // move moves the process, which waits, into the cgroups that were too crowded to make it
 // there.

@@ -170,10 +170,10 @@ func (m *maker) cloned(e program.Event) (answer, error) {
 	if err := m.recordKeyring(e.Value); err != nil {
 		return silence, err
 	}
-	if len(m.plan.at(compile.Born)) == 0 {
+	if len(m.plan.work.at(compile.Born)) == 0 {
 		return silence, nil
 	}
-	return release, m.workAt(compile.Born)
+	return release, m.plan.work.do(compile.Born, m)
 }
 
 // target makes mount points, and steers the filling of a tmpfs.

@@ -50,7 +50,7 @@ func (p *Plan) lines() []program.Line {
 }
 
 // runtimeLines lists what the runtime does at which message of init, in the order of the
-// program: the Work at a barrier, or else what the handler of the message does. What the
+// program: the work at a barrier, or else what the handler of the message does. What the
 // program may send several times for one element is one line.
 func (p *Plan) runtimeLines() []program.Line {
 	var lines []program.Line
@@ -75,8 +75,8 @@ func (p *Plan) runtimeLines() []program.Line {
 				add(in.NR, p.out.Program.Note(in).Element.String(), h.doing)
 			}
 		}
-		for _, w := range p.at(in.NR) {
-			add(in.NR, w.Element, w.Doing)
+		for _, w := range p.work.at(in.NR) {
+			add(in.NR, w.element, w.doing)
 		}
 	}
 	return lines

@@ -313,7 +313,7 @@ func (s *stage) create(t *testing.T, terminal int) (p *puppet, serve func() erro
 	must(t, err)
 	must(t, m.run([]step{{"", m.load}, {"", m.decide}, {"", m.record}}))
 	out, err := compile.Compile(&compile.Input{
-		Spec: m.bundle.spec, Rootfs: m.bundle.rootfs, Bundle: m.bundle.dir, Keyring: m.plan.record.Keyring, Fifo: true, Unattended: len(m.plan.at(compile.Born)) == 0,
+		Spec: m.bundle.spec, Rootfs: m.bundle.rootfs, Bundle: m.bundle.dir, Keyring: m.plan.record.Keyring, Fifo: true, Unattended: len(m.plan.work.at(compile.Born)) == 0,
 		Host: compile.Host{Privileged: true, LastCap: 40, HeldCaps: 1<<41 - 1, ProcOfPidNS: true, Cgroup: &rootfs.Cgroup{V2: true, Dir: "/sys/fs/cgroup/fuzzed"}},
 	})
 	must(t, err)
@@ -340,16 +340,18 @@ func (s *stage) exec(t *testing.T, terminal int) (p *puppet, serve func() error,
 	must(t, err)
 	defer unix.Close(self)
 	init := namespace.Init{Pid: os.Getpid(), Pidfd: self, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}
+	e := &execution{
+		r: s.r, o: &ExecOptions{Detach: true}, p: spec.Process, linux: &specs.Linux{}, init: init, pidfd: -1,
+		c: &container{r: s.r, rec: &state.Record{}, cg: cgroup.NoPlan().Manager()},
+	}
+	e.work = e.parentWork()
 	prog, _, err := compile.Exec(&compile.ExecInput{
-		Process: spec.Process, Linux: &specs.Linux{}, OwnKeyring: true, Init: init,
+		Process: spec.Process, Linux: &specs.Linux{}, OwnKeyring: true, Init: init, Wait: len(e.work.at(compile.Born)) > 0,
 		Host: compile.Host{LastCap: 40, HeldCaps: 1<<41 - 1},
 	})
 	must(t, err)
 	p = newPuppet(t, prog)
-	e := &execution{
-		r: s.r, o: &ExecOptions{Detach: true}, p: spec.Process, linux: &specs.Linux{}, init: init, child: p.child, pidfd: -1,
-		c: &container{r: s.r, rec: &state.Record{}, cg: cgroup.NoPlan().Manager()},
-	}
+	e.child = p.child
 	return p, e.server().serve, func() { e.kill(); e.child.Close() }
 }
 

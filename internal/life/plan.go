@@ -16,7 +16,10 @@ import (
 )
 
 // request is what a container is to be made of: the configuration, and what the caller and
-// the Runtime add to it.
+// the Runtime add to it. It is the place for whatever else a caller may ask for: a context
+// that ends a create is looked at by maker.run and closes the child's socket in
+// maker.clone; other standard descriptors than the process's own are what host.askAny
+// looks at and maker.clone hands over.
 type request struct {
 	*CreateOptions
 	manager  CgroupManager
@@ -36,7 +39,7 @@ type Plan struct {
 	settings *cgroup.Settings // of linux.resources
 	rdt      *rdt.Group       // nil without linux.intelRdt
 	record   *state.Record    // as it is before init is there
-	work     []Work
+	work     workList[*maker] // the runtime's own, at the barriers
 
 	input *compile.Input
 	out   *compile.Output // nil before compile
@@ -126,7 +129,7 @@ func (p *Plan) compile(shield func(*program.Builder) error) (err error) {
 		ListenFds:  p.ListenFds,
 		KeepGroups: keepsGroups(p.bundle.spec.Annotations),
 		Fifo:       p.fifo,
-		Unattended: len(p.at(compile.Born)) == 0,
+		Unattended: len(p.work.at(compile.Born)) == 0,
 		Shield:     shield,
 		Host:       p.host.Host,
 	}

@@ -9,9 +9,11 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/template"
 )
@@ -71,8 +73,8 @@ func TestInitWaitsForTheRuntimesWork(t *testing.T) {
 				t.Skip("needs cgroup v1, where the process that clones is a member")
 			}
 			var got []string
-			for _, w := range p.at(compile.Born) {
-				got = append(got, w.Element)
+			for _, w := range p.work.at(compile.Born) {
+				got = append(got, w.element)
 			}
 			if !slices.Equal(got, c.want) {
 				t.Errorf("the work is for %q, want %q", got, c.want)
@@ -81,6 +83,33 @@ func TestInitWaitsForTheRuntimesWork(t *testing.T) {
 				t.Errorf("init waits: %v", waits)
 			}
 		})
+	}
+}
+
+// TestExecWaitsForTheRuntimesWork: as for init.
+func TestExecWaitsForTheRuntimesWork(t *testing.T) {
+	zero := 0
+	for _, c := range []struct {
+		name    string
+		flags   uint64
+		crowded bool
+		score   *int
+		want    []string // with the tag
+	}{
+		{"nothing", unix.CLONE_NEWPID, false, nil, nil},
+		{"a score", unix.CLONE_NEWPID, false, &zero, []string{"born process.oomScoreAdj"}},
+		{"a user namespace", unix.CLONE_NEWUSER, false, nil, []string{"born process.rlimits"}},
+		{"no room", 0, true, nil, []string{"born linux.cgroupsPath"}},
+		{"no room, and a pid namespace", unix.CLONE_NEWPID, true, nil, []string{"adopt linux.cgroupsPath"}},
+	} {
+		e := &execution{init: namespace.Init{Pid: 1, Flags: c.flags}, crowded: c.crowded, p: &specs.Process{OOMScoreAdj: c.score}}
+		var got []string
+		for _, w := range e.parentWork() {
+			got = append(got, compile.TagName(w.barrier)+" "+w.element)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 

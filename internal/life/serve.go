@@ -28,7 +28,7 @@ const (
 // contributes it.
 type handler struct {
 	tag, below uint32 // below is 0 for one tag alone
-	doing      string // for the listing of a plan; empty where the plan's Work has it
+	doing      string // for the listing of a plan; empty where the work at the barrier has it
 	serve      func(program.Event) (answer, error)
 }
 

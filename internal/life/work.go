@@ -17,55 +17,70 @@ import (
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
-// Work is one thing that the runtime does for init, which waits for it at a barrier. Init
-// waits at its birth only where there is some for that: nothing else says so.
-type Work struct {
-	Barrier uint32 // the tag of its message
-	Element string // of config.json
-	Doing   string
-	do      func(*maker) error
+// work is one thing that the runtime does for a child, which waits for it at a barrier. The
+// child waits at its birth only where there is some for that: nothing else decides it. T
+// is what does it.
+type work[T any] struct {
+	barrier uint32 // the tag of its message
+	element string // of config.json
+	doing   string
+	do      func(T) error
 }
 
-// at returns the work at one barrier, in its order.
-func (p *Plan) at(barrier uint32) []Work {
+// workList is the work for one child, in the order in which it is done.
+type workList[T any] []work[T]
+
+// add appends work that is needed.
+func (l *workList[T]) add(needed bool, barrier uint32, element, doing string, do func(T) error) {
+	if needed {
+		*l = append(*l, work[T]{barrier, element, doing, do})
+	}
+}
+
+// at returns the work at one barrier; its neighbours in the list are of one barrier.
+func (l workList[T]) at(barrier uint32) workList[T] {
 	first := 0
-	for first < len(p.work) && p.work[first].Barrier != barrier {
+	for first < len(l) && l[first].barrier != barrier {
 		first++
 	}
 	end := first
-	for end < len(p.work) && p.work[end].Barrier == barrier {
+	for end < len(l) && l[end].barrier == barrier {
 		end++
 	}
-	return p.work[first:end]
+	return l[first:end]
 }
 
-// parentWork lists what there is to do, in the order in which it is done. Whoever adds
-// some states here, in one line, when it is needed and what does it.
-func (p *Plan) parentWork() []Work {
+// do does the work at one barrier.
+func (l workList[T]) do(barrier uint32, by T) error {
+	for _, w := range l.at(barrier) {
+		if err := w.do(by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parentWork lists what there is to do for init. Whoever adds some states here, in one
+// line, when it is needed and what does it.
+func (p *Plan) parentWork() (list workList[*maker]) {
 	s, l := p.bundle.spec, p.bundle.linux()
 	user, newUser := has(s, specs.UserNamespace), makes(s, specs.UserNamespace)
 	scored := s.Process != nil && s.Process.OOMScoreAdj != nil
-	var work []Work
-	add := func(needed bool, barrier uint32, element, doing string, do func(*maker) error) {
-		if needed {
-			work = append(work, Work{barrier, element, doing, do})
-		}
-	}
 	// First, so that the group holds for all that init does from here on.
-	add(p.rdt != nil, compile.Born, "linux.intelRdt", "move init into the resource control group", (*maker).joinRdt)
+	list.add(p.rdt != nil, compile.Born, "linux.intelRdt", "move init into the resource control group", (*maker).joinRdt)
 	// Before the mappings, by which others get rights over init: it is in its cgroups then.
-	add(p.unit != nil, compile.Born, "linux.cgroupsPath", "have systemd make the scope with init in it", (*maker).startScope)
+	list.add(p.unit != nil, compile.Born, "linux.cgroupsPath", "have systemd make the scope with init in it", (*maker).startScope)
 	// Behind the scope, in whose cgroups they are written.
-	add(p.settings.Unborn(), compile.Born, "linux.resources", "set the limits that init's clone would have run into", (*maker).setDeferred)
+	list.add(p.settings.Unborn(), compile.Born, "linux.resources", "set the limits that init's clone would have run into", (*maker).setDeferred)
 	// Init becomes root of its user namespace by them as soon as it goes on.
-	add(newUser, compile.Born, "linux.uidMappings", "write the id mappings", (*maker).writeMappings)
+	list.add(newUser, compile.Born, "linux.uidMappings", "write the id mappings", (*maker).writeMappings)
 	// These take capabilities in the initial user namespace, which init has left.
-	add(user && s.Process != nil, compile.Born, "process.rlimits", "set the limits", (*maker).setLimits)
-	add(scored && (user || seat.Nested()), compile.Born, "process.oomScoreAdj", "set the score for the OOM killer", (*maker).setScore)
+	list.add(user && s.Process != nil, compile.Born, "process.rlimits", "set the limits", (*maker).setLimits)
+	list.add(scored && (user || seat.Nested()), compile.Born, "process.oomScoreAdj", "set the score for the OOM killer", (*maker).setScore)
 	// Last, since the kernel alone brings a device back that has been moved.
-	add(len(l.NetDevices) > 0, compile.Born, "linux.netDevices", "move the network devices into init's namespace", (*maker).moveDevices)
+	list.add(len(l.NetDevices) > 0, compile.Born, "linux.netDevices", "move the network devices into init's namespace", (*maker).moveDevices)
 	// Before anything is in the time namespace, whose offsets cannot be changed then.
-	add(len(l.TimeOffsets) > 0, compile.TimeOffsets, "linux.timeOffsets", "write the offsets of the time namespace", (*maker).writeOffsets)
+	list.add(len(l.TimeOffsets) > 0, compile.TimeOffsets, "linux.timeOffsets", "write the offsets of the time namespace", (*maker).writeOffsets)
 	if h := s.Hooks; h != nil { // in the order that the specification has
 		for _, k := range [...]struct {
 			name  string
@@ -76,10 +91,10 @@ func (p *Plan) parentWork() []Work {
 			{"createRuntime", h.CreateRuntime, "in the runtime's namespaces"},
 			{"createContainer", h.CreateContainer, "in the container's namespaces"},
 		} {
-			add(len(k.hooks) > 0, compile.Hooks, "hooks."+k.name, "run them "+k.where, func(m *maker) error { return m.runHooks(k.name, k.hooks) })
+			list.add(len(k.hooks) > 0, compile.Hooks, "hooks."+k.name, "run them "+k.where, func(m *maker) error { return m.runHooks(k.name, k.hooks) })
 		}
 	}
-	return work
+	return list
 }
 
 // barrier answers at a barrier where init waits for nothing but the work there.
@@ -88,18 +103,8 @@ func (m *maker) barrier(tag uint32, phase string) handler {
 		if phase != "" {
 			m.trace.Phase(phase)
 		}
-		return release, m.workAt(tag)
+		return release, m.plan.work.do(tag, m)
 	}}
-}
-
-// workAt does what there is to do at the barrier tag.
-func (m *maker) workAt(tag uint32) error {
-	for _, w := range m.plan.at(tag) {
-		if err := w.do(m); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (m *maker) joinRdt() error { return m.plan.rdt.Join(m.child.Pid) }
