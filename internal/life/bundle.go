@@ -107,10 +107,14 @@ func isBind(m *specs.Mount) bool {
 
 // has reports whether the configuration has a namespace of the kind, new or joined.
 func has(s *specs.Spec, kind specs.LinuxNamespaceType) bool {
-	return s.Linux != nil && slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == kind })
+	return s.Linux != nil && slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == kind
+	})
 }
 
 // makes reports whether the configuration has a new namespace of the kind.
 func makes(s *specs.Spec, kind specs.LinuxNamespaceType) bool {
-	return s.Linux != nil && slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == kind && n.Path == "" })
+	return s.Linux != nil && slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == kind && n.Path == ""
+	})
 }

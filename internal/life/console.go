@@ -21,13 +21,14 @@ type console struct {
 // handler takes the terminal's master, and hands it to socket, as takeTerminal does. then
 // is called when it is here; nil does nothing.
 func (c *console) handler(socket string, while func() []int, then func() error) handler {
-	return handler{tag: rootfs.ConsoleTag, doing: "prove that it is a terminal, and hand it on", serve: func(e program.Event) (_ answer, err error) {
+	serve := func(e program.Event) (_ answer, err error) {
 		c.master, err = takeTerminal(e.Fd, socket, while()...)
 		if err == nil && then != nil {
 			err = then()
 		}
 		return release, err
-	}}
+	}
+	return handler{tag: rootfs.ConsoleTag, doing: "prove that it is a terminal, and hand it on", serve: serve}
 }
 
 // connect begins to copy between the caller's terminal and that of the process.

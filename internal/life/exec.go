@@ -334,7 +334,8 @@ func (e *execution) parentWork() (list workList[*execution]) {
 	// First, so that the process is in its cgroups whatever follows.
 	list.add(e.crowded && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
 	// These take capabilities in the initial user namespace, and come before another is joined.
-	list.add(e.p.OOMScoreAdj != nil, compile.Born, "process.oomScoreAdj", "set the score for the OOM killer", (*execution).setScore)
+	list.add(e.p.OOMScoreAdj != nil, compile.Born, "process.oomScoreAdj",
+		"set the score for the OOM killer", (*execution).setScore)
 	list.add(e.userns(), compile.Born, "process.rlimits", "set the limits", (*execution).setLimits)
 	list.add(e.crowded && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)
 	return list
@@ -365,7 +366,7 @@ func (e *execution) handlers() []handler {
 		e.r.quotaHandler(),
 		e.console.handler(e.o.ConsoleSocket, func() []int { return []int{e.child.Pidfd, e.pidfd} }, e.console.connect),
 		homeHandler(e.child, e.p),
-		{tag: compile.Adopt, doing: "prove that it is a child of the runtime, and follow it", serve: e.reparent},
+		{tag: compile.Adopt, doing: "prove that it is the runtime's child, and follow it", serve: e.reparent},
 		{tag: compile.Loading, doing: "hand the seccomp listener to the agent", serve: func(ev program.Event) (answer, error) {
 			return release, sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
 		}},

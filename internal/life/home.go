@@ -21,13 +21,14 @@ type home struct {
 // for the next piece.
 func homeHandler(child *program.Child, p *specs.Process) handler {
 	h := &home{}
-	return handler{tag: process.HomeTag, doing: "answer with the user's home directory", serve: func(e program.Event) (answer, error) {
+	serve := func(e program.Event) (answer, error) {
 		dir, found := h.find(e.Data, p.User.UID)
 		if !found {
 			return silence, child.Send(process.HomeMore())
 		}
 		return silence, child.Send(process.HomeReply(dir))
-	}}
+	}
+	return handler{tag: process.HomeTag, doing: "answer with the user's home directory", serve: serve}
 }
 
 // find looks through the next piece, an empty one being the end of the file. It reports

@@ -153,7 +153,9 @@ func fewFiles() bool {
 
 // mountsCgroup reports whether a mount shows the container cgroups.
 func mountsCgroup(s *specs.Spec) bool {
-	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" || m.Type == "cgroup2" })
+	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool {
+		return m.Type == "cgroup" || m.Type == "cgroup2"
+	})
 }
 
 // joinsPid reports whether the container is to be in a pid namespace that exists.

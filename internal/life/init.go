@@ -138,15 +138,16 @@ func (m *maker) serve() (undo func(), err error) {
 // handlers returns those of the messages that init sends until it is ready for start, in the
 // order in which they come.
 func (m *maker) handlers() []handler {
+	ready := func(program.Event) (answer, error) { return finish, nil }
 	handlers := append([]handler{
-		{tag: compile.Adopt, doing: "prove that it is a child of the runtime, record and follow it", serve: m.reparent},
+		{tag: compile.Adopt, doing: "prove that it is the runtime's child, record and follow it", serve: m.reparent},
 		{tag: compile.Born, doing: "record the serial number of the session keyring", serve: m.cloned},
 		m.barrier(compile.TimeOffsets, ""),
 		{tag: rootfs.TargetTag, below: rootfs.CopyUpTag, doing: "make the mount point", serve: m.target},
 		{tag: rootfs.CopyUpTag, below: rootfs.ConsoleTag, doing: "steer the copy", serve: m.target},
 		m.barrier(compile.Hooks, "hooks"),
 		{tag: compile.Loading, doing: "hand the seccomp listener to the agent", serve: m.listener},
-		{tag: compile.Ready, doing: "commit the state, and let init go on", serve: func(program.Event) (answer, error) { return finish, nil }},
+		{tag: compile.Ready, doing: "commit the state, and let init go on", serve: ready},
 	}, m.keyringHandlers()...)
 	if m.bundle.spec.Process != nil {
 		handlers = append(handlers, homeHandler(m.child, m.bundle.spec.Process),

@@ -9,20 +9,20 @@ const quotaWarning = "the session keyring quota of the user is used up (kernel.k
 
 // keyringHandlers answer init about the session keyring that it makes.
 func (m *maker) keyringHandlers() []handler {
+	made := func(e program.Event) (answer, error) { return silence, m.recordKeyring(e.Value) }
 	return []handler{
-		{tag: keyring.MadeTag, doing: "record the serial number of the session keyring", serve: func(e program.Event) (answer, error) {
-			return silence, m.recordKeyring(e.Value)
-		}},
+		{tag: keyring.MadeTag, doing: "record the serial number of the session keyring", serve: made},
 		m.r.quotaHandler(),
 	}
 }
 
 // quotaHandler warns of a quota that leaves the container without a keyring of its own.
 func (r *Runtime) quotaHandler() handler {
-	return handler{tag: keyring.QuotaTag, doing: "warn of it", serve: func(program.Event) (answer, error) {
+	serve := func(program.Event) (answer, error) {
 		r.warn(quotaWarning)
 		return silence, nil
-	}}
+	}
+	return handler{tag: keyring.QuotaTag, doing: "warn of it", serve: serve}
 }
 
 // recordKeyring records the serial number of the keyring that init has made: exec

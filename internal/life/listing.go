@@ -46,7 +46,8 @@ func (r *Runtime) planOnly(o *CreateOptions) (*Plan, error) {
 
 // lines returns the program, its two sections, and behind them the parent's half.
 func (p *Plan) lines() []program.Line {
-	return append(p.out.Program.List(&program.ListOptions{TagName: compile.TagName}), p.runtimeLines()...)
+	lines := p.out.Program.List(&program.ListOptions{TagName: compile.TagName})
+	return append(lines, p.runtimeLines()...)
 }
 
 // runtimeLines lists what the runtime does at which message of init, in the order of the
@@ -57,7 +58,10 @@ func (p *Plan) runtimeLines() []program.Line {
 	handlers := (&maker{request: *p.request, plan: p}).allHandlers()
 	seen := map[string]bool{}
 	add := func(tag uint32, element, doing string) {
-		line := program.Line{Section: "runtime", PC: len(lines), Call: "on", Args: []string{strconv.Quote(compile.TagName(tag))}, Element: element, Doing: doing}
+		line := program.Line{
+			Section: "runtime", PC: len(lines), Call: "on", Args: []string{strconv.Quote(compile.TagName(tag))},
+			Element: element, Doing: doing,
+		}
 		if key := line.Args[0] + element + "\n" + doing; !seen[key] {
 			seen[key] = true
 			lines = append(lines, line)

@@ -51,10 +51,9 @@ func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid i
 // for the hook sees how it has ended, also before that.
 func (n *inNamespaces) server(c *program.Child) *server {
 	s := newServer("the process of the hook", c, nil)
+	reparent := func(e program.Event) (answer, error) { return release, c.Adopt(e) }
 	s.handlers = []handler{
-		{tag: compile.Adopt, doing: "prove that it is a child of the runtime, and follow it", serve: func(e program.Event) (answer, error) {
-			return release, c.Adopt(e)
-		}},
+		{tag: compile.Adopt, doing: "prove that it is the runtime's child, and follow it", serve: reparent},
 		s.executes(),
 	}
 	s.next = func(time.Time) (program.Event, error) {

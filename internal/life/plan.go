@@ -24,7 +24,7 @@ type request struct {
 	*CreateOptions
 	manager  CgroupManager
 	stateDir string // the container's state directory
-	fifo     bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
+	fifo     bool   // create: init waits on the fifo, after the barrier Ready; run: at that alone
 	bundle   *bundle
 	unit     *unit // nil without systemd's driver
 }

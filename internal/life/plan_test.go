@@ -33,15 +33,15 @@ func planned(t *testing.T, manager CgroupManager, change func(*specs.Spec)) *Pla
 	return p
 }
 
-// waitsAtBirth reports whether init waits for the runtime when it has been cloned.
-func waitsAtBirth(p *Plan) bool {
+// waitsAt reports whether init waits for the runtime at the barrier tag.
+func waitsAt(p *Plan, tag uint32) bool {
 	return slices.ContainsFunc(p.out.Program.Child, func(in program.Instr) bool {
-		return in.Op == program.OpWait && in.NR == compile.Born
+		return in.Op == program.OpWait && in.NR == tag
 	})
 }
 
-// TestInitWaitsForTheRuntimesWork: each element that the runtime alone can see to is work
-// at init's birth, for which init waits; without such an element it does not.
+// TestInitWaitsForTheRuntimesWork: each element that the runtime alone can see to is work at
+// a barrier, at which init waits; without such an element it does not.
 func TestInitWaitsForTheRuntimesWork(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: a user's container has a user namespace, whatever else it has")
@@ -65,6 +65,14 @@ func TestInitWaitsForTheRuntimesWork(t *testing.T) {
 		{"one task, where its clone is counted", Cgroupfs, func(s *specs.Spec) { s.Linux.Resources.Pids = &specs.LinuxPids{Limit: &limit} }, []string{"linux.resources"}},
 		{"a user namespace", Cgroupfs, userns, []string{"linux.uidMappings", "process.rlimits"}},
 		{"a score in a user namespace", Cgroupfs, func(s *specs.Spec) { userns(s); s.Process.OOMScoreAdj = &zero }, []string{"linux.uidMappings", "process.rlimits", "process.oomScoreAdj"}},
+		{"time", Cgroupfs, func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
+			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 5}}
+		}, []string{"linux.timeOffsets"}},
+		{"hooks", Cgroupfs, func(s *specs.Spec) {
+			hooks := []specs.Hook{{Path: "/bin/true"}}
+			s.Hooks = &specs.Hooks{CreateRuntime: hooks, CreateContainer: hooks, StartContainer: hooks, Poststop: hooks}
+		}, []string{"hooks.createRuntime", "hooks.createContainer"}},
 		{"devices", Cgroupfs, func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth9": {}} }, []string{"linux.netDevices"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -73,14 +81,16 @@ func TestInitWaitsForTheRuntimesWork(t *testing.T) {
 				t.Skip("needs cgroup v1, where the process that clones is a member")
 			}
 			var got []string
-			for _, w := range p.work.at(compile.Born) {
+			for _, w := range p.work {
 				got = append(got, w.element)
 			}
 			if !slices.Equal(got, c.want) {
 				t.Errorf("the work is for %q, want %q", got, c.want)
 			}
-			if waits := waitsAtBirth(p); waits != (len(c.want) > 0) {
-				t.Errorf("init waits: %v", waits)
+			for _, tag := range [...]uint32{compile.Born, compile.TimeOffsets, compile.Hooks} {
+				if waits, work := waitsAt(p, tag), p.work.at(tag); waits != (len(work) > 0) {
+					t.Errorf("init waits at %q: %v, for %d things", compile.TagName(tag), waits, len(work))
+				}
 			}
 		})
 	}

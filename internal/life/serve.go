@@ -64,10 +64,11 @@ func newServer(who string, child *program.Child, cg cgroup.Manager, handlers ...
 
 // executes returns the handler for the message that execve comes next.
 func (s *server) executes() handler {
-	return handler{tag: compile.Executing, doing: "take the end of the socket for success", serve: func(program.Event) (answer, error) {
+	serve := func(program.Event) (answer, error) {
 		s.executing, s.deadline = true, time.Time{} // what runs from now on may take for ever
 		return silence, nil
-	}}
+	}
+	return handler{tag: compile.Executing, doing: "take the end of the socket for success", serve: serve}
 }
 
 // serve answers messages until a handler has finished, or the child has executed its program.

@@ -37,27 +37,30 @@ func (h *startHooks) follow(s *server) error {
 
 // handlers returns those of the messages about hooks.
 func (h *startHooks) handlers(s *server) []handler {
+	begins := func(e program.Event) (answer, error) {
+		if e.Value < 0 || e.Value >= int64(len(h.hooks)) {
+			return silence, nil
+		}
+		h.now, h.output, s.deadline = int(e.Value), nil, time.Time{}
+		if limit := h.hooks[h.now].Timeout; limit != nil {
+			s.deadline = time.Now().Add(time.Duration(*limit) * time.Second)
+		}
+		return silence, nil
+	}
+	output := func(e program.Event) (answer, error) {
+		h.output = append([]byte(nil), e.Data...) // valid until the next message
+		return silence, nil
+	}
+	failed := func(e program.Event) (answer, error) {
+		if h.now < 0 {
+			return silence, nil
+		}
+		return silence, hook.Failure("startContainer", h.now, &h.hooks[h.now], unix.WaitStatus(e.Value), h.output)
+	}
 	return []handler{
-		{tag: compile.HookBegins, doing: "watch its timeout", serve: func(e program.Event) (answer, error) {
-			if e.Value < 0 || e.Value >= int64(len(h.hooks)) {
-				return silence, nil
-			}
-			h.now, h.output, s.deadline = int(e.Value), nil, time.Time{}
-			if limit := h.hooks[h.now].Timeout; limit != nil {
-				s.deadline = time.Now().Add(time.Duration(*limit) * time.Second)
-			}
-			return silence, nil
-		}},
-		{tag: compile.HookOutput, doing: "keep its output for the error", serve: func(e program.Event) (answer, error) {
-			h.output = append([]byte(nil), e.Data...)
-			return silence, nil
-		}},
-		{tag: compile.HookFailed, doing: "end the container", serve: func(e program.Event) (answer, error) {
-			if h.now < 0 {
-				return silence, nil
-			}
-			return silence, hook.Failure("startContainer", h.now, &h.hooks[h.now], unix.WaitStatus(e.Value), h.output)
-		}},
+		{tag: compile.HookBegins, doing: "watch its timeout", serve: begins},
+		{tag: compile.HookOutput, doing: "keep its output for the error", serve: output},
+		{tag: compile.HookFailed, doing: "end the container", serve: failed},
 	}
 }
 

@@ -67,31 +67,41 @@ func (p *Plan) parentWork() (list workList[*maker]) {
 	user, newUser := has(s, specs.UserNamespace), makes(s, specs.UserNamespace)
 	scored := s.Process != nil && s.Process.OOMScoreAdj != nil
 	// First, so that the group holds for all that init does from here on.
-	list.add(p.rdt != nil, compile.Born, "linux.intelRdt", "move init into the resource control group", (*maker).joinRdt)
+	list.add(p.rdt != nil, compile.Born, "linux.intelRdt",
+		"move init into the resource control group", (*maker).joinRdt)
 	// Before the mappings, by which others get rights over init: it is in its cgroups then.
-	list.add(p.unit != nil, compile.Born, "linux.cgroupsPath", "have systemd make the scope with init in it", (*maker).startScope)
+	list.add(p.unit != nil, compile.Born, "linux.cgroupsPath",
+		"have systemd make the scope with init in it", (*maker).startScope)
 	// Behind the scope, in whose cgroups they are written.
-	list.add(p.settings.Unborn(), compile.Born, "linux.resources", "set the limits that init's clone would have run into", (*maker).setDeferred)
+	list.add(p.settings.Unborn(), compile.Born, "linux.resources",
+		"set the limits that init's clone would have run into", (*maker).setDeferred)
 	// Init becomes root of its user namespace by them as soon as it goes on.
-	list.add(newUser, compile.Born, "linux.uidMappings", "write the id mappings", (*maker).writeMappings)
+	list.add(newUser, compile.Born, "linux.uidMappings",
+		"write the id mappings", (*maker).writeMappings)
 	// These take capabilities in the initial user namespace, which init has left.
-	list.add(user && s.Process != nil, compile.Born, "process.rlimits", "set the limits", (*maker).setLimits)
-	list.add(scored && (user || seat.Nested()), compile.Born, "process.oomScoreAdj", "set the score for the OOM killer", (*maker).setScore)
+	list.add(user && s.Process != nil, compile.Born, "process.rlimits",
+		"set the limits", (*maker).setLimits)
+	list.add(scored && (user || seat.Nested()), compile.Born, "process.oomScoreAdj",
+		"set the score for the OOM killer", (*maker).setScore)
 	// Last, since the kernel alone brings a device back that has been moved.
-	list.add(len(l.NetDevices) > 0, compile.Born, "linux.netDevices", "move the network devices into init's namespace", (*maker).moveDevices)
+	list.add(len(l.NetDevices) > 0, compile.Born, "linux.netDevices",
+		"move the network devices into init's namespace", (*maker).moveDevices)
 	// Before anything is in the time namespace, whose offsets cannot be changed then.
-	list.add(len(l.TimeOffsets) > 0, compile.TimeOffsets, "linux.timeOffsets", "write the offsets of the time namespace", (*maker).writeOffsets)
+	list.add(len(l.TimeOffsets) > 0, compile.TimeOffsets, "linux.timeOffsets",
+		"write the offsets of the time namespace", (*maker).writeOffsets)
 	if h := s.Hooks; h != nil { // in the order that the specification has
 		for _, k := range [...]struct {
 			name  string
 			hooks []specs.Hook
 			where string
 		}{
-			{"prestart", h.Prestart, "in the runtime's namespaces"}, //nolint:staticcheck // deprecated, and still used
+			//nolint:staticcheck // deprecated, and still used
+			{"prestart", h.Prestart, "in the runtime's namespaces"},
 			{"createRuntime", h.CreateRuntime, "in the runtime's namespaces"},
 			{"createContainer", h.CreateContainer, "in the container's namespaces"},
 		} {
-			list.add(len(k.hooks) > 0, compile.Hooks, "hooks."+k.name, "run them "+k.where, func(m *maker) error { return m.runHooks(k.name, k.hooks) })
+			list.add(len(k.hooks) > 0, compile.Hooks, "hooks."+k.name,
+				"run them "+k.where, func(m *maker) error { return m.runHooks(k.name, k.hooks) })
 		}
 	}
 	return list
@@ -119,7 +129,9 @@ func (m *maker) writeMappings() error {
 	return nil
 }
 
-func (m *maker) setLimits() error { return process.ApplyRlimits(m.child.Pid, m.bundle.spec.Process) }
+func (m *maker) setLimits() error {
+	return process.ApplyRlimits(m.child.Pid, m.bundle.spec.Process)
+}
 
 func (m *maker) setScore() error { return m.r.setScore(m.child.Pid, m.bundle.spec.Process) }
 
@@ -157,7 +169,10 @@ func (m *maker) runHooks(name string, hooks []specs.Hook) error {
 	o := hook.Options{Dir: m.bundle.dir, Env: m.r.HookEnv, Init: &m.child.Pidfd, Ignored: ignored}
 	if name == "createContainer" {
 		o.Start = (&inNamespaces{
-			init:    namespace.Init{Pid: m.child.Pid, Pidfd: m.child.Pidfd, Flags: m.plan.out.Namespaces.Flags(), OwnRoot: true, InitCwd: true},
+			init: namespace.Init{
+				Pid: m.child.Pid, Pidfd: m.child.Pidfd, Flags: m.plan.out.Namespaces.Flags(),
+				OwnRoot: true, InitCwd: true,
+			},
 			ignored: ignored, env: m.r.HookEnv,
 		}).start
 	}
