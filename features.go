@@ -6,8 +6,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/features"
-	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/seccomp"
 )
 
@@ -19,7 +19,7 @@ func featuresCommand() *cli.Command {
 			e := json.NewEncoder(os.Stdout)
 			e.SetIndent("", "    ")
 			return e.Encode(features.Document(version, commit, &features.Known{
-				Capabilities: capability.Names(),
+				Capabilities: enum.Capabilities.Names(),
 				Actions:      seccomp.Actions(), Operators: seccomp.Operators(), Architectures: seccomp.Architectures(), Flags: seccomp.Flags(),
 			}))
 		},

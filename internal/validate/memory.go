@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/enum"
 )
 
 // memoryPolicy checks linux.memoryPolicy by the rules of set_mempolicy, which
@@ -19,6 +21,9 @@ func (c *checker) memoryPolicy() error {
 	if err := list(name+".nodes", p.Nodes, maxNode); err != nil {
 		return err
 	}
+	if enum.MemoryModes.Find(string(p.Mode)) == nil {
+		return unknown(name+".mode", string(p.Mode), "a mode of set_mempolicy(2), as MPOL_INTERLEAVE")
+	}
 	switch p.Mode {
 	case specs.MpolDefault, specs.MpolLocal:
 		if p.Nodes != "" {
@@ -28,15 +33,10 @@ func (c *checker) memoryPolicy() error {
 		if p.Nodes == "" {
 			return fault(name+".nodes", "missing", string(p.Mode)+" needs at least one")
 		}
-	case specs.MpolPreferred:
-	default:
-		return unknown(name+".mode", string(p.Mode), "a mode of set_mempolicy(2), as MPOL_INTERLEAVE")
 	}
 	for i, f := range p.Flags {
-		switch f {
-		case specs.MpolFNumaBalancing, specs.MpolFRelativeNodes, specs.MpolFStaticNodes:
-		default:
-			return unknown(at(name+".flags", i), string(f), "MPOL_F_NUMA_BALANCING, MPOL_F_RELATIVE_NODES or MPOL_F_STATIC_NODES")
+		if enum.MemoryFlags.Find(string(f)) == nil {
+			return unknown(at(name+".flags", i), string(f), enum.MemoryFlags.Or())
 		}
 	}
 	if slices.Contains(p.Flags, specs.MpolFRelativeNodes) && slices.Contains(p.Flags, specs.MpolFStaticNodes) {
@@ -54,8 +54,8 @@ func (c *checker) personality() error {
 	if p == nil {
 		return nil
 	}
-	if p.Domain != specs.PerLinux && p.Domain != specs.PerLinux32 {
-		return unknown("linux.personality.domain", string(p.Domain), "LINUX or LINUX32")
+	if enum.Domains.Find(string(p.Domain)) == nil {
+		return unknown("linux.personality.domain", string(p.Domain), enum.Domains.Or())
 	}
 	if len(p.Flags) > 0 {
 		return fault("linux.personality.flags", "the specification has no flags", "remove them")

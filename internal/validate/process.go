@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/enum"
 )
 
 // maxID is the largest user or group id. The one above it, -1 as unsigned
@@ -127,38 +129,21 @@ func terminal(p *specs.Process) error {
 func rlimits(p *specs.Process) error {
 	var seen uint32
 	for i, r := range p.Rlimits {
-		resource, ok := Rlimit(r.Type)
-		if !ok {
+		resource := enum.Rlimits.Find(r.Type)
+		if resource == nil {
 			return fault(at("process.rlimits", i)+".type", quote(r.Type)+" is no resource limit of Linux",
 				"see getrlimit(2), for example RLIMIT_NOFILE")
 		}
-		if seen&(1<<resource) != 0 {
+		if seen&(1<<resource.Number) != 0 {
 			return fault(at("process.rlimits", i)+".type", r.Type+" stands twice", "remove one")
 		}
-		seen |= 1 << resource
+		seen |= 1 << resource.Number
 		if r.Soft > r.Hard {
 			return fault(at("process.rlimits", i)+".soft", strconv.FormatUint(r.Soft, 10)+" is above the hard limit "+
 				strconv.FormatUint(r.Hard, 10), "raise hard or lower soft")
 		}
 	}
 	return nil
-}
-
-// Rlimit returns the number of the resource limit that name stands for, as
-// RLIMIT_CPU does for 0. The numbers are those of all architectures but mips
-// and sparc.
-//
-// Source: getrlimit(2); the kernel's include/uapi/asm-generic/resource.h.
-func Rlimit(name string) (resource int, ok bool) {
-	for i, n := range [...]string{
-		"CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS",
-		"LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
-	} {
-		if strings.HasPrefix(name, "RLIMIT_") && name[len("RLIMIT_"):] == n {
-			return i, true
-		}
-	}
-	return 0, false
 }
 
 func labels(p *specs.Process) error {
@@ -174,10 +159,8 @@ func priorities(p *specs.Process) error {
 		return fault("process.oomScoreAdj", number(*o)+" is out of range", "give a number from -1000 to 1000")
 	}
 	if io := p.IOPriority; io != nil {
-		switch io.Class {
-		case specs.IOPRIO_CLASS_RT, specs.IOPRIO_CLASS_BE, specs.IOPRIO_CLASS_IDLE:
-		default:
-			return unknown("process.ioPriority.class", string(io.Class), "IOPRIO_CLASS_RT, IOPRIO_CLASS_BE or IOPRIO_CLASS_IDLE")
+		if enum.IOClasses.Find(string(io.Class)) == nil {
+			return unknown("process.ioPriority.class", string(io.Class), enum.IOClasses.Or())
 		}
 		if io.Priority < 0 || io.Priority > 7 {
 			return fault("process.ioPriority.priority", number(io.Priority)+" is out of range", "give a number from 0, the highest, to 7")

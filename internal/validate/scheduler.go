@@ -4,6 +4,8 @@ import (
 	"math"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/enum"
 )
 
 // scheduler checks process.scheduler by the rules of sched_setattr, whose
@@ -18,17 +20,11 @@ func scheduler(p *specs.Process) error {
 	}
 	fixed := s.Policy == specs.SchedFIFO || s.Policy == specs.SchedRR
 	deadline := s.Policy == specs.SchedDeadline
-	switch s.Policy {
-	case specs.SchedOther, specs.SchedFIFO, specs.SchedRR, specs.SchedBatch, specs.SchedISO, specs.SchedIdle, specs.SchedDeadline:
-	default:
-		return unknown(name+".policy", string(s.Policy),
-			"SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_ISO, SCHED_IDLE or SCHED_DEADLINE")
+	if enum.SchedPolicies.Find(string(s.Policy)) == nil {
+		return unknown(name+".policy", string(s.Policy), enum.SchedPolicies.Or())
 	}
 	for i, f := range s.Flags {
-		switch f {
-		case specs.SchedFlagResetOnFork, specs.SchedFlagReclaim, specs.SchedFlagDLOverrun, specs.SchedFlagKeepPolicy,
-			specs.SchedFlagKeepParams, specs.SchedFlagUtilClampMin, specs.SchedFlagUtilClampMax:
-		default:
+		if enum.SchedFlags.Find(string(f)) == nil {
 			return unknown(at(name+".flags", i), string(f), "a name of sched_setattr(2), as SCHED_FLAG_RESET_ON_FORK")
 		}
 	}

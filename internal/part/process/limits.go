@@ -7,26 +7,11 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/nofile"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
-
-// rlimitNames are the limits in the order of their numbers on the architectures
-// that Go has.
-var rlimitNames = [...]string{
-	"RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE", "RLIMIT_RSS", "RLIMIT_NPROC", "RLIMIT_NOFILE",
-	"RLIMIT_MEMLOCK", "RLIMIT_AS", "RLIMIT_LOCKS", "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
-}
-
-func rlimit(name string) int {
-	for i, n := range rlimitNames {
-		if n == name {
-			return i
-		}
-	}
-	return -1
-}
 
 // limit is one to set. Those of processes and of open files come last: before, they
 // would be in the way of the second process and of descriptors that are still needed.
@@ -43,21 +28,22 @@ func limits(p *specs.Process) ([]limit, error) {
 	var out []limit
 	files := false
 	for i, r := range p.Rlimits {
-		nr := rlimit(r.Type)
-		if nr < 0 {
+		row := enum.Rlimits.Find(r.Type)
+		if row == nil {
 			return nil, fmt.Errorf("process.rlimits[%d].type: %q is no limit of Linux", i, r.Type)
 		}
+		nr := int(row.Number)
 		files = files || nr == unix.RLIMIT_NOFILE
-		out = append(out, limit{program.N("process.rlimits[%d]", i), program.T("set %s to %s", r.Type, number(r.Soft)+":"+number(r.Hard)), nr, unix.Rlimit{Cur: r.Soft, Max: r.Hard}})
+		out = append(out, limit{program.N("process.rlimits[%d]", i), program.T("set %s to %s", r.Type, decimal(r.Soft)+":"+decimal(r.Hard)), nr, unix.Rlimit{Cur: r.Soft, Max: r.Hard}})
 	}
 	// Go changes nothing where the two are equal.
 	if soft, hard := nofile.Inherited(); !files && soft != hard {
-		out = append(out, limit{program.T("process.rlimits"), program.T("keep RLIMIT_NOFILE at %s", number(soft)), unix.RLIMIT_NOFILE, unix.Rlimit{Cur: soft, Max: hard}})
+		out = append(out, limit{program.T("process.rlimits"), program.T("keep RLIMIT_NOFILE at %s", decimal(soft)), unix.RLIMIT_NOFILE, unix.Rlimit{Cur: soft, Max: hard}})
 	}
 	return out, nil
 }
 
-func number(v uint64) string { return strconv.FormatUint(v, 10) }
+func decimal(v uint64) string { return strconv.FormatUint(v, 10) }
 
 func (l *limit) last() bool { return l.nr == unix.RLIMIT_NPROC || l.nr == unix.RLIMIT_NOFILE }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
@@ -22,19 +23,12 @@ func MemoryPolicy(b *program.Builder, l *specs.Linux) {
 	}
 	b.Element(program.T("linux.memoryPolicy"))
 	b.Doing(program.T("set mode %s, nodes %q", string(m.Mode), m.Nodes))
-	mode, ok := memoryMode(m.Mode)
-	if !ok {
-		b.Fault(fmt.Errorf("%q is no mode of Linux", m.Mode))
-	}
+	mode := number(b, enum.MemoryModes, string(m.Mode))
 	for _, f := range m.Flags {
-		bit, ok := memoryFlag(f)
-		if !ok {
-			b.Fault(fmt.Errorf("%q is no flag of Linux", f))
-		}
-		mode |= bit
+		mode |= number(b, enum.MemoryFlags, string(f))
 	}
 	if m.Nodes == "" {
-		call.SetMempolicy(b, uint64(mode), nil, 0)
+		call.SetMempolicy(b, mode, nil, 0)
 		return
 	}
 	mask, err := ParseList(m.Nodes, maxNodes)
@@ -43,29 +37,5 @@ func MemoryPolicy(b *program.Builder, l *specs.Linux) {
 		return
 	}
 	// The kernel takes one bit less than it is told.
-	call.SetMempolicy(b, uint64(mode), mask, maxNodes+1)
-}
-
-func memoryMode(m specs.MemoryPolicyModeType) (int, bool) {
-	for i, name := range [...]specs.MemoryPolicyModeType{
-		specs.MpolDefault, specs.MpolPreferred, specs.MpolBind, specs.MpolInterleave, specs.MpolLocal,
-		specs.MpolPreferredMany, specs.MpolWeightedInterleave,
-	} {
-		if name == m {
-			return i, true
-		}
-	}
-	return 0, false
-}
-
-func memoryFlag(f specs.MemoryPolicyFlagType) (int, bool) {
-	switch f {
-	case specs.MpolFNumaBalancing:
-		return 1 << 13, true
-	case specs.MpolFRelativeNodes:
-		return 1 << 14, true
-	case specs.MpolFStaticNodes:
-		return 1 << 15, true
-	}
-	return 0, false
+	call.SetMempolicy(b, mode, mask, maxNodes+1)
 }

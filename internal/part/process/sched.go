@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
@@ -30,62 +31,24 @@ func Scheduler(b *program.Builder, p *specs.Process) {
 	}
 	b.Element(program.T("process.scheduler"))
 	b.Doing(program.T("set policy %s", string(s.Policy)))
-	policy, ok := schedPolicy(s.Policy)
-	if !ok {
-		b.Fault(fmt.Errorf("%q is no policy of Linux", s.Policy))
-	}
-	a := unix.SchedAttr{
-		Size: unix.SizeofSchedAttr, Policy: policy, Nice: s.Nice, Priority: uint32(s.Priority),
-		Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period,
+	attr := unix.SchedAttr{
+		Size: unix.SizeofSchedAttr, Policy: uint32(number(b, enum.SchedPolicies, string(s.Policy))),
+		Nice: s.Nice, Priority: uint32(s.Priority), Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period,
 	}
 	for _, f := range s.Flags {
-		bit, ok := schedFlag(f)
-		if !ok {
-			b.Fault(fmt.Errorf("%q is no flag of Linux", f))
-		}
-		a.Flags |= bit
+		attr.Flags |= number(b, enum.SchedFlags, string(f))
 	}
-	call.SchedSetattr(b, &a)
+	call.SchedSetattr(b, &attr)
 }
 
-func schedPolicy(p specs.LinuxSchedulerPolicy) (uint32, bool) {
-	switch p {
-	case specs.SchedOther:
-		return unix.SCHED_NORMAL, true
-	case specs.SchedFIFO:
-		return unix.SCHED_FIFO, true
-	case specs.SchedRR:
-		return unix.SCHED_RR, true
-	case specs.SchedBatch:
-		return unix.SCHED_BATCH, true
-	case specs.SchedISO:
-		return 4, true // SCHED_ISO, which Linux keeps a number for and has not
-	case specs.SchedIdle:
-		return unix.SCHED_IDLE, true
-	case specs.SchedDeadline:
-		return unix.SCHED_DEADLINE, true
+// number returns the kernel's number for a word of config.json that has been checked.
+func number(b *program.Builder, table enum.Table, word string) uint64 {
+	row := table.Find(word)
+	if row == nil {
+		b.Fault(fmt.Errorf("%q is not known; use %s", word, table.Or()))
+		return 0
 	}
-	return 0, false
-}
-
-func schedFlag(f specs.LinuxSchedulerFlag) (uint64, bool) {
-	switch f {
-	case specs.SchedFlagResetOnFork:
-		return unix.SCHED_FLAG_RESET_ON_FORK, true
-	case specs.SchedFlagReclaim:
-		return unix.SCHED_FLAG_RECLAIM, true
-	case specs.SchedFlagDLOverrun:
-		return unix.SCHED_FLAG_DL_OVERRUN, true
-	case specs.SchedFlagKeepPolicy:
-		return unix.SCHED_FLAG_KEEP_POLICY, true
-	case specs.SchedFlagKeepParams:
-		return unix.SCHED_FLAG_KEEP_PARAMS, true
-	case specs.SchedFlagUtilClampMin:
-		return unix.SCHED_FLAG_UTIL_CLAMP_MIN, true
-	case specs.SchedFlagUtilClampMax:
-		return unix.SCHED_FLAG_UTIL_CLAMP_MAX, true
-	}
-	return 0, false
+	return row.Number
 }
 
 // IOPriority emits process.ioPriority, for the process itself.
@@ -98,17 +61,7 @@ func IOPriority(b *program.Builder, p *specs.Process) {
 	const classShift = 13
 	b.Element(program.T("process.ioPriority"))
 	b.Doing(program.T("set class %s", string(p.IOPriority.Class)))
-	class := 0
-	switch p.IOPriority.Class {
-	case specs.IOPRIO_CLASS_RT:
-		class = 1
-	case specs.IOPRIO_CLASS_BE:
-		class = 2
-	case specs.IOPRIO_CLASS_IDLE:
-		class = 3
-	default:
-		b.Fault(fmt.Errorf("%q is no class of Linux", p.IOPriority.Class))
-	}
+	class := int(number(b, enum.IOClasses, string(p.IOPriority.Class)))
 	call.IoprioSet(b, class<<classShift|p.IOPriority.Priority)
 }
 
@@ -119,16 +72,7 @@ func Personality(b *program.Builder, l *specs.Linux) {
 	if l.Personality == nil {
 		return
 	}
-	const perLinux, perLinux32 = 0, 8
 	b.Element(program.T("linux.personality"))
 	b.Doing(program.T("set domain %s", string(l.Personality.Domain)))
-	v := uint64(perLinux)
-	switch l.Personality.Domain {
-	case specs.PerLinux:
-	case specs.PerLinux32:
-		v = perLinux32
-	default:
-		b.Fault(fmt.Errorf("%q is no domain; use LINUX or LINUX32", l.Personality.Domain))
-	}
-	call.Personality(b, v)
+	call.Personality(b, number(b, enum.Domains, string(l.Personality.Domain)))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -93,22 +94,22 @@ func TestMemoryPolicy(t *testing.T) {
 
 func TestUnknownWordsAreFaults(t *testing.T) {
 	for want, emit := range map[string]func(*program.Builder){
-		`process.scheduler: set policy SCHED_X: "SCHED_X" is no policy of Linux`: func(b *program.Builder) {
+		`process.scheduler: set policy SCHED_X: "SCHED_X" is not known; use ` + enum.SchedPolicies.Or(): func(b *program.Builder) {
 			Scheduler(b, &specs.Process{Scheduler: &specs.Scheduler{Policy: "SCHED_X"}})
 		},
-		`process.scheduler: set policy SCHED_RR: "X" is no flag of Linux`: func(b *program.Builder) {
+		`process.scheduler: set policy SCHED_RR: "X" is not known; use ` + enum.SchedFlags.Or(): func(b *program.Builder) {
 			Scheduler(b, &specs.Process{Scheduler: &specs.Scheduler{Policy: specs.SchedRR, Flags: []specs.LinuxSchedulerFlag{"X"}}})
 		},
-		`process.ioPriority: set class X: "X" is no class of Linux`: func(b *program.Builder) {
+		`process.ioPriority: set class X: "X" is not known; use ` + enum.IOClasses.Or(): func(b *program.Builder) {
 			IOPriority(b, &specs.Process{IOPriority: &specs.LinuxIOPriority{Class: "X"}})
 		},
-		`linux.personality: set domain BSD: "BSD" is no domain; use LINUX or LINUX32`: func(b *program.Builder) {
+		`linux.personality: set domain BSD: "BSD" is not known; use ` + enum.Domains.Or(): func(b *program.Builder) {
 			Personality(b, &specs.Linux{Personality: &specs.LinuxPersonality{Domain: "BSD"}})
 		},
-		`linux.memoryPolicy: set mode X, nodes "": "X" is no mode of Linux`: func(b *program.Builder) {
+		`linux.memoryPolicy: set mode X, nodes "": "X" is not known; use ` + enum.MemoryModes.Or(): func(b *program.Builder) {
 			MemoryPolicy(b, &specs.Linux{MemoryPolicy: &specs.LinuxMemoryPolicy{Mode: "X"}})
 		},
-		`linux.memoryPolicy: set mode MPOL_BIND, nodes "0": "X" is no flag of Linux`: func(b *program.Builder) {
+		`linux.memoryPolicy: set mode MPOL_BIND, nodes "0": "X" is not known; use ` + enum.MemoryFlags.Or(): func(b *program.Builder) {
 			MemoryPolicy(b, &specs.Linux{MemoryPolicy: &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0", Flags: []specs.MemoryPolicyFlagType{"X"}}})
 		},
 	} {
