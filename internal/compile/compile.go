@@ -196,7 +196,7 @@ func seen(h *specs.Hooks) bool {
 // bindsAll reports whether the host's whole tree is bound: the copy must not have the
 // container's root on top of it.
 func bindsAll(s *specs.Spec) bool {
-	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Source == "/" && slices.Contains(m.Options, "rbind") })
+	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Source == "/" && rootfs.BindsTree(&m) })
 }
 
 // mountsProc reports whether a new procfs is mounted.

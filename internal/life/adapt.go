@@ -12,6 +12,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/host/idmap"
 	"github.com/hutch-project/hutch/internal/part/passwd"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -112,7 +113,7 @@ func (b *build) dropUnmapped(s *specs.Spec) {
 	}
 	for i := range s.Mounts {
 		m := &s.Mounts[i]
-		if isBind(m) {
+		if rootfs.IsBind(m) {
 			continue
 		}
 		m.Options = slices.DeleteFunc(m.Options, func(o string) bool {

@@ -43,7 +43,7 @@ func (r *Root) Open(b *program.Builder) {
 		if l.RootfsPropagation != "" {
 			p, ok := propagationOf(l.RootfsPropagation)
 			if !ok {
-				b.Fault(fmt.Errorf("config.json: linux.rootfsPropagation: %q is none of shared, slave, private, unbindable", l.RootfsPropagation))
+				b.Fault(fmt.Errorf("config.json: linux.rootfsPropagation: %q is none of %s", l.RootfsPropagation, propagations()))
 			}
 			r.prop = p
 		}
@@ -53,7 +53,6 @@ func (r *Root) Open(b *program.Builder) {
 	for i := range r.c.Spec.Mounts {
 		m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
 		s.dest, s.o = destination(m.Destination), parseOptions(m.Options)
-		s.o.bind = s.o.bind || m.Type == "bind"
 		s.inside = r.inside(i, s)
 		s.late = r.late(m, s)
 		if err := check(m, s); err != nil {
@@ -267,18 +266,8 @@ func (r *Root) changeBind(b *program.Builder, s *source, c change, prop uint64) 
 //
 // Source: mount_namespaces(7), "Restrictions on mount namespaces".
 func (r *Root) keepLocked(b *program.Builder, tree program.Reg, clr uint64) {
-	var flags int64
-	for _, f := range [...]struct {
-		attr uint64
-		flag int64
-	}{
-		{unix.MOUNT_ATTR_RDONLY, unix.ST_RDONLY}, {unix.MOUNT_ATTR_NOSUID, unix.ST_NOSUID}, {unix.MOUNT_ATTR_NODEV, unix.ST_NODEV},
-		{unix.MOUNT_ATTR_NOEXEC, unix.ST_NOEXEC},
-	} {
-		if clr&f.attr != 0 {
-			flags |= f.flag
-		}
-	}
+	// The four have the same bits in statfs(2) as in mount(2).
+	flags := int64(mountFlags(clr & (unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC)))
 	if flags == 0 {
 		return
 	}
