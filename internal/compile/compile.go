@@ -14,10 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/lsm"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/sched"
 	"github.com/hutch-project/hutch/internal/part/seccomp"
 	"github.com/hutch-project/hutch/internal/part/sysctl"
 	"github.com/hutch-project/hutch/internal/program"
@@ -285,7 +287,7 @@ func (c *compiler) opens(why string) bool {
 func (c *compiler) process() {
 	b, p := c.b, c.Spec.Process
 	process.Signals(b, c.Host.Ignored)
-	process.ResetAffinity(b)
+	sched.ResetAffinity(b)
 	n := &newcomer{
 		b: b, p: p, linux: linux(c.Spec), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
 		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
@@ -302,7 +304,7 @@ func (c *compiler) process() {
 		return
 	}
 	if !n.userns && !c.Host.Nested { // else the runtime does it, which has the privileges, or knows that it has not
-		process.OOMScoreAdj(b, c.proc, p)
+		limit.OOMScoreAdj(b, c.proc, p)
 	}
 	lsm.Emit(b, c.proc, p, c.Host.LSM)
 	c.ready = n.become()

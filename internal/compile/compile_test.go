@@ -77,8 +77,8 @@ func seldom() *specs.Spec {
 	return s
 }
 
-// user is the configuration of a user without privileges.
-func user() *specs.Spec {
+// unprivileged is the configuration of a user without privileges.
+func unprivileged() *specs.Spec {
 	s := template.Spec()
 	template.Rootless(s)
 	s.Process.Terminal = false
@@ -127,7 +127,7 @@ func inputs() map[string]*Input {
 			return s
 		}(), true, nil),
 		"seldom": input(seldom(), true, func(in *Input) { in.Host.Ignored = []unix.Signal{unix.SIGPIPE} }),
-		"user": input(user(), true, func(in *Input) {
+		"user": input(unprivileged(), true, func(in *Input) {
 			in.Host.Privileged, in.Host.NoNodes, in.Host.User, in.Host.Cgroup = false, true, true, callers()
 		}),
 		// Root of a user namespace of which the mount namespace is not.

@@ -9,6 +9,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/sched"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
@@ -56,7 +57,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	if !p.Terminal {
 		n.null = process.OpenNull(b, in.Host.Std)
 	}
-	process.InitialAffinity(b, p)
+	sched.InitialAffinity(b, p)
 	tasks := enterCgroups(b, in.Tasks)
 	if p.OOMScoreAdj != nil || n.userns || in.Wait && !n.clone { // after a clone it waits anyway
 		b.Element(program.T("process"))
@@ -78,8 +79,8 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 		rootfs.Terminal(b, p)
 	}
 	process.Signals(b, in.Host.Ignored)
-	if !process.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {
-		process.ResetAffinity(b)
+	if !sched.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {
+		sched.ResetAffinity(b)
 	}
 	e := n.become()
 	e.load(b)

@@ -7,10 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/part/capability"
+	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/sched"
 	"github.com/hutch-project/hutch/internal/part/seccomp"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -49,13 +52,13 @@ func (n *newcomer) become() *ready {
 		r.caps.Within(n.host.HeldCaps)
 	}
 	r.hold = n.held()
-	lastSched := n.clone && process.LastScheduler(p)
+	lastSched := n.clone && sched.LastScheduler(p)
 	if !lastSched {
-		process.Scheduler(b, p)
+		sched.Scheduler(b, p)
 	}
-	process.IOPriority(b, p)
+	sched.IOPriority(b, p)
 	process.Personality(b, n.linux)
-	process.MemoryPolicy(b, n.linux)
+	sched.MemoryPolicy(b, n.linux)
 	if !p.Terminal { // which was handed over when it was opened
 		process.Stdio(b, p, n.host.Std, n.null, n.userns)
 	}
@@ -65,15 +68,15 @@ func (n *newcomer) become() *ready {
 	}
 	cwd := process.EnterCwd(b, p.Cwd) // as root, who may go where the user may not
 	if !n.userns {
-		process.Rlimits(b, p) // needs CAP_SYS_RESOURCE
+		limit.Rlimits(b, p) // needs CAP_SYS_RESOURCE
 	}
 	r.caps.Bounding(b) // needs CAP_SETPCAP
 	if !n.groups {
-		process.Groups(b, p)
+		user.Groups(b, p)
 	}
-	process.IDs(b, p) // needs CAP_SETUID, CAP_SETGID
+	user.IDs(b, p) // needs CAP_SETUID, CAP_SETGID
 	r.caps.Apply(b, r.hold)
-	process.Umask(b, p)
+	user.Umask(b, p)
 	process.NoNewPrivileges(b, p)
 	r.env = process.Env(b, p, n.env) // reads a file of the image, so with the container's rights
 	if n.clone {
@@ -86,9 +89,9 @@ func (n *newcomer) become() *ready {
 		rootfs.ControllingTerminal(b) // of this process's session
 	}
 	if lastSched {
-		process.Scheduler(b, p)
+		sched.Scheduler(b, p)
 	}
-	process.LastRlimits(b, p)
+	limit.LastRlimits(b, p)
 	cwd.Prove(b)
 	r.target = process.Lookup(b, p.Args[0], p.Env)
 	return r
@@ -99,7 +102,7 @@ func (n *newcomer) become() *ready {
 // container with CAP_SYS_PTRACE could take it over. The calls that follow must then be in
 // the profile; where one is not, the filter comes last.
 func (n *newcomer) filterFirst() bool {
-	if n.filter == nil || n.filter.Notify || n.p.NoNewPrivileges || process.LastScheduler(n.p) {
+	if n.filter == nil || n.filter.Notify || n.p.NoNewPrivileges || sched.LastScheduler(n.p) {
 		return false
 	}
 	arch := seccomp.AuditArch(runtime.GOARCH)
@@ -132,7 +135,7 @@ func (n *newcomer) held() uint64 {
 	if n.filter != nil && !n.p.NoNewPrivileges {
 		hold |= 1 << unix.CAP_SYS_ADMIN
 	}
-	if n.clone && process.LastScheduler(n.p) {
+	if n.clone && sched.LastScheduler(n.p) {
 		hold |= 1 << unix.CAP_SYS_NICE
 	}
 	return hold

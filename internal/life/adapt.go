@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/idmap"
-	"github.com/hutch-project/hutch/internal/part/passwd"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -94,7 +94,7 @@ func userName(uid int) string {
 		return ""
 	}
 	defer f.Close()
-	return passwd.Name(f, uint32(uid))
+	return user.Name(f, uint32(uid))
 }
 
 // dropUnmapped takes the options uid= and gid= with ids that are not mapped off new file

@@ -16,11 +16,12 @@ import (
 	"github.com/hutch-project/hutch/internal/host/idmap"
 	"github.com/hutch-project/hutch/internal/host/netdev"
 	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/namespace"
-	"github.com/hutch-project/hutch/internal/part/passwd"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/terminal"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/seat"
@@ -158,7 +159,7 @@ func (b *build) born() error {
 		}
 	}
 	if p := b.spec.Process; p != nil && b.out.Namespaces.Own(unix.CLONE_NEWUSER) {
-		if err := process.ApplyRlimits(b.child.Pid, p); err != nil {
+		if err := limit.ApplyRlimits(b.child.Pid, p); err != nil {
 			return err
 		}
 	}
@@ -176,7 +177,7 @@ func (b *build) born() error {
 // scoreAdj sets process.oomScoreAdj. The kernel lets only root of the host lower it: a
 // process of others keeps what it has.
 func (r *Runtime) scoreAdj(pid int, p *specs.Process) error {
-	err := process.ApplyOOMScoreAdj(pid, p)
+	err := limit.ApplyOOMScoreAdj(pid, p)
 	if (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)) && !seat.HostRoot() {
 		r.warn(err.Error() + ": only root of the host may lower it, ignoring")
 		return nil
@@ -277,8 +278,8 @@ func (h *home) answer(child *program.Child, e program.Event, uid uint32) error {
 // false when it takes more to tell.
 func (h *home) find(piece []byte, uid uint32) (dir string, found bool) {
 	h.line, h.read = append(h.line, piece...), h.read+len(piece)
-	end := len(piece) == 0 || h.read >= passwd.Limit
-	dir, found = passwd.Home(h.line, uid, end)
+	end := len(piece) == 0 || h.read >= user.Limit
+	dir, found = user.Home(h.line, uid, end)
 	if found || end {
 		*h = home{}
 		return dir, true

@@ -13,6 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/terminal"
@@ -368,7 +369,7 @@ func (e *execution) answer(ev program.Event) (err error) {
 			break
 		}
 		if err = e.r.scoreAdj(e.child.Pid, e.p); err == nil && e.userns {
-			err = process.ApplyRlimits(e.child.Pid, e.p)
+			err = limit.ApplyRlimits(e.child.Pid, e.p)
 		}
 	case rootfs.ConsoleTag:
 		if e.console, err = takeTerminal(ev.Fd, e.o.ConsoleSocket, e.child.Pidfd, e.pidfd); err == nil && e.console != nil {

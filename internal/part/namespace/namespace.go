@@ -17,26 +17,11 @@ import (
 	"github.com/hutch-project/hutch/internal/program/call"
 )
 
-// Flag is the CLONE_NEW flag of a namespace type of the runtime-spec, 0 for a
-// name that is none.
+// Flag returns the CLONE_NEW flag of a namespace type of the runtime-spec, 0 for a name
+// that is none.
 func Flag(t specs.LinuxNamespaceType) uint64 {
-	switch t {
-	case specs.PIDNamespace:
-		return unix.CLONE_NEWPID
-	case specs.NetworkNamespace:
-		return unix.CLONE_NEWNET
-	case specs.MountNamespace:
-		return unix.CLONE_NEWNS
-	case specs.IPCNamespace:
-		return unix.CLONE_NEWIPC
-	case specs.UTSNamespace:
-		return unix.CLONE_NEWUTS
-	case specs.UserNamespace:
-		return unix.CLONE_NEWUSER
-	case specs.CgroupNamespace:
-		return unix.CLONE_NEWCGROUP
-	case specs.TimeNamespace:
-		return unix.CLONE_NEWTIME
+	if row := Types.Find(string(t)); row != nil {
+		return row.Number
 	}
 	return 0
 }

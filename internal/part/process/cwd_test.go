@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -61,8 +62,8 @@ func pwd(t *testing.T, enter func(*program.Builder), cwd string, uid uint32) (st
 		enter(b)
 		MakeCwd(b, cwd)
 		c := EnterCwd(b, cwd)
-		Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
-		IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
+		user.Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
+		user.IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 		c.Prove(b)
 	}, nil)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -185,8 +186,8 @@ func TestPasswdIsReadWithTheRightsOfTheUser(t *testing.T) {
 	}
 	got, pieces := environ(t, func(b *program.Builder) {
 		enter(b)
-		Groups(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
-		IDs(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
+		user.Groups(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
+		user.IDs(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
 	}, nil, nil, "/x", false)
 	if got != "HOME=/\n" || pieces != nil {
 		t.Errorf("%q, sent %q; the user may not read it", got, pieces)

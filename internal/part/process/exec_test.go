@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -21,8 +22,8 @@ func lookup(t *testing.T, enter func(*program.Builder), args, env []string, cwd 
 	enter(b)
 	e := Env(b, &specs.Process{Env: append([]string{"HOME=/"}, env...)}, nil)
 	c := EnterCwd(b, cwd)
-	Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
-	IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
+	user.Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
+	user.IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 	c.Prove(b)
 	target := Lookup(b, args[0], env)
 	CloseOthers(b, nil)

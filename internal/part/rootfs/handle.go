@@ -6,12 +6,12 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
-	"strconv"
 )
 
 // maxLinks bounds the symbolic links on the way to a target, as the kernel does.

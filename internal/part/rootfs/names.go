@@ -120,7 +120,8 @@ func propagations() string {
 			names = append(names, mountOptions[i].name)
 		}
 	}
-	return strings.Join(names, ", ")
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // mountFlags returns the MS_ flags of mount(2) for attributes.

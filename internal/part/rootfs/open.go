@@ -55,7 +55,7 @@ func (r *Root) Open(b *program.Builder) {
 		s.dest, s.o = destination(m.Destination), parseOptions(m.Options)
 		s.inside = r.inside(i, s)
 		s.late = r.late(m, s)
-		if err := check(m, s); err != nil {
+		if err := refuse(m, s); err != nil {
 			b.Element(program.N("mounts[%d]", i))
 			b.Fault(err)
 		}
@@ -84,9 +84,9 @@ func allowedUnderProc(dest string) bool {
 	return false
 }
 
-// check refuses what cannot be meant, and mounts below /proc, where what Hutch and
+// refuse returns an error for what cannot be meant, and mounts below /proc, where what Hutch and
 // the container's programs trust would be covered.
-func check(m *specs.Mount, s *source) error {
+func refuse(m *specs.Mount, s *source) error {
 	mapped := s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0
 	switch {
 	case s.dest == "/":
