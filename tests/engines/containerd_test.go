@@ -16,7 +16,7 @@ import (
 // TestContainerd runs Debian's containerd, by ctr.
 func TestContainerd(t *testing.T) {
 	need(t, "containerd", "ctr", "containerd-shim-runc-v2")
-	containerd(t, "containerd-1")
+	containerd(t, "containerd-1", nil)
 }
 
 // TestContainerd2 runs a current containerd, where CONTAINERD names the folder
@@ -27,14 +27,15 @@ func TestContainerd2(t *testing.T) {
 		t.Skip("needs CONTAINERD, the folder of a built containerd 2 (make engines)")
 	}
 	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
-	containerd(t, "containerd-2")
+	containerd(t, "containerd-2", ctrCDI)
 }
 
 // ctrImage is the image's name in containerd.
 const ctrImage = "docker.io/library/bb:latest"
 
-// containerd starts a containerd and runs its scenarios.
-func containerd(t *testing.T, dir string) {
+// containerd starts a containerd and runs its scenarios; cdi is that of a version that
+// knows CDI devices.
+func containerd(t *testing.T, dir string, cdi func(*testing.T, *engine)) {
 	base := filepath.Join(space, dir)
 	if err := os.MkdirAll(base, 0o711); err != nil {
 		t.Fatal(err)
@@ -65,7 +66,11 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 		{"task", ctrTask},
 		{"kill all", ctrKillAll},
 		{"failed create", ctrFailed},
+		{"CDI", cdi},
 	} {
+		if s.run == nil {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) { s.run(t, e) })
 	}
 	is(t, e.run(t, "container", "ls", "-q"), "")
