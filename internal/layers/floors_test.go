@@ -38,7 +38,7 @@ func floors() map[string]int {
 		"internal/life":     4,
 		"internal/compile":  3,
 		"internal/config":   parts,
-		"internal/features": parts,
+		"internal/features": 3,
 		"internal/template": parts,
 		"internal/trace":    parts,
 		"internal/validate": 3,
