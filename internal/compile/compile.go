@@ -96,7 +96,7 @@ func Compile(in *Input) (*Output, error) {
 		return nil, err
 	}
 	b := program.New()
-	f, err := filter(linux(in.Spec))
+	f, err := filter(linux(in.Spec).Seccomp)
 	if err != nil {
 		return nil, err
 	}
@@ -289,7 +289,7 @@ func (c *compiler) process() {
 	process.Signals(b, c.Host.Ignored)
 	sched.ResetAffinity(b)
 	n := &newcomer{
-		b: b, p: p, linux: linux(c.Spec), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
+		b: b, p: p, linux: membersOf(c.Spec.Linux), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
 		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
 	}
 	if c.Fifo {

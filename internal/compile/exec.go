@@ -19,7 +19,7 @@ import (
 type ExecInput struct {
 	Init       namespace.Init
 	Process    *specs.Process
-	Linux      *specs.Linux // its personality, memoryPolicy and seccomp count
+	Linux      *specs.Linux // what LinuxOfProcess names counts
 	OwnKeyring bool         // the container has a session keyring
 	Keyring    string       // its name, and its serial number, 0 where it is not known
 	Serial     int64
@@ -46,12 +46,13 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 			return nil, nil, err
 		}
 	}
-	f, err := filter(in.Linux)
+	linux := membersOf(in.Linux)
+	f, err := filter(linux.Seccomp)
 	if err != nil {
 		return nil, nil, err
 	}
 	n := &newcomer{
-		b: b, p: p, linux: in.Linux, filter: f, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
+		b: b, p: p, linux: linux, filter: f, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
 		groups: in.KeepGroups, preserved: in.Preserved, clone: in.Init.Clones(),
 	}
 	if !p.Terminal {

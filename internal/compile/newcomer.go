@@ -21,7 +21,7 @@ import (
 type newcomer struct {
 	b         *program.Builder
 	p         *specs.Process
-	linux     *specs.Linux // its personality, memoryPolicy and seccomp count
+	linux     ofProcess
 	filter    *seccomp.Filter
 	host      *Host
 	null      program.Reg // see process.OpenNull
@@ -57,8 +57,8 @@ func (n *newcomer) become() *ready {
 		sched.Scheduler(b, p)
 	}
 	sched.IOPriority(b, p)
-	process.Personality(b, n.linux)
-	sched.MemoryPolicy(b, n.linux)
+	process.Personality(b, n.linux.Personality)
+	sched.MemoryPolicy(b, n.linux.MemoryPolicy)
 	if !p.Terminal { // which was handed over when it was opened
 		process.Stdio(b, p, n.host.Std, n.null, n.userns)
 	}

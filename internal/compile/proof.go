@@ -55,7 +55,7 @@ func expectHost(e *verify.Expect, h *Host, l *specs.Linux) {
 	for i, std := range h.Std {
 		e.Std[i] = verify.Std{Open: std.Open, Null: std.Null}
 	}
-	if f, err := filter(l); err == nil && f != nil {
+	if f, err := filter(membersOf(l).Seccomp); err == nil && f != nil {
 		e.Filter, e.Notify = true, f.Notify
 	}
 }

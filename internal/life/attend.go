@@ -53,7 +53,7 @@ func (b *build) attend() error {
 // excerpt puts into the record what later commands need of config.json.
 func (b *build) excerpt() {
 	b.rec.AfterStart = b.afterStart()
-	b.rec.Process, b.rec.Resources = string(config.Excerpt(b.text)), string(config.ResourcesExcerpt(b.text))
+	b.rec.Process, b.rec.Resources = string(config.Excerpt(b.text, compile.LinuxOfProcess())), string(config.ResourcesExcerpt(b.text))
 }
 
 // endedEarly says why a child is gone without a report.

@@ -15,15 +15,15 @@ import (
 // Personality emits linux.personality.
 //
 // Source: personality(2).
-func Personality(b *program.Builder, l *specs.Linux) {
-	if l.Personality == nil {
+func Personality(b *program.Builder, p *specs.LinuxPersonality) {
+	if p == nil {
 		return
 	}
 	b.Element(program.T("linux.personality"))
-	b.Doing(program.T("set domain %s", string(l.Personality.Domain)))
-	domain := enum.Domains.Find(string(l.Personality.Domain))
+	b.Doing(program.T("set domain %s", string(p.Domain)))
+	domain := enum.Domains.Find(string(p.Domain))
 	if domain == nil {
-		b.Fault(fmt.Errorf("%q is not known; use %s", l.Personality.Domain, enum.Domains.Or()))
+		b.Fault(fmt.Errorf("%q is not known; use %s", p.Domain, enum.Domains.Or()))
 		return
 	}
 	call.Personality(b, domain.Number)

@@ -21,7 +21,7 @@ func printed(t *testing.T, what string, emit func(*program.Builder)) (string, er
 func TestPersonality(t *testing.T) {
 	for domain, want := range map[specs.LinuxPersonalityDomain]string{specs.PerLinux: "0", specs.PerLinux32: "8"} {
 		out, err := printed(t, "personality", func(b *program.Builder) {
-			Personality(b, &specs.Linux{Personality: &specs.LinuxPersonality{Domain: domain}})
+			Personality(b, &specs.LinuxPersonality{Domain: domain})
 		})
 		if out != want || err != nil {
 			t.Errorf("%s: %q, %v; want %s", domain, out, err, want)
@@ -31,7 +31,7 @@ func TestPersonality(t *testing.T) {
 
 func TestUnknownDomainIsAFault(t *testing.T) {
 	b := program.New()
-	Personality(b, &specs.Linux{Personality: &specs.LinuxPersonality{Domain: "BSD"}})
+	Personality(b, &specs.LinuxPersonality{Domain: "BSD"})
 	want := `linux.personality: set domain BSD: "BSD" is not known; use ` + enum.Domains.Or()
 	if _, err := b.Program(); err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)

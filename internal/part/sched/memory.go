@@ -17,8 +17,7 @@ const nodes = cpulist.MaxNode + 1
 // MemoryPolicy emits linux.memoryPolicy.
 //
 // Source: set_mempolicy(2); linux/mempolicy.h.
-func MemoryPolicy(b *program.Builder, l *specs.Linux) {
-	m := l.MemoryPolicy
+func MemoryPolicy(b *program.Builder, m *specs.LinuxMemoryPolicy) {
 	if m == nil {
 		return
 	}

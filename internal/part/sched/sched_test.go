@@ -70,7 +70,7 @@ func TestMemoryPolicy(t *testing.T) {
 		{"a node that cannot be", specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "1024"}, "", `linux.memoryPolicy: set mode MPOL_BIND, nodes "1024": nodes: "1024" has a number that is too high`},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			out, err := printed(t, "mempolicy", func(b *program.Builder) { MemoryPolicy(b, &specs.Linux{MemoryPolicy: &c.p}) })
+			out, err := printed(t, "mempolicy", func(b *program.Builder) { MemoryPolicy(b, &c.p) })
 			if err != nil && strings.Contains(err.Error(), "function not implemented") || strings.HasSuffix(out, " 38") {
 				t.Skip("needs CONFIG_NUMA")
 			}
@@ -93,10 +93,10 @@ func TestUnknownWordsAreFaults(t *testing.T) {
 			IOPriority(b, &specs.Process{IOPriority: &specs.LinuxIOPriority{Class: "X"}})
 		},
 		`linux.memoryPolicy: set mode X, nodes "": "X" is not known; use ` + enum.MemoryModes.Or(): func(b *program.Builder) {
-			MemoryPolicy(b, &specs.Linux{MemoryPolicy: &specs.LinuxMemoryPolicy{Mode: "X"}})
+			MemoryPolicy(b, &specs.LinuxMemoryPolicy{Mode: "X"})
 		},
 		`linux.memoryPolicy: set mode MPOL_BIND, nodes "0": "X" is not known; use ` + enum.MemoryFlags.Or(): func(b *program.Builder) {
-			MemoryPolicy(b, &specs.Linux{MemoryPolicy: &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0", Flags: []specs.MemoryPolicyFlagType{"X"}}})
+			MemoryPolicy(b, &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0", Flags: []specs.MemoryPolicyFlagType{"X"}})
 		},
 	} {
 		b := program.New()
