@@ -53,7 +53,7 @@ func RunEnv(t *testing.T, flags uint64, args []string, emit func(*program.Builde
 	b := program.New()
 	out := PipeTo1(t, b)
 	env := emit(b)
-	b.Element(program.T("test"))
+	b = b.Element(program.T("test"))
 	call.RtSigprocmask(b, unix.SIG_SETMASK, b.Zero(sigaction.SetSize)) // until here all are blocked
 	b.Sys(unix.SYS_EXECVE, b.Str(args[0]), b.Strv(args).Arg(), env.Arg())
 	return Finish(t, b, flags, out, answer)

@@ -19,8 +19,7 @@ func Personality(b *program.Builder, p *specs.LinuxPersonality) {
 	if p == nil {
 		return
 	}
-	b.Element(program.T("linux.personality"))
-	b.Doing(program.T("set domain %s", string(p.Domain)))
+	b = b.Element(program.T("linux.personality")).Doing(program.T("set domain %s", string(p.Domain)))
 	domain := enum.Domains.Find(string(p.Domain))
 	if domain == nil {
 		b.Fault(fmt.Errorf("%q is not known; use %s", p.Domain, enum.Domains.Or()))

@@ -14,7 +14,6 @@ func NoNewPrivileges(b *program.Builder, p *specs.Process) {
 	if !p.NoNewPrivileges {
 		return
 	}
-	b.Element(program.T("process.noNewPrivileges"))
-	b.Doing(program.T("set it"))
+	b = b.Element(program.T("process.noNewPrivileges")).Doing(program.T("set it"))
 	call.PrctlNoNewPrivs(b)
 }

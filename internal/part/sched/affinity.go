@@ -18,8 +18,7 @@ const cpuMask = (cpulist.MaxCPU + 1) / 8
 //
 // Source: sched_setaffinity(2).
 func ResetAffinity(b *program.Builder) {
-	b.Element(program.T("process"))
-	b.Doing(program.T("run on all processors"))
+	b = b.Element(program.T("process")).Doing(program.T("run on all processors"))
 	mask := make([]byte, cpuMask)
 	for i := range mask {
 		mask[i] = 0xff
@@ -49,8 +48,7 @@ func pin(b *program.Builder, property, list string) bool {
 	if list == "" {
 		return false
 	}
-	b.Element(program.T("process.execCPUAffinity.%s", property))
-	b.Doing(program.T("run on the processors %s", list))
+	b = b.Element(program.T("process.execCPUAffinity.%s", property)).Doing(program.T("run on the processors %s", list))
 	ranges, err := cpulist.Parse(list, cpulist.MaxCPU)
 	if err != nil {
 		b.Fault(fmt.Errorf("%q %w", list, err))

@@ -21,8 +21,7 @@ func MemoryPolicy(b *program.Builder, m *specs.LinuxMemoryPolicy) {
 	if m == nil {
 		return
 	}
-	b.Element(program.T("linux.memoryPolicy"))
-	b.Doing(program.T("set mode %s, nodes %q", string(m.Mode), m.Nodes))
+	b = b.Element(program.T("linux.memoryPolicy")).Doing(program.T("set mode %s, nodes %q", string(m.Mode), m.Nodes))
 	mode := number(b, enum.MemoryModes, string(m.Mode))
 	for _, f := range m.Flags {
 		mode |= number(b, enum.MemoryFlags, string(f))

@@ -29,8 +29,7 @@ func Scheduler(b *program.Builder, p *specs.Process) {
 	if s == nil {
 		return
 	}
-	b.Element(program.T("process.scheduler"))
-	b.Doing(program.T("set policy %s", string(s.Policy)))
+	b = b.Element(program.T("process.scheduler")).Doing(program.T("set policy %s", string(s.Policy)))
 	attr := unix.SchedAttr{
 		Size: unix.SizeofSchedAttr, Policy: uint32(number(b, enum.SchedPolicies, string(s.Policy))),
 		Nice: s.Nice, Priority: uint32(s.Priority), Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period,
@@ -59,8 +58,7 @@ func IOPriority(b *program.Builder, p *specs.Process) {
 		return
 	}
 	const classShift = 13
-	b.Element(program.T("process.ioPriority"))
-	b.Doing(program.T("set class %s", string(p.IOPriority.Class)))
+	b = b.Element(program.T("process.ioPriority")).Doing(program.T("set class %s", string(p.IOPriority.Class)))
 	class := int(number(b, enum.IOClasses, string(p.IOPriority.Class)))
 	call.IoprioSet(b, class<<classShift|p.IOPriority.Priority)
 }
