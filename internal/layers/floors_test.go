@@ -45,7 +45,8 @@ func floors() map[string]int {
 		"internal/verify":   parts,
 		"internal/program":  1,
 
-		"internal/program/call": 1, // on top of program, see onTop
+		"internal/program/call":       1, // on top of program, see onTop
+		"internal/program/call/idiom": 1,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/hutch-project/hutch/internal/nofile"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // limit is one to set. Those of processes and of open files come last: before, they
@@ -139,7 +140,9 @@ func OOMScoreAdj(b *program.Builder, proc program.Reg, p *specs.Process) {
 	}
 	text := strconv.Itoa(*p.OOMScoreAdj)
 	b = b.Element(program.T("process.oomScoreAdj")).Doing(program.T("set it to %s", text))
-	WriteProc(b, proc, "self/oom_score_adj", text)
+	const path = "self/oom_score_adj"
+	open, write := b.Step(program.T("open /proc/%s", path)), b.Step(program.T("write %q to /proc/%s", text, path))
+	call.Close(b, call.In(idiom.WriteProc(open, write, proc, path, text, idiom.SelfLink)))
 }
 
 // ApplyOOMScoreAdj writes the adjustment of pid from outside: a process in a user
@@ -160,14 +163,4 @@ func ApplyOOMScoreAdj(pid int, p *specs.Process) error {
 		return fmt.Errorf("process.oomScoreAdj: set it to %d: %w", *p.OOMScoreAdj, err)
 	}
 	return nil
-}
-
-// WriteProc emits the writing of text to the file path of the procfs proc, which
-// is Hutch's own: nothing that the container has mounted is reached.
-func WriteProc(b *program.Builder, proc program.Reg, path, text string) {
-	how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
-	step := b.Step(program.T("open /proc/%s", path))
-	fd := call.Openat2(step, call.In(proc), call.PathTo(b, path), how).Fd()
-	call.WriteString(b.Step(program.T("write %q to /proc/%s", text, path)), call.In(fd), text)
-	call.Close(b, call.In(fd))
 }

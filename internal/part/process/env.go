@@ -12,6 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/kernelfs"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // HomeTag is the tag by which the process sends the parent its passwd file, piece by
@@ -106,11 +107,11 @@ func askHome(b *program.Builder) program.Mem {
 	piece, end, done, closeIt := b.Label(), b.Label(), b.Label(), b.Label()
 	call.Openat2(b, call.Cwd(), call.PathTo(b, "/etc/passwd"), how).To(fd).Ignore()
 	b.If(fd, program.Lt, 0, done)
-	buf := b.Zero(statxSize)
+	buf := b.Zero(idiom.StatxSize)
 	call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_TYPE, buf).To(r).Ignore()
 	b.If(r, program.Ne, 0, closeIt)
-	b.IfWord(fileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFREG, closeIt)
-	fs := b.Zero(statfsSize)
+	b.IfWord(idiom.FileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFREG, closeIt)
+	fs := b.Zero(idiom.StatfsSize)
 	call.Fstatfs(b, call.In(fd), fs).To(r).Ignore()
 	b.If(r, program.Ne, 0, closeIt)
 	for _, magic := range kernelfs.Magics() {
@@ -132,7 +133,3 @@ func askHome(b *program.Builder) program.Mem {
 	b.Bind(done)
 	return program.Mem{Off: reply.Off + homeWord, Len: reply.Len - homeWord}
 }
-
-// statfsSize has room for struct statfs; its type comes first, and 4 bytes of that
-// matter, which are the first on every architecture with Go.
-const statfsSize = 128

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 const devptsMagic = unix.DEVPTS_SUPER_MAGIC
@@ -39,7 +40,7 @@ func terminal(b *program.Builder) *program.Builder {
 func openTerminal(b *program.Builder, root program.Reg, p *specs.Process) (ptmx, slave program.Reg) {
 	step := b.Step(program.T("open /dev/pts/ptmx of the container (mount a devpts on /dev/pts)"))
 	ptmx = open(step, root, "/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY, inRoot).Fd()
-	mustBeOn(b.Step(program.T("/dev/pts/ptmx is not on a devpts")), ptmx, devptsMagic, unix.ENODEV)
+	idiom.MustBeOn(b.Step(program.T("/dev/pts/ptmx is not on a devpts")), ptmx, devptsMagic, unix.ENODEV)
 	call.IoctlUnlock(b.Step(program.T("unlock it")), call.In(ptmx))
 	step = b.Step(program.T("open its other end"))
 	slave = call.IoctlPeer(step, call.In(ptmx), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC).Fd()

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // copier steers the child in copying a directory: files, directories and symbolic
@@ -98,13 +99,13 @@ func (c *copier) stat(name string) (*fileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(e.Data) != statxSize {
+	if len(e.Data) != idiom.StatxSize {
 		return nil, unix.EPROTO
 	}
 	const uid, gid, size = 20, 24, 40 // offsets in struct statx
 	order := binary.NativeEndian
 	return &fileInfo{
-		mode: uint32(order.Uint16(e.Data[statxMode:])), uid: order.Uint32(e.Data[uid:]), gid: order.Uint32(e.Data[gid:]),
+		mode: uint32(order.Uint16(e.Data[idiom.StatxMode:])), uid: order.Uint32(e.Data[uid:]), gid: order.Uint32(e.Data[gid:]),
 		size: int64(order.Uint64(e.Data[size:])),
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // node is a device node to make.
@@ -212,7 +213,7 @@ func (r *Root) own(b *program.Builder, n *node, at program.Reg, name string) {
 
 // mustBe emits the check that the file at fd is the device.
 func (n *node) mustBe(b *program.Builder, fd program.Reg) {
-	buf, differs, same := b.Zero(statxSize), b.Label(), b.Label()
+	buf, differs, same := b.Zero(idiom.StatxSize), b.Label(), b.Label()
 	statx(b, fd, buf)
 	isNotDevice(b, buf, int64(n.kind), int64(n.major), int64(n.minor), differs)
 	b.Jump(same)

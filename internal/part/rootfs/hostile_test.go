@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // Nothing is mounted below /proc, however it is written and whatever it is.
@@ -193,7 +194,7 @@ func procProgram(t *testing.T, flags uint64, fault bool, before func(b *program.
 	before(b)
 	fd := PrivateProc(b)
 	f := open(b, fd, "sys/kernel/domainname", unix.O_PATH, plain).Fd()
-	buf := b.Zero(statfsSize)
+	buf := b.Zero(idiom.StatfsSize)
 	b.Sys(unix.SYS_FSTATFS, program.Val(f), buf.Arg())
 	b.Tell(1, buf.Reg(0))
 	p, err := b.Program()

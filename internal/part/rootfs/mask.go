@@ -7,6 +7,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // openMasks emits the opening of the host's null device, which hides files. It is
@@ -32,7 +33,7 @@ func (r *Root) openMasks(b *program.Builder) {
 
 // proveNull emits the check that a mount is of the null device.
 func proveNull(b *program.Builder, null program.Reg) {
-	buf, no, ok := b.Zero(statxSize), b.Label(), b.Label()
+	buf, no, ok := b.Zero(idiom.StatxSize), b.Label(), b.Label()
 	statx(b, null, buf)
 	isNotDevice(b, buf, unix.S_IFCHR, 1, 3, no)
 	b.Jump(ok)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // Mount emits, in the child, the attaching of the root and all mounts, then the
@@ -120,15 +121,15 @@ func (r *Root) bindPinned(b *program.Builder, from string, s *source, target pro
 // sayMismatch emits what fails with ENOTDIR when only one of a mount and its
 // target is a directory.
 func (r *Root) sayMismatch(b *program.Builder, tree, target program.Reg) {
-	from, to := b.Zero(statxSize), b.Zero(statxSize)
+	from, to := b.Zero(idiom.StatxSize), b.Zero(idiom.StatxSize)
 	dir, same := b.Label(), b.Label()
 	statx(b, tree, from)
 	statx(b, target, to)
 	isDir(b, from, dir)
-	b.IfWord(part(to, statxMode, 2), unix.S_IFMT, program.Ne, unix.S_IFDIR, same)
+	b.IfWord(idiom.Part(to, idiom.StatxMode, 2), unix.S_IFMT, program.Ne, unix.S_IFDIR, same)
 	b.Step(program.T("the source is a file, the target is a directory")).Fail(unix.ENOTDIR)
 	b.Bind(dir)
-	b.IfWord(part(to, statxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFDIR, same)
+	b.IfWord(idiom.Part(to, idiom.StatxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFDIR, same)
 	b.Step(program.T("the source is a directory, the target is a file")).Fail(unix.ENOTDIR)
 	b.Bind(same)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // A new file system is mounted in one of two ways. mount(2) on the working
@@ -129,9 +130,9 @@ func (r *Root) modeOf(b *program.Builder, dir program.Reg) program.Reg {
 	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
 		shift, at = 2, 24
 	}
-	buf := b.Zero(statxSize + 8)
+	buf := b.Zero(idiom.StatxSize + 8)
 	step := b.Step(program.T("look at the mount point"))
-	statx(step, dir, program.Mem{Off: buf.Off + shift, Len: statxSize})
+	statx(step, dir, program.Mem{Off: buf.Off + shift, Len: idiom.StatxSize})
 	return buf.Reg(at)
 }
 

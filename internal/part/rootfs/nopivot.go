@@ -8,6 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // Without pivot_root the host's tree stays beneath the container's root, in the
@@ -116,9 +117,9 @@ func within(list []HostMount, p, m *HostMount) bool {
 // covered.
 func cover(b *program.Builder, point string, magic int64) {
 	step := b.Step(program.T("look at the host's %s", point))
-	buf, there, hidden := b.Zero(statfsSize), b.Label(), b.Label()
+	buf, there, hidden := b.Zero(idiom.StatfsSize), b.Label(), b.Label()
 	call.Statfs(step, call.PathTo(b, point), buf).On(0, hidden)
-	step.IfWord(part(buf, 0, 4), -1, program.Eq, magic, there)
+	step.IfWord(idiom.Part(buf, 0, 4), -1, program.Eq, magic, there)
 	b.Bind(hidden)
 	step = b.Step(program.T("the host's %s cannot be reached, to be unmounted or covered, where something is mounted above it: do without --no-pivot", point))
 	step.Fail(unix.EBUSY)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // source is what is known of a mount before the child runs.
@@ -140,7 +141,7 @@ func (r *Root) openBind(b *program.Builder, i int, s *source) {
 	s.tree = treeAt(step, m.Source, s.o.recursive)
 	if s.dest == "/proc" {
 		step := b.Step(program.T("source %s: only a procfs may be bound on /proc", m.Source))
-		mustBeOn(step, s.tree, unix.PROC_SUPER_MAGIC, unix.EINVAL)
+		idiom.MustBeOn(step, s.tree, unix.PROC_SUPER_MAGIC, unix.EINVAL)
 	}
 	if s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0 {
 		step := b.Step(program.T("map the ids of %s (needs Linux 5.12 and a file system that can: mount_setattr MOUNT_ATTR_IDMAP)", m.Source))
@@ -268,7 +269,7 @@ func (r *Root) keepLocked(b *program.Builder, tree program.Reg, clr uint64) {
 	if flags == 0 {
 		return
 	}
-	buf, free := b.Zero(statfsSize), b.Label()
+	buf, free := b.Zero(idiom.StatfsSize), b.Label()
 	step := b.Step(program.T("look at the options of the source"))
 	call.Fstatfs(step, call.In(tree), buf)
 	step.IfWord(statfsFlags(buf), flags, program.Eq, 0, free)
