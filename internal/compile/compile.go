@@ -22,6 +22,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/sched"
 	"github.com/hutch-project/hutch/internal/part/seccomp"
 	"github.com/hutch-project/hutch/internal/part/sysctl"
+	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
@@ -256,12 +257,20 @@ func (c *compiler) rootfs() {
 	c.root.Pivot(b)
 	sysctl.Emit(b, c.proc, linux(c.Spec).Sysctl)
 	if c.Spec.Process != nil && c.Spec.Process.Terminal {
-		c.root.Console(b)
+		c.terminal()
 	}
 	if c.Spec.Process != nil {
 		process.MakeCwd(b, c.Spec.Process.Cwd)
 	}
 	c.root.Finish(b)
+}
+
+// terminal emits the terminal of init, which is on /dev/console, too.
+func (c *compiler) terminal() {
+	b := terminal.Label(c.b)
+	ptmx, slave := terminal.Open(b, c.root.Fd, c.Spec.Process)
+	c.root.BindConsole(b, slave)
+	terminal.Use(b, ptmx, slave)
 }
 
 // opens emits the opening of the process to the runtime of a user without privileges, who

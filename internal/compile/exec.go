@@ -10,6 +10,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/sched"
+	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
@@ -75,7 +76,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 		keyring.Join(b, in.Keyring, in.Serial)
 	}
 	if p.Terminal {
-		rootfs.Terminal(b, p)
+		terminal.Exec(b, p)
 	}
 	process.Signals(b, in.Host.Ignored)
 	if !sched.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {

@@ -10,9 +10,9 @@ import (
 	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
-	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/sched"
 	"github.com/hutch-project/hutch/internal/part/seccomp"
+	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 )
@@ -86,7 +86,7 @@ func (n *newcomer) become() *ready {
 		n.cloneLast(r.loaded)
 	}
 	if p.Terminal {
-		rootfs.ControllingTerminal(b) // of this process's session
+		terminal.Control(b) // of this process's session
 	}
 	if lastSched {
 		sched.Scheduler(b, p)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
 )
@@ -71,10 +72,10 @@ func tags(attended bool) verify.Tags {
 			switch tag {
 			case Born:
 				return attended
-			case TimeOffsets, Hooks, Ready, Loading, process.HomeTag:
+			case TimeOffsets, Hooks, Ready, Loading, process.HomeTag, terminal.ConsoleTag:
 				return true
 			}
-			return tag >= rootfs.TargetTag && tag <= rootfs.ConsoleTag
+			return rootfs.IsTag(tag)
 		},
 		Same: func(wait, told uint32) bool {
 			switch {

@@ -4,13 +4,14 @@ import (
 	"github.com/hutch-project/hutch/internal/part/keyring"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/terminal"
 )
 
 // Tags of the messages between init and the runtime, in the order in which they
 // come. At a barrier init waits for the runtime's answer of one byte.
 //
 // Further tags belong to the packages that emit them: rootfs.TargetTag and on,
-// rootfs.CopyUpTag and on, rootfs.ConsoleTag, process.HomeTag,
+// rootfs.CopyUpTag and on, terminal.ConsoleTag, process.HomeTag,
 // keyring.MadeTag and keyring.QuotaTag.
 const (
 	Adopt       = 1  // value: the process that goes on in this one's place; no answer
@@ -54,7 +55,7 @@ func TagName(tag uint32) string {
 		return "keyring quota"
 	case tag == keyring.MadeTag:
 		return "keyring"
-	case tag == rootfs.ConsoleTag:
+	case tag == terminal.ConsoleTag:
 		return "console"
 	case tag >= rootfs.CopyUpTag:
 		return "copy up"

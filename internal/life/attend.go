@@ -107,7 +107,7 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 	case e.Tag == compile.Hooks:
 		b.trace.Phase("hooks")
 		err = b.hooks()
-	case e.Tag == rootfs.ConsoleTag:
+	case e.Tag == terminal.ConsoleTag:
 		b.console, err = takeTerminal(e.Fd, b.o.ConsoleSocket, b.child.Pidfd)
 	case e.Tag == process.HomeTag:
 		return false, b.home.answer(b.child, e, b.spec.Process.User.UID)

@@ -15,7 +15,6 @@ import (
 	"github.com/hutch-project/hutch/internal/part/keyring"
 	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/process"
-	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/seat"
@@ -371,7 +370,7 @@ func (e *execution) answer(ev program.Event) (err error) {
 		if err = e.r.scoreAdj(e.child.Pid, e.p); err == nil && e.userns {
 			err = limit.ApplyRlimits(e.child.Pid, e.p)
 		}
-	case rootfs.ConsoleTag:
+	case terminal.ConsoleTag:
 		if e.console, err = takeTerminal(ev.Fd, e.o.ConsoleSocket, e.child.Pidfd, e.pidfd); err == nil && e.console != nil {
 			e.proxy, err = terminal.StartProxy(e.console)
 		}

@@ -18,13 +18,16 @@ import (
 // maxLinks bounds the symbolic links on the way to a target, as the kernel does.
 const maxLinks = 40
 
+// IsTag reports whether Handle answers the messages of tag.
+func IsTag(tag uint32) bool { return tag >= TargetTag && tag < endTag }
+
 // Handle does what an event of TargetTag or CopyUpTag asks for; init waits for
 // one byte when more is false.
 func (r *Root) Handle(c *program.Child, e program.Event) (more bool, err error) {
-	if e.Tag >= CopyUpTag && e.Tag < ConsoleTag {
+	if e.Tag >= CopyUpTag && e.Tag < endTag {
 		return true, r.handleCopyUp(c, e)
 	}
-	if e.Tag < TargetTag || e.Tag >= ConsoleTag {
+	if !IsTag(e.Tag) {
 		return false, fmt.Errorf("program: init told the unknown tag %#x", e.Tag)
 	}
 	i := int(e.Tag-TargetTag) &^ asDir

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/tests/isolate"
 	"github.com/hutch-project/hutch/tests/testplain"
@@ -176,7 +177,10 @@ func (w *world) try(script string) (_ string, err error) {
 	f := os.NewFile(uintptr(p[0]), "pipe")
 	defer f.Close()
 	if w.c.Terminal {
-		r.Console(b)
+		b := terminal.Label(b)
+		ptmx, slave := terminal.Open(b, r.Fd, w.spec.Process)
+		r.BindConsole(b, slave)
+		terminal.Use(b, ptmx, slave)
 	}
 	r.Finish(b)
 	b = b.Element(program.T("test")).Doing(program.T("execute"))
@@ -253,7 +257,7 @@ func (w *world) attend(c *program.Child, r *Root) error {
 				must(w.t, os.WriteFile(fmt.Sprintf("/proc/%d/%s", c.Pid, f), []byte("0 100000 65536\n"), 0))
 			}
 		case e.Tag == paused:
-		case e.Tag == ConsoleTag:
+		case e.Tag == terminal.ConsoleTag:
 			w.term(e.Fd)
 		default:
 			more, err := r.Handle(c, e)
