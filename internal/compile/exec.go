@@ -59,7 +59,8 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	if !p.Terminal {
 		n.null = process.OpenNull(b, in.Host.Std)
 	}
-	sched.InitialAffinity(b, p)
+	sched.InitialAffinity(b, p) // before the cgroup, whose cpuset may not have these processors
+	// Before the barrier: the runtime then moves the process where it cannot go by itself.
 	tasks := enterCgroups(b, in.Tasks)
 	if p.OOMScoreAdj != nil || n.userns || in.Wait && !n.clone { // after a clone it waits anyway
 		b.Element(program.T("process")).Doing(program.T("wait for the runtime to set limits")).Barrier(Born, 0)
@@ -69,16 +70,17 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 		lsm.Emit(b, rootfs.PrivateProc(b), p, in.Host.LSM)
 	}
 	in.Init.Join(b)
-	if !n.clone {
+	if !n.clone { // else after the clone: its child is no leader of a session
 		process.Setsid(b)
 	}
 	if in.OwnKeyring {
-		keyring.Join(b, in.Keyring, in.Serial)
+		keyring.Join(b, in.Keyring, in.Serial) // as root of the namespaces, who owns it
 	}
 	if p.Terminal {
-		terminal.Exec(b, p)
+		terminal.Exec(b, p) // of the container's devpts: after the join
 	}
 	process.Signals(b, in.Host.Ignored)
+	// After the cgroup, whose cpuset bounds it.
 	if !sched.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {
 		sched.ResetAffinity(b)
 	}

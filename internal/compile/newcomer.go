@@ -44,7 +44,9 @@ type ready struct {
 	loaded bool   // the filter is, and nothing is held any more
 }
 
-// become emits the properties of the process, up to the search for its program.
+// become emits the properties of the process, up to the search for its program. The order
+// is from what needs privileges to what is done without: each line says what it needs, or
+// what must have been before it.
 func (n *newcomer) become() *ready {
 	b, p := n.b, n.p
 	r := &ready{filter: n.filter, caps: capability.New(p.Capabilities, n.host.LastCap)}
@@ -54,45 +56,50 @@ func (n *newcomer) become() *ready {
 	r.hold = n.held()
 	lastSched := n.clone && sched.LastScheduler(p)
 	if !lastSched {
-		sched.Scheduler(b, p)
+		sched.Scheduler(b, p) // before the ids: real-time policies need CAP_SYS_NICE
 	}
-	sched.IOPriority(b, p)
+	sched.IOPriority(b, p) // before the ids: IOPRIO_CLASS_RT needs CAP_SYS_NICE or CAP_SYS_ADMIN
 	process.Personality(b, n.linux.Personality)
-	sched.MemoryPolicy(b, n.linux.MemoryPolicy)
+	sched.MemoryPolicy(b, n.linux.MemoryPolicy) // after the cgroup, whose cpuset bounds the nodes
+	// Before the ids: a change of owner needs CAP_CHOWN. Before close, which takes n.null.
 	if !p.Terminal { // which was handed over when it was opened
 		process.Stdio(b, p, n.host.Std, n.null, n.userns)
 	}
+	// Before the working directory, the first name of the image's choice. What is made after
+	// it must be the container's.
 	n.close()
 	if n.made != nil {
 		n.made()
 	}
 	cwd := process.EnterCwd(b, p.Cwd) // as root, who may go where the user may not
 	if !n.userns {
-		limit.Rlimits(b, p) // needs CAP_SYS_RESOURCE
+		limit.Rlimits(b, p) // before the ids: needs CAP_SYS_RESOURCE
 	}
-	r.caps.Bounding(b) // needs CAP_SETPCAP
+	r.caps.Bounding(b) // needs CAP_SETPCAP, which Apply may take
 	if !n.groups {
-		user.Groups(b, p)
+		user.Groups(b, p) // before the ids: needs CAP_SETGID
 	}
-	user.IDs(b, p) // needs CAP_SETUID, CAP_SETGID
-	r.caps.Apply(b, r.hold)
-	user.Umask(b, p)
+	user.IDs(b, p)          // needs CAP_SETUID and CAP_SETGID, which Apply may take
+	r.caps.Apply(b, r.hold) // after the ids, whose change clears the effective and the ambient set
+	user.Umask(b, p)        // after the last file that Hutch makes
 	process.NoNewPrivileges(b, p)
-	r.env = process.Env(b, p, n.env) // reads a file of the image, so with the container's rights
-	if n.clone {
+	// It reads a file of the image: with the container's rights, and no others.
+	r.env = process.Env(b, p, n.env, user.AskHome)
+	if n.clone { // after all that takes privileges: who is in the namespace may take what is left
 		if n.filterFirst() {
 			r.load(b)
 		}
 		n.cloneLast(r.loaded)
 	}
 	if p.Terminal {
-		terminal.Control(b) // of this process's session
+		terminal.Control(b) // after Setsid: of this process's session
 	}
 	if lastSched {
-		sched.Scheduler(b, p)
+		sched.Scheduler(b, p) // after the clone, which does not hand it on
 	}
-	limit.LastRlimits(b, p)
-	cwd.Prove(b)
+	limit.LastRlimits(b, p) // after the last clone and the last descriptor that is needed
+	cwd.Prove(b)            // after the ids: some directories only the user may enter
+	// As the user, from the working directory, as execvp(3) would.
 	r.target = process.Lookup(b, p.Args[0], p.Env)
 	return r
 }
@@ -167,7 +174,7 @@ func (r *ready) load(b *program.Builder) {
 
 // run emits the execve.
 func (r *ready) run(b *program.Builder, p *specs.Process) {
-	process.Unblock(b)
+	process.Unblock(b) // late: a signal that has waited ends the process here
 	b.Element(program.T("process")).Doing(program.T("tell the runtime that the program is next")).Tell(Executing, 0)
 	r.target.Execve(b, p.Args, r.env)
 }

@@ -4,9 +4,9 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/terminal"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
 )
@@ -72,7 +72,7 @@ func tags(attended bool) verify.Tags {
 			switch tag {
 			case Born:
 				return attended
-			case TimeOffsets, Hooks, Ready, Loading, process.HomeTag, terminal.ConsoleTag:
+			case TimeOffsets, Hooks, Ready, Loading, user.HomeTag, terminal.ConsoleTag:
 				return true
 			}
 			return rootfs.IsTag(tag)

@@ -109,7 +109,7 @@ func (b *build) answer(e program.Event) (ready bool, err error) {
 		err = b.hooks()
 	case e.Tag == terminal.ConsoleTag:
 		b.console, err = takeTerminal(e.Fd, b.o.ConsoleSocket, b.child.Pidfd)
-	case e.Tag == process.HomeTag:
+	case e.Tag == user.HomeTag:
 		return false, b.home.answer(b.child, e, b.spec.Process.User.UID)
 	case e.Tag == keyring.MadeTag:
 		return false, b.keepKeyring(e.Value)
@@ -269,9 +269,9 @@ type home struct {
 func (h *home) answer(child *program.Child, e program.Event, uid uint32) error {
 	dir, found := h.find(e.Data, uid)
 	if !found {
-		return child.Send(process.HomeMore())
+		return child.Send(user.HomeMore())
 	}
-	return child.Send(process.HomeReply(dir))
+	return child.Send(user.HomeReply(dir))
 }
 
 // find looks through the next piece, an empty one being the end of the file. It reports

@@ -16,6 +16,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/terminal"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/hutch-project/hutch/internal/trace"
@@ -376,7 +377,7 @@ func (e *execution) answer(ev program.Event) (err error) {
 		}
 	case compile.Loading:
 		err = sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
-	case process.HomeTag:
+	case user.HomeTag:
 		return e.home.answer(e.child, ev, e.p.User.UID)
 	case keyring.QuotaTag:
 		e.r.warn(quotaWarning)

@@ -21,15 +21,15 @@ func environ(t *testing.T, enter func(*program.Builder), env, extra []string, ho
 	t.Helper()
 	out, err := runEnv(t, worldFlags, []string{busybox, "env"}, func(b *program.Builder) program.Mem {
 		enter(b)
-		return Env(b, &specs.Process{Env: env}, extra)
+		return Env(b, &specs.Process{Env: env}, extra, user.AskHome)
 	}, func(c *program.Child, e program.Event) {
-		if e.Tag != HomeTag || e.Fd >= 0 {
+		if e.Tag != user.HomeTag || e.Fd >= 0 {
 			t.Fatalf("message %+v", e)
 		}
 		passwd = append(passwd, string(e.Data))
-		reply := HomeReply(home)
+		reply := user.HomeReply(home)
 		if whole && len(e.Data) > 0 {
-			reply = HomeMore()
+			reply = user.HomeMore()
 		}
 		if err := c.Send(reply); err != nil {
 			t.Fatal(err)
@@ -89,7 +89,7 @@ func TestEnv(t *testing.T) {
 		})
 	}
 	b := program.New()
-	Env(b, &specs.Process{Env: []string{"A=\x00"}}, nil)
+	Env(b, &specs.Process{Env: []string{"A=\x00"}}, nil, user.AskHome)
 	if _, err := b.Program(); !errors.Is(err, program.ErrNul) || !strings.HasPrefix(err.Error(), "process.env: ") {
 		t.Errorf("a NUL: %v", err)
 	}

@@ -20,7 +20,7 @@ func lookup(t *testing.T, enter func(*program.Builder), args, env []string, cwd 
 	b := program.New()
 	out := pipeTo1(t, b)
 	enter(b)
-	e := Env(b, &specs.Process{Env: append([]string{"HOME=/"}, env...)}, nil)
+	e := Env(b, &specs.Process{Env: append([]string{"HOME=/"}, env...)}, nil, user.AskHome)
 	c := EnterCwd(b, cwd)
 	user.Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 	user.IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
