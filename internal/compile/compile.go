@@ -257,7 +257,7 @@ func (c *compiler) rootfs() {
 			closed(b)
 		}
 	}
-	c.root.Pivot(b) // after the hooks, which see both trees
+	c.root.Pivot(b)                              // after the hooks, which see both trees
 	sysctl.Emit(b, c.proc, linux(c.Spec).Sysctl) // as root of the namespaces, who owns the parameters
 	if c.Spec.Process != nil && c.Spec.Process.Terminal {
 		c.terminal() // after the pivot, on the container's devpts; before /dev is read-only

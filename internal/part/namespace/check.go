@@ -21,13 +21,18 @@ func Check(c *check.Config) error {
 			return check.Unknown(fault.At("linux.namespaces", i)+".type", string(n.Type), Types.Or())
 		}
 		if c.Namespace(n.Type) != n { // an earlier one
-			return fault.New(fault.At("linux.namespaces", i)+".type", fault.Quote(string(n.Type))+" stands twice", "remove one")
+			return errTwice(i, n.Type)
 		}
 		if n.Path != "" && !check.IsAbsolute(n.Path) {
 			return check.Absolute(fault.At("linux.namespaces", i)+".path", n.Path)
 		}
 	}
 	return nil
+}
+
+// errTwice returns the fault of a type that stands twice.
+func errTwice(i int, t specs.LinuxNamespaceType) error {
+	return fault.New(fault.At("linux.namespaces", i)+".type", fault.Quote(string(t))+" stands twice", "remove one")
 }
 
 // CheckNames checks hostname and domainname: the namespace's own when it is new or

@@ -8,11 +8,12 @@ package namespace
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/check"
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
@@ -51,10 +52,10 @@ func New(ns []specs.LinuxNamespace) (*Set, error) {
 	for i, n := range ns {
 		f := Flag(n.Type)
 		if f == 0 {
-			return nil, fmt.Errorf("config.json: linux.namespaces[%d].type: %q is not a namespace of Linux", i, n.Type)
+			return nil, check.Unknown(fault.At("linux.namespaces", i)+".type", string(n.Type), Types.Or())
 		}
 		if (s.made|s.joined)&f != 0 {
-			return nil, fmt.Errorf("config.json: linux.namespaces[%d].type: %s stands there twice; name each type once", i, n.Type)
+			return nil, errTwice(i, n.Type)
 		}
 		if n.Path == "" {
 			s.made |= f

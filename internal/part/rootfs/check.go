@@ -1,8 +1,8 @@
 package rootfs
 
 import (
-	"path"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -10,6 +10,9 @@ import (
 	"github.com/hutch-project/hutch/internal/fault"
 )
 
+// CheckRoot checks root.
+//
+// Source: runtime-spec config.md "Root".
 func CheckRoot(c *check.Config) error {
 	if c.Root == nil {
 		return fault.New("root", "missing", `give an object with the path of the root file system, as "root": {"path": "rootfs"}`)
@@ -53,7 +56,10 @@ func checkMount(c *check.Config, i int, m *specs.Mount) error {
 			return err
 		}
 	}
-	return checkIdmap(c, i, m)
+	if err := checkIdmap(c, i, m); err != nil {
+		return err
+	}
+	return checkPlace(i, m)
 }
 
 // checkDestination: "This value SHOULD be an absolute path. [...] it MAY be a
@@ -62,8 +68,6 @@ func checkDestination(c *check.Config, i int, d string) error {
 	switch {
 	case d == "":
 		return fault.New(fault.At("mounts", i)+".destination", "missing", "give an absolute path in the container")
-	case path.Clean("/"+d) == "/":
-		return fault.New(fault.At("mounts", i)+".destination", fault.Quote(d)+" is the root of the container", "set root.path instead")
 	case len(d) > check.MaxPath || check.HasNUL(d):
 		return check.String(fault.At("mounts", i)+".destination", d, check.MaxPath)
 	case d[0] != '/':
@@ -72,24 +76,70 @@ func checkDestination(c *check.Config, i int, d string) error {
 	return nil
 }
 
-// checkSource checks that there is something to mount. A bind mount takes no options
-// of a file system: the kernel would ignore them without a word.
+// checkSource checks that there is something to mount.
 func checkSource(i int, m *specs.Mount) error {
 	bind := IsBind(m)
 	switch {
 	case bind && m.Source == "":
 		return fault.New(fault.At("mounts", i)+".source", "missing", "give the file or directory to bind")
 	case bind:
-		for j, o := range m.Options {
-			if row, _ := findOption(o); o != "" && row == nil {
-				return fault.New(fault.At(fault.At("mounts", i)+".options", j), fault.Quote(o)+" is not an option for bind mounts, which take none of a file system",
-					"remove it, or bind and rbind")
-			}
-		}
+		return nil
 	case m.Type == "":
 		return fault.New(fault.At("mounts", i)+".type", "missing", "name a file system, or add the option bind or rbind")
 	case m.Type == "bind":
 		return fault.New(fault.At("mounts", i)+".type", "bind is not a file system", "add the option bind or rbind")
+	}
+	return nil
+}
+
+// underProc are the files of procfs that may be covered: what lxcfs provides.
+var underProc = [...]string{
+	"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
+	"/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+}
+
+func allowedUnderProc(dest string) bool {
+	for _, p := range underProc {
+		if p == dest {
+			return true
+		}
+	}
+	return false
+}
+
+// checkPlace refuses what cannot be meant, and mounts below /proc, where what Hutch and the
+// container's programs trust would be covered. The emission asks it, too: it must hold for
+// whatever is emitted.
+func checkPlace(i int, m *specs.Mount) error {
+	dest, bind := destination(m.Destination), IsBind(m)
+	mapped := slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap") || len(m.UIDMappings)+len(m.GIDMappings) > 0
+	switch {
+	case dest == "/":
+		return fault.New(fault.At("mounts", i)+".destination", fault.Quote(m.Destination)+" is the root of the container", "set root.path instead")
+	case dest == "/proc" && m.Type != "proc" && !bind:
+		return fault.New(fault.At("mounts", i)+".destination",
+			"only a file system of type proc, or a bind of one, may be mounted on /proc", "")
+	case strings.HasPrefix(dest, "/proc/") && !allowedUnderProc(dest):
+		return fault.New(fault.At("mounts", i)+".destination",
+			fault.Quote(m.Destination)+" cannot be mounted because it is inside /proc", "name another directory")
+	case mapped && !bind:
+		return fault.New(fault.At("mounts", i)+".options", "idmapped mounts are binds", "add bind or rbind")
+	case bind:
+		return checkBindOptions(i, m)
+	}
+	return nil
+}
+
+// checkBindOptions refuses options of a file system: the kernel would ignore them without
+// a word. What is for mount(8) alone does no harm to a remount.
+func checkBindOptions(i int, m *specs.Mount) error {
+	remount := slices.Contains(m.Options, "remount")
+	for j, o := range m.Options {
+		if row, _ := findOption(o); o == "" || row != nil || remount && forMountHelpers(o) {
+			continue
+		}
+		return fault.New(fault.At(fault.At("mounts", i)+".options", j),
+			fault.Quote(o)+" is not an option for bind mounts, which take none of a file system", "remove it, or bind and rbind")
 	}
 	return nil
 }
@@ -143,6 +193,11 @@ func CheckPropagation(c *check.Config) error {
 	if _, ok := propagationOf(name); ok || name == "" {
 		return nil
 	}
+	return errPropagation(name)
+}
+
+// errPropagation returns the fault of a propagation type that is none.
+func errPropagation(name string) error {
 	return fault.New("linux.rootfsPropagation", fault.Quote(name)+" is not known",
 		"use "+propagations()+", or one of these with an r before it")
 }

@@ -1,13 +1,14 @@
 package rootfs
 
 import (
-	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
@@ -44,7 +45,7 @@ func (r *Root) Open(b *program.Builder) {
 		if l.RootfsPropagation != "" {
 			p, ok := propagationOf(l.RootfsPropagation)
 			if !ok {
-				b.Fault(fmt.Errorf("config.json: linux.rootfsPropagation: %q is none of %s", l.RootfsPropagation, propagations()))
+				b.Fault(errPropagation(l.RootfsPropagation))
 			}
 			r.prop = p
 		}
@@ -56,51 +57,17 @@ func (r *Root) Open(b *program.Builder) {
 		s.dest, s.o = destination(m.Destination), parseOptions(m.Options)
 		s.inside = r.inside(i, s)
 		s.late = r.late(m, s)
-		if err := refuse(m, s); err != nil {
-			b.Element(program.N("mounts[%d]", i)).Fault(err)
+		if err := checkPlace(i, m); err != nil {
+			b.Fault(err)
 		}
 	}
 	if n := len(r.c.Spec.Mounts); n > maxMounts {
-		b.Fault(fmt.Errorf("config.json: mounts: %d are more than %d", n, maxMounts))
+		b.Fault(fault.New("mounts", strconv.Itoa(n)+" are more than "+strconv.Itoa(maxMounts), "leave some out"))
 	}
 	r.made = r.nodes()
 	if r.c.SourcesInParent {
 		b.InParent(func() { r.open(b) })
 	}
-}
-
-// underProc are the files of procfs that may be covered: what lxcfs provides.
-var underProc = [...]string{
-	"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
-	"/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
-}
-
-func allowedUnderProc(dest string) bool {
-	for _, p := range underProc {
-		if p == dest {
-			return true
-		}
-	}
-	return false
-}
-
-// refuse returns an error for what cannot be meant, and mounts below /proc, where what Hutch and
-// the container's programs trust would be covered.
-func refuse(m *specs.Mount, s *source) error {
-	mapped := s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0
-	switch {
-	case s.dest == "/":
-		return fmt.Errorf("destination: %q is the root itself; name a directory below it", m.Destination)
-	case s.dest == "/proc" && m.Type != "proc" && !s.o.bind:
-		return fmt.Errorf("destination: only a file system of type proc, or a bind of one, may be mounted on /proc")
-	case strings.HasPrefix(s.dest, "/proc/") && !allowedUnderProc(s.dest):
-		return fmt.Errorf("destination: %q cannot be mounted because it is inside /proc", m.Destination)
-	case s.o.bind && len(s.o.data) > 0:
-		return fmt.Errorf("options: a bind takes none of a file system: %q", strings.Join(s.o.data, ","))
-	case mapped && !s.o.bind:
-		return fmt.Errorf("options: idmapped mounts are binds; add bind or rbind")
-	}
-	return nil
 }
 
 // open emits the opening of all that comes from the host.
