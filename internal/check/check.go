@@ -52,7 +52,7 @@ func (c *Config) Namespace(t specs.LinuxNamespaceType) *specs.LinuxNamespace {
 	return nil
 }
 
-// Unknown is the fault of a value that is not one of a few.
+// Unknown returns the fault of a value that is not one of a few.
 func Unknown(element, value, want string) error {
 	if value == "" {
 		return fault.New(element, "missing", "use "+want)

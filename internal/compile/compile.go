@@ -137,7 +137,7 @@ type compiler struct {
 	last   bool        // the process is cloned into a joined pid namespace when all else is set up
 }
 
-// linux is the spec's Linux part, empty where it has none.
+// linux returns the spec's Linux part, empty where it has none.
 func linux(s *specs.Spec) *specs.Linux {
 	if s.Linux == nil {
 		return &specs.Linux{}
@@ -322,7 +322,7 @@ func (c *compiler) process() {
 	c.ready = n.become()
 }
 
-// extraEnv is what Hutch adds to the environment.
+// extraEnv returns what Hutch adds to the environment.
 func (c *compiler) extraEnv() []string {
 	var env []string
 	if c.NotifyDir != "" {

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// everything is a configuration that reaches most emitters.
+// everything returns a configuration that reaches most emitters.
 func everything() *specs.Spec {
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
 	adj, umask := 100, uint32(0o27)
@@ -48,7 +48,7 @@ func everything() *specs.Spec {
 	return s
 }
 
-// joined is a configuration that takes a second clone.
+// joined returns a configuration that takes a second clone.
 func joined() *specs.Spec {
 	s := template.Spec()
 	s.Process.Terminal = false
@@ -60,7 +60,7 @@ func joined() *specs.Spec {
 	return s
 }
 
-// seldom is a configuration that reaches what everything does not.
+// seldom returns a configuration that reaches what everything does not.
 func seldom() *specs.Spec {
 	s := template.Spec()
 	s.Process.Terminal = false
@@ -77,7 +77,7 @@ func seldom() *specs.Spec {
 	return s
 }
 
-// unprivileged is the configuration of a user without privileges.
+// unprivileged returns the configuration of a user without privileges.
 func unprivileged() *specs.Spec {
 	s := template.Spec()
 	template.Rootless(s)
@@ -89,7 +89,7 @@ func unprivileged() *specs.Spec {
 	return s
 }
 
-// callers are the cgroups of the caller.
+// callers returns the cgroups of the caller.
 func callers() *rootfs.Cgroup {
 	return &rootfs.Cgroup{Callers: true, Hierarchies: []rootfs.Hierarchy{
 		{Name: "cpu,cpuacct", Options: "cpu,cpuacct", Dir: "/sys/fs/cgroup/cpu,cpuacct/user", Links: []string{"cpu"}},
@@ -97,7 +97,7 @@ func callers() *rootfs.Cgroup {
 	}}
 }
 
-// inputs are the programs of init with golden listings.
+// inputs returns the programs of init with golden listings.
 func inputs() map[string]*Input {
 	input := func(s *specs.Spec, fifo bool, change func(*Input)) *Input {
 		in := &Input{
@@ -148,7 +148,7 @@ func inputs() map[string]*Input {
 	}
 }
 
-// execInputs are the programs of further processes with golden listings.
+// execInputs returns the programs of further processes with golden listings.
 func execInputs() map[string]*ExecInput {
 	everything := everything()
 	adj := 7

@@ -135,7 +135,7 @@ func (n *newcomer) filterFirst() bool {
 	return allows(unix.SYS_CLONE, clone...) && (!n.p.Terminal || allows(unix.SYS_IOCTL, 0, unix.TIOCSCTTY))
 }
 
-// held are the capabilities beyond the container's own that the last steps need: to load
+// held returns the capabilities beyond the container's own that the last steps need: to load
 // a filter without noNewPrivileges, and to set a scheduler that is not handed on.
 func (n *newcomer) held() uint64 {
 	var hold uint64

@@ -11,7 +11,7 @@ import (
 	"github.com/hutch-project/hutch/internal/verify"
 )
 
-// Expect is what the program out, compiled from in, is to be proven against.
+// Expect returns what the program out, compiled from in, is to be proven against.
 func (in *Input) Expect(out *Output) *verify.Expect {
 	e := &verify.Expect{
 		Kind: verify.Init, Spec: in.Spec, Rootfs: in.Rootfs, NoPivot: in.NoPivot,
@@ -39,7 +39,7 @@ func (in *Input) Expect(out *Output) *verify.Expect {
 	return e
 }
 
-// Expect is what the program that was compiled from in, with the registers for in.Tasks,
+// Expect returns what the program that was compiled from in, with the registers for in.Tasks,
 // is to be proven against.
 func (in *ExecInput) Expect(tasks []program.Reg) *verify.Expect {
 	e := &verify.Expect{

@@ -26,7 +26,7 @@ const (
 	Executing   = 6  // execve comes next; no answer. The socket's end then means success
 )
 
-// TagName is the word for a tag in listings, empty for one of another package.
+// TagName returns the word for a tag in listings, empty for one of another package.
 func TagName(tag uint32) string {
 	switch {
 	case tag == Adopt:

@@ -13,7 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// listing is the program that emit makes, a line an instruction.
+// listing returns the program that emit makes, a line an instruction.
 func listing(t *testing.T, emit func(b *program.Builder)) []string {
 	t.Helper()
 	b := program.New()

@@ -23,7 +23,7 @@ type limit struct {
 	v     unix.Rlimit
 }
 
-// limits are those of the configuration, and the limit of open files that the
+// limits returns those of the configuration, and the limit of open files that the
 // caller was started with, which Go has raised.
 func limits(p *specs.Process) ([]limit, error) {
 	var out []limit
@@ -48,7 +48,7 @@ func decimal(v uint64) string { return strconv.FormatUint(v, 10) }
 
 func (l *limit) last() bool { return l.nr == unix.RLIMIT_NPROC || l.nr == unix.RLIMIT_NOFILE }
 
-// room is what a limit that comes last is set to before: as much as the process may set
+// room returns what a limit that comes last is set to before: as much as the process may set
 // for itself then without privileges, no less than it needs till then. It reports
 // false where nothing is to be set.
 func (l *limit) room() (unix.Rlimit, bool) {

@@ -15,7 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// limitLine is one line of /proc/self/limits of a process made by emit.
+// limitLine returns one line of /proc/self/limits of a process made by emit.
 func limitLine(t *testing.T, name string, emit func(*program.Builder)) string {
 	t.Helper()
 	out := must(t, []string{busybox, "cat", "/proc/self/limits"}, emit)

@@ -12,7 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// world is a root file system with busybox and a procfs, in a mount namespace of
+// world returns a root file system with busybox and a procfs, in a mount namespace of
 // the child's own that emit gives it.
 func world(t *testing.T) (dir string, enter func(*program.Builder)) {
 	t.Helper()

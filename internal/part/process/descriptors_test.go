@@ -15,7 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// factsOf is what StdFiles would say if the files were the standard ones, nil being a
+// factsOf returns what StdFiles would say if the files were the standard ones, nil being a
 // closed one.
 func factsOf(t *testing.T, files [3]*os.File) [3]StdFile {
 	t.Helper()

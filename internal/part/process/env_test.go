@@ -15,7 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// environ is the environment of a process with env and extra. passwd are the pieces of
+// environ returns the environment of a process with env and extra. passwd are the pieces of
 // its file that the parent has been sent, of which it takes one, or all with whole.
 func environ(t *testing.T, enter func(*program.Builder), env, extra []string, home string, whole bool) (got string, passwd []string) {
 	t.Helper()
@@ -126,7 +126,7 @@ func TestPasswdComesInPieces(t *testing.T) {
 	}
 }
 
-// mountedAt is where the host has a file system of the kind, empty for nowhere.
+// mountedAt returns where the host has a file system of the kind, empty for nowhere.
 func mountedAt(t *testing.T, kind string) string {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/mounts")

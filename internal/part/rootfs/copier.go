@@ -140,7 +140,7 @@ func (c *copier) entry(name string) (dir *fileInfo, err error) {
 	return nil, nil
 }
 
-// own gives the copy its owner, as far as the container's root may.
+// own sets the owner of the copy, as far as the container's root may.
 func (c *copier) own(name string, st *fileInfo) error {
 	_, err := c.named(copyChown, name, uint64(st.uid), uint64(st.gid))
 	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) {

@@ -109,7 +109,7 @@ func (r *Root) copyUp(b *program.Builder, i int, s *source, target program.Reg) 
 	}
 }
 
-// name is the entry that a request names.
+// name returns the entry that a request names.
 func (c *copyServer) name() call.Path {
 	return call.PathIn(idiom.Part(c.req, requestName, nameMax+1))
 }

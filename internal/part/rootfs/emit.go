@@ -110,7 +110,7 @@ func PrivateProc(b *program.Builder) program.Reg {
 	return fd
 }
 
-// statfsFlags is the word f_flags of a struct statfs.
+// statfsFlags returns the word f_flags of a struct statfs.
 //
 // Source: include/uapi/asm-generic/statfs.h, arch/s390/include/uapi/asm/statfs.h.
 func statfsFlags(m program.Mem) program.Mem {

@@ -170,7 +170,7 @@ func makeInReadOnly(d int, name string, dir bool) error {
 	return err
 }
 
-// unmask gives what was made just now the whole of its mode: a mount point that the
+// unmask sets the whole mode of what was made just now: a mount point that the
 // caller's umask had closed would keep the container's users out.
 func unmask(dir int, name string, mode uint32) error {
 	fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

@@ -128,7 +128,7 @@ func TestLongListsAreLoops(t *testing.T) {
 	}
 }
 
-// listing is the whole program of a root.
+// listing returns the whole program of a root.
 func listing(t *testing.T, c Config) []program.Line {
 	t.Helper()
 	b, r := program.New(), New(c)

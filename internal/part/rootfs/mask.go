@@ -100,7 +100,7 @@ func (r *Root) maskDir(b *program.Builder, fd, empty program.Reg) {
 	b.Bind(done)
 }
 
-// below gives the descriptor and the name to open p by: below a procfs or sysfs of
+// below returns the descriptor and the name to open p by: below a procfs or sysfs of
 // the configuration that is the mount itself, wherever the image's directory may
 // have been renamed to.
 //

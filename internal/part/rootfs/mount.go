@@ -97,7 +97,7 @@ func (r *Root) attachBind(b *program.Builder, from string, s *source) {
 	r.closeUsed(b, target)
 }
 
-// mayBePinned says whether the source of a bind may have mounts that pin mount namespaces,
+// mayBePinned reports whether the source of a bind may have mounts that pin mount namespaces,
 // as snapd and CRI-O make below /run, and there is a second way.
 func (r *Root) mayBePinned(s *source) bool {
 	return s.o.recursive && r.c.SourcesInChild && s.inside == "" && s.dest != "/proc" && s.o.prop != unix.MS_SHARED && !s.o.idmap

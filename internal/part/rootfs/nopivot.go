@@ -28,7 +28,7 @@ type HostMount struct {
 	Type       string
 }
 
-// revealing says whether the mount lets others of its type be made, and gives the
+// revealing reports whether the mount lets others of its type be made, and gives the
 // type's magic number.
 func (m *HostMount) revealing() (magic int64, ok bool) {
 	switch {
@@ -70,7 +70,7 @@ func (r *Root) hideHost(b *program.Builder) {
 	}
 }
 
-// onTop says whether m is mounted on the root file system itself.
+// onTop reports whether m is mounted on the root file system itself.
 func onTop(list []HostMount, m *HostMount) bool {
 	i := slices.IndexFunc(list, func(p HostMount) bool { return p.ID == m.Parent })
 	return i < 0 || list[i].Point == "/"
@@ -97,7 +97,7 @@ func (r *Root) hide(b *program.Builder, list []HostMount, m *HostMount) {
 	b.Bind(gone)
 }
 
-// within says whether p is m or is mounted in it.
+// within reports whether p is m or is mounted in it.
 func within(list []HostMount, p, m *HostMount) bool {
 	for range list { // as deep as it can be
 		if p.ID == m.ID {

@@ -25,7 +25,7 @@ type source struct {
 	late   bool // the source of a bind is opened when it is attached
 }
 
-// destination is a mount's destination, clean and absolute.
+// destination returns a mount's destination, clean and absolute.
 func destination(d string) string {
 	if strings.HasPrefix(d, "/") {
 		return path.Clean(d)
@@ -89,7 +89,7 @@ func (r *Root) open(b *program.Builder) {
 	}
 }
 
-// beneath is the propagation of the root's tree while mounts are made in it, and
+// beneath returns the propagation of the root's tree while mounts are made in it, and
 // of binds that have no other: nothing of it reaches the host.
 func (r *Root) beneath() uint64 {
 	if r.c.SharedMounts || r.prop.flag == unix.MS_PRIVATE || r.prop.flag == unix.MS_UNBINDABLE {
@@ -124,7 +124,7 @@ func (r *Root) openBind(b *program.Builder, i int, s *source) {
 	r.attributes(b, s)
 }
 
-// inside is what source.inside says of the bind i.
+// inside returns what source.inside says of the bind i.
 //
 // Source: runtime-spec config.md "Mounts": they are made in the listed order.
 func (r *Root) inside(i int, s *source) string {
@@ -185,7 +185,7 @@ func (r *Root) attributes(b *program.Builder, s *source) {
 // over from its source.
 const inherited = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
 
-// bindChange is what the plain options change of a bind. As soon as they name an
+// bindChange returns what the plain options change of a bind. As soon as they name an
 // attribute, to set it or to clear it, the mount has exactly those that they set, as by
 // mount(2)'s MS_BIND|MS_REMOUNT; the mode of access times is one of its own. In a user
 // namespace what the host has restricted stays.

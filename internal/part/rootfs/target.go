@@ -160,7 +160,7 @@ func (r *Root) askParent(b *program.Builder, p place, kind program.Mem) {
 	b.Wait(p.tag, b.Zero(1))
 }
 
-// mountedDir is the descriptor of a tmpfs that this program has mounted on dir and
+// mountedDir returns the descriptor of a tmpfs that this program has mounted on dir and
 // that was empty then, 0 when there is none.
 func (r *Root) mountedDir(dir string) program.Reg {
 	for i := r.done - 1; i >= 0; i-- {
@@ -188,7 +188,7 @@ func (r *Root) targetIn(b *program.Builder, dir program.Reg, p place) program.Re
 	return open(step, dir, name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
 }
 
-// parentOfMount says whether a later mount of the configuration lies directly in
+// parentOfMount reports whether a later mount of the configuration lies directly in
 // the mount i, so that a descriptor of it pays.
 func (r *Root) parentOfMount(i int) bool {
 	for j := i + 1; j < len(r.mounts); j++ {

@@ -225,7 +225,7 @@ func (w *world) try(script string) (_ string, err error) {
 	return string(out), nil
 }
 
-// userNamespace is one with the mapping of the tests.
+// userNamespace returns one with the mapping of the tests.
 func userNamespace(t *testing.T) *os.File {
 	t.Helper()
 	cmd := exec.Command("sleep", "1000")
@@ -314,7 +314,7 @@ func diff(a, b string) string {
 	return out
 }
 
-// mounts is the mount table of a container, by mount point: the last one.
+// mounts returns the mount table of a container, by mount point: the last one.
 func (w *world) mounts() map[string]string {
 	w.t.Helper()
 	out := w.ok("cat /proc/self/mountinfo")
@@ -341,7 +341,7 @@ func tmpfs(dest string, options ...string) specs.Mount {
 	return specs.Mount{Destination: dest, Type: "tmpfs", Source: "tmpfs", Options: options}
 }
 
-// defaults are the mounts of the default configuration, but for cgroups.
+// defaults returns the mounts of the default configuration, but for cgroups.
 func defaults() []specs.Mount {
 	safe := []string{"nosuid", "noexec", "nodev"}
 	return []specs.Mount{

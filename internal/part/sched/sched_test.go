@@ -12,7 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// printed is what this program prints of itself after emit.
+// printed returns what this program prints of itself after emit.
 func printed(t *testing.T, what string, emit func(*program.Builder)) (string, error) {
 	t.Helper()
 	return runEnv(t, 0, []string{self(t)}, func(b *program.Builder) program.Mem {

@@ -50,7 +50,7 @@ func Emit(b *program.Builder, proc program.Reg, values map[string]string) {
 	}
 }
 
-// hint is what there is to know of a parameter whose value is refused.
+// hint returns what there is to know of a parameter whose value is refused.
 func hint(path string) string {
 	if path == "net/ipv4/ping_group_range" {
 		return " (both groups must be mapped by linux.gidMappings, or else by the user namespace of the caller)"
