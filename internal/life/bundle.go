@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/config"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/validate"
 )
 
@@ -46,7 +47,7 @@ func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, er
 	}
 	r.warnOfUnknown(s)
 	for i := range s.Mounts { // relative sources are the bundle's
-		if m := &s.Mounts[i]; isBind(m) && !filepath.IsAbs(m.Source) {
+		if m := &s.Mounts[i]; rootfs.IsBind(m) && !filepath.IsAbs(m.Source) {
 			m.Source = filepath.Join(dir, m.Source)
 		}
 	}
@@ -99,10 +100,6 @@ func absolute(path *string) error {
 	p, err := filepath.Abs(*path)
 	*path = p
 	return err
-}
-
-func isBind(m *specs.Mount) bool {
-	return m.Type == "bind" || slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "rbind")
 }
 
 // has reports whether the configuration has a namespace of the kind, new or joined.

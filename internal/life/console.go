@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 )
@@ -28,7 +27,7 @@ func (c *console) handler(socket string, while func() []int, then func() error) 
 		}
 		return release, err
 	}
-	return handler{tag: rootfs.ConsoleTag, doing: "prove that it is a terminal, and hand it on", serve: serve}
+	return handler{tag: terminal.ConsoleTag, doing: "prove that it is a terminal, and hand it on", serve: serve}
 }
 
 // connect begins to copy between the caller's terminal and that of the process.

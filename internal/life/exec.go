@@ -12,6 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/config"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
+	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/terminal"
@@ -388,7 +389,7 @@ func (e *execution) cloned(program.Event) (answer, error) {
 
 func (e *execution) setScore() error { return e.r.setScore(e.child.Pid, e.p) }
 
-func (e *execution) setLimits() error { return process.ApplyRlimits(e.child.Pid, e.p) }
+func (e *execution) setLimits() error { return limit.ApplyRlimits(e.child.Pid, e.p) }
 
 // move moves the process, which waits, into the cgroups that were too crowded to make it
 // there.

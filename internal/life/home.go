@@ -5,8 +5,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/hutch-project/hutch/internal/part/passwd"
-	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -24,19 +23,19 @@ func homeHandler(child *program.Child, p *specs.Process) handler {
 	serve := func(e program.Event) (answer, error) {
 		dir, found := h.find(e.Data, p.User.UID)
 		if !found {
-			return silence, child.Send(process.HomeMore())
+			return silence, child.Send(user.HomeMore())
 		}
-		return silence, child.Send(process.HomeReply(dir))
+		return silence, child.Send(user.HomeReply(dir))
 	}
-	return handler{tag: process.HomeTag, doing: "answer with the user's home directory", serve: serve}
+	return handler{tag: user.HomeTag, doing: "answer with the user's home directory", serve: serve}
 }
 
 // find looks through the next piece, an empty one being the end of the file. It reports
 // false when it takes more to know.
 func (h *home) find(piece []byte, uid uint32) (dir string, found bool) {
 	h.line, h.read = append(h.line, piece...), h.read+len(piece)
-	end := len(piece) == 0 || h.read >= passwd.Limit
-	dir, found = passwd.Home(h.line, uid, end)
+	end := len(piece) == 0 || h.read >= user.Limit
+	dir, found = user.Home(h.line, uid, end)
 	if found || end {
 		*h = home{}
 		return dir, true

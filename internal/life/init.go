@@ -12,6 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/seat"
@@ -100,7 +101,7 @@ func (m *maker) clone() (undo func(), err error) {
 func (m *maker) subset() {
 	rec, text := m.plan.record, m.bundle.text
 	rec.AfterStart = m.plan.failures()
-	rec.Process, rec.Resources = string(config.Excerpt(text)), string(config.ResourcesExcerpt(text))
+	rec.Process, rec.Resources = string(config.Excerpt(text, compile.LinuxOfProcess())), string(config.ResourcesExcerpt(text))
 }
 
 // recordPid writes down which process init is.
@@ -144,7 +145,7 @@ func (m *maker) handlers() []handler {
 		{tag: compile.Born, doing: "record the serial number of the session keyring", serve: m.cloned},
 		m.barrier(compile.TimeOffsets, ""),
 		{tag: rootfs.TargetTag, below: rootfs.CopyUpTag, doing: "make the mount point", serve: m.target},
-		{tag: rootfs.CopyUpTag, below: rootfs.ConsoleTag, doing: "steer the copy", serve: m.target},
+		{tag: rootfs.CopyUpTag, below: terminal.ConsoleTag, doing: "steer the copy", serve: m.target},
 		m.barrier(compile.Hooks, "hooks"),
 		{tag: compile.Loading, doing: "hand the seccomp listener to the agent", serve: m.listener},
 		{tag: compile.Ready, doing: "commit the state, and let init go on", serve: ready},

@@ -11,8 +11,8 @@ import (
 	"github.com/hutch-project/hutch/internal/host/hook"
 	"github.com/hutch-project/hutch/internal/host/idmap"
 	"github.com/hutch-project/hutch/internal/host/netdev"
+	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/namespace"
-	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/seat"
 )
@@ -130,7 +130,7 @@ func (m *maker) writeMappings() error {
 }
 
 func (m *maker) setLimits() error {
-	return process.ApplyRlimits(m.child.Pid, m.bundle.spec.Process)
+	return limit.ApplyRlimits(m.child.Pid, m.bundle.spec.Process)
 }
 
 func (m *maker) setScore() error { return m.r.setScore(m.child.Pid, m.bundle.spec.Process) }
@@ -142,7 +142,7 @@ func (m *maker) writeOffsets() error {
 // setScore sets process.oomScoreAdj. The kernel lets only root of the host lower it: a
 // process of others keeps what it has.
 func (r *Runtime) setScore(pid int, p *specs.Process) error {
-	err := process.ApplyOOMScoreAdj(pid, p)
+	err := limit.ApplyOOMScoreAdj(pid, p)
 	if (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)) && !seat.HostRoot() {
 		r.warn(err.Error() + ": only root of the host may lower it, ignoring")
 		return nil
