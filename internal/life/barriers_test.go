@@ -21,7 +21,7 @@ import (
 )
 
 // tagConstants returns the constants that are tags of messages, by name: all those of
-// compile/tags.go, and those of the parts whose name ends in Tag.
+// compile/tags.go, and the exported ones of the parts whose name ends in Tag.
 func tagConstants(t *testing.T) map[string]uint32 {
 	t.Helper()
 	tags := map[string]uint32{}
@@ -47,7 +47,7 @@ func tagConstants(t *testing.T) map[string]uint32 {
 	take("../compile/tags.go", func(string) bool { return true })
 	must(t, filepath.WalkDir("../part", func(path string, d fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
-			take(path, func(name string) bool { return strings.HasSuffix(name, "Tag") })
+			take(path, func(name string) bool { return ast.IsExported(name) && strings.HasSuffix(name, "Tag") })
 		}
 		return err
 	}))
