@@ -59,7 +59,7 @@ func (r *Root) masks(b *program.Builder) {
 		dir, done := b.Label(), b.Label()
 		step := b.Step(program.T("cover it by the null device"))
 		attach(step, r.null, fd).On(unix.EINVAL, dir) // one is a directory, the other is not
-		if !last {
+		if !last {                                    // after attach: a detached mount cannot be cloned
 			r.cloneNext(b.Step(program.T("clone the null device")), r.null)
 		}
 		b.Jump(done)

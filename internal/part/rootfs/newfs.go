@@ -101,7 +101,7 @@ func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
 		step := b.Step(program.T("bind the host's %s instead", instead))
 		call.OpenTree(step, call.Cwd(), call.PathTo(b, instead), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).To(s.tree)
 		set := f.attrs
-		if m.Type == "sysfs" {
+		if m.Type == "sysfs" { // the host's, and not the container's to write to
 			set |= unix.MOUNT_ATTR_RDONLY
 		}
 		setattr(step, s.tree, true, &unix.MountAttr{Attr_set: set, Propagation: r.beneath()})
@@ -109,7 +109,7 @@ func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
 	} else {
 		f.mountAPI(b, s.tree, noLabel)
 	}
-	if mode != 0 {
+	if mode != 0 { // before it is attached: nobody sees it with another mode
 		step := b.Step(program.T("give it the mode of the mount point"))
 		call.Fchmodat(step, call.In(s.tree), call.PathTo(b, "."), call.Value(mode))
 	}

@@ -32,6 +32,7 @@ type wanted struct {
 // and needs no further look. Only when there is a link is it followed, inside the
 // root, and must not have led into procfs.
 func (r *Root) target(b *program.Builder, p place) program.Reg {
+	// Below a mount that nobody else has reached no link can be in the way.
 	if dir := r.mountedDir(path.Dir(p.dest)); dir != 0 && p.src == 0 {
 		return r.targetIn(b, dir, p)
 	}
@@ -55,6 +56,7 @@ func (r *Root) target(b *program.Builder, p place) program.Reg {
 		b.Jump(got)
 	}
 
+	// First by the child itself, which costs no message; the parent can where it may not.
 	b.Bind(missing)
 	kind := r.kind(making, p)
 	ask := b.Label()
@@ -68,7 +70,7 @@ func (r *Root) target(b *program.Builder, p place) program.Reg {
 		b.Bind(got)
 		return fd
 	}
-	b.Bind(link)
+	b.Bind(link) // only here: where links are refused, this is not reached
 	r.followTarget(b, p, fd)
 	b.Bind(got)
 	return fd
@@ -96,6 +98,7 @@ func (r *Root) followTarget(b *program.Builder, p place, fd program.Reg) {
 	if allowedUnderProc(p.dest) {
 		return
 	}
+	// The name was checked before; a link of the image may have led into procfs all the same.
 	buf, ok := b.Zero(idiom.StatfsSize), b.Label()
 	step = b.Step(program.T("check target %s", p.dest))
 	call.Fstatfs(step, call.In(fd), buf)
