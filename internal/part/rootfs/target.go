@@ -19,8 +19,8 @@ type place struct {
 	tag   uint32      // of the request to the parent; target sets it
 }
 
-// wanted is a target that the parent may be asked to make.
-type wanted struct {
+// missingTarget is a target that the parent may be asked to make.
+type missingTarget struct {
 	dest string
 	dir  bool
 }
@@ -36,8 +36,8 @@ func (r *Root) target(b *program.Builder, p place) program.Reg {
 	if dir := r.mountedDir(path.Dir(p.dest)); dir != 0 && p.src == 0 {
 		return r.targetIn(b, dir, p)
 	}
-	p.tag = uint32(TargetTag + len(r.wanted))
-	r.wanted = append(r.wanted, wanted{p.dest, p.src == 0})
+	p.tag = uint32(TargetTag + len(r.targets))
+	r.targets = append(r.targets, missingTarget{p.dest, p.src == 0})
 	fd, got, missing, link := b.RegOf(-1), b.Label(), b.Label(), b.Label()
 	opening := program.T("open target %s", p.dest)
 	if p.plain {
