@@ -61,7 +61,7 @@ func Make(b *program.Builder, name string) program.Reg {
 	b = b.Element(program.T("process")).Doing(program.T("make the session keyring")) // its name is a secret
 	ring, done := b.RegOf(-1), b.Label()
 	join(b, name, ring, done)
-	restrict(b, ring, possessed|findable)
+	restrict(b, ring, possessed|findable) // before the process is anybody else's
 	b.Bind(done)
 	return ring
 }
