@@ -3,7 +3,7 @@ package cgroup
 import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/hutch-project/hutch/internal/fromv1"
+	"github.com/hutch-project/hutch/internal/cgroupconv"
 )
 
 // blockIO emits the writes of the controller io, blkio on v1.
@@ -70,7 +70,7 @@ func (b *builder) weight(field, dev string, w uint16, leaf bool) {
 	case b.unified:
 		first := b.add(field, "io", "io.bfq.weight", text)
 		or := *first
-		or.File, or.Value = "io.weight", dev+decimal(fromv1.IOWeight(w))
+		or.File, or.Value = "io.weight", dev+decimal(cgroupconv.IOWeight(w))
 		first.or = &or
 	default:
 		first := b.add(field, "blkio", "blkio.weight"+suffix, text)

@@ -3,7 +3,7 @@ package cgroup
 import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/hutch-project/hutch/internal/fromv1"
+	"github.com/hutch-project/hutch/internal/cgroupconv"
 )
 
 // cpu emits the writes of the controllers cpu and cpuset.
@@ -50,11 +50,11 @@ func (b *builder) share(c *specs.LinuxCPU) {
 		return
 	}
 	if b.unified {
-		b.add("cpu.shares", "cpu", "cpu.weight", decimal(fromv1.CPUWeight(*c.Shares)))
+		b.add("cpu.shares", "cpu", "cpu.weight", decimal(cgroupconv.CPUWeight(*c.Shares)))
 		return
 	}
-	if *c.Shares < fromv1.MinShares || *c.Shares > fromv1.MaxShares { // the kernel would take the nearest and say nothing
-		b.failf("%s.cpu.shares: %d is out of range; give %d to %d", resources, *c.Shares, fromv1.MinShares, fromv1.MaxShares)
+	if *c.Shares < cgroupconv.MinShares || *c.Shares > cgroupconv.MaxShares { // the kernel would take the nearest and say nothing
+		b.failf("%s.cpu.shares: %d is out of range; give %d to %d", resources, *c.Shares, cgroupconv.MinShares, cgroupconv.MaxShares)
 	}
 	b.add("cpu.shares", "cpu", "cpu.shares", decimal(*c.Shares))
 }
@@ -87,7 +87,7 @@ func (b *builder) bandwidthV1(c *specs.LinuxCPU) {
 		b.add("cpu.period", "cpu", "cpu.cfs_period_us", decimal(p)).group = groupBandwidth
 	}
 	if q := value(c.Quota); q != 0 {
-		b.add("cpu.quota", "cpu", "cpu.cfs_quota_us", decimal(max(q, fromv1.Unlimited))).group = groupBandwidth
+		b.add("cpu.quota", "cpu", "cpu.cfs_quota_us", decimal(max(q, cgroupconv.Unlimited))).group = groupBandwidth
 	}
 	if c.Burst != nil {
 		b.add("cpu.burst", "cpu", "cpu.cfs_burst_us", decimal(*c.Burst)).group = groupBandwidth
@@ -103,7 +103,7 @@ func (b *builder) realtime(c *specs.LinuxCPU) {
 		b.add("cpu.realtimePeriod", "cpu", "cpu.rt_period_us", decimal(p)).group = groupRealtime
 	}
 	if r := value(c.RealtimeRuntime); r != 0 && b.onlyV1("cpu.realtimeRuntime", why) {
-		b.add("cpu.realtimeRuntime", "cpu", "cpu.rt_runtime_us", decimal(max(r, fromv1.Unlimited))).group = groupRealtime
+		b.add("cpu.realtimeRuntime", "cpu", "cpu.rt_runtime_us", decimal(max(r, cgroupconv.Unlimited))).group = groupRealtime
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/hutch-project/hutch/internal/fromv1"
+	"github.com/hutch-project/hutch/internal/cgroupconv"
 )
 
 // memory emits the memory controller's writes.
@@ -44,7 +44,7 @@ func (b *builder) memory(m *specs.LinuxMemory) {
 }
 
 func (b *builder) memoryV2(limit, swap int64) {
-	only, set, err := fromv1.SwapMax(limit, swap)
+	only, set, err := cgroupconv.SwapMax(limit, swap)
 	if err != nil {
 		b.failf("%s.memory.swap: %d: %w", resources, swap, err)
 		return
@@ -52,7 +52,7 @@ func (b *builder) memoryV2(limit, swap int64) {
 	if set {
 		w := b.add("memory.swap", "memory", "memory.swap.max", b.limit(only))
 		// Without swap in the kernel there is none to use.
-		w.optional = only == fromv1.Unlimited || only == 0
+		w.optional = only == cgroupconv.Unlimited || only == 0
 	}
 	if limit != 0 {
 		b.add("memory.limit", "memory", "memory.max", b.limit(limit))
@@ -74,9 +74,9 @@ func (b *builder) memoryV1(m *specs.LinuxMemory, limit, swap int64) {
 	if limit != 0 {
 		b.add("memory.limit", "memory", "memory.limit_in_bytes", b.limit(limit)).group = groupMemory
 	}
-	free := limit == fromv1.Unlimited && swap == 0 // memory without limit has swap without limit
+	free := limit == cgroupconv.Unlimited && swap == 0 // memory without limit has swap without limit
 	if free {
-		swap = fromv1.Unlimited
+		swap = cgroupconv.Unlimited
 	}
 	if swap != 0 {
 		w := b.add("memory.swap", "memory", "memory.memsw.limit_in_bytes", b.limit(swap))
@@ -105,7 +105,7 @@ func (b *builder) bytes(field string, p *int64) int64 {
 	if p == nil {
 		return 0
 	}
-	if *p < fromv1.Unlimited {
+	if *p < cgroupconv.Unlimited {
 		b.failf("%s.%s: %d is not a size; give bytes, or -1 for no limit", resources, field, *p)
 	}
 	return *p

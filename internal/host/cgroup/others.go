@@ -6,7 +6,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/hutch-project/hutch/internal/fromv1"
+	"github.com/hutch-project/hutch/internal/cgroupconv"
 )
 
 // pids emits pids.max. A limit of 0 is written as 1: the container's own process
@@ -20,7 +20,7 @@ func (b *builder) pids(p *specs.LinuxPids) {
 	}
 	text := "max"
 	switch n := *p.Limit; {
-	case n < fromv1.Unlimited:
+	case n < cgroupconv.Unlimited:
 		b.failf("%s.pids.limit: %d is not a number of processes; give -1 for no limit", resources, n)
 	case n >= 0:
 		text = decimal(max(n, 1))

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hutch-project/hutch/internal/fromv1"
+	"github.com/hutch-project/hutch/internal/cgroupconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -53,7 +53,7 @@ func Properties(r *specs.LinuxResources, defaults []specs.LinuxDeviceCgroup, v2 
 	}
 	if r.BlockIO != nil && r.BlockIO.Weight != nil && *r.BlockIO.Weight != 0 {
 		if v2 {
-			b.set("IOWeight", Uint64(fromv1.IOWeight(*r.BlockIO.Weight)))
+			b.set("IOWeight", Uint64(cgroupconv.IOWeight(*r.BlockIO.Weight)))
 		} else {
 			b.set("BlockIOWeight", Uint64(uint64(*r.BlockIO.Weight)))
 		}
@@ -95,7 +95,7 @@ func (b *builder) set(name string, v Value) {
 	b.list = append(b.list, Property{name, v})
 }
 
-// limit is n, or Infinity for fromv1.Unlimited.
+// limit is n, or Infinity for cgroupconv.Unlimited.
 func limit(n int64) Value {
 	if n < 0 {
 		return Uint64(Infinity)
@@ -117,7 +117,7 @@ func (b *builder) memory(m *specs.LinuxMemory) {
 	if low != 0 {
 		b.set("MemoryLow", limit(low))
 	}
-	only, set, err := fromv1.SwapMax(most, swap)
+	only, set, err := cgroupconv.SwapMax(most, swap)
 	b.fail("memory.swap", err)
 	if set {
 		b.set("MemorySwapMax", limit(only))
@@ -130,7 +130,7 @@ func (b *builder) cpu(c *specs.LinuxCPU) {
 	}
 	if s := value(c.Shares); s != 0 {
 		if b.v2 {
-			b.set("CPUWeight", Uint64(fromv1.CPUWeight(s)))
+			b.set("CPUWeight", Uint64(cgroupconv.CPUWeight(s)))
 		} else {
 			b.set("CPUShares", Uint64(s))
 		}

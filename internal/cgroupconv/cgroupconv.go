@@ -1,6 +1,6 @@
-// Package fromv1 converts the values of cgroup v1, in which config.json speaks,
+// Package cgroupconv converts the values of cgroup v1, in which config.json speaks,
 // to those of cgroup v2.
-package fromv1
+package cgroupconv
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
 //go:build !386 && !arm
 
-package longid
+package id32
 
 import "golang.org/x/sys/unix"
 

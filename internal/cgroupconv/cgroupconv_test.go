@@ -1,4 +1,4 @@
-package fromv1
+package cgroupconv
 
 import "testing"
 
