@@ -43,6 +43,8 @@ func floors() map[string]int {
 		"internal/program":  1,
 
 		"internal/program/call": 1, // on top of program, see onTop
+
+		"internal/host/cgroup/device": 1, // below cgroup/limit, which drives it
 	}
 }
 

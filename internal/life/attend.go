@@ -7,11 +7,13 @@ import (
 	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/config"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/stats"
 	"github.com/hutch-project/hutch/internal/host/hook"
 	"github.com/hutch-project/hutch/internal/host/idmap"
 	"github.com/hutch-project/hutch/internal/host/netdev"
@@ -76,7 +78,7 @@ func endedEarly(child *program.Child, cg cgroup.Manager, name string) error {
 // oomKilled says that the OOM killer was it that killed a process, nil when it was
 // not.
 func oomKilled(cg cgroup.Manager, name, when string) error {
-	n, err := cg.OOMKills()
+	n, err := stats.OOMKills(cg.Paths())
 	if n > 0 {
 		return fmt.Errorf("the OOM killer ended %s %s: linux.resources.memory.limit is too low; raise it", name, when)
 	}
@@ -145,7 +147,7 @@ func (b *build) born() error {
 			return err
 		}
 	}
-	if err := b.cg.Born(b.limit); err != nil {
+	if err := b.limit.ApplyDeferred(b.cg); err != nil {
 		return err
 	}
 	l := b.spec.Linux

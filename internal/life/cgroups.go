@@ -7,9 +7,11 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/seat"
 )
@@ -36,7 +38,7 @@ func (b *build) planCgroup() error {
 	if err != nil {
 		return err
 	}
-	if b.limit, err = cgroup.NewSettings(linux.Resources, b.cg.Mode()); err != nil {
+	if b.limit, err = limit.New(linux.Resources, b.cg.Mode()); err != nil {
 		return err
 	}
 	for _, name := range b.limit.Ignored() {
@@ -48,7 +50,7 @@ func (b *build) planCgroup() error {
 // noCgroup leaves the container in the caller's cgroups.
 func (b *build) noCgroup() (err error) {
 	b.cg = cgroup.NoPlan()
-	b.limit, err = cgroup.NewSettings(nil, b.cg.Mode())
+	b.limit, err = limit.New(nil, b.cg.Mode())
 	return err
 }
 
@@ -101,7 +103,7 @@ func (b *build) toleratesNoCgroup(err error) bool {
 // fillCgroup sets the limits of the cgroups that have been made, and hands them
 // to the container's user.
 func (b *build) fillCgroup() error {
-	if err := b.cg.Apply(b.limit); err != nil {
+	if err := b.limit.Apply(b.cg); err != nil {
 		return err
 	}
 	if uid, ok := cgroupOwner(b.spec); ok {

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/config"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
 	"github.com/hutch-project/hutch/internal/host/notify"
 	"github.com/hutch-project/hutch/internal/host/rdt"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
@@ -49,10 +51,10 @@ type build struct {
 	dir   *state.Dir
 	rec   *state.Record
 	cg    *cgroup.Plan
-	limit *cgroup.Settings // of linux.resources
-	scope *scope           // nil without systemd's driver
-	rdt   *rdt.Group       // nil without linux.intelRdt
-	ahead *program.Forker  // makes the network namespace meanwhile; may be nil
+	limit *limit.Settings // of linux.resources
+	scope *scope          // nil without systemd's driver
+	rdt   *rdt.Group      // nil without linux.intelRdt
+	ahead *program.Forker // makes the network namespace meanwhile; may be nil
 	out   *compile.Output
 	child *program.Child
 	home  home

@@ -143,7 +143,7 @@ func procOfPidNS() bool {
 
 // unattended says that born does no more than to record init.
 func (b *build) unattended() bool {
-	return b.scope == nil && b.rdt == nil && !b.limit.Unborn() && !has(b.spec, specs.UserNamespace) && !b.lateScore() && (b.spec.Linux == nil || len(b.spec.Linux.NetDevices) == 0)
+	return b.scope == nil && b.rdt == nil && !b.limit.HasDeferred() && !has(b.spec, specs.UserNamespace) && !b.lateScore() && (b.spec.Linux == nil || len(b.spec.Linux.NetDevices) == 0)
 }
 
 // lateScore reports whether the runtime sets process.oomScoreAdj of init, which may be

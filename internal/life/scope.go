@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	cgdevice "github.com/hutch-project/hutch/internal/host/cgroup/device"
 	"github.com/hutch-project/hutch/internal/host/systemd"
 	"github.com/hutch-project/hutch/internal/seat"
 )
@@ -55,7 +56,7 @@ func (b *build) planScope(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.props, err = systemd.Properties(r, cgroup.DefaultDevices(), b.cg.Mode() == cgroup.V2, version); err != nil {
+	if s.props, err = systemd.Properties(r, cgdevice.Defaults(), b.cg.Mode() == cgroup.V2, version); err != nil {
 		return err
 	}
 	s.props = append(s.props, systemd.OOMPolicy(r, version)...)
