@@ -7,6 +7,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/hutch-project/hutch/internal/dbus"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	cgdevice "github.com/hutch-project/hutch/internal/host/cgroup/device"
 	"github.com/hutch-project/hutch/internal/host/systemd"
@@ -18,7 +19,7 @@ type scope struct {
 	unit  systemd.Unit
 	user  bool          // the user's service manager makes it
 	conn  *systemd.Conn // nil while planning
-	props []systemd.Property
+	props []dbus.Property
 }
 
 // dialSystemd connects to the service manager.
@@ -110,7 +111,7 @@ func (c *container) setScope(r *specs.LinuxResources) error {
 		return err
 	}
 	props, err := systemd.Properties(r, nil, c.mode() == cgroup.V2, version)
-	props = slices.DeleteFunc(props, func(p systemd.Property) bool { return strings.HasPrefix(p.Name, "Device") })
+	props = slices.DeleteFunc(props, func(p dbus.Property) bool { return strings.HasPrefix(p.Name, "Device") })
 	if err != nil || len(props) == 0 {
 		return err
 	}

@@ -1,4 +1,4 @@
-package systemd
+package dbus
 
 import (
 	"errors"
@@ -12,11 +12,11 @@ import (
 // deepest bounds how far arrays and structs may stand in each other.
 const deepest = 16
 
-// parseText reads a value in GVariant's text format. Variants, dictionaries, maybe
-// types and byte strings are refused: no property of a unit has them.
+// ParseText reads a value in GVariant's text format. Variants, dictionaries, maybe
+// types and byte strings are refused: no property of a systemd unit has them.
 //
 // Source: GLib, "GVariant Text Format".
-func parseText(text string) (Value, error) {
+func ParseText(text string) (Value, error) {
 	p := textParser{rest: text}
 	v, err := p.value("", 0)
 	if err != nil {
@@ -293,5 +293,5 @@ func (p *textParser) tuple(sig string, depth int) (Value, error) {
 	if len(items) == 0 || rest != "" {
 		return Value{}, errors.New("a struct has too few members")
 	}
-	return structOf(items...), nil
+	return Struct(items...), nil
 }

@@ -1,11 +1,11 @@
-package systemd
+package dbus
 
 import "strings"
 
 // longestSignature is the length of the longest signature, whose length is one byte.
 const longestSignature = 255
 
-// typeNamed gives the type of a keyword, empty for another word.
+// typeNamed returns the type of a keyword, empty for another word.
 func typeNamed(word string) string {
 	switch word {
 	case "boolean":
@@ -36,7 +36,7 @@ func typeNamed(word string) string {
 	return ""
 }
 
-// typeLength gives the length of the type at the start of s, 0 when there is none.
+// typeLength returns the length of the type at the start of s, 0 when there is none.
 func typeLength(s string, depth int) int {
 	if s == "" || depth > deepest || len(s) > longestSignature {
 		return 0
@@ -75,8 +75,10 @@ func validPath(s string) bool {
 	for part := range strings.SplitSeq(rest, "/") {
 		ok = ok && part != ""
 		for i := range len(part) {
-			ok = ok && (letter(part[i]) || '0' <= part[i] && part[i] <= '9' || part[i] == '_')
+			ok = ok && (isLetter(part[i]) || '0' <= part[i] && part[i] <= '9' || part[i] == '_')
 		}
 	}
 	return ok
 }
+
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }

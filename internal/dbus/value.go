@@ -1,4 +1,4 @@
-package systemd
+package dbus
 
 import (
 	"math"
@@ -15,10 +15,10 @@ type Value struct {
 	items []Value // of a struct, of other arrays, and the one of v
 }
 
-// String is a value of type s.
+// String returns a value of type s.
 func String(s string) Value { return Value{sig: "s", text: s} }
 
-// Bool is a value of type b.
+// Bool returns a value of type b.
 func Bool(b bool) Value {
 	v := Value{sig: "b"}
 	if b {
@@ -27,16 +27,16 @@ func Bool(b bool) Value {
 	return v
 }
 
-// Uint32 is a value of type u.
+// Uint32 returns a value of type u.
 func Uint32(n uint32) Value { return Value{sig: "u", num: uint64(n)} }
 
-// Uint64 is a value of type t.
+// Uint64 returns a value of type t.
 func Uint64(n uint64) Value { return Value{sig: "t", num: n} }
 
-// Bytes is a value of type ay.
+// Bytes returns a value of type ay.
 func Bytes(b []byte) Value { return Value{sig: "ay", text: string(b)} }
 
-// Strings is a value of type as.
+// Strings returns a value of type as.
 func Strings(list ...string) Value {
 	v := Value{sig: "as", items: make([]Value, 0, len(list))}
 	for _, s := range list {
@@ -45,11 +45,14 @@ func Strings(list ...string) Value {
 	return v
 }
 
-// Infinity is the value of type t that stands for "no limit".
-const Infinity = math.MaxUint64
+// ObjectPath returns a value of type o.
+func ObjectPath(path string) Value { return Value{sig: "o", text: path} }
 
-// structOf is a struct of values.
-func structOf(items ...Value) Value {
+// Variant returns a value of type v that holds v.
+func Variant(v Value) Value { return Value{sig: "v", items: []Value{v}} }
+
+// Struct returns a struct of values.
+func Struct(items ...Value) Value {
 	sig := "("
 	for i := range items {
 		sig += items[i].sig
@@ -57,8 +60,29 @@ func structOf(items ...Value) Value {
 	return Value{sig: sig + ")", items: items}
 }
 
-// properties is the value of type a(sv) of a list.
-func properties(list []Property) Value {
+// Array returns an array of values of the type element, "(ss)".
+func Array(element string, items ...Value) Value {
+	return Value{sig: "a" + element, items: items}
+}
+
+// Signature returns the type of v, empty for the zero Value.
+func (v *Value) Signature() string { return v.sig }
+
+// Bits returns the number of a value of one of the types y n q i u x t b, sign-extended,
+// and the bits of a value of type d.
+func (v *Value) Bits() uint64 { return v.num }
+
+// Property is a property of an object, by its name.
+type Property struct {
+	Name  string
+	Value Value
+}
+
+// String returns the property as busctl and systemd's documentation have it.
+func (p Property) String() string { return p.Name + "=" + p.Value.String() }
+
+// Properties returns the value of type a(sv) of a list.
+func Properties(list []Property) Value {
 	v := Value{sig: "a(sv)", items: make([]Value, len(list))}
 	for i, p := range list {
 		v.items[i] = Value{sig: "(sv)", items: []Value{String(p.Name), {sig: "v", items: []Value{p.Value}}}}
@@ -140,8 +164,8 @@ func (v *Value) appendItems(b []byte) []byte {
 	return b
 }
 
-// String gives the value in GVariant's text format, with its type where the text
-// alone does not tell it.
+// String returns the value in GVariant's text format, with its type where the text
+// alone does not show it.
 func (v Value) String() string {
 	if v.sig == "" {
 		return "none"
@@ -202,7 +226,7 @@ func unsignedName(c byte) string {
 	return "uint64"
 }
 
-// hexList gives bytes as [0x01, 0xff].
+// hexList returns bytes as [0x01, 0xff].
 func hexList(s string) string {
 	const digits = "0123456789abcdef"
 	b := []byte{'['}

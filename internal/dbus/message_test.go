@@ -1,4 +1,4 @@
-package systemd
+package dbus
 
 import (
 	"bytes"
@@ -24,18 +24,39 @@ func golden(t testing.TB, name string) []byte {
 	return b
 }
 
+// The golden messages are systemd's.
+const systemdPath = "/org/freedesktop/systemd1"
+
+func systemdMethod(member string) Method {
+	return Method{"org.freedesktop.systemd1", systemdPath, "org.freedesktop.systemd1.Manager", member}
+}
+
+func callBytes(serial uint32, m Method, args ...Value) []byte {
+	call := Message{
+		Kind: Call, Serial: serial,
+		Destination: m.Destination, Path: m.Path, Interface: m.Interface, Member: m.Member,
+	}
+	return call.Append(nil, args...)
+}
+
+// removedBytes is a signal without a body.
+func removedBytes() []byte {
+	m := Message{Kind: Signal, Serial: 99, Path: systemdPath, Interface: "org.freedesktop.systemd1.Manager", Member: "JobRemoved", Sender: ":1.0"}
+	return m.Append(nil)
+}
+
 func TestCallIsMarshalledAsByOthers(t *testing.T) {
-	device := func(path, access string) Value { return structOf(String(path), String(access)) }
+	device := func(path, access string) Value { return Struct(String(path), String(access)) }
 	props := []Property{
 		{"Slice", String("system.slice")},
 		{"PIDs", Value{sig: "au", items: []Value{Uint32(1), Uint32(70000)}}},
 		{"Delegate", Bool(true)},
-		{"TasksMax", Uint64(Infinity)},
+		{"TasksMax", Uint64(math.MaxUint64)},
 		{"AllowedCPUs", Bytes([]byte{1, 2, 3})},
 		{"After", Strings("a.service", "b")},
 		{"DeviceAllow", Value{sig: "a(ss)", items: []Value{device("/dev/char/1:3", "rwm"), device("char-*", "m")}}},
 		{"DeviceAllow", Value{sig: "a(ss)"}},
-		{"IOReadBandwidthMax", Value{sig: "a(st)", items: []Value{structOf(String("/dev/sda"), Uint64(1000))}}},
+		{"IOReadBandwidthMax", Value{sig: "a(st)", items: []Value{Struct(String("/dev/sda"), Uint64(1000))}}},
 		{"Nice", text(t, "-5")},
 		{"X", text(t, "int16 -2")},
 		{"Y", text(t, "uint16 2")},
@@ -48,14 +69,14 @@ func TestCallIsMarshalledAsByOthers(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		serial uint32
-		m      method
+		m      Method
 		args   []Value
 	}{
-		{"hello", 1, busMethod("Hello"), nil},
-		{"start", 258, managerMethod("StartTransientUnit"),
-			[]Value{String("hutch-x.scope"), String("replace"), properties(props), {sig: "a(sa(sv))"}}},
+		{"hello", 1, BusMethod("Hello"), nil},
+		{"start", 258, systemdMethod("StartTransientUnit"),
+			[]Value{String("hutch-x.scope"), String("replace"), Properties(props), {sig: "a(sa(sv))"}}},
 	} {
-		got, want := appendCall(nil, c.serial, c.m, c.args), golden(t, c.name)
+		got, want := callBytes(c.serial, c.m, c.args...), golden(t, c.name)
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s:\ngot  %x\nwant %x", c.name, got, want)
 		}
@@ -64,9 +85,9 @@ func TestCallIsMarshalledAsByOthers(t *testing.T) {
 
 func text(t testing.TB, s string) Value {
 	t.Helper()
-	v, err := parseText(s)
+	v, err := ParseText(s)
 	if err != nil {
-		t.Fatalf("parseText(%q): %v", s, err)
+		t.Fatalf("ParseText(%q): %v", s, err)
 	}
 	return v
 }
@@ -75,35 +96,35 @@ func TestParseReadsBothByteOrders(t *testing.T) {
 	for _, order := range []string{"little", "big"} {
 		t.Run(order, func(t *testing.T) {
 			b := golden(t, "removed-"+order)
-			if size, err := sizeOf(b); err != nil || size != len(b) {
-				t.Fatalf("sizeOf = %d, %v, want %d", size, err, len(b))
+			if size, err := Size(b); err != nil || size != len(b) {
+				t.Fatalf("Size = %d, %v, want %d", size, err, len(b))
 			}
-			m, err := parse(b)
+			m, err := Parse(b)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if m.kind != kindSignal || m.member != "JobRemoved" || m.sender != ":1.0" || m.typeOf != "uoss" {
+			if m.Kind != Signal || m.Member != "JobRemoved" || m.Sender != ":1.0" || m.Signature != "uoss" {
 				t.Errorf("got %+v", m)
 			}
-			c := Conn{watched: []string{"hutch-x.scope"}}
-			c.signal(m)
-			want := job{":1.0", "/org/freedesktop/systemd1/job/42", "hutch-x.scope", "done"}
-			if len(c.jobs) != 1 || c.jobs[0] != want {
-				t.Errorf("jobs = %+v, want %+v", c.jobs, want)
+			m.Body.Uint32()
+			got := [3]string{m.Body.String(), m.Body.String(), m.Body.String()}
+			want := [3]string{"/org/freedesktop/systemd1/job/42", "hutch-x.scope", "done"}
+			if got != want || m.Body.Bad() {
+				t.Errorf("body = %q, want %q", got, want)
 			}
-			m, err = parse(golden(t, "error-"+order))
+			m, err = Parse(golden(t, "error-"+order))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := m.err().Error(), "Unit exists. (org.freedesktop.systemd1.UnitExists)"; got != want || m.replySerial != 2 {
-				t.Errorf("err = %q of %d, want %q of 2", got, m.replySerial, want)
+			if got, want := m.err().Error(), "Unit exists. (org.freedesktop.systemd1.UnitExists)"; got != want || m.ReplySerial != 2 {
+				t.Errorf("err = %q of %d, want %q of 2", got, m.ReplySerial, want)
 			}
 		})
 	}
 }
 
 func TestHostileSizes(t *testing.T) {
-	good := signalBytes(":1.0", "JobRemoved", "uoss", nil)
+	good := removedBytes()
 	change := func(at int, with ...byte) []byte {
 		b := bytes.Clone(good)
 		copy(b[at:], with)
@@ -117,8 +138,8 @@ func TestHostileSizes(t *testing.T) {
 		"both overflow":    change(4, 255, 255, 255, 255, 1, 0, 0, 0, 255, 255, 255, 255),
 		"above the limit":  change(4, 0, 0, 0x10, 0),
 	} {
-		if size, err := sizeOf(b); err == nil {
-			t.Errorf("%s: sizeOf = %d, want an error", name, size)
+		if size, err := Size(b); err == nil {
+			t.Errorf("%s: Size = %d, want an error", name, size)
 		}
 	}
 	for name, b := range map[string][]byte{
@@ -127,30 +148,30 @@ func TestHostileSizes(t *testing.T) {
 		"path of type s":      change(18, 's'),
 		"field of type v":     change(18, 'v'),
 		"string without end":  change(20, 255, 255, 255, 127),
-		"string without NUL":  change(24+len(objectPath), 'x'),
+		"string without NUL":  change(24+len(systemdPath), 'x'),
 		"kind 0":              change(1, 0),
-		"reply without which": change(1, kindReturn),
-		"error without name":  change(1, kindError),
+		"reply without which": change(1, Return),
+		"error without name":  change(1, Failure),
 	} {
-		size, err := sizeOf(b)
+		size, err := Size(b)
 		if err != nil {
-			t.Errorf("%s: sizeOf: %v", name, err)
+			t.Errorf("%s: Size: %v", name, err)
 			continue
 		}
-		if m, err := parse(b[:size]); err == nil {
+		if m, err := Parse(b[:size]); err == nil {
 			t.Errorf("%s: parse gave %+v, want an error", name, m)
 		}
 	}
 }
 
 func TestUnknownFieldsAreSkipped(t *testing.T) {
-	b := signalBytes(":1.0", "JobRemoved", "uoss", nil)
-	start := (fixedHeader + int(b[12]) + 7) &^ 7
+	b := removedBytes()
+	start := (FixedHeader + int(b[12]) + 7) &^ 7
 	with := append([]byte{}, b[:start]...)
 	with = append(with, 200, 1, 't', 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8)
-	with[12] = byte(len(with) - fixedHeader)
-	m, err := parse(append(with, b[start:]...))
-	if err != nil || m.member != "JobRemoved" {
+	with[12] = byte(len(with) - FixedHeader)
+	m, err := Parse(append(with, b[start:]...))
+	if err != nil || m.Member != "JobRemoved" {
 		t.Fatalf("parse = %+v, %v", m, err)
 	}
 }
@@ -161,26 +182,28 @@ func FuzzParse(f *testing.F) {
 		f.Add(golden(f, name))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) < fixedHeader {
+		if len(b) < FixedHeader {
 			return
 		}
-		size, err := sizeOf(b)
+		size, err := Size(b)
 		if err != nil {
 			return
 		}
-		if size < fixedHeader || size > maxMessage {
-			t.Fatalf("sizeOf = %d", size)
+		if size < FixedHeader || size > maxMessage {
+			t.Fatalf("Size = %d", size)
 		}
 		if size > len(b) {
 			return
 		}
-		m, err := parse(b[:size:size])
+		m, err := Parse(b[:size:size])
 		if err != nil {
 			return
 		}
 		_ = m.err()
-		c := Conn{watched: []string{"hutch-x.scope"}}
-		c.signal(m)
+		m.Body.Uint32()
+		for !m.Body.Bad() {
+			_ = m.Body.String()
+		}
 	})
 }
 
@@ -195,11 +218,31 @@ func TestValueString(t *testing.T) {
 		{Bytes([]byte{1, 255}), "@ay [0x01, 0xff]"},
 		{Strings(), "@as []"},
 		{Value{sig: "d", num: math.Float64bits(0.5)}, "double 0.5"},
-		{structOf(Uint32(1)), "(uint32 1,)"},
-		{properties([]Property{{"A", Uint64(2)}}), `[("A", <uint64 2>)]`},
+		{Struct(Uint32(1)), "(uint32 1,)"},
+		{Properties([]Property{{"A", Uint64(2)}}), `[("A", <uint64 2>)]`},
 	} {
 		if got := c.v.String(); got != c.want {
 			t.Errorf("got %s, want %s", got, c.want)
 		}
 	}
+}
+
+// FuzzText wants each value that is taken to be marshalled with its own type.
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"uint64 5", "['a']", "@a(st) [('a', 5)]", "(1,)", "1e5", `'\u0041'`, "@ay []", "signature 'as'"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		v, err := ParseText(s)
+		if err != nil {
+			return
+		}
+		if typeLength(v.sig, 0) != len(v.sig) {
+			t.Fatalf("%q has the type %q", s, v.sig)
+		}
+		b := callBytes(1, BusMethod("X"), Properties([]Property{{"Abc", v}}))
+		if size, err := Size(b); len(b) <= maxMessage && (err != nil || size != len(b)) {
+			t.Fatalf("%q: size %d of %d, %v", s, size, len(b), err)
+		}
+	})
 }
