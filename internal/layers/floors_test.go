@@ -42,7 +42,8 @@ func floors() map[string]int {
 		"internal/verify":   parts,
 		"internal/program":  1,
 
-		"internal/program/call": 1, // on top of program, see onTop
+		"internal/program/call":  1, // on top of program, see onTop
+		"internal/program/spawn": 1,
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/proc"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -32,7 +32,7 @@ const quotaWarning = "the session keyring quota of the user is used up (kernel.k
 func (b *build) attend() error {
 	for {
 		e, err := b.child.Next()
-		if errors.Is(err, program.ErrEnded) {
+		if errors.Is(err, spawn.ErrEnded) {
 			return endedEarly(b.child, b.cg.Manager(), "init")
 		}
 		if err != nil {
@@ -40,7 +40,7 @@ func (b *build) attend() error {
 		}
 		b.trace.Phase("message of init")
 		ready, err := b.answer(e)
-		if errors.Is(err, program.ErrEnded) {
+		if errors.Is(err, spawn.ErrEnded) {
 			return endedEarly(b.child, b.cg.Manager(), "init")
 		}
 		if ready || err != nil {
@@ -56,7 +56,7 @@ func (b *build) excerpt() {
 }
 
 // endedEarly says why a child is gone without a report.
-func endedEarly(child *program.Child, cg cgroup.Manager, name string) error {
+func endedEarly(child *spawn.Child, cg cgroup.Manager, name string) error {
 	child.HangUp() // one that lives all the same, and waits, ends
 	ws, err := child.Wait()
 	if err != nil {
@@ -89,7 +89,7 @@ func oomKilled(cg cgroup.Manager, name, when string) error {
 
 // answer does what one message of init asks for. ready says that init has done
 // all there is before start.
-func (b *build) answer(e program.Event) (ready bool, err error) {
+func (b *build) answer(e spawn.Event) (ready bool, err error) {
 	switch {
 	case e.Tag == compile.Adopt:
 		err = b.adopt(e)
@@ -221,7 +221,7 @@ func (b *build) inNamespaces() *inNamespaces {
 
 // adopt follows the process that the program has cloned into the container's pid
 // namespace, and records it.
-func (b *build) adopt(e program.Event) error {
+func (b *build) adopt(e spawn.Event) error {
 	if err := b.child.Adopt(e); err != nil {
 		return err
 	}
@@ -265,7 +265,7 @@ type home struct {
 
 // answer takes a piece of the file, and answers with the home directory of the user, or
 // asks for the next piece.
-func (h *home) answer(child *program.Child, e program.Event, uid uint32) error {
+func (h *home) answer(child *spawn.Child, e spawn.Event, uid uint32) error {
 	dir, found := h.find(e.Data, uid)
 	if !found {
 		return child.Send(process.HomeMore())

@@ -21,6 +21,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/keyring"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/hutch-project/hutch/internal/trace"
 	"github.com/hutch-project/hutch/internal/validate"
@@ -52,9 +53,9 @@ type build struct {
 	limit *cgroup.Settings // of linux.resources
 	scope *scope           // nil without systemd's driver
 	rdt   *rdt.Group       // nil without linux.intelRdt
-	ahead *program.Forker  // makes the network namespace meanwhile; may be nil
+	ahead *spawn.Forker    // makes the network namespace meanwhile; may be nil
 	out   *compile.Output
-	child *program.Child
+	child *spawn.Child
 	home  home
 	trace *trace.Trace
 	fifo  bool // init waits on the fifo; else at the barrier Ready
@@ -188,7 +189,7 @@ func (b *build) load() error {
 		return err
 	}
 	if flags := ahead(s); flags != 0 && !b.planning {
-		b.ahead = program.NewForker(flags)
+		b.ahead = spawn.NewForker(flags)
 	}
 	return nil
 }
@@ -366,15 +367,15 @@ func (b *build) spawn() error {
 	for i, fd := range e.Tasks {
 		p.Set(b.out.Tasks[i], int64(fd))
 	}
-	spawn := spawnHidden
+	spawnAs := spawnHidden
 	if seat.User() && !b.out.Namespaces.Joins() {
 		// The new process's files in /proc have to be its user's, who writes
 		// the mappings. Nobody is in its namespaces yet to look into it.
-		spawn = spawnChild
+		spawnAs = spawnChild
 	}
-	b.child, err = spawn(p, &program.Options{
+	b.child, err = spawnAs(p, &spawn.Options{
 		Flags: b.out.CloneFlags, Cgroup: e.Cgroup, Forker: b.ahead, Trace: b.trace != nil, Fault: testFault,
-		Meanwhile: b.excerpt,
+		WhileForking: b.excerpt,
 	})
 	if err != nil {
 		return err
@@ -402,15 +403,15 @@ func (b *build) endChild() {
 // its execve: not dumpable, it and its descriptors belong to the host's root.
 //
 // Source: CVE-2016-9962; proc(5), "/proc/PID"; prctl(2).
-func spawnHidden(p *program.Program, o *program.Options) (*program.Child, error) {
+func spawnHidden(p *program.Program, o *spawn.Options) (*spawn.Child, error) {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl PR_SET_DUMPABLE 0: %w", err)
 	}
 	return spawnChild(p, o)
 }
 
-func spawnChild(p *program.Program, o *program.Options) (*program.Child, error) {
-	c, err := program.Spawn(p, o)
+func spawnChild(p *program.Program, o *spawn.Options) (*spawn.Child, error) {
+	c, err := spawn.Spawn(p, o)
 	if errors.Is(err, unix.EAGAIN) {
 		err = fmt.Errorf("%w: as many processes as allowed; raise linux.resources.pids.limit, or the user's RLIMIT_NPROC", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/hutch-project/hutch/internal/trace"
 	"github.com/hutch-project/hutch/internal/validate"
@@ -78,7 +79,7 @@ type execution struct {
 	pidfd   int  // init's
 	userns  bool // the container has a user namespace of its own
 	clones  bool // the process is the second one, which is in init's pid namespace
-	child   *program.Child
+	child   *spawn.Child
 	home    home
 	console *os.File // terminal of an attached process
 	proxy   *terminal.Proxy
@@ -275,7 +276,7 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	defer unlink()
 	e.signals.Ready()
 	e.trace.Phase("clone")
-	e.child, err = spawnHidden(p, &program.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
+	e.child, err = spawnHidden(p, &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
 	return err
 }
 
@@ -325,7 +326,7 @@ func (e *execution) attend() error {
 	executing := false
 	for {
 		ev, err := e.next()
-		if errors.Is(err, program.ErrEnded) {
+		if errors.Is(err, spawn.ErrEnded) {
 			if !executing {
 				return endedEarly(e.child, e.c.cg, "the process")
 			}
@@ -347,14 +348,14 @@ func (e *execution) attend() error {
 // next waits for the next message of the process. Init's end takes the process along when
 // it is in init's own pid namespace, and a delete does when it is in cgroups of the
 // container; where neither is, others may have stopped it for good.
-func (e *execution) next() (program.Event, error) {
+func (e *execution) next() (spawn.Event, error) {
 	if e.c.rec.PrivatePid || len(e.c.rec.Cgroup.Paths) > 0 {
 		return e.child.Next()
 	}
 	return e.child.NextWhile(e.pidfd)
 }
 
-func (e *execution) answer(ev program.Event) (err error) {
+func (e *execution) answer(ev spawn.Event) (err error) {
 	switch ev.Tag {
 	case compile.Adopt:
 		if err = e.child.Adopt(ev); err == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // Tags of the program of a hook that runs in the container's namespaces.
@@ -40,7 +41,7 @@ func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid i
 		return -1, 0, err
 	}
 	defer done()
-	c, err := spawnHidden(p, &program.Options{Cgroup: -1})
+	c, err := spawnHidden(p, &spawn.Options{Cgroup: -1})
 	if err != nil {
 		return -1, 0, err
 	}
@@ -48,7 +49,7 @@ func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid i
 	for {
 		e, err := c.NextWhile(n.init.Pidfd) // in a shared pid namespace others may stop the child
 		switch {
-		case errors.Is(err, program.ErrEnded):
+		case errors.Is(err, spawn.ErrEnded):
 			return c.TakePidfd(), c.Pid, nil
 		case err != nil:
 			c.Kill()

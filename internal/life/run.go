@@ -9,7 +9,7 @@ import (
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/proc"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // Run creates a container, starts it, waits for the end of its process and
@@ -113,7 +113,7 @@ func (b *build) release() error {
 	executing := false
 	for {
 		e, err := hooks.next(b.child)
-		if errors.Is(err, program.ErrEnded) {
+		if errors.Is(err, spawn.ErrEnded) {
 			if !executing {
 				return endedEarly(b.child, b.cg.Manager(), "init")
 			}
@@ -132,7 +132,7 @@ func (b *build) release() error {
 
 // await waits for the end of the child, passing signals on, and gives its exit
 // status, 128+n when signal n ended it.
-func await(child *program.Child, signals *terminal.Forwarder) (int, error) {
+func await(child *spawn.Child, signals *terminal.Forwarder) (int, error) {
 	if err := signals.Wait(child.Pidfd); err != nil {
 		return -1, err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/host/hook"
 	"github.com/hutch-project/hutch/internal/host/state"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // startHooks follows init's startContainer hooks by its messages.
@@ -56,7 +56,7 @@ func (s *startHooks) late() error {
 }
 
 // next waits for init's next message while its hooks run.
-func (s *startHooks) next(child *program.Child) (program.Event, error) {
+func (s *startHooks) next(child *spawn.Child) (spawn.Event, error) {
 	e, err := child.NextBefore(s.end)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return e, s.late()

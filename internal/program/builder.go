@@ -333,7 +333,7 @@ func (b *Builder) more(m Mem) Mem {
 	h := more{}
 	h.msg.SetIovlen(1)
 	h.msg.SetControllen(unix.CmsgSpace(4))
-	h.iov[0].SetLen(int(unsafe.Sizeof(message{})))
+	h.iov[0].SetLen(int(unsafe.Sizeof(Message{})))
 	h.cmsg.SetLen(unix.CmsgLen(4))
 	h.cmsg.Level, h.cmsg.Type = unix.SOL_SOCKET, unix.SCM_RIGHTS
 	parts := Struct(b, &h)
@@ -400,7 +400,7 @@ func (b *Builder) Clone(flags uint64, tag uint32) {
 	m, pidfd := b.Zero(64), b.Reg()
 	b.Set(m.Reg(0), int64(unix.CLONE_PARENT|unix.CLONE_PIDFD|flags))
 	b.Pointer(m, 8, b.Low32(pidfd))
-	b.goOnIn(b.Sys(sysClone3, m.Arg(), Imm(m.Len)), pidfd, tag)
+	b.goOnIn(b.Sys(unix.SYS_CLONE3, m.Arg(), Imm(m.Len)), pidfd, tag)
 }
 
 // CloneFlags are the flags of CloneOld.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // environ is the environment of a process with env and extra. passwd are the pieces of
@@ -21,7 +22,7 @@ func environ(t *testing.T, enter func(*program.Builder), env, extra []string, ho
 	out, err := runEnv(t, worldFlags, []string{busybox, "env"}, func(b *program.Builder) program.Mem {
 		enter(b)
 		return Env(b, &specs.Process{Env: env}, extra)
-	}, func(c *program.Child, e program.Event) {
+	}, func(c *spawn.Child, e spawn.Event) {
 		if e.Tag != HomeTag || e.Fd >= 0 {
 			t.Fatalf("message %+v", e)
 		}

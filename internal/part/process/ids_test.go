@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 func TestIDsChangeAllOfThem(t *testing.T) {
@@ -57,7 +58,7 @@ func tell(t *testing.T, b *program.Builder, flags uint64) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := program.Spawn(p, &program.Options{Flags: flags, Cgroup: -1})
+	c, err := spawn.Spawn(p, &spawn.Options{Flags: flags, Cgroup: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

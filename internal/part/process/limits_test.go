@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // self is the path of this test's program.
@@ -177,7 +178,7 @@ func TestLimitsLeaveRoomUntilTheEnd(t *testing.T) {
 					b.Clone(0, adoptTag)
 				}
 				LastRlimits(b, p)
-			}, func(c *program.Child, e program.Event) {
+			}, func(c *spawn.Child, e spawn.Event) {
 				adopted = e.Tag == adoptTag
 				if err := errors.Join(c.Adopt(e), c.Release()); err != nil {
 					t.Error(err)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/tests/testplain"
 )
 
@@ -35,12 +36,12 @@ func needRoot(t *testing.T) {
 // run runs the program that emit builds, then execve of args with env, and gives
 // what args printed, or the error that the child reported. Answer is called for
 // each message of the child.
-func run(t *testing.T, flags uint64, args []string, emit func(*program.Builder), answer func(*program.Child, program.Event)) (string, error) {
+func run(t *testing.T, flags uint64, args []string, emit func(*program.Builder), answer func(*spawn.Child, spawn.Event)) (string, error) {
 	t.Helper()
 	return runEnv(t, flags, args, func(b *program.Builder) program.Mem { emit(b); return b.Strv([]string{"PATH=/bin"}) }, answer)
 }
 
-func runEnv(t *testing.T, flags uint64, args []string, emit func(*program.Builder) program.Mem, answer func(*program.Child, program.Event)) (string, error) {
+func runEnv(t *testing.T, flags uint64, args []string, emit func(*program.Builder) program.Mem, answer func(*spawn.Child, spawn.Event)) (string, error) {
 	t.Helper()
 	if _, err := os.Stat(args[0]); err != nil {
 		t.Skip("needs " + args[0])
@@ -74,14 +75,14 @@ func pipeTo1(t *testing.T, b *program.Builder) *os.File {
 var writers = map[*os.File]int{}
 
 // finish runs b's program to the end.
-func finish(t *testing.T, b *program.Builder, flags uint64, out *os.File, answer func(*program.Child, program.Event)) (string, error) {
+func finish(t *testing.T, b *program.Builder, flags uint64, out *os.File, answer func(*spawn.Child, spawn.Event)) (string, error) {
 	t.Helper()
 	p, err := b.Program()
 	if err != nil {
 		unix.Close(writers[out])
 		return "", err
 	}
-	c, err := program.Spawn(p, &program.Options{Flags: flags, Cgroup: -1})
+	c, err := spawn.Spawn(p, &spawn.Options{Flags: flags, Cgroup: -1})
 	unix.Close(writers[out])
 	delete(writers, out)
 	if err != nil {
@@ -104,7 +105,7 @@ func finish(t *testing.T, b *program.Builder, flags uint64, out *os.File, answer
 		if _, err := c.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		if err == program.ErrEnded {
+		if err == spawn.ErrEnded {
 			err = nil
 		}
 		return text.String(), err

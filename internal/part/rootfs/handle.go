@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"strconv"
 )
 
@@ -19,7 +19,7 @@ const maxLinks = 40
 
 // Handle does what an event of TargetTag or CopyUpTag asks for; init waits for
 // one byte when more is false.
-func (r *Root) Handle(c *program.Child, e program.Event) (more bool, err error) {
+func (r *Root) Handle(c *spawn.Child, e spawn.Event) (more bool, err error) {
 	if e.Tag >= CopyUpTag && e.Tag < ConsoleTag {
 		return true, r.handleCopyUp(c, e)
 	}

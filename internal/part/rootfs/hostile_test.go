@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // Nothing is mounted below /proc, however it is written and whatever it is.
@@ -172,7 +173,7 @@ func TestMovedProcIsNoticed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, proc(), defaults()[5])
 			w.late = func(b *program.Builder, _ *Root) { b.Barrier(paused, 0) }
-			w.before = func(*program.Child) {
+			w.before = func(*spawn.Child) {
 				must(t, os.Rename(w.inRoot(name), w.inRoot("moved")))
 				must(t, os.Mkdir(w.inRoot(name), 0o755))
 			}
@@ -198,13 +199,13 @@ func procProgram(t *testing.T, flags uint64, fault bool, before func(b *program.
 	b.Tell(1, buf.Reg(0))
 	p, err := b.Program()
 	must(t, err)
-	o := &program.Options{Flags: flags, Cgroup: -1}
+	o := &spawn.Options{Flags: flags, Cgroup: -1}
 	for _, l := range p.List(&program.ListOptions{}) {
 		if fault && l.Call == "fsmount" {
 			o.Fault = &program.Fault{PC: l.PC, Errno: unix.EPERM}
 		}
 	}
-	c, err := program.Spawn(p, o)
+	c, err := spawn.Spawn(p, o)
 	must(t, err)
 	defer func() { c.Kill(); c.Close() }()
 	return c.Expect(1)

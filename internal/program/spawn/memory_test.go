@@ -1,4 +1,6 @@
-package program
+//go:build (amd64 || arm64) && !plain
+
+package spawn
 
 import (
 	"os"
@@ -7,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 // packageLevel is a variable of this package's.
@@ -23,10 +27,10 @@ func TestChildHasNotTheCallersMemory(t *testing.T) {
 	}
 	defer unix.Close(p[0])
 	defer unix.Close(p[1])
-	b := New()
+	b := program.New()
 	for i, at := range []unsafe.Pointer{unsafe.Pointer(&heap[1<<19]), unsafe.Pointer(&packageLevel)} {
 		r := b.Reg()
-		b.Sys(unix.SYS_WRITE, Imm(p[1]), Imm(uintptr(at)), Imm(6)).To(r).Ignore()
+		b.Sys(unix.SYS_WRITE, program.Imm(p[1]), program.Imm(uintptr(at)), program.Imm(6)).To(r).Ignore()
 		b.Tell(uint32(i+1), r)
 	}
 	c := spawn(t, b)
@@ -45,7 +49,7 @@ func TestChildHasNotTheCallersMemory(t *testing.T) {
 
 // A later fork that is not ours gets all memory.
 func TestMemoryIsGivenBack(t *testing.T) {
-	b := New()
+	b := program.New()
 	b.Tell(1, b.RegOf(1))
 	c := spawn(t, b)
 	if _, err := c.Expect(1); err != nil {

@@ -1,35 +1,37 @@
-package program
+package spawn
 
 import (
 	"errors"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 // faulty is a program with an instruction of each kind. The tags say how far the
 // child came: 1 always, 2 where an ignored error was seen, 3 where a jump was
 // taken, 9 at the end.
-func faulty() *Builder {
-	b := New()
+func faulty() *program.Builder {
+	b := program.New()
 	b.InParent(func() {
-		b := b.Element(T("root"))
+		b := b.Element(program.T("root"))
 		ok := b.Label()
 		r := b.Reg()
 		b.Sys(unix.SYS_GETPID).To(r)
-		b.If(r, Ne, 0, ok)
+		b.If(r, program.Ne, 0, ok)
 		b.Fail(unix.EIO)
 		b.Bind(ok)
-		b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/dev/null"), Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
+		b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/dev/null"), program.Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
 		b.Sys(unix.SYS_GETPID).Ignore()
 	})
-	b = b.Element(T("mounts"))
+	b = b.Element(program.T("mounts"))
 	next, jumped, end := b.Label(), b.Label(), b.Label()
 	r, other := b.Reg(), b.Reg()
 	b.Tell(1, 0)                                   // 0
 	b.Sys(unix.SYS_GETPID)                         // 1: fails
 	b.Sys(unix.SYS_GETPPID).To(r).Ignore()         // 2: goes on, r is the errno
-	b.If(r, Ge, 0, next)                           // 3
+	b.If(r, program.Ge, 0, next)                   // 3
 	b.Tell(2, r)                                   // 4
 	b.Bind(next)                                   //
 	b.Sys(unix.SYS_GETPID).On(unix.ENOSYS, jumped) // 5: jumps
@@ -60,7 +62,7 @@ func TestEachInstructionOfTheChildCanFail(t *testing.T) {
 	const errno = unix.ENOSYS
 	goesOn := map[int]uint32{2: 2, 5: 3, 7: 3} // what is told where the program has a way on
 	for pc := range 12 {
-		c, err := Spawn(linked(t, faulty()), &Options{Cgroup: -1, Fault: &Fault{PC: pc, Errno: errno}})
+		c, err := Spawn(linked(t, faulty()), &Options{Cgroup: -1, Fault: &program.Fault{PC: pc, Errno: errno}})
 		if err != nil {
 			t.Fatalf("%d: %v", pc, err)
 		}
@@ -85,7 +87,7 @@ func TestEachInstructionOfTheChildCanFail(t *testing.T) {
 				t.Errorf("%d: told %d, %v; want 1 9 and the end", pc, tags, err)
 			}
 		default:
-			var e *Error
+			var e *program.Error
 			if !errors.As(err, &e) || e.PC != pc || e.Errno != errno || e.Note.Element.F != "mounts" || ws.ExitStatus() != exitFailed {
 				t.Errorf("%d: %v, status %d; want the failure of %d", pc, err, ws.ExitStatus(), pc)
 			}
@@ -96,7 +98,7 @@ func TestEachInstructionOfTheChildCanFail(t *testing.T) {
 func TestEachInstructionOfTheParentCanFail(t *testing.T) {
 	noNewFds(t)
 	for pc := range 5 {
-		c, err := Spawn(linked(t, faulty()), &Options{Cgroup: -1, Fault: &Fault{Parent: true, PC: pc, Errno: unix.ENOMEM}})
+		c, err := Spawn(linked(t, faulty()), &Options{Cgroup: -1, Fault: &program.Fault{Parent: true, PC: pc, Errno: unix.ENOMEM}})
 		switch pc {
 		case 2, 4: // not reached; ignored
 			if err != nil {
@@ -111,7 +113,7 @@ func TestEachInstructionOfTheParentCanFail(t *testing.T) {
 			}
 			c.Close()
 		default:
-			var e *Error
+			var e *program.Error
 			if !errors.As(err, &e) || e.PC != pc || e.Errno != unix.ENOMEM || e.Note.Element.F != "root" {
 				t.Errorf("%d: %v, want the failure of %d", pc, err, pc)
 			}

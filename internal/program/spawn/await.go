@@ -1,4 +1,4 @@
-package program
+package spawn
 
 import (
 	"errors"
@@ -35,7 +35,7 @@ func (c *Child) NextBefore(end time.Time) (Event, error) {
 // awaitAdopted waits for a message of a child that was adopted, or its end. Whoever may
 // trace it can hold its socket open, so that the socket's end does not tell of the child's.
 func (c *Child) awaitAdopted() error {
-	if !c.seen {
+	if !c.adopted {
 		return nil
 	}
 	return c.await(time.Time{}, c.Pidfd, ErrEnded)

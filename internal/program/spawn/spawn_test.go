@@ -1,13 +1,24 @@
-package program
+package spawn
 
 import (
 	"errors"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
-func spawn(t *testing.T, b *Builder) *Child {
+func linked(t testing.TB, b *program.Builder) *program.Program {
+	t.Helper()
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func spawn(t *testing.T, b *program.Builder) *Child {
 	t.Helper()
 	p, err := b.Program()
 	if err != nil {
@@ -22,7 +33,7 @@ func spawn(t *testing.T, b *Builder) *Child {
 }
 
 func TestChildTellsAndWaits(t *testing.T) {
-	b := New()
+	b := program.New()
 	r := b.RegOf(40)
 	got := b.Zero(8)
 	b.Tell(7, r)
@@ -44,10 +55,10 @@ func TestChildTellsAndWaits(t *testing.T) {
 }
 
 func TestFailureNamesElementStepAndReason(t *testing.T) {
-	b := New()
-	b = b.Element(N("mounts[%d]", 3)).Doing(T("bind %s on %s", "/data", "/mnt"))
-	step := b.Step(T("open source %s", "/data"))
-	step.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/no/such/file"), Imm(unix.O_RDONLY))
+	b := program.New()
+	b = b.Element(program.N("mounts[%d]", 3)).Doing(program.T("bind %s on %s", "/data", "/mnt"))
+	step := b.Step(program.T("open source %s", "/data"))
+	step.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/no/such/file"), program.Imm(unix.O_RDONLY))
 	c := spawn(t, step)
 	_, err := c.Next()
 	if want := "mounts[3]: bind /data on /mnt: open source /data: no such file or directory"; err == nil || err.Error() != want {
@@ -59,14 +70,14 @@ func TestFailureNamesElementStepAndReason(t *testing.T) {
 }
 
 func TestErrorsJumpIgnoreAndCompare(t *testing.T) {
-	b := New()
+	b := program.New()
 	l, end := b.Label(), b.Label()
 	r := b.Reg()
-	b.Sys(unix.SYS_CLOSE, Imm(-1)).To(r).Ignore()
+	b.Sys(unix.SYS_CLOSE, program.Imm(-1)).To(r).Ignore()
 	b.IfErrno(r, unix.EBADF, l)
 	b.Fail(unix.EIO)
 	b.Bind(l)
-	b.Sys(unix.SYS_CLOSE, Imm(-1)).On(unix.EBADF, end)
+	b.Sys(unix.SYS_CLOSE, program.Imm(-1)).On(unix.EBADF, end)
 	b.Fail(unix.EIO)
 	b.Bind(end)
 	b.Tell(1, r)
@@ -82,10 +93,10 @@ func TestExecveRunsWithArgumentsAndEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(p[0])
-	b := New()
-	b.Sys(unix.SYS_DUP3, Imm(p[1]), Imm(1), Imm(0))
+	b := program.New()
+	b.Sys(unix.SYS_DUP3, program.Imm(p[1]), program.Imm(1), program.Imm(0))
 	none := b.Zero(8)
-	b.Sys(unix.SYS_RT_SIGPROCMASK, Imm(unix.SIG_SETMASK), none.Arg(), Imm(0), Imm(8))
+	b.Sys(unix.SYS_RT_SIGPROCMASK, program.Imm(unix.SIG_SETMASK), none.Arg(), program.Imm(0), program.Imm(8))
 	b.Sys(unix.SYS_EXECVE, b.Str("/bin/sh"), b.Strv([]string{"sh", "-c", "echo $A $1", "x", "one"}).Arg(), b.Strv([]string{"A=two"}).Arg())
 	c := spawn(t, b)
 	unix.Close(p[1])
@@ -100,12 +111,12 @@ func TestExecveRunsWithArgumentsAndEnvironment(t *testing.T) {
 }
 
 func TestParentSectionOpensForTheChildAndCloses(t *testing.T) {
-	b := New()
-	var fd Reg
+	b := program.New()
+	var fd program.Reg
 	b.InParent(func() {
-		fd = b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/dev/null"), Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
+		fd = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/dev/null"), program.Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
 	})
-	b.Sys(unix.SYS_FCNTL, Val(fd), Imm(unix.F_GETFD))
+	b.Sys(unix.SYS_FCNTL, program.Val(fd), program.Imm(unix.F_GETFD))
 	b.Tell(1, fd)
 	c := spawn(t, b)
 	v, err := c.Expect(1)

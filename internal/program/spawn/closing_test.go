@@ -1,4 +1,4 @@
-package program
+package spawn
 
 import (
 	"errors"
@@ -7,20 +7,22 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 func TestCloseExceptKeepsWhatIsNamed(t *testing.T) {
-	b := New()
-	var kept, closed Reg
+	b := program.New()
+	var kept, closed program.Reg
 	b.InParent(func() {
-		closed = b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/dev/null"), Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
-		kept = b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/dev/null"), Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
+		closed = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/dev/null"), program.Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
+		kept = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/dev/null"), program.Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
 	})
 	b.CloseExcept(nil, kept)
 	r := b.Reg()
-	b.Sys(unix.SYS_FCNTL, Val(closed), Imm(unix.F_GETFD)).To(r).Ignore()
+	b.Sys(unix.SYS_FCNTL, program.Val(closed), program.Imm(unix.F_GETFD)).To(r).Ignore()
 	b.Tell(1, r)
-	b.Sys(unix.SYS_FCNTL, Val(kept), Imm(unix.F_GETFD)).To(r).Ignore()
+	b.Sys(unix.SYS_FCNTL, program.Val(kept), program.Imm(unix.F_GETFD)).To(r).Ignore()
 	b.Tell(2, r)
 	c := spawn(t, b)
 	if v, err := c.Expect(1); err != nil || v != -int64(unix.EBADF) {
@@ -57,11 +59,11 @@ func TestCloseExceptAroundNumbersAndRegisters(t *testing.T) {
 		{rule: "the socket's number", numbers: []int{207}, want: []int{207}, withSync: true},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			b := New()
+			b := program.New()
 			for fd := lowest; fd <= highest; fd++ {
-				b.Sys(unix.SYS_DUP3, Imm(0), Imm(fd), Imm(0))
+				b.Sys(unix.SYS_DUP3, program.Imm(0), program.Imm(fd), program.Imm(0))
 			}
-			regs := make([]Reg, len(c.regs))
+			regs := make([]program.Reg, len(c.regs))
 			for i, v := range c.regs {
 				regs[i] = b.RegOf(v)
 			}
@@ -74,7 +76,7 @@ func TestCloseExceptAroundNumbersAndRegisters(t *testing.T) {
 			b.CloseExcept(numbers, regs...)
 			open := b.Reg()
 			for fd := lowest; fd <= highest; fd++ {
-				b.Sys(unix.SYS_FCNTL, Imm(fd), Imm(unix.F_GETFD)).To(open).Ignore()
+				b.Sys(unix.SYS_FCNTL, program.Imm(fd), program.Imm(unix.F_GETFD)).To(open).Ignore()
 				b.Tell(uint32(fd), open)
 			}
 			ch := spawn(t, b)

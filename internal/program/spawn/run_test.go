@@ -1,4 +1,4 @@
-package program
+package spawn
 
 import (
 	"bufio"
@@ -18,6 +18,8 @@ import (
 
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 // helperEnv makes the test binary the process that dies in
@@ -70,7 +72,7 @@ func noNewFds(t *testing.T) {
 }
 
 // spawnOf is spawn with options.
-func spawnOf(t *testing.T, b *Builder, o *Options) *Child {
+func spawnOf(t *testing.T, b *program.Builder, o *Options) *Child {
 	t.Helper()
 	c, err := Spawn(linked(t, b), o)
 	if err != nil {
@@ -82,7 +84,7 @@ func spawnOf(t *testing.T, b *Builder, o *Options) *Child {
 
 // tellAndExit spawns a child that tells v and ends with the status code.
 func tellAndExit(v int64, code int) error {
-	b := New()
+	b := program.New()
 	b.Tell(7, b.RegOf(v))
 	b.Exit(code)
 	p, err := b.Program()
@@ -179,10 +181,10 @@ func TestChildIsBornInNewNamespaces(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	b := New()
+	b := program.New()
 	pid := b.Reg()
 	b.Sys(unix.SYS_GETPID).To(pid)
-	b.Sys(unix.SYS_SETHOSTNAME, b.Str("inside"), Imm(6))
+	b.Sys(unix.SYS_SETHOSTNAME, b.Str("inside"), program.Imm(6))
 	b.Barrier(1, pid)
 	c := spawnOf(t, b, &Options{Cgroup: -1, Flags: unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS |
 		unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP})
@@ -316,13 +318,13 @@ func TestTheChildEntersItsCgroupsV1Alone(t *testing.T) {
 	}
 	before := cgroupsOf(t, os.Getpid())
 	for range 20 {
-		b := New()
+		b := program.New()
 		b.Wait(1, b.Zero(1))
 		for _, f := range tasks {
-			b.Sys(unix.SYS_WRITE, Imm(f.fd), b.Str("0"), Imm(1))
+			b.Sys(unix.SYS_WRITE, program.Imm(f.fd), b.Str("0"), program.Imm(1))
 		}
 		b.Barrier(2, 0)
-		c, err := Spawn(linked(t, b), &Options{Cgroup: -1, Meanwhile: func() { empty("while the thread forks") }})
+		c, err := Spawn(linked(t, b), &Options{Cgroup: -1, WhileForking: func() { empty("while the thread forks") }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -365,7 +367,7 @@ func TestChildIsBornInItsCgroupV2(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	b := New()
+	b := program.New()
 	b.Barrier(1, 0)
 	c, err := Spawn(linked(t, b), &Options{Cgroup: fd})
 	if err != nil {
@@ -379,11 +381,11 @@ func TestChildIsBornInItsCgroupV2(t *testing.T) {
 }
 
 func TestStampsAreInTheOrderOfTime(t *testing.T) {
-	b := New()
-	b = b.Element(T("mounts"))
+	b := program.New()
+	b = b.Element(program.T("mounts"))
 	for range 5 {
 		b.Sys(unix.SYS_GETPID)
-		b.Sys(unix.SYS_NANOSLEEP, Struct(b, &unix.Timespec{Nsec: 1e6}).Arg(), Imm(0))
+		b.Sys(unix.SYS_NANOSLEEP, program.Struct(b, &unix.Timespec{Nsec: 1e6}).Arg(), program.Imm(0))
 	}
 	over := b.Label()
 	b.Jump(over)
@@ -410,7 +412,7 @@ func TestStampsAreInTheOrderOfTime(t *testing.T) {
 			t.Errorf("stamp %d is of %d, for %s", i, s.PC, s.Note)
 		}
 	}
-	if d := stamps[2].At - stamps[1].At; stamps[1].Call != CallName(unix.SYS_NANOSLEEP) || d < time.Millisecond {
+	if d := stamps[2].At - stamps[1].At; stamps[1].Call != program.CallName(unix.SYS_NANOSLEEP) || d < time.Millisecond {
 		t.Errorf("%s took %v, want nanosleep and 1 ms", stamps[1].Call, d)
 	}
 	if (&Child{}).Stamps() != nil {
@@ -429,7 +431,7 @@ func monotonic(t *testing.T) time.Duration {
 
 // helper spawns a child that waits, says its number, and waits to be killed.
 func helper() int {
-	b := New()
+	b := program.New()
 	b.Tell(1, 0)
 	b.Wait(2, b.Zero(1))
 	p, err := b.Program()
@@ -484,7 +486,7 @@ func TestAChildThatWaitsEndsWithItsParent(t *testing.T) {
 func BenchmarkSpawnEmptyChild(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		p, err := New().Program()
+		p, err := program.New().Program()
 		if err != nil {
 			b.Fatal(err)
 		}

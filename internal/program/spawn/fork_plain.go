@@ -1,10 +1,12 @@
-//go:build !amd64
+//go:build !(amd64 || arm64) || plain
 
-package program
+package spawn
 
 import (
 	"syscall"
 	"unsafe"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 // fork clones the calling thread as args says; the child runs m and never
@@ -13,14 +15,11 @@ import (
 //
 //go:nosplit
 //go:norace
-func fork(args *cloneArgs, m *machine) (pid uintptr, errno syscall.Errno) {
+func fork(args *cloneArgs, m *program.Machine) (pid uintptr, errno syscall.Errno) {
 	runtimeBeforeFork()
 	pid, _, errno = syscall.RawSyscall6(sysClone3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0, 0, 0, 0)
 	if errno == 0 && pid == 0 {
-		// Else the child would keep its own socket open, and wait forever
-		// for a parent that has died.
-		syscall.RawSyscall6(syscall.SYS_CLOSE, m.peer, 0, 0, 0, 0, 0)
-		interpret(m)
+		program.Interpret(m)
 	}
 	runtimeAfterFork()
 	return pid, errno

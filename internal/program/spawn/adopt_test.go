@@ -1,4 +1,4 @@
-package program
+package spawn
 
 import (
 	"bufio"
@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/testwait"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 // The second process says nothing before the parent knows of it, which then has its
@@ -21,7 +23,7 @@ func TestACloneWithinTheProgramIsAdopted(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	b := New()
+	b := program.New()
 	own := b.Reg()
 	b.Clone(unix.CLONE_NEWPID, 1)
 	b.Sys(unix.SYS_GETPID).To(own)
@@ -66,7 +68,7 @@ func TestACloneWithinTheProgramIsAdopted(t *testing.T) {
 // TestASocketThatIsHeldOpenHidesNoEnd: whoever may trace the second process can take its
 // end of the socket and keep it.
 func TestASocketThatIsHeldOpenHidesNoEnd(t *testing.T) {
-	b := New()
+	b := program.New()
 	b.Clone(0, 1)
 	b.Barrier(2, 0)
 	b.Exit(0)
@@ -78,7 +80,7 @@ func TestASocketThatIsHeldOpenHidesNoEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := unix.PidfdGetfd(c.Pidfd, int(c.p.Word(c.p.sync)), 0)
+	held, err := unix.PidfdGetfd(c.Pidfd, int(c.p.Word(c.p.Sync())), 0)
 	if err != nil {
 		t.Skipf("take the child's socket: %v", err)
 	}
@@ -137,7 +139,7 @@ func grandchild(t *testing.T) (pid int) {
 // waiting is a child that waits for its parent.
 func waiting(t *testing.T) *Child {
 	t.Helper()
-	b := New()
+	b := program.New()
 	b.Wait(1, b.Zero(1))
 	return spawnOf(t, b, &Options{Cgroup: -1})
 }
@@ -222,7 +224,7 @@ func TestAdoptTakesOnlyAChildByItsPidfd(t *testing.T) {
 func TestAnEndedChildCanBeAdopted(t *testing.T) {
 	noNewFds(t)
 	child := waiting(t)
-	b := New()
+	b := program.New()
 	b.Exit(9)
 	p := linked(t, b)
 	second, err := Spawn(p, &Options{Cgroup: -1})

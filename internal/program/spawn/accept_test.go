@@ -1,4 +1,4 @@
-package program
+package spawn
 
 import (
 	"errors"
@@ -8,11 +8,20 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+// tagFailed is the tag by which the interpreter reports an error, and exitFailed the
+// status of a child that has.
+const (
+	tagFailed  = 0xffffffff
+	exitFailed = 1
 )
 
 // sent is a message that whoever has got hold of a child's socket sends.
 type sent struct {
-	m    message
+	m    program.Message
 	data string
 	fds  int // descriptors that go along
 }
@@ -23,13 +32,13 @@ func (s sent) bytes() []byte {
 }
 
 // talker is a Child without a process, and the other end of its socket.
-func talker(t *testing.T, p *Program) (c *Child, peer int) {
+func talker(t *testing.T, p *program.Program) (c *Child, peer int) {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c = &Child{p: p, sock: pair[0], Pidfd: -1}
+	c = &Child{p: p, follower: p.Follow(), sock: pair[0], Pidfd: -1}
 	t.Cleanup(func() { c.Close(); unix.Close(pair[1]) })
 	return c, pair[1]
 }
@@ -71,17 +80,17 @@ const (
 )
 
 // telling is a program with each kind of message, a loop and a second process.
-func telling(t *testing.T) *Program {
+func telling(t *testing.T) *program.Program {
 	t.Helper()
-	b := New()
+	b := program.New()
 	r, loop, end := b.RegOf(1), b.Label(), b.Label()
-	data := b.Zero(MaxData)
+	data := b.Zero(program.MaxData)
 	b.Tell(10, 0)                     // 0
 	b.Sys(unix.SYS_GETPID).To(r)      // 1
 	b.Bind(loop)                      //
 	b.TellData(11, data, r)           // 2
 	b.Wait(11, b.Zero(1))             // 3
-	b.If(r, Eq, 0, loop)              // 4
+	b.If(r, program.Eq, 0, loop)      // 4
 	b.TellFd(12, r, r)                // 5
 	b.Clone(0, 13)                    // 6 clone3, 7 if, 8 tell, 9 exit, 10 wait
 	b.Tell(14, 0)                     // 11
@@ -91,7 +100,7 @@ func telling(t *testing.T) *Program {
 	b.Exit(0)                         // 14
 	b.Tell(16, 0)                     // 15: nothing leads here
 	p := linked(t, b)
-	for pc, op := range map[int]Op{atFirst: OpTell, atOpen: OpSys, atLoop: OpTellData, atFd: OpTellFd, atAdopt: OpTellFd, atExit: OpExit, atWaited: OpWait, atSecond: OpTell, atLast: OpTell} {
+	for pc, op := range map[int]program.Op{atFirst: program.OpTell, atOpen: program.OpSys, atLoop: program.OpTellData, atFd: program.OpTellFd, atAdopt: program.OpTellFd, atExit: program.OpExit, atWaited: program.OpWait, atSecond: program.OpTell, atLast: program.OpTell} {
 		if p.Child[pc].Op != op {
 			t.Fatalf("instruction %d is of kind %d", pc, p.Child[pc].Op)
 		}
@@ -99,7 +108,9 @@ func telling(t *testing.T) *Program {
 	return p
 }
 
-func told(tag uint32, pc int, v int64) sent { return sent{m: message{tag, uint32(pc), v}} }
+func told(tag uint32, pc int, v int64) sent {
+	return sent{m: program.Message{Tag: tag, PC: uint32(pc), Value: v}}
+}
 
 func (s sent) withData(text string) sent { s.data = text; return s }
 func (s sent) withFds(n int) sent        { s.fds = n; return s }
@@ -127,7 +138,7 @@ func TestAMessageIsTakenWhereTheProgramSendsIt(t *testing.T) {
 		{"a loop again", []sent{first, piece, piece, piece}, piece, ""},
 		{"out of a loop", []sent{first, piece, piece}, handed, ""},
 		{"a value of any size", nil, told(10, atFirst, -1), ""},
-		{"as much as goes into a message", []sent{first}, told(11, atLoop, MaxData).withData(strings.Repeat("x", MaxData)), ""},
+		{"as much as goes into a message", []sent{first}, told(11, atLoop, program.MaxData).withData(strings.Repeat("x", program.MaxData)), ""},
 
 		{"before the first instruction", nil, told(10, -1, 0), never},
 		{"behind the last", nil, told(10, 16, 0), never},
@@ -149,7 +160,7 @@ func TestAMessageIsTakenWhereTheProgramSendsIt(t *testing.T) {
 		{"more data than told", []sent{first}, piece.withData("abcd"), kind},
 		{"more told than there is", []sent{first}, told(11, atLoop, 4).withData("abc"), kind},
 		{"a negative number of data", []sent{first}, told(11, atLoop, -3).withData("abc"), kind},
-		{"more data than goes into a message", []sent{first}, told(11, atLoop, MaxData+1).withData(strings.Repeat("x", MaxData+1)), kind},
+		{"more data than goes into a message", []sent{first}, told(11, atLoop, program.MaxData+1).withData(strings.Repeat("x", program.MaxData+1)), kind},
 		{"a descriptor with data", []sent{first}, piece.withFds(1), kind},
 		{"no descriptor", []sent{first, piece}, handed.withFds(0), kind},
 		{"data with a descriptor", []sent{first, piece}, handed.withData("x"), kind},
@@ -182,7 +193,7 @@ func TestAMessageIsTakenWhereTheProgramSendsIt(t *testing.T) {
 					if err != nil {
 						t.Fatalf("message %d: %v", i, err)
 					}
-					if e.Tag != s.m.tag || e.PC != int(s.m.pc) || e.Value != s.m.value || string(e.Data) != s.data || (e.Fd >= 0) != (s.fds > 0) {
+					if e.Tag != s.m.Tag || e.PC != int(s.m.PC) || e.Value != s.m.Value || string(e.Data) != s.data || (e.Fd >= 0) != (s.fds > 0) {
 						t.Errorf("message %d is taken as %+v, sent %+v", i, e, s)
 					}
 					if e.Fd >= 0 {
@@ -193,7 +204,7 @@ func TestAMessageIsTakenWhereTheProgramSendsIt(t *testing.T) {
 					}
 					continue
 				}
-				var failed *Error
+				var failed *program.Error
 				if err == nil || errors.Is(err, ErrEnded) || errors.As(err, &failed) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "not the program's") {
 					t.Errorf("%+v: %v; want an error with %q", e, err, c.want)
 				}
@@ -225,7 +236,7 @@ func TestAFailureIsTakenWhereTheChildCanBe(t *testing.T) {
 			}
 			send(t, peer, told(tagFailed, c.pc, int64(unix.EIO)).bytes(), 0)
 			_, err := ch.Next()
-			var failed *Error
+			var failed *program.Error
 			if !errors.As(err, &failed) || failed.PC != c.pc || failed.Errno != unix.EIO {
 				t.Errorf("%v, want EIO of instruction %d", err, c.pc)
 			}
@@ -241,7 +252,7 @@ func TestNoDescriptorBesideTheFirstIsLeftOpen(t *testing.T) {
 		for _, s := range []sent{first, piece, handed.withFds(n)} {
 			send(t, peer, s.bytes(), s.fds)
 			e, err := ch.Next()
-			if (err == nil) != (s.m.tag != handed.m.tag || n > 0) {
+			if (err == nil) != (s.m.Tag != handed.m.Tag || n > 0) {
 				t.Errorf("%d descriptors: %v", n, err)
 			}
 			if err == nil && e.Fd >= 0 {

@@ -1,8 +1,12 @@
-package program
+package spawn
 
 import (
+	"golang.org/x/sys/unix"
+
 	_ "unsafe" // for go:linkname
 )
+
+const sysClone3 = unix.SYS_CLONE3
 
 // The runtime's hooks around a fork: they block all signals of the calling
 // thread and poison its stack guard, as the standard library's own fork has it.
