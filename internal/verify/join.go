@@ -136,6 +136,12 @@ func (w *walker) lend(t *state, a, b *value) {
 		if a.fs != b.fs {
 			a.fs = fsOther
 		}
+	case a.inContainer() && b.inContainer():
+		// A mount that is attached can be used as a file in the container, and for less.
+		a.k, a.attr, a.proof, a.num, a.fs = kCont, a.attr&b.attr|(a.attr|b.attr)&(aLink|aMaybe), 0, 0, fsOther
+		if a.path != b.path {
+			a.path = 0
+		}
 	case a.k.isFd() && b.below():
 		a.attr |= aMaybe
 	case a.below() && b.k.isFd():
