@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/plain"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -64,6 +65,10 @@ func Spawn(p *program.Program, o *Options) (_ *Child, err error) {
 		defer f.Close()
 	}
 	whileForking := o.WhileForking
+	if plain.Build && whileForking != nil {
+		whileForking()
+		whileForking = nil
+	}
 	if whileForking == nil {
 		whileForking = func() {}
 	}
