@@ -43,6 +43,7 @@ func floors() map[string]int {
 		"internal/program":  1,
 
 		"internal/program/call":  1, // on top of program, see onTop
+		"internal/program/list":  1,
 		"internal/program/spawn": 1,
 	}
 }

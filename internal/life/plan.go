@@ -9,12 +9,13 @@ import (
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/jsontext"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 	"github.com/hutch-project/hutch/internal/verify"
 )
 
 // Plan is the program of a container that is not run.
 type Plan struct {
-	lines  []program.Line
+	lines  []list.Line
 	p      *program.Program
 	expect *verify.Expect
 }
@@ -32,14 +33,14 @@ func (r *Runtime) Plan(o *CreateOptions) (*Plan, error) {
 		}
 	}
 	p := b.out.Program
-	return &Plan{p.List(&program.ListOptions{TagName: compile.TagName}), p, b.expect}, nil
+	return &Plan{list.Lines(p, &list.Options{TagName: compile.TagName}), p, b.expect}, nil
 }
 
 // WriteText writes a line an instruction, with the config element it is for.
-func (p *Plan) WriteText(w io.Writer) error { return program.WriteText(w, p.lines) }
+func (p *Plan) WriteText(w io.Writer) error { return list.WriteText(w, p.lines) }
 
 // WriteJSON writes an array of objects, one an instruction.
-func (p *Plan) WriteJSON(w io.Writer) error { return program.WriteJSON(w, p.lines) }
+func (p *Plan) WriteJSON(w io.Writer) error { return list.WriteJSON(w, p.lines) }
 
 // Proof is what has been shown of a plan: each rule that programs are held to, with the
 // instructions that satisfy it.

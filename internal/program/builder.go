@@ -159,7 +159,7 @@ func (b *Builder) Str(s string) Arg {
 		return Imm(0)
 	}
 	if off, ok := b.strs[s]; ok {
-		return Arg{argAddr, uint64(off)}
+		return Arg{ArgAddr, uint64(off)}
 	}
 	if b.strs == nil {
 		b.strs = make(map[string]uint32, 64)
@@ -168,7 +168,7 @@ func (b *Builder) Str(s string) Arg {
 	b.arena = append(b.arena, s...)
 	b.arena = append(b.arena, 0)
 	b.strs[s] = off
-	return Arg{argAddr, uint64(off)}
+	return Arg{ArgAddr, uint64(off)}
 }
 
 // Strv makes an array of pointers to the strings of s with a null pointer at its
@@ -294,7 +294,7 @@ func (b *Builder) IfErrno(r Reg, errno unix.Errno, l Label) {
 // with mask, compares with v as asked. Words under 8 bytes are taken unsigned.
 func (b *Builder) IfWord(m Mem, mask int64, c Cmp, v int64, l Label) {
 	b.add(Instr{Op: OpIf, Cmp: c, Width: uint8(m.Len), To: l,
-		Args: [6]Arg{{argAddr, uint64(m.Off)}, Imm(mask), Imm(v)}})
+		Args: [6]Arg{{ArgAddr, uint64(m.Off)}, Imm(mask), Imm(v)}})
 }
 
 // Tell sends tag and the value of r (0 for no register) to the parent.

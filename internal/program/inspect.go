@@ -29,14 +29,20 @@ type Fork struct {
 	Child int // the instruction at which the second goes on
 }
 
+// Kind is what a is.
+func (a Arg) Kind() ArgKind { return a.kind }
+
+// Word is the number, the offset or the register that a is.
+func (a Arg) Word() uint64 { return a.v }
+
 // Imm is the immediate that a is; ok is false for another argument.
-func (a Arg) Imm() (v uint64, ok bool) { return a.v, a.kind == argImm }
+func (a Arg) Imm() (v uint64, ok bool) { return a.v, a.kind == ArgImm }
 
 // Reg is the register whose value a is.
-func (a Arg) Reg() (r Reg, ok bool) { return Reg(a.v), a.kind == argReg }
+func (a Arg) Reg() (r Reg, ok bool) { return Reg(a.v), a.kind == ArgReg }
 
 // Addr is the offset in the arena whose address a is.
-func (a Arg) Addr() (off uint32, ok bool) { return uint32(a.v), a.kind == argAddr }
+func (a Arg) Addr() (off uint32, ok bool) { return uint32(a.v), a.kind == ArgAddr }
 
 // Data is the n bytes of the arena at off, nil where it has not so many. They are the
 // program's own: only tests write them.
@@ -127,6 +133,8 @@ func (in *Instr) GivesFd() bool {
 	return c.Result == calls.NewFd
 }
 
-// Capability is the name of the capability n, as CAP_CHOWN; its number where it has
-// none.
-func Capability(n int) string { return capability(uint64(n)) }
+// TellsData is where an OpTellData has what it sends, as an offset.
+func (p *Program) TellsData(in *Instr) uint32 {
+	data, _ := p.Pointer(uint32(in.Args[1].v) + uint32(moreData))
+	return data
+}

@@ -163,9 +163,9 @@ func call(m *Machine, in *Instr) (uintptr, uintptr) {
 func arg(m *Machine, in *Instr, i uintptr) uintptr {
 	a := (*Arg)(unsafe.Add(unsafe.Pointer(&in.Args), i*unsafe.Sizeof(Arg{})))
 	switch a.kind {
-	case argAddr:
+	case ArgAddr:
 		return uintptr(m.arena) + uintptr(a.v)
-	case argReg:
+	case ArgReg:
 		return uintptr(word(m, uint32(a.v)))
 	}
 	return uintptr(a.v)

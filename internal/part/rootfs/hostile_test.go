@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
@@ -129,7 +130,7 @@ func TestLongListsAreLoops(t *testing.T) {
 }
 
 // listing is the whole program of a root.
-func listing(t *testing.T, c Config) []program.Line {
+func listing(t *testing.T, c Config) []list.Line {
 	t.Helper()
 	b, r := program.New(), New(c)
 	r.Open(b)
@@ -138,7 +139,7 @@ func listing(t *testing.T, c Config) []program.Line {
 	r.Finish(b)
 	p, err := b.Program()
 	must(t, err)
-	return p.List(&program.ListOptions{})
+	return list.Lines(p, &list.Options{})
 }
 
 // What is below a procfs or sysfs of the configuration is masked in that mount,
@@ -200,7 +201,7 @@ func procProgram(t *testing.T, flags uint64, fault bool, before func(b *program.
 	p, err := b.Program()
 	must(t, err)
 	o := &spawn.Options{Flags: flags, Cgroup: -1}
-	for _, l := range p.List(&program.ListOptions{}) {
+	for _, l := range list.Lines(p, &list.Options{}) {
 		if fault && l.Call == "fsmount" {
 			o.Fault = &program.Fault{PC: l.PC, Errno: unix.EPERM}
 		}

@@ -1,4 +1,4 @@
-package program
+package list
 
 import (
 	"bytes"
@@ -17,12 +17,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/calls"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // linked is the program of b.
-func linked(t testing.TB, b *Builder) *Program {
+func linked(t testing.TB, b *program.Builder) *program.Program {
 	t.Helper()
 	p, err := b.Program()
 	if err != nil {
@@ -32,91 +34,91 @@ func linked(t testing.TB, b *Builder) *Program {
 }
 
 // mountProc is a program as the emitters build them.
-func mountProc(b *Builder) {
-	var root Reg
+func mountProc(b *program.Builder) {
+	var root program.Reg
 	b.InParent(func() {
-		b := b.Element(T("root.path")).Doing(T("open %s", "/bundle/rootfs"))
-		root = b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/bundle/rootfs"), Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
+		b := b.Element(program.T("root.path")).Doing(program.T("open %s", "/bundle/rootfs"))
+		root = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/bundle/rootfs"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
 	})
 	b.CloseExcept([]int{3, 4, 7}, root)
-	b = b.Element(N("mounts[%d]", 0)).Doing(T("mount proc on /proc"))
-	fs := b.Step(T("fsopen")).Sys(unix.SYS_FSOPEN, b.Str("proc"), Imm(unix.FSOPEN_CLOEXEC)).Fd()
-	step := b.Step(T("option %s", "hidepid"))
-	step.Sys(unix.SYS_FSCONFIG, Val(fs), Imm(unix.FSCONFIG_SET_STRING), b.Str("hidepid"), b.Str("2"), Imm(0))
-	step.Sys(unix.SYS_FSCONFIG, Val(fs), Imm(unix.FSCONFIG_CMD_CREATE), Imm(0), Imm(0), Imm(0))
-	step = b.Step(T("fsmount"))
-	mnt := step.Sys(unix.SYS_FSMOUNT, Val(fs), Imm(unix.FSMOUNT_CLOEXEC), Imm(unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC)).Fd()
-	step = b.Step(T("make read-only"))
-	step.Sys(unix.SYS_MOUNT_SETATTR, Val(mnt), b.Str(""), Imm(unix.AT_EMPTY_PATH),
-		Struct(step, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY, Attr_clr: unix.MOUNT_ATTR__ATIME, Propagation: unix.MS_PRIVATE}).Arg(), Imm(unsafe.Sizeof(unix.MountAttr{})))
-	step = b.Step(T("open target"))
+	b = b.Element(program.N("mounts[%d]", 0)).Doing(program.T("mount proc on /proc"))
+	fs := b.Step(program.T("fsopen")).Sys(unix.SYS_FSOPEN, b.Str("proc"), program.Imm(unix.FSOPEN_CLOEXEC)).Fd()
+	step := b.Step(program.T("option %s", "hidepid"))
+	step.Sys(unix.SYS_FSCONFIG, program.Val(fs), program.Imm(unix.FSCONFIG_SET_STRING), b.Str("hidepid"), b.Str("2"), program.Imm(0))
+	step.Sys(unix.SYS_FSCONFIG, program.Val(fs), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
+	step = b.Step(program.T("fsmount"))
+	mnt := step.Sys(unix.SYS_FSMOUNT, program.Val(fs), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC)).Fd()
+	step = b.Step(program.T("make read-only"))
+	step.Sys(unix.SYS_MOUNT_SETATTR, program.Val(mnt), b.Str(""), program.Imm(unix.AT_EMPTY_PATH),
+		program.Struct(step, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY, Attr_clr: unix.MOUNT_ATTR__ATIME, Propagation: unix.MS_PRIVATE}).Arg(), program.Imm(unsafe.Sizeof(unix.MountAttr{})))
+	step = b.Step(program.T("open target"))
 	retry, open := b.Label(), b.Label()
-	how := Struct(step, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	how := program.Struct(step, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
 	b.Bind(retry)
 	target := b.RegOf(-1)
-	step.Sys(unix.SYS_OPENAT2, Val(root), b.Str("proc"), how.Arg(), Imm(how.Len)).To(target).On(unix.ENOENT, open)
-	step = b.Step(T("is it a directory"))
+	step.Sys(unix.SYS_OPENAT2, program.Val(root), b.Str("proc"), how.Arg(), program.Imm(how.Len)).To(target).On(unix.ENOENT, open)
+	step = b.Step(program.T("is it a directory"))
 	st := b.Zero(int(unsafe.Sizeof(unix.Statx_t{})))
-	step.Sys(unix.SYS_STATX, Val(target), b.Str(""), Imm(unix.AT_EMPTY_PATH), Imm(unix.STATX_TYPE), st.Arg())
+	step.Sys(unix.SYS_STATX, program.Val(target), b.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), st.Arg())
 	ok := b.Label()
-	step.IfWord(Mem{st.Off + 28, 2}, unix.S_IFMT, Eq, unix.S_IFDIR, ok)
+	step.IfWord(program.Mem{Off: st.Off + 28, Len: 2}, unix.S_IFMT, program.Eq, unix.S_IFDIR, ok)
 	step.Fail(unix.ENOTDIR)
 	b.Bind(open)
-	b.Step(T("make target")).Sys(unix.SYS_MKDIRAT, Val(root), b.Str("proc"), Imm(0o755)).On(0, retry)
+	b.Step(program.T("make target")).Sys(unix.SYS_MKDIRAT, program.Val(root), b.Str("proc"), program.Imm(0o755)).On(0, retry)
 	b.Jump(retry)
 	b.Bind(ok)
-	step = b.Step(T("attach"))
-	step.Sys(unix.SYS_MOVE_MOUNT, Val(mnt), b.Str(""), Val(target), b.Str(""), Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
-	step.Sys(unix.SYS_CLOSE, Val(mnt)).Ignore()
+	step = b.Step(program.T("attach"))
+	step.Sys(unix.SYS_MOVE_MOUNT, program.Val(mnt), b.Str(""), program.Val(target), b.Str(""), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
+	step.Sys(unix.SYS_CLOSE, program.Val(mnt)).Ignore()
 }
 
 // runProcess has the other half: identity, limits, barriers, execve.
-func runProcess(b *Builder) {
-	b = b.Element(T("process.rlimits[0]"))
-	b.Sys(unix.SYS_PRLIMIT64, Imm(0), Imm(unix.RLIMIT_NOFILE), Struct(b, &unix.Rlimit{Cur: 1024, Max: unix.RLIM_INFINITY}).Arg(), Imm(0))
-	b = b.Element(T("process.user"))
-	b.Sys(unix.SYS_SETGROUPS, Imm(2), b.Bytes(wordsOf[uint32](5, 1000)).Arg())
-	b.Sys(unix.SYS_SETRESUID, Imm(-1), Imm(0), Imm(1000))
-	b.Sys(unix.SYS_UMASK, Imm(0o22))
-	b = b.Element(T("process.capabilities"))
-	b.Sys(unix.SYS_PRCTL, Imm(unix.PR_CAPBSET_DROP), Imm(unix.CAP_SYS_ADMIN))
-	b.Sys(unix.SYS_CAPSET, Struct(b, &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}).Arg(),
-		Struct(b, &[2]unix.CapUserData{{Effective: 1 << unix.CAP_KILL, Permitted: 1<<unix.CAP_KILL | 1<<unix.CAP_CHOWN}, {Permitted: 1 << (unix.CAP_BPF - 32)}}).Arg())
-	b.Sys(unix.SYS_PRCTL, Imm(unix.PR_CAP_AMBIENT), Imm(unix.PR_CAP_AMBIENT_RAISE), Imm(unix.CAP_KILL), Imm(0), Imm(0))
-	b.Sys(unix.SYS_PRCTL, Imm(unix.PR_SET_NO_NEW_PRIVS), Imm(1), Imm(0), Imm(0), Imm(0))
-	b = b.Element(T("process.scheduler"))
-	b.Sys(unix.SYS_SCHED_SETATTR, Imm(0), Struct(b, &unix.SchedAttr{Size: 48, Policy: unix.SCHED_FIFO, Priority: 5}).Arg(), Imm(0))
-	b.Sys(unix.SYS_SCHED_SETAFFINITY, Imm(0), Imm(8), b.Bytes([]byte{0b10111, 1, 0, 0, 0, 0, 0, 0}).Arg())
-	b.Sys(unix.SYS_IOPRIO_SET, Imm(1), Imm(0), Imm(2<<13|4))
-	b = b.Element(T("linux.namespaces"))
+func runProcess(b *program.Builder) {
+	b = b.Element(program.T("process.rlimits[0]"))
+	b.Sys(unix.SYS_PRLIMIT64, program.Imm(0), program.Imm(unix.RLIMIT_NOFILE), program.Struct(b, &unix.Rlimit{Cur: 1024, Max: unix.RLIM_INFINITY}).Arg(), program.Imm(0))
+	b = b.Element(program.T("process.user"))
+	b.Sys(unix.SYS_SETGROUPS, program.Imm(2), b.Bytes(wordsOf[uint32](5, 1000)).Arg())
+	b.Sys(unix.SYS_SETRESUID, program.Imm(-1), program.Imm(0), program.Imm(1000))
+	b.Sys(unix.SYS_UMASK, program.Imm(0o22))
+	b = b.Element(program.T("process.capabilities"))
+	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_CAPBSET_DROP), program.Imm(unix.CAP_SYS_ADMIN))
+	b.Sys(unix.SYS_CAPSET, program.Struct(b, &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}).Arg(),
+		program.Struct(b, &[2]unix.CapUserData{{Effective: 1 << unix.CAP_KILL, Permitted: 1<<unix.CAP_KILL | 1<<unix.CAP_CHOWN}, {Permitted: 1 << (unix.CAP_BPF - 32)}}).Arg())
+	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_CAP_AMBIENT), program.Imm(unix.PR_CAP_AMBIENT_RAISE), program.Imm(unix.CAP_KILL), program.Imm(0), program.Imm(0))
+	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_SET_NO_NEW_PRIVS), program.Imm(1), program.Imm(0), program.Imm(0), program.Imm(0))
+	b = b.Element(program.T("process.scheduler"))
+	b.Sys(unix.SYS_SCHED_SETATTR, program.Imm(0), program.Struct(b, &unix.SchedAttr{Size: 48, Policy: unix.SCHED_FIFO, Priority: 5}).Arg(), program.Imm(0))
+	b.Sys(unix.SYS_SCHED_SETAFFINITY, program.Imm(0), program.Imm(8), b.Bytes([]byte{0b10111, 1, 0, 0, 0, 0, 0, 0}).Arg())
+	b.Sys(unix.SYS_IOPRIO_SET, program.Imm(1), program.Imm(0), program.Imm(2<<13|4))
+	b = b.Element(program.T("linux.namespaces"))
 	clone, child := b.Zero(64), b.Label()
 	b.Set(clone.Reg(0), unix.CLONE_NEWPID)
 	b.Set(clone.Reg(32), int64(unix.SIGCHLD))
-	b.Sys(unix.SYS_CLONE3, clone.Arg(), Imm(clone.Len)).On(unix.EPERM, child)
+	b.Sys(unix.SYS_CLONE3, clone.Arg(), program.Imm(clone.Len)).On(unix.EPERM, child)
 	b.Clone(unix.CLONE_NEWPID, 1)
 	b.Bind(child)
-	b.Sys(unix.SYS_UNSHARE, Imm(unix.CLONE_NEWCGROUP))
-	b = b.Element(T("process.terminal"))
-	b.Sys(unix.SYS_IOCTL, Imm(0), Imm(unix.TIOCSCTTY), Imm(0))
-	b.Sys(unix.SYS_IOCTL, Imm(0), Imm(unix.TIOCSWINSZ), Struct(b, &unix.Winsize{Row: 24, Col: 80}).Arg())
-	b = b.Element(T("linux.devices"))
-	b.Sys(unix.SYS_MKNODAT, Imm(unix.AT_FDCWD), b.Str("dev/null"), Imm(unix.S_IFCHR|0o666), Imm(unix.Mkdev(1, 3)))
-	b = b.Element(T("fifo"))
-	fifo := b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/run/x"), Imm(unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC), Imm(0o600)).Fd()
-	b.Sys(unix.SYS_WRITE, Val(fifo), b.Bytes([]byte("a\x00b")).Arg(), Imm(3))
-	b.Sys(unix.SYS_RT_SIGPROCMASK, Imm(unix.SIG_SETMASK), b.Bytes(wordsOf[uint64](1<<14|1)).Arg(), Imm(0), Imm(8))
+	b.Sys(unix.SYS_UNSHARE, program.Imm(unix.CLONE_NEWCGROUP))
+	b = b.Element(program.T("process.terminal"))
+	b.Sys(unix.SYS_IOCTL, program.Imm(0), program.Imm(unix.TIOCSCTTY), program.Imm(0))
+	b.Sys(unix.SYS_IOCTL, program.Imm(0), program.Imm(unix.TIOCSWINSZ), program.Struct(b, &unix.Winsize{Row: 24, Col: 80}).Arg())
+	b = b.Element(program.T("linux.devices"))
+	b.Sys(unix.SYS_MKNODAT, program.Imm(unix.AT_FDCWD), b.Str("dev/null"), program.Imm(unix.S_IFCHR|0o666), program.Imm(unix.Mkdev(1, 3)))
+	b = b.Element(program.T("fifo"))
+	fifo := b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/run/x"), program.Imm(unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC), program.Imm(0o600)).Fd()
+	b.Sys(unix.SYS_WRITE, program.Val(fifo), b.Bytes([]byte("a\x00b")).Arg(), program.Imm(3))
+	b.Sys(unix.SYS_RT_SIGPROCMASK, program.Imm(unix.SIG_SETMASK), b.Bytes(wordsOf[uint64](1<<14|1)).Arg(), program.Imm(0), program.Imm(8))
 	got := b.Zero(8)
 	b.Wait(8, got)
-	b.If(got.Reg(0), Ne, -int64(unix.EAGAIN), child)
+	b.If(got.Reg(0), program.Ne, -int64(unix.EAGAIN), child)
 	text, n := b.Zero(100), b.Reg()
-	b.Sys(unix.SYS_READ, Val(fifo), text.Arg(), Imm(text.Len)).To(n)
+	b.Sys(unix.SYS_READ, program.Val(fifo), text.Arg(), program.Imm(text.Len)).To(n)
 	b.TellData(3, text, n)
-	b.TellData(3, Mem{text.Off + 10, 90}, b.RegOf(5))
+	b.TellData(3, program.Mem{Off: text.Off + 10, Len: 90}, b.RegOf(5))
 	b.TellFd(4, 0, fifo)
 	b.Barrier(2, b.RegOf(40))
 	r := b.Reg()
-	b.Sys(unix.SYS_SOCKET, Imm(unix.AF_UNIX), Imm(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), Imm(0)).To(r)
-	b = b.Element(T("process.args"))
+	b.Sys(unix.SYS_SOCKET, program.Imm(unix.AF_UNIX), program.Imm(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), program.Imm(0)).To(r)
+	b = b.Element(program.T("process.args"))
 	b.Sys(unix.SYS_EXECVE, b.Str("/bin/sh"), b.Strv([]string{"sh", "-c", `echo "$A"`}).Arg(), b.Strv(nil).Arg())
 }
 
@@ -130,12 +132,12 @@ func tagNames(tag uint32) string { return map[uint32]string{1: "adopt", 8: "go"}
 func TestListingIsGolden(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		emit func(*Builder)
+		emit func(*program.Builder)
 	}{{"mount", mountProc}, {"process", runProcess}} {
 		t.Run(c.name, func(t *testing.T) {
-			b := New()
+			b := program.New()
 			c.emit(b)
-			lines := linked(t, b).List(&ListOptions{TagName: tagNames})
+			lines := Lines(linked(t, b), &Options{TagName: tagNames})
 			var got bytes.Buffer
 			if err := WriteText(&got, lines); err != nil {
 				t.Fatal(err)
@@ -161,10 +163,10 @@ func TestListingIsGolden(t *testing.T) {
 }
 
 func TestJSONDecodesToTheSameLines(t *testing.T) {
-	b := New()
+	b := program.New()
 	mountProc(b)
 	runProcess(b)
-	lines := linked(t, b).List(nil)
+	lines := Lines(linked(t, b), nil)
 	var text bytes.Buffer
 	if err := WriteJSON(&text, lines); err != nil {
 		t.Fatal(err)
@@ -190,7 +192,7 @@ func TestJSONDecodesToTheSameLines(t *testing.T) {
 }
 
 func TestEmptyListings(t *testing.T) {
-	lines := linked(t, New()).List(nil)
+	lines := Lines(linked(t, program.New()), nil)
 	var text, js bytes.Buffer
 	if err := WriteText(&text, lines); err != nil || text.Len() != 0 {
 		t.Errorf("%q, %v; want nothing", &text, err)
@@ -227,7 +229,7 @@ func TestEveryKindIsWritten(t *testing.T) {
 // kindNames are the names of the constants of calls.Kind.
 func kindNames(t *testing.T) []string {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "../../internal/calls/kind.go", nil, 0)
+	f, err := parser.ParseFile(token.NewFileSet(), "../../calls/kind.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,13 +288,13 @@ func TestFlagsByName(t *testing.T) {
 }
 
 func TestCapabilityNamesEndWithTheKernelsLast(t *testing.T) {
-	if got := capability(unix.CAP_LAST_CAP); got == fmt.Sprint(unix.CAP_LAST_CAP) {
+	if got := capabilityWord(unix.CAP_LAST_CAP); got == fmt.Sprint(unix.CAP_LAST_CAP) {
 		t.Errorf("capability %d has no name", unix.CAP_LAST_CAP)
 	}
-	if got := capability(unix.CAP_LAST_CAP + 1); got != fmt.Sprint(unix.CAP_LAST_CAP+1) {
+	if got := capabilityWord(unix.CAP_LAST_CAP + 1); got != fmt.Sprint(unix.CAP_LAST_CAP+1) {
 		t.Errorf("capability %d is called %s", unix.CAP_LAST_CAP+1, got)
 	}
-	if got := capability(unix.CAP_SYS_ADMIN); got != "CAP_SYS_ADMIN" {
+	if got := capabilityWord(unix.CAP_SYS_ADMIN); got != "CAP_SYS_ADMIN" {
 		t.Errorf("CAP_SYS_ADMIN is called %s", got)
 	}
 }
@@ -301,14 +303,14 @@ func TestCapabilityNamesEndWithTheKernelsLast(t *testing.T) {
 // argument is an address: nothing is read there.
 func TestAddressesOutsideTheArenaAreNotRead(t *testing.T) {
 	for nr := range calls.Limit() + 10 {
-		for _, off := range []uint64{0, 1 << 20, 1<<64 - 1, 1<<64 - 8} {
-			p := linked(t, New())
-			in := Instr{NR: nr, NArgs: 6}
+		for _, off := range []uint32{0, 1 << 20, 1<<32 - 1, 1<<32 - 8} {
+			p := linked(t, program.New())
+			in := program.Instr{NR: nr, NArgs: 6}
 			for i := range in.Args {
-				in.Args[i] = Arg{argAddr, off}
+				in.Args[i] = program.Mem{Off: off}.Arg()
 			}
-			p.Child = []Instr{in}
-			p.List(nil)
+			p.Child = []program.Instr{in}
+			Lines(p, nil)
 		}
 	}
 }

@@ -1,7 +1,6 @@
-package program
+package list
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -9,15 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/calls"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 // maxShown is how many bytes of data a listing shows.
 const maxShown = 256
 
 // args writes the arguments of a system call.
-func (l *lister) args(in *Instr) []string {
+func (l *lister) args(in *program.Instr) []string {
 	c := calls.Of(in.NR)
-	out := make([]string, in.nargs())
+	out := make([]string, nargs(in))
 	for i := range out {
 		out[i] = l.word(in, i, c.Arg(i))
 	}
@@ -25,36 +26,36 @@ func (l *lister) args(in *Instr) []string {
 }
 
 // word writes argument i of in, which is of the kind that the table says.
-func (l *lister) word(in *Instr, i int, kind calls.Kind) string {
+func (l *lister) word(in *program.Instr, i int, kind calls.Kind) string {
 	a := in.Args[i]
 	switch kind {
 	case calls.IoctlArg:
-		kind = ioctlKind(in.Args[1].v)
+		kind = ioctlKind(in.Args[1].Word())
 	case calls.FsValue:
-		kind = fsconfigKind(in.Args[1].v)
+		kind = fsconfigKind(in.Args[1].Word())
 	case calls.PrctlArg:
-		kind = prctlKind(in.Args[0].v, in.Args[1].v, i)
+		kind = prctlKind(in.Args[0].Word(), in.Args[1].Word(), i)
 	case calls.KeyctlArg:
-		kind = keyctlKind(in.Args[0].v)
+		kind = keyctlKind(in.Args[0].Word())
 	}
-	switch a.kind {
-	case argReg:
-		return l.value(a.v)
-	case argAddr:
+	switch a.Kind() {
+	case program.ArgReg:
+		return l.value(a.Word())
+	case program.ArgAddr:
 		return l.pointed(in, i, kind)
 	}
-	return number(a.v, kind)
+	return number(a.Word(), kind)
 }
 
 // plain writes an argument that is no system call's.
-func (l *lister) plain(a Arg) string {
-	switch a.kind {
-	case argReg:
-		return l.value(a.v)
-	case argAddr:
-		return l.address(a.v)
+func (l *lister) plain(a program.Arg) string {
+	switch a.Kind() {
+	case program.ArgReg:
+		return l.value(a.Word())
+	case program.ArgAddr:
+		return l.address(a.Word())
 	}
-	return intWord(a.v)
+	return intWord(a.Word())
 }
 
 // number writes an immediate.
@@ -92,7 +93,7 @@ func number(v uint64, kind calls.Kind) string {
 	case calls.IoPrio:
 		return ioprioWord(v)
 	case calls.Capability:
-		return capability(v)
+		return capabilityWord(v)
 	}
 	if set := flagSet(kind); set != nil {
 		return flagWords(v, set)
@@ -107,8 +108,8 @@ func number(v uint64, kind calls.Kind) string {
 }
 
 // pointed writes an argument that is an address in the arena.
-func (l *lister) pointed(in *Instr, i int, kind calls.Kind) string {
-	off := in.Args[i].v
+func (l *lister) pointed(in *program.Instr, i int, kind calls.Kind) string {
+	off := in.Args[i].Word()
 	if n, ok := l.out(in, i); ok {
 		return "&" + l.place(off, n)
 	}
@@ -123,11 +124,11 @@ func (l *lister) pointed(in *Instr, i int, kind calls.Kind) string {
 	case calls.Groups:
 		s = l.groups(off, in.Args[0])
 	case calls.Bits:
-		s = l.bits(off, in.Args[1].v)
+		s = l.bits(off, in.Args[1].Word())
 	case calls.Nodes:
-		s = l.bits(off, (next(in, i).v+6)/8) // the kernel takes one bit less
+		s = l.bits(off, (next(in, i).Word()+6)/8) // the kernel takes one bit less
 	case calls.CloneArgs:
-		s = l.cloneArgs(off, next(in, i).v)
+		s = l.cloneArgs(off, next(in, i).Word())
 	default:
 		s = l.structure(off, kind)
 	}
@@ -138,39 +139,39 @@ func (l *lister) pointed(in *Instr, i int, kind calls.Kind) string {
 }
 
 // next is the argument after i, which often has the length of what i points to.
-func next(in *Instr, i int) Arg {
-	if i+1 < in.nargs() {
+func next(in *program.Instr, i int) program.Arg {
+	if i+1 < nargs(in) {
 		return in.Args[i+1]
 	}
-	return Arg{}
+	return program.Arg{}
 }
 
 // out is the number of bytes that the call in writes through argument i: 8, a register's,
 // where an argument says the number and is no immediate. ok is false for an argument by
 // which it writes nothing.
-func (l *lister) out(in *Instr, i int) (n uint64, ok bool) {
+func (l *lister) out(in *program.Instr, i int) (n uint64, ok bool) {
 	size, from, ok := calls.Of(in.NR).Out(i)
 	switch {
 	case !ok || from < 0:
 		return uint64(size), ok
 	case in.NR == unix.SYS_GETCWD: // of the path only the first byte is looked at
 		return 8, true
-	case from < in.nargs() && in.Args[from].kind == argImm:
-		return in.Args[from].v, true
+	case from < nargs(in) && in.Args[from].Kind() == program.ArgImm:
+		return in.Args[from].Word(), true
 	}
 	return 8, true
 }
 
 // str writes the string at off, empty when it has no end.
 func (l *lister) str(off uint64) string {
-	if off >= uint64(len(l.p.arena)) {
+	if off >= uint64(l.p.Size()) {
 		return ""
 	}
-	n := bytes.IndexByte(l.p.arena[off:], 0)
-	if n < 0 {
+	s, ok := l.p.CString(uint32(off))
+	if !ok {
 		return ""
 	}
-	return strconv.Quote(string(l.p.arena[off : off+uint64(n)]))
+	return strconv.Quote(s)
 }
 
 // strv writes an array of strings that ends with a null pointer.
@@ -194,11 +195,11 @@ func (l *lister) strv(off uint64) string {
 }
 
 // data writes bytes that a call reads, whose number is n.
-func (l *lister) data(off uint64, n Arg) string {
-	if n.kind != argImm || l.regs[off].stored || l.inBuffer(off) >= 0 {
+func (l *lister) data(off uint64, n program.Arg) string {
+	if n.Kind() != program.ArgImm || l.regs[off].stored || l.inBuffer(off) >= 0 {
 		return ""
 	}
-	b := l.bytes(off, n.v)
+	b := l.bytes(off, n.Word())
 	if b == nil {
 		return ""
 	}

@@ -1,4 +1,9 @@
-package program
+// Package list writes a program in words, for people and as JSON: what each instruction
+// does, with the names of the kernel's constants and the fields of its structures.
+//
+// Do not use this package to learn what a program does: package verify reads the
+// instructions themselves.
+package list
 
 import (
 	"io"
@@ -8,10 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/jsontext"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
-// ListOptions say how a listing is written.
-type ListOptions struct {
+// Options say how a listing is written.
+type Options struct {
 	// TagName names the tags of messages and barriers; where it is nil, or
 	// gives the empty string, the tag's number is written.
 	TagName func(tag uint32) string
@@ -33,16 +40,16 @@ type Line struct {
 	Step    string   `json:"step,omitempty"`
 }
 
-// List writes the instructions of a program that was not run, those of the
+// Lines writes the instructions of a program that was not run, those of the
 // parent section first. o may be nil.
-func (p *Program) List(o *ListOptions) []Line {
+func Lines(p *program.Program, o *Options) []Line {
 	l := newLister(p, o)
 	out := make([]Line, 0, len(p.Parent)+len(p.Child))
 	out = l.section(out, "parent", p.Parent)
 	return l.section(out, "child", p.Child)
 }
 
-func (l *lister) section(out []Line, name string, s []Instr) []Line {
+func (l *lister) section(out []Line, name string, s []program.Instr) []Line {
 	for pc := range s {
 		in := &s[pc]
 		line := Line{Section: name, PC: pc, Args: []string{}}
@@ -55,41 +62,41 @@ func (l *lister) section(out []Line, name string, s []Instr) []Line {
 }
 
 // instr fills in what in does.
-func (l *lister) instr(line *Line, in *Instr) {
+func (l *lister) instr(line *Line, in *program.Instr) {
 	to := "go to " + strconv.Itoa(int(in.To))
 	switch in.Op {
-	case OpSys:
-		line.Call, line.Args = CallName(uintptr(in.NR)), l.args(in)
+	case program.OpSys:
+		line.Call, line.Args = program.CallName(uintptr(in.NR)), l.args(in)
 		if in.Dst != 0 {
 			line.Result = l.place(uint64(in.Dst), 8)
 		}
 		switch {
-		case in.OnErr == Next:
+		case in.OnErr == program.Next:
 			line.OnError = "ignored"
-		case in.OnErr == JumpOn && in.Errno == 0:
+		case in.OnErr == program.JumpOn && in.Errno == 0:
 			line.OnError = "on any error " + to
-		case in.OnErr == JumpOn:
+		case in.OnErr == program.JumpOn:
 			line.OnError = "on " + errnoWord(in.Errno) + " " + to
 		}
-	case OpJump:
+	case program.OpJump:
 		line.Call, line.Args = "jump", []string{to}
-	case OpIf:
+	case program.OpIf:
 		line.Call, line.Args = "if", []string{l.condition(in), to}
-	case OpTell:
+	case program.OpTell:
 		line.Call, line.Args = "tell parent", []string{l.tagWord(in.NR)}
-		if a := in.Args[0]; a != (Arg{}) {
+		if a := in.Args[0]; a != (program.Arg{}) {
 			line.Args = append(line.Args, l.plain(a))
 		}
-	case OpTellData, OpTellFd:
+	case program.OpTellData, program.OpTellFd:
 		line.Call, line.Args = "tell parent", append([]string{l.tagWord(in.NR)}, l.more(in)...)
-	case OpWait:
+	case program.OpWait:
 		line.Call, line.Args = "wait for parent", []string{l.tagWord(in.NR)}
-		if n := in.Args[1].v; n != 1 {
-			line.Args = append(line.Args, intWord(n)+" bytes into "+l.place(in.Args[0].v, n))
+		if n := in.Args[1].Word(); n != 1 {
+			line.Args = append(line.Args, intWord(n)+" bytes into "+l.place(in.Args[0].Word(), n))
 		}
-	case OpFail:
+	case program.OpFail:
 		line.Call, line.Args = "fail", []string{errnoWord(in.Errno)}
-	case OpExit:
+	case program.OpExit:
 		line.Call, line.Args = "exit", []string{l.plain(in.Args[0])}
 	default:
 		line.Call = "instruction of kind " + strconv.Itoa(int(in.Op))
@@ -98,40 +105,39 @@ func (l *lister) instr(line *Line, in *Instr) {
 
 // more is what an OpTellData or OpTellFd sends beside its tag: the bytes, or the value,
 // where there is one, and the descriptor.
-func (l *lister) more(in *Instr) []string {
-	if in.Op == OpTellData {
-		data, _ := l.long(in.Args[1].v + uint64(moreData))
-		return []string{l.plain(in.Args[3]) + " bytes of " + l.start(data)}
+func (l *lister) more(in *program.Instr) []string {
+	if in.Op == program.OpTellData {
+		return []string{l.plain(in.Args[3]) + " bytes of " + l.start(uint64(l.p.TellsData(in)))}
 	}
 	fd := "descriptor " + l.plain(in.Args[2])
-	if in.Args[0] == (Arg{}) {
+	if in.Args[0] == (program.Arg{}) {
 		return []string{fd}
 	}
 	return []string{l.plain(in.Args[0]), fd}
 }
 
 // condition writes the comparison of an OpIf.
-func (l *lister) condition(in *Instr) string {
+func (l *lister) condition(in *program.Instr) string {
 	width := uint64(in.Width)
-	s := l.place(in.Args[0].v, width)
+	s := l.place(in.Args[0].Word(), width)
 	all := ^uint64(0)
 	if width < 8 {
 		all = 1<<(8*width) - 1
 	}
-	if mask := in.Args[1].v; mask&all != all {
+	if mask := in.Args[1].Word(); mask&all != all {
 		s += " & " + hexWord(mask)
 	}
 	op := " >= "
 	switch in.Cmp {
-	case Eq:
+	case program.Eq:
 		op = " == "
-	case Ne:
+	case program.Ne:
 		op = " != "
-	case Lt:
+	case program.Lt:
 		op = " < "
 	}
-	v := in.Args[2].v
-	if e := -int64(v); e > 0 && e < 4096 && unix.ErrnoName(unix.Errno(e)) != "" && (in.Cmp == Eq || in.Cmp == Ne) {
+	v := in.Args[2].Word()
+	if e := -int64(v); e > 0 && e < 4096 && unix.ErrnoName(unix.Errno(e)) != "" && (in.Cmp == program.Eq || in.Cmp == program.Ne) {
 		return s + op + "-" + errnoWord(unix.Errno(e))
 	}
 	if width < 8 && v >= 10 {

@@ -1,4 +1,4 @@
-package program
+package list
 
 import (
 	"encoding/binary"
@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/calls"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 // maxArray is how many elements of an array a listing reads.
@@ -154,7 +156,7 @@ func capWords(v uint64) string {
 	var out []string
 	for i := range uint64(64) {
 		if v&(1<<i) != 0 {
-			out = append(out, capability(i))
+			out = append(out, capabilityWord(i))
 		}
 	}
 	return strings.Join(out, "|")
@@ -209,11 +211,11 @@ func (l *lister) ifreq(off uint64) string {
 }
 
 // groups is the array of setgroups(2).
-func (l *lister) groups(off uint64, n Arg) string {
-	if n.kind != argImm || n.v > maxArray || l.bytes(off, n.v*4) == nil {
+func (l *lister) groups(off uint64, n program.Arg) string {
+	if n.Kind() != program.ArgImm || n.Word() > maxArray || l.bytes(off, n.Word()*4) == nil {
 		return ""
 	}
-	out := make([]string, n.v)
+	out := make([]string, n.Word())
 	for i := range out {
 		v, _ := l.uint(off+uint64(i)*4, 4)
 		out[i] = strconv.FormatUint(v, 10)

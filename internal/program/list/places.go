@@ -1,4 +1,4 @@
-package program
+package list
 
 import (
 	"cmp"
@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 // lister knows the names of a program's registers and memory. It reads the arena
 // as it is before Spawn: pointers there are offsets.
 type lister struct {
-	p    *Program
+	p    *program.Program
 	tag  func(uint32) string
 	regs map[uint64]reg
 	bufs []buffer // by offset, not overlapping
@@ -26,26 +28,26 @@ type reg struct {
 // buffer is memory that a call or the parent writes to.
 type buffer struct{ off, n uint64 }
 
-func newLister(p *Program, o *ListOptions) *lister {
+func newLister(p *program.Program, o *Options) *lister {
 	l := &lister{p: p, regs: map[uint64]reg{}}
 	if o != nil {
 		l.tag = o.TagName
 	}
-	for _, s := range [][]Instr{p.Parent, p.Child} {
+	for _, s := range [][]program.Instr{p.Parent, p.Child} {
 		for i := range s {
 			l.findBuffers(&s[i])
 		}
 	}
 	l.mergeBuffers()
-	if p.sync != 0 {
-		l.regs[uint64(p.sync)] = reg{"$socket", true}
+	if p.Sync() != 0 {
+		l.regs[uint64(p.Sync())] = reg{"$socket", true}
 	}
-	for _, c := range p.closings {
-		for _, r := range c.bounds {
+	for _, c := range p.Closings() {
+		for _, r := range c.Bounds {
 			l.use(uint64(r), true)
 		}
 	}
-	for _, s := range [][]Instr{p.Parent, p.Child} {
+	for _, s := range [][]program.Instr{p.Parent, p.Child} {
 		for i := range s {
 			l.findRegs(&s[i])
 		}
@@ -55,29 +57,29 @@ func newLister(p *Program, o *ListOptions) *lister {
 }
 
 // findBuffers notes what in writes to.
-func (l *lister) findBuffers(in *Instr) {
+func (l *lister) findBuffers(in *program.Instr) {
 	switch in.Op {
-	case OpWait:
-		if in.Args[1].v > 8 {
-			l.bufs = append(l.bufs, buffer{in.Args[0].v, in.Args[1].v})
+	case program.OpWait:
+		if in.Args[1].Word() > 8 {
+			l.bufs = append(l.bufs, buffer{in.Args[0].Word(), in.Args[1].Word()})
 		}
-	case OpSys:
-		for i, a := range in.Args[:in.nargs()] {
-			if n, ok := l.out(in, i); ok && n > 8 && a.kind == argAddr {
-				l.bufs = append(l.bufs, buffer{a.v, n})
+	case program.OpSys:
+		for i, a := range in.Args[:nargs(in)] {
+			if n, ok := l.out(in, i); ok && n > 8 && a.Kind() == program.ArgAddr {
+				l.bufs = append(l.bufs, buffer{a.Word(), n})
 			}
 		}
 	}
 }
 
 // nargs is the number of arguments, whatever the instruction says.
-func (in *Instr) nargs() int { return min(int(in.NArgs), len(in.Args)) }
+func nargs(in *program.Instr) int { return min(int(in.NArgs), len(in.Args)) }
 
 func (l *lister) mergeBuffers() {
 	slices.SortFunc(l.bufs, func(a, b buffer) int { return cmp.Compare(a.off, b.off) })
 	out := l.bufs[:0]
 	for _, b := range l.bufs {
-		b.n = min(b.n, uint64(len(l.p.arena)))
+		b.n = min(b.n, uint64(l.p.Size()))
 		if i := len(out) - 1; i >= 0 && b.off < out[i].off+out[i].n {
 			out[i].n = max(out[i].n, b.off+b.n-out[i].off)
 			continue
@@ -94,36 +96,36 @@ func (l *lister) use(off uint64, stored bool) {
 	l.regs[off] = r
 }
 
-func (l *lister) findRegs(in *Instr) {
-	n := in.nargs()
+func (l *lister) findRegs(in *program.Instr) {
+	n := nargs(in)
 	switch in.Op {
-	case OpTell, OpExit:
+	case program.OpTell, program.OpExit:
 		n = 1
-	case OpIf:
+	case program.OpIf:
 		if in.Width == 8 {
-			l.use(in.Args[0].v, false)
+			l.use(in.Args[0].Word(), false)
 		}
 		n = 0
-	case OpWait:
-		if in.Args[1].v == 8 {
-			l.use(in.Args[0].v, true)
+	case program.OpWait:
+		if in.Args[1].Word() == 8 {
+			l.use(in.Args[0].Word(), true)
 		}
 		n = 0
 	}
 	for _, a := range in.Args[:n] {
-		if a.kind == argReg {
-			l.use(a.v, false)
+		if a.Kind() == program.ArgReg {
+			l.use(a.Word(), false)
 		}
 	}
-	if in.Op != OpSys {
+	if in.Op != program.OpSys {
 		return
 	}
 	if in.Dst != 0 {
 		l.use(uint64(in.Dst), true)
 	}
 	for i, a := range in.Args[:n] {
-		if n, ok := l.out(in, i); ok && n <= 8 && a.kind == argAddr {
-			l.use(a.v, true)
+		if n, ok := l.out(in, i); ok && n <= 8 && a.Kind() == program.ArgAddr {
+			l.use(a.Word(), true)
 		}
 	}
 }
@@ -141,11 +143,11 @@ func (l *lister) numberRegs() {
 		r.name = "$" + strconv.Itoa(n)
 		l.regs[off] = r
 	}
-	for _, s := range [][]Instr{l.p.Parent, l.p.Child} {
+	for _, s := range [][]program.Instr{l.p.Parent, l.p.Child} {
 		for i := range s {
 			for _, a := range s[i].Args {
-				if a.kind != argImm {
-					name(a.v)
+				if a.Kind() != program.ArgImm {
+					name(a.Word())
 				}
 			}
 			if s[i].Dst != 0 {
@@ -220,9 +222,9 @@ func (l *lister) value(off uint64) string {
 
 // bytes are n bytes of the arena, nil where they are not all there.
 func (l *lister) bytes(off, n uint64) []byte {
-	size := uint64(len(l.p.arena))
+	size := uint64(l.p.Size())
 	if off > size || n > size-off {
 		return nil
 	}
-	return l.p.arena[off : off+n : off+n]
+	return l.p.Data(uint32(off), uint32(n))
 }

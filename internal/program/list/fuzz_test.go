@@ -1,9 +1,11 @@
-package program
+package list
 
 import (
 	"bytes"
 	"encoding/json"
 	"testing"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 // source gives numbers from a fuzzer's bytes, 0 after their end.
@@ -34,10 +36,16 @@ func (s *source) word() uint64 {
 	return v
 }
 
-func (s *source) arg() Arg { return Arg{argKind(s.byte() % 4), s.word()} }
+func (s *source) arg() program.Arg {
+	return [...]func(uint64) program.Arg{
+		func(v uint64) program.Arg { return program.Imm(v) },
+		func(v uint64) program.Arg { return program.Mem{Off: uint32(v)}.Arg() },
+		func(v uint64) program.Arg { return program.Val(program.Reg(v)) },
+	}[s.byte()%3](s.word())
+}
 
-func (s *source) args() []Arg {
-	out := make([]Arg, s.byte()%7)
+func (s *source) args() []program.Arg {
+	out := make([]program.Arg, s.byte()%7)
 	for i := range out {
 		out[i] = s.arg()
 	}
@@ -45,7 +53,7 @@ func (s *source) args() []Arg {
 }
 
 // emit appends one instruction, or memory, to b.
-func (s *source) emit(b *Builder, labels []Label) {
+func (s *source) emit(b *program.Builder, labels []program.Label) {
 	l := labels[int(s.byte())%len(labels)]
 	switch s.byte() % 15 {
 	case 0, 1, 2:
@@ -54,32 +62,32 @@ func (s *source) emit(b *Builder, labels []Label) {
 		case 0:
 			c.Ignore()
 		case 1:
-			c.On(5, l).To(Reg(s.word()))
+			c.On(5, l).To(program.Reg(s.word()))
 		case 2:
 			c.Fd()
 		}
 	case 3:
 		b.Jump(l)
 	case 4:
-		b.IfWord(Mem{uint32(s.word()), uint32(s.byte())}, int64(s.word()), Cmp(s.byte()), int64(s.word()), l)
+		b.IfWord(program.Mem{Off: uint32(s.word()), Len: uint32(s.byte())}, int64(s.word()), program.Cmp(s.byte()), int64(s.word()), l)
 	case 5:
-		b.Tell(uint32(s.word()), Reg(s.word()))
+		b.Tell(uint32(s.word()), program.Reg(s.word()))
 	case 6:
-		b.Wait(uint32(s.word()), Mem{uint32(s.word()), uint32(s.word())})
+		b.Wait(uint32(s.word()), program.Mem{Off: uint32(s.word()), Len: uint32(s.word())})
 	case 7:
 		b.Bytes(bytes.Repeat([]byte{s.byte(), 0}, int(s.byte())))
 	case 8:
 		b.Strv([]string{string([]byte{s.byte() | 1}), "x"})
 	case 9:
-		b.CloseExcept([]int{int(s.byte()), int(s.byte())}, Reg(s.word()))
+		b.CloseExcept([]int{int(s.byte()), int(s.byte())}, program.Reg(s.word()))
 	case 10:
 		b.InParent(func() { b.Sys(uintptr(s.byte()), s.args()...) })
 	case 11:
-		b.Element(N("mounts[%d]", int(s.byte()))).Jump(l)
+		b.Element(program.N("mounts[%d]", int(s.byte()))).Jump(l)
 	case 12:
-		b.TellData(uint32(s.word()), Mem{uint32(s.word()), uint32(s.word())}, Reg(s.word()))
+		b.TellData(uint32(s.word()), program.Mem{Off: uint32(s.word()), Len: uint32(s.word())}, program.Reg(s.word()))
 	case 13:
-		b.TellFd(uint32(s.word()), Reg(s.word()), Reg(s.word()))
+		b.TellFd(uint32(s.word()), program.Reg(s.word()), program.Reg(s.word()))
 	case 14:
 		b.Clone(s.word(), uint32(s.word()))
 	}
@@ -91,8 +99,8 @@ func FuzzListingNeverPanics(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{0, 1, 181, 1, 6, 1, 0, 40, 1, 0, 60, 1, 2, 0, 80}, 20))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := source(data)
-		b := New()
-		labels := []Label{b.Label(), b.Label()}
+		b := program.New()
+		labels := []program.Label{b.Label(), b.Label()}
 		b.Bind(labels[0])
 		for len(s) > 0 {
 			s.emit(b, labels)
@@ -102,7 +110,7 @@ func FuzzListingNeverPanics(f *testing.F) {
 		if err != nil {
 			return
 		}
-		lines := p.List(&ListOptions{TagName: tagNames})
+		lines := Lines(p, &Options{TagName: tagNames})
 		if len(lines) != len(p.Parent)+len(p.Child) {
 			t.Errorf("%d lines for %d instructions", len(lines), len(p.Parent)+len(p.Child))
 		}
