@@ -83,10 +83,6 @@ func Imm[T ~int | ~int32 | ~int64 | ~uint | ~uint32 | ~uint64 | ~uintptr](v T) A
 // Val is the value that r has when the call is made.
 func Val(r Reg) Arg { return Arg{ArgReg, uint64(r)} }
 
-// Addr is the address of the register r, for calls that write a word there or
-// read one.
-func Addr(r Reg) Arg { return Arg{ArgAddr, uint64(r)} }
-
 // Mem is a range of the arena.
 type Mem struct {
 	Off, Len uint32
@@ -94,9 +90,6 @@ type Mem struct {
 
 // Arg is the address of m.
 func (m Mem) Arg() Arg { return Arg{ArgAddr, uint64(m.Off)} }
-
-// At is the address of byte off of m.
-func (m Mem) At(off uint32) Arg { return Arg{ArgAddr, uint64(m.Off + off)} }
 
 // Reg is the word at byte off of m, which must be a multiple of 8, as a register.
 func (m Mem) Reg(off uint32) Reg { return Reg(m.Off + off) }
