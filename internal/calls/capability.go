@@ -1,6 +1,6 @@
 package calls
 
-// CapabilityName is the name of the capability n, as CAP_CHOWN, empty where it has none.
+// CapabilityName returns the name of the capability n, as CAP_CHOWN, empty where it has none.
 //
 // Source: capabilities(7); linux/capability.h.
 func CapabilityName(n uint64) string {

@@ -49,7 +49,7 @@ func refuse(m *Message, why string) error {
 	return fmt.Errorf("program: message %#x of instruction %d: %s: it is not the program's", m.Tag, m.PC, why)
 }
 
-// forkTold is the fork that the instruction pc tells of, nil for none.
+// forkTold returns the fork that the instruction pc tells of, nil for none.
 func (p *Program) forkTold(pc int) *forked {
 	for i := range p.forks {
 		if int(p.forks[i].tell) == pc {

@@ -65,7 +65,7 @@ func New() *Builder {
 	return b
 }
 
-// Sync is the register of the child's end of the socket to the parent. Reports
+// Sync returns the register of the child's end of the socket to the parent. Reports
 // and messages go there; a program that outlives its parent may put another
 // descriptor on the same number by dup3.
 func (b *Builder) Sync() Reg { return b.sync }
@@ -151,7 +151,7 @@ func Struct[S any](b *Builder, v *S) Mem {
 	return b.Bytes(unsafe.Slice((*byte)(unsafe.Pointer(v)), int(unsafe.Sizeof(*v))))
 }
 
-// Str is the address of s with a NUL after it. Equal strings share their bytes:
+// Str returns the address of s with a NUL after it. Equal strings share their bytes:
 // they must not be written.
 func (b *Builder) Str(s string) Arg {
 	if strings.IndexByte(s, 0) >= 0 {
@@ -203,7 +203,7 @@ func (b *Builder) Bind(l Label) {
 	b.labels[l] = int32(len(*b.section()))
 }
 
-// Len is the number of the section's instructions so far.
+// Len returns the number of the section's instructions so far.
 func (b *Builder) Len() int { return len(*b.section()) }
 
 // Fault makes Program return err with b's label before it.

@@ -75,12 +75,12 @@ const (
 	ArgReg                 // the value of a register
 )
 
-// Imm is an immediate argument: a number, a flag word, a descriptor.
+// Imm returns an immediate argument: a number, a flag word, a descriptor.
 func Imm[T ~int | ~int32 | ~int64 | ~uint | ~uint32 | ~uint64 | ~uintptr](v T) Arg {
 	return Arg{ArgImm, uint64(v)}
 }
 
-// Val is the value that r has when the call is made.
+// Val returns the value that r has when the call is made.
 func Val(r Reg) Arg { return Arg{ArgReg, uint64(r)} }
 
 // Mem is a range of the arena.
@@ -88,10 +88,10 @@ type Mem struct {
 	Off, Len uint32
 }
 
-// Arg is the address of m.
+// Arg returns the address of m.
 func (m Mem) Arg() Arg { return Arg{ArgAddr, uint64(m.Off)} }
 
-// Reg is the word at byte off of m, which must be a multiple of 8, as a register.
+// Reg returns the word at byte off of m, which must be a multiple of 8, as a register.
 func (m Mem) Reg(off uint32) Reg { return Reg(m.Off + off) }
 
 // Instr is one instruction.

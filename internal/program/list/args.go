@@ -138,7 +138,7 @@ func (l *lister) pointed(in *program.Instr, i int, kind calls.Kind) string {
 	return s
 }
 
-// next is the argument after i, which often has the length of what i points to.
+// next returns the argument after i, which often has the length of what i points to.
 func next(in *program.Instr, i int) program.Arg {
 	if i+1 < nargs(in) {
 		return in.Args[i+1]
@@ -146,7 +146,7 @@ func next(in *program.Instr, i int) program.Arg {
 	return program.Arg{}
 }
 
-// out is the number of bytes that the call in writes through argument i: 8, a register's,
+// out returns the number of bytes that the call in writes through argument i: 8, a register's,
 // where an argument says the number and is no immediate. ok is false for an argument by
 // which it writes nothing.
 func (l *lister) out(in *program.Instr, i int) (n uint64, ok bool) {
@@ -235,7 +235,7 @@ func fsconfigKind(cmd uint64) calls.Kind {
 	return calls.Ptr
 }
 
-// prctlKind is the kind of argument i of a prctl.
+// prctlKind returns the kind of argument i of a prctl.
 func prctlKind(option, second uint64, i int) calls.Kind {
 	switch {
 	case option == unix.PR_SET_PDEATHSIG && i == 1:

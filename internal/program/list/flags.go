@@ -31,7 +31,7 @@ func flagWords(v uint64, set []constant) string {
 	return strings.Join(out, "|")
 }
 
-// enumWord is the name of the one value v, or its number.
+// enumWord returns the name of the one value v, or its number.
 func enumWord(v uint64, set []constant) string {
 	for _, f := range set {
 		if f.v == v {
@@ -91,7 +91,7 @@ func openWord(v uint64) string {
 	return access
 }
 
-// signalWord is the name of a signal.
+// signalWord returns the name of a signal.
 func signalWord(v uint64) string {
 	if s := unix.SignalName(unix.Signal(v)); v < 65 && s != "" {
 		return s
@@ -128,7 +128,7 @@ func ioprioWord(v uint64) string {
 	return class + "|" + intWord(v&(1<<13-1))
 }
 
-// capabilityWord is the name of the capability n, or its number.
+// capabilityWord returns the name of the capability n, or its number.
 func capabilityWord(n uint64) string {
 	if name := calls.CapabilityName(n); name != "" {
 		return name

@@ -103,7 +103,7 @@ func (l *lister) instr(line *Line, in *program.Instr) {
 	}
 }
 
-// more is what an OpTellData or OpTellFd sends beside its tag: the bytes, or the value,
+// more returns what an OpTellData or OpTellFd sends beside its tag: the bytes, or the value,
 // where there is one, and the descriptor.
 func (l *lister) more(in *program.Instr) []string {
 	if in.Op == program.OpTellData {
@@ -146,7 +146,7 @@ func (l *lister) condition(in *program.Instr) string {
 	return s + op + intWord(v)
 }
 
-// tagWord is the quoted name of a tag, or its number.
+// tagWord returns the quoted name of a tag, or its number.
 func (l *lister) tagWord(tag uint32) string {
 	if l.tag != nil {
 		if s := l.tag(tag); s != "" {

@@ -23,7 +23,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// linked is the program of b.
+// linked returns the program of b.
 func linked(t testing.TB, b *program.Builder) *program.Program {
 	t.Helper()
 	p, err := b.Program()
@@ -122,7 +122,7 @@ func runProcess(b *program.Builder) {
 	b.Sys(unix.SYS_EXECVE, b.Str("/bin/sh"), b.Strv([]string{"sh", "-c", `echo "$A"`}).Arg(), b.Strv(nil).Arg())
 }
 
-// wordsOf is the memory of an array of numbers.
+// wordsOf returns the memory of an array of numbers.
 func wordsOf[N uint32 | uint64](v ...N) []byte {
 	return bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), len(v)*int(unsafe.Sizeof(v[0]))))
 }
@@ -226,7 +226,7 @@ func TestEveryKindIsWritten(t *testing.T) {
 	}
 }
 
-// kindNames are the names of the constants of calls.Kind.
+// kindNames returns the names of the constants of calls.Kind.
 func kindNames(t *testing.T) []string {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), "../../calls/kind.go", nil, 0)

@@ -72,7 +72,7 @@ func (l *lister) findBuffers(in *program.Instr) {
 	}
 }
 
-// nargs is the number of arguments, whatever the instruction says.
+// nargs returns the number of arguments, whatever the instruction says.
 func nargs(in *program.Instr) int { return min(int(in.NArgs), len(in.Args)) }
 
 func (l *lister) mergeBuffers() {
@@ -157,7 +157,7 @@ func (l *lister) numberRegs() {
 	}
 }
 
-// inBuffer is the index of the buffer that off is in, or -1.
+// inBuffer returns the index of the buffer that off is in, or -1.
 func (l *lister) inBuffer(off uint64) int {
 	i, ok := slices.BinarySearchFunc(l.bufs, off, func(b buffer, off uint64) int { return cmp.Compare(b.off, off) })
 	if ok {
@@ -206,7 +206,7 @@ func (l *lister) address(off uint64) string {
 // start names the memory that begins at off, of which a part is meant.
 func (l *lister) start(off uint64) string { return strings.TrimPrefix(l.address(off), "&") }
 
-// value is the name of a register, with its value where nothing changes that.
+// value returns the name of a register, with its value where nothing changes that.
 func (l *lister) value(off uint64) string {
 	r := l.regs[off]
 	if r.name == "" {
@@ -220,7 +220,7 @@ func (l *lister) value(off uint64) string {
 	return r.name
 }
 
-// bytes are n bytes of the arena, nil where they are not all there.
+// bytes returns n bytes of the arena, nil where they are not all there.
 func (l *lister) bytes(off, n uint64) []byte {
 	size := uint64(l.p.Size())
 	if off > size || n > size-off {

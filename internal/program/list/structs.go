@@ -16,12 +16,12 @@ import (
 // maxArray is how many elements of an array a listing reads.
 const maxArray = 4096
 
-// long is the word at off that has the size of a pointer.
+// long returns the word at off that has the size of a pointer.
 func (l *lister) long(off uint64) (uint64, bool) {
 	return l.uint(off, uint64(unsafe.Sizeof(uintptr(0))))
 }
 
-// uint is the unsigned number of n bytes at off, where they are there.
+// uint returns the unsigned number of n bytes at off, where they are there.
 func (l *lister) uint(off, n uint64) (uint64, bool) {
 	b := l.bytes(off, n)
 	switch {
@@ -98,14 +98,14 @@ func (l *lister) structure(off uint64, kind calls.Kind) string {
 	return ""
 }
 
-// how is struct open_how of openat2(2).
+// how writes struct open_how of openat2(2).
 func (l *lister) how(off uint64) string {
 	flags, _ := l.uint(off, 8)
 	mode := l.field("", off+8, 8, octWord)
 	return fields(openWord(flags), mode, l.field("", off+16, 8, writeFlags(calls.Resolve)))
 }
 
-// mountAttr is struct mount_attr of mount_setattr(2).
+// mountAttr writes struct mount_attr of mount_setattr(2).
 func (l *lister) mountAttr(off uint64) string {
 	userns := ""
 	if set, _ := l.uint(off, 8); set&unix.MOUNT_ATTR_IDMAP != 0 {
@@ -132,13 +132,13 @@ func (l *lister) rlimit(off uint64) string {
 	return fields("soft "+word(soft), "hard "+word(hard))
 }
 
-// capHead is cap_user_header_t of capset(2).
+// capHead writes cap_user_header_t of capset(2).
 func (l *lister) capHead(off uint64) string {
 	version, _ := l.uint(off, 4)
 	return fields(enumWord(version, []constant{{unix.LINUX_CAPABILITY_VERSION_3, "version 3"}}), l.field("pid", off+4, 4, signed32))
 }
 
-// capData is the pair of cap_user_data_t of capset(2).
+// capData writes the pair of cap_user_data_t of capset(2).
 func (l *lister) capData(off uint64) string {
 	set := func(name string, at uint64) string {
 		lo, _ := l.uint(off+at, 4)
@@ -162,7 +162,7 @@ func capWords(v uint64) string {
 	return strings.Join(out, "|")
 }
 
-// schedAttr is struct sched_attr of sched_setattr(2).
+// schedAttr writes struct sched_attr of sched_setattr(2).
 func (l *lister) schedAttr(off uint64) string {
 	policy, _ := l.uint(off+4, 4)
 	return fields(enumWord(policy, enumSet(calls.Sched)), l.field("flags", off+8, 8, hexWord), l.field("nice", off+16, 4, signed32),
@@ -170,7 +170,7 @@ func (l *lister) schedAttr(off uint64) string {
 		l.field("deadline", off+32, 8, intWord), l.field("period", off+40, 8, intWord))
 }
 
-// sigset is the kernel's set of 64 signals.
+// sigset writes the kernel's set of 64 signals.
 func (l *lister) sigset(off uint64) string {
 	v, _ := l.uint(off, 8)
 	if v == 1<<64-1 {
@@ -185,13 +185,13 @@ func (l *lister) sigset(off uint64) string {
 	return fields(out...)
 }
 
-// sigaction is the kernel's struct sigaction, whose handler comes first.
+// sigaction writes the kernel's struct sigaction, whose handler comes first.
 func (l *lister) sigaction(off uint64) string {
 	v, _ := l.uint(off, 8)
 	return fields(enumWord(v, []constant{{0, "SIG_DFL"}, {1, "SIG_IGN"}}))
 }
 
-// fprog is struct sock_fprog of seccomp(2).
+// fprog writes struct sock_fprog of seccomp(2).
 func (l *lister) fprog(off uint64) string {
 	n, _ := l.uint(off, 2)
 	return fields(intWord(n) + " instructions")
@@ -203,14 +203,14 @@ func (l *lister) winsize(off uint64) string {
 	return fields(intWord(rows)+" rows", intWord(cols)+" columns")
 }
 
-// ifreq is struct ifreq of netdevice(7), with flags.
+// ifreq writes struct ifreq of netdevice(7), with flags.
 func (l *lister) ifreq(off uint64) string {
 	return fields(l.str(off), l.field("", off+16, 2, func(v uint64) string {
 		return flagWords(v, []constant{{unix.IFF_UP, "IFF_UP"}, {unix.IFF_RUNNING, "IFF_RUNNING"}})
 	}))
 }
 
-// groups is the array of setgroups(2).
+// groups writes the array of setgroups(2).
 func (l *lister) groups(off uint64, n program.Arg) string {
 	if n.Kind() != program.ArgImm || n.Word() > maxArray || l.bytes(off, n.Word()*4) == nil {
 		return ""
@@ -223,7 +223,7 @@ func (l *lister) groups(off uint64, n program.Arg) string {
 	return "[" + strings.Join(out, ", ") + "]"
 }
 
-// bits is a bit mask of n bytes, as a list of ranges.
+// bits writes a bit mask of n bytes, as a list of ranges.
 func (l *lister) bits(off, n uint64) string {
 	b := l.bytes(off, n)
 	if b == nil || n > maxArray {
@@ -248,7 +248,7 @@ func (l *lister) bits(off, n uint64) string {
 	return "{" + strings.Join(out, ",") + "}"
 }
 
-// cloneArgs is struct clone_args of clone3(2), of n bytes.
+// cloneArgs writes struct clone_args of clone3(2), of n bytes.
 func (l *lister) cloneArgs(off, n uint64) string {
 	if n < 64 || l.bytes(off, n) == nil {
 		return ""

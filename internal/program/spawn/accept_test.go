@@ -31,7 +31,7 @@ func (s sent) bytes() []byte {
 	return append(append([]byte{}, head...), s.data...)
 }
 
-// talker is a Child without a process, and the other end of its socket.
+// talker returns a Child without a process, and the other end of its socket.
 func talker(t *testing.T, p *program.Program) (c *Child, peer int) {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
@@ -79,7 +79,7 @@ const (
 	atLast   = 13
 )
 
-// telling is a program with each kind of message, a loop and a second process.
+// telling returns a program with each kind of message, a loop and a second process.
 func telling(t *testing.T) *program.Program {
 	t.Helper()
 	b := program.New()

@@ -110,7 +110,7 @@ func ended(t *testing.T, pidfd int) bool {
 	return testwait.Now(t, pidfd)
 }
 
-// grandchild is a process that another one than this is the parent of.
+// grandchild returns a process that another one than this is the parent of.
 func grandchild(t *testing.T) (pid int) {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", "-c", "exec 3<&0; cat <&3 & echo $!; wait")
@@ -136,7 +136,7 @@ func grandchild(t *testing.T) (pid int) {
 	return pid
 }
 
-// waiting is a child that waits for its parent.
+// waiting returns a child that waits for its parent.
 func waiting(t *testing.T) *Child {
 	t.Helper()
 	b := program.New()

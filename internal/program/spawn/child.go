@@ -101,7 +101,7 @@ func (c *Child) receive() (m program.Message, data []byte, fd int, err error) {
 	}
 }
 
-// received is the descriptor of a control message, for one of which there is room;
+// received returns the descriptor of a control message, for one of which there is room;
 // -1 for none.
 func received(control []byte) int {
 	head := unix.CmsgLen(0)
@@ -115,7 +115,7 @@ func received(control []byte) int {
 	return int(*(*int32)(unsafe.Pointer(&control[head])))
 }
 
-// Reported is the failure that the child has reported before it ended, nil when
+// Reported returns the failure that the child has reported before it ended, nil when
 // it has not. It does not wait.
 func (c *Child) Reported() error {
 	for {
@@ -140,7 +140,7 @@ func (c *Child) Reported() error {
 	}
 }
 
-// Cause is what the child has reported, which explains err of a talk with it; err
+// Cause returns what the child has reported, which explains err of a talk with it; err
 // itself where it has reported nothing.
 func (c *Child) Cause(err error) error {
 	if err == nil {

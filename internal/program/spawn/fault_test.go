@@ -9,7 +9,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// faulty is a program with an instruction of each kind. The tags say how far the
+// faulty returns a program with an instruction of each kind. The tags say how far the
 // child came: 1 always, 2 where an ignored error was seen, 3 where a jump was
 // taken, 9 at the end.
 func faulty() *program.Builder {

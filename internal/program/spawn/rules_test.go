@@ -20,7 +20,7 @@ var inChild = []string{interpreter, forking}
 
 const interpreter = "../interp.go"
 
-// childFuncs are the functions of those files that have a body, by file.
+// childFuncs returns the functions of those files that have a body, by file.
 func childFuncs(t *testing.T) map[string][]*ast.FuncDecl {
 	t.Helper()
 	out := map[string][]*ast.FuncDecl{}
@@ -135,7 +135,7 @@ func calledOut(c *ast.CallExpr, own []string, inFork bool) string {
 	return "what is no plain function"
 }
 
-// rulesBroken are the broken rules of one function.
+// rulesBroken returns the broken rules of one function.
 func rulesBroken(fn *ast.FuncDecl, own []string, inFork bool) []string {
 	var out []string
 	ast.Inspect(fn, func(n ast.Node) bool {
@@ -185,7 +185,7 @@ func TestTheRulesAreSeenToBeBroken(t *testing.T) {
 	}
 }
 
-// tags are the build tags that this test was built with, as far as they count here.
+// tags returns the build tags that this test was built with, as far as they count here.
 func tags() string {
 	if forking == "fork_plain.go" {
 		return "plain"

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	testplain.Main(m)
 }
 
-// openFds are this process's descriptors.
+// openFds returns this process's descriptors.
 func openFds(t testing.TB) map[string]string {
 	t.Helper()
 	dir, err := os.ReadDir("/proc/self/fd")
@@ -209,7 +209,7 @@ func TestChildIsBornInNewNamespaces(t *testing.T) {
 	}
 }
 
-// mountOf is where a cgroup hierarchy is mounted whose type and options have what
+// mountOf returns where a cgroup hierarchy is mounted whose type and options have what
 // is asked, empty for none.
 func mountOf(t *testing.T, fstype, option string) string {
 	t.Helper()
@@ -249,7 +249,7 @@ func tempCgroup(t *testing.T, mount string) (dir, name string) {
 	return dir, name
 }
 
-// cgroupsOf is /proc/PID/cgroup.
+// cgroupsOf returns /proc/PID/cgroup.
 func cgroupsOf(t *testing.T, pid int) string {
 	t.Helper()
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
@@ -266,7 +266,7 @@ type tasksFile struct {
 	line string // the end of the cgroup's line in /proc/PID/cgroup
 }
 
-// members are the threads in the cgroup. The kernel keeps the list with an open file, so
+// members returns the threads in the cgroup. The kernel keeps the list with an open file, so
 // each look opens it.
 func (f *tasksFile) members(t *testing.T) string {
 	t.Helper()
