@@ -8,7 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/calls"
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -163,7 +163,7 @@ func (x *expected) container(w *walker) {
 	}
 }
 
-// few is the list, or nothing where it is long: its paths are then read from memory.
+// few returns the list, or nothing where it is long: its paths are then read from memory.
 func (x *expected) few(w *walker, r Rule, list []string) []string {
 	const many = 100
 	if len(list) <= many {
@@ -300,7 +300,7 @@ func capSet(names []string) uint64 {
 	var set uint64
 	for _, name := range names {
 		for n := range 64 {
-			if calls.CapabilityName(uint64(n)) == name && strings.HasPrefix(name, "CAP_") {
+			if enum.Capabilities.Name(uint64(n)) == name && strings.HasPrefix(name, "CAP_") {
 				set |= 1 << n
 			}
 		}
@@ -317,7 +317,7 @@ func rlimitNumber(name string) int {
 	return -1
 }
 
-// begin is the state before the parent section.
+// begin returns the state before the parent section.
 func (w *walker) begin() *state {
 	s := &state{way: -1, regs: make([]value, w.slots), facts: make([]uint64, (w.x.facts+63)/64)}
 	s.umask, s.wanted = -1, -1

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/calls"
+	"github.com/hutch-project/hutch/internal/enum"
 )
 
 // named are the names of what an argument of a kind may be.
@@ -23,7 +24,29 @@ func setOf(table []named, kind calls.Kind) []constant {
 }
 
 // enumSet returns the values of a kind of argument that takes one of several.
-func enumSet(kind calls.Kind) []constant { return setOf(enums[:], kind) }
+func enumSet(kind calls.Kind) []constant {
+	switch kind {
+	case calls.Resource:
+		return words(enum.Rlimits, "")
+	case calls.MemPolicy:
+		return words(enum.MemoryModes, "")
+	case calls.Sched:
+		return append(words(enum.SchedPolicies, ""), constant{unix.SCHED_EXT, "SCHED_EXT"})
+	case calls.Personality:
+		return append(words(enum.Domains, "PER_"), constant{0xffffffff, "query"})
+	}
+	return setOf(enums[:], kind)
+}
+
+// words returns the values of a property of config.json as the kernel's constants, whose
+// names have prefix before the configuration's words.
+func words(table enum.Table, prefix string) []constant {
+	out := make([]constant, len(table))
+	for i, v := range table {
+		out[i] = constant{v.Number, prefix + v.Name}
+	}
+	return out
+}
 
 var enums = [...]named{
 	{calls.Whence, []constant{
@@ -89,24 +112,6 @@ var enums = [...]named{
 		{unix.PR_CAP_AMBIENT_IS_SET, "PR_CAP_AMBIENT_IS_SET"},
 		{unix.PR_CAP_AMBIENT_CLEAR_ALL, "PR_CAP_AMBIENT_CLEAR_ALL"},
 	}},
-	{calls.Resource, []constant{
-		{unix.RLIMIT_AS, "RLIMIT_AS"},
-		{unix.RLIMIT_CORE, "RLIMIT_CORE"},
-		{unix.RLIMIT_CPU, "RLIMIT_CPU"},
-		{unix.RLIMIT_DATA, "RLIMIT_DATA"},
-		{unix.RLIMIT_FSIZE, "RLIMIT_FSIZE"},
-		{unix.RLIMIT_LOCKS, "RLIMIT_LOCKS"},
-		{unix.RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK"},
-		{unix.RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE"},
-		{unix.RLIMIT_NICE, "RLIMIT_NICE"},
-		{unix.RLIMIT_NOFILE, "RLIMIT_NOFILE"},
-		{unix.RLIMIT_NPROC, "RLIMIT_NPROC"},
-		{unix.RLIMIT_RSS, "RLIMIT_RSS"},
-		{unix.RLIMIT_RTPRIO, "RLIMIT_RTPRIO"},
-		{unix.RLIMIT_RTTIME, "RLIMIT_RTTIME"},
-		{unix.RLIMIT_SIGPENDING, "RLIMIT_SIGPENDING"},
-		{unix.RLIMIT_STACK, "RLIMIT_STACK"},
-	}},
 	{calls.Keyctl, []constant{
 		{unix.KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"},
 		{unix.KEYCTL_GET_KEYRING_ID, "KEYCTL_GET_KEYRING_ID"},
@@ -140,34 +145,11 @@ var enums = [...]named{
 		{2, "IOPRIO_WHO_PGRP"},
 		{3, "IOPRIO_WHO_USER"},
 	}},
-	{calls.MemPolicy, []constant{
-		{unix.MPOL_DEFAULT, "MPOL_DEFAULT"},
-		{unix.MPOL_PREFERRED, "MPOL_PREFERRED"},
-		{unix.MPOL_BIND, "MPOL_BIND"},
-		{unix.MPOL_INTERLEAVE, "MPOL_INTERLEAVE"},
-		{unix.MPOL_LOCAL, "MPOL_LOCAL"},
-		{unix.MPOL_PREFERRED_MANY, "MPOL_PREFERRED_MANY"},
-		{unix.MPOL_WEIGHTED_INTERLEAVE, "MPOL_WEIGHTED_INTERLEAVE"},
-	}},
-	{calls.Sched, []constant{
-		{unix.SCHED_NORMAL, "SCHED_OTHER"},
-		{unix.SCHED_FIFO, "SCHED_FIFO"},
-		{unix.SCHED_RR, "SCHED_RR"},
-		{unix.SCHED_BATCH, "SCHED_BATCH"},
-		{unix.SCHED_IDLE, "SCHED_IDLE"},
-		{unix.SCHED_DEADLINE, "SCHED_DEADLINE"},
-		{unix.SCHED_EXT, "SCHED_EXT"},
-	}},
 	{calls.Af, []constant{
 		{unix.AF_UNIX, "AF_UNIX"},
 		{unix.AF_INET, "AF_INET"},
 		{unix.AF_INET6, "AF_INET6"},
 		{unix.AF_NETLINK, "AF_NETLINK"},
-	}},
-	{calls.Personality, []constant{
-		{0, "PER_LINUX"},
-		{8, "PER_LINUX32"},
-		{0xffffffff, "query"},
 	}},
 	{calls.Propagation, []constant{
 		{unix.MS_PRIVATE, "MS_PRIVATE"},
