@@ -24,7 +24,7 @@ MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 .PHONY: build install uninstall demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
-	fmt vet lint floors types cross hello-bundle test-deps box bin/box containerd
+	fmt vet lint floors types plain cross hello-bundle test-deps box bin/box containerd
 
 build:
 	$(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o hutch .
@@ -115,6 +115,14 @@ mutants-quick:
 # integration drives the binary that RUNTIME names, as an engine would.
 integration: build box
 	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m ./tests/integration
+
+# plain builds without what is done for speed alone (docs/decisions, from 0005 on), and
+# runs the tests of what differs then: PLAIN=pattern picks those that drive the binary.
+PLAIN ?= TestCreateStart|TestRun|TestExec|TestKill|TestDelete|TestSignals|TestHook|TestMasks|TestTerminal
+plain: box
+	$(GO) build -trimpath -tags $(TAGS),plain -ldflags "$(LDFLAGS)" -o bin/hutch-plain .
+	$(GO) test -exec $(BOX) -tags $(TAGS),plain ./internal/program/... ./internal/sigaction ./internal/part/terminal ./internal/life
+	RUNTIME=$(CURDIR)/bin/hutch-plain $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m ./tests/integration -run '$(PLAIN)'
 
 # surroundings runs a part of the tests, and a container's life, under some three dozen
 # odd callers: SURROUNDINGS=pattern picks some of them, surroundings-quick one of a kind.
