@@ -76,8 +76,7 @@ func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error
 	}
 	next := time.Now()
 	for {
-		left := time.Until(next)
-		if left <= 0 {
+		if time.Until(next) <= 0 {
 			line, err := c.stats()
 			if err != nil {
 				return err
@@ -85,9 +84,13 @@ func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error
 			if _, err := w.Write(line); err != nil {
 				return err
 			}
-			next = next.Add(interval)
-			continue
+			// Statistics that take longer than the interval come one after another, and the
+			// end is seen between them.
+			if next = next.Add(interval); time.Until(next) < 0 {
+				next = time.Now()
+			}
 		}
+		left := max(time.Until(next), 0)
 		n, err := unix.Poll(fds, int(min(left.Milliseconds()+1, 1<<30)))
 		if err == unix.EINTR || n == 0 {
 			continue
