@@ -7,8 +7,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/hutch-project/hutch/internal/features"
-	"github.com/hutch-project/hutch/internal/part/capability"
-	"github.com/hutch-project/hutch/internal/part/seccomp"
 )
 
 func featuresCommand() *cli.Command {
@@ -18,10 +16,7 @@ func featuresCommand() *cli.Command {
 		Action: func(*cli.Context) error {
 			e := json.NewEncoder(os.Stdout)
 			e.SetIndent("", "    ")
-			return e.Encode(features.Document(version, commit, &features.Known{
-				Capabilities: capability.Names(),
-				Actions:      seccomp.Actions(), Operators: seccomp.Operators(), Architectures: seccomp.Architectures(), Flags: seccomp.Flags(),
-			}))
+			return e.Encode(features.Document(version, commit))
 		},
 	}
 }

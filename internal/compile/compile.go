@@ -14,12 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/lsm"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/sched"
 	"github.com/hutch-project/hutch/internal/part/seccomp"
 	"github.com/hutch-project/hutch/internal/part/sysctl"
+	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
@@ -94,7 +97,7 @@ func Compile(in *Input) (*Output, error) {
 		return nil, err
 	}
 	b := program.New()
-	f, err := filter(linux(in.Spec))
+	f, err := filter(linux(in.Spec).Seccomp)
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +110,11 @@ func Compile(in *Input) (*Output, error) {
 			return nil, err
 		}
 	}
-	c.parent()
-	c.namespaces()
-	c.rootfs()
-	c.process()
-	c.start()
+	c.parent()     // with the caller's privileges, in its mount namespace
+	c.namespaces() // before the mounts, which belong to the mount namespace and its owner
+	c.rootfs()     // as root of the namespaces: the user may mount nothing
+	c.process()    // takes the privileges away step by step
+	c.start()      // when nothing can fail any more but the program itself
 	c.out.Program, err = b.Program()
 	if err != nil {
 		return nil, err
@@ -134,7 +137,7 @@ type compiler struct {
 	last   bool        // the process is cloned into a joined pid namespace when all else is set up
 }
 
-// linux is the spec's Linux part, empty where it has none.
+// linux returns the spec's Linux part, empty where it has none.
 func linux(s *specs.Spec) *specs.Linux {
 	if s.Linux == nil {
 		return &specs.Linux{}
@@ -175,14 +178,15 @@ func (c *compiler) parent() {
 		RootGID:         int(rootfs.HostID(l.GIDMappings, 0)),
 		Terminal:        c.Spec.Process != nil && c.Spec.Process.Terminal,
 	}
-	c.ns.Open(c.b)
+	c.ns.Open(c.b) // before the child's setns, and before the root, which takes the pid namespace
 	if c.last {
 		rc.PidNS = c.ns.PidFd()
 	}
 	c.root = rootfs.New(rc)
 	c.out.Root = c.root
-	c.root.Open(c.b)
+	c.root.Open(c.b) // here the host's tree is still that of its users
 	if !rc.Terminal {
+		// While /dev is the host's.
 		c.null = process.OpenNull(c.b, c.Host.Std)
 	}
 }
@@ -196,7 +200,7 @@ func seen(h *specs.Hooks) bool {
 // bindsAll reports whether the host's whole tree is bound: the copy must not have the
 // container's root on top of it.
 func bindsAll(s *specs.Spec) bool {
-	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Source == "/" && slices.Contains(m.Options, "rbind") })
+	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Source == "/" && rootfs.BindsTree(&m) })
 }
 
 // mountsProc reports whether a new procfs is mounted.
@@ -207,63 +211,69 @@ func mountsProc(s *specs.Spec) bool {
 // namespaces emits the child's way to being root of all its namespaces.
 func (c *compiler) namespaces() {
 	b := c.b
+	// Before all else: what is used from here on is the container's account, and the cgroup
+	// namespace's root is the cgroup that the process is in.
 	c.out.Tasks = enterCgroups(b, c.Tasks)
-	c.ns.Enter(b, Adopt)
+	c.ns.Enter(b, Adopt) // before Born: the runtime writes the mappings of what exists
 	// Root of a user namespace owns a keyring only when ids are mapped.
 	late := c.ns.Own(unix.CLONE_NEWUSER)
 	var ring program.Reg
 	if c.Keyring != "" && !late {
 		ring = keyring.Make(b, c.Keyring)
 	}
-	b.Element(program.T("linux"))
+	born := b.Element(program.T("linux"))
 	if c.Unattended {
-		b.Doing(program.T("tell the runtime of the birth"))
-		b.Tell(Born, ring)
+		born.Doing(program.T("tell the runtime of the birth")).Tell(Born, ring)
 	} else {
-		b.Doing(program.T("wait for the runtime to write mappings and limits"))
-		b.Barrier(Born, ring)
+		born.Doing(program.T("wait for the runtime to write mappings and limits")).Barrier(Born, ring)
 	}
-	c.ns.BecomeRoot(b)
-	process.Setsid(b)
+	c.ns.BecomeRoot(b) // after Born: without mappings there is no id 0
+	process.Setsid(b)  // after Enter, which may clone: a child leads no session
 	if c.Keyring != "" && late {
-		b.Tell(keyring.MadeTag, keyring.Make(b, c.Keyring))
+		ring := keyring.Make(b, c.Keyring)
+		b.Element(program.T("process")).Doing(program.T("tell the runtime of the session keyring")).Tell(keyring.MadeTag, ring)
 	}
-	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets)
-	c.ns.Loopback(b)
+	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets) // after Born, which may move the process
+	c.ns.Loopback(b)                                              // needs CAP_NET_ADMIN in the namespace's owner
 	domain := c.Spec.Domainname
 	if domain == "" {
 		domain = sysctl.Domainname(linux(c.Spec).Sysctl)
 	}
-	namespace.Names(b, c.Spec.Hostname, domain)
+	namespace.Names(b, c.Spec.Hostname, domain) // needs CAP_SYS_ADMIN there
 }
 
 // rootfs emits the root file system, with the hooks that see it before the
 // pivot.
 func (c *compiler) rootfs() {
 	b := c.b
-	c.proc = rootfs.PrivateProc(b)
+	c.proc = rootfs.PrivateProc(b) // before the container's mounts could stand in its way
 	c.root.Mount(b)
 	if seen(c.Spec.Hooks) {
-		b.Element(program.T("hooks"))
-		b.Doing(program.T("get ready for prestart, createRuntime and createContainer"))
+		b := b.Element(program.T("hooks")).Doing(program.T("get ready for prestart, createRuntime and createContainer"))
 		c.root.Stand(b) // createContainer hooks begin where init is
-		open := c.opens("let the runtime join the namespaces for hooks")
-		b.Doing(program.T("wait for the runtime to run prestart, createRuntime and createContainer"))
-		b.Barrier(Hooks, 0)
+		open := c.opens(b, "let the runtime join the namespaces for hooks")
+		b.Doing(program.T("wait for the runtime to run prestart, createRuntime and createContainer")).Barrier(Hooks, 0)
 		if open {
-			b.Doing(program.T("stay closed to the processes of the user"))
-			call.PrctlUndumpable(b)
+			closed(b)
 		}
 	}
-	c.root.Pivot(b)
-	sysctl.Emit(b, c.proc, linux(c.Spec).Sysctl)
+	c.root.Pivot(b)                              // after the hooks, which see both trees
+	sysctl.Emit(b, c.proc, linux(c.Spec).Sysctl) // as root of the namespaces, who owns the parameters
 	if c.Spec.Process != nil && c.Spec.Process.Terminal {
-		c.root.Console(b)
+		c.terminal() // after the pivot, on the container's devpts; before /dev is read-only
 	}
 	if c.Spec.Process != nil {
-		process.MakeCwd(b, c.Spec.Process.Cwd)
+		process.MakeCwd(b, c.Spec.Process.Cwd) // before the root is read-only
 	}
-	c.root.Finish(b)
+	c.root.Finish(b) // last of what writes to the root: masks, read-only paths and root
+}
+
+// terminal emits the terminal of init, which is on /dev/console, too.
+func (c *compiler) terminal() {
+	b := terminal.Label(c.b)
+	ptmx, slave := terminal.Open(b, c.root.Fd, c.Spec.Process)
+	c.root.BindConsole(b, slave)
+	terminal.Use(b, ptmx, slave)
 }
 
 // opens emits the opening of the process to the runtime of a user without privileges, who
@@ -271,23 +281,26 @@ func (c *compiler) rootfs() {
 // user namespace nobody else is whom that would serve.
 //
 // Source: pidfd_open(2) and setns(2), "ptrace access mode PTRACE_MODE_READ_REALCREDS".
-func (c *compiler) opens(why string) bool {
+func (c *compiler) opens(b *program.Builder, why string) bool {
 	if !c.Host.User || !c.ns.Made(unix.CLONE_NEWUSER) || c.ns.Joins() {
 		return false
 	}
-	c.b.Element(program.Text{})
-	c.b.Doing(program.T("%s", why))
-	call.PrctlDumpable(c.b)
+	call.PrctlDumpable(b.Doing(program.T("%s", why)))
 	return true
+}
+
+// closed emits the end of what opens has begun.
+func closed(b *program.Builder) {
+	call.PrctlUndumpable(b.Doing(program.T("stay closed to the processes of the user")))
 }
 
 // process emits the properties of the process, up to its readiness for start.
 func (c *compiler) process() {
 	b, p := c.b, c.Spec.Process
 	process.Signals(b, c.Host.Ignored)
-	process.ResetAffinity(b)
+	sched.ResetAffinity(b) // in the container's cgroup, whose cpuset bounds it
 	n := &newcomer{
-		b: b, p: p, linux: linux(c.Spec), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
+		b: b, p: p, linux: membersOf(c.Spec.Linux), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
 		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
 	}
 	if c.Fifo {
@@ -302,13 +315,14 @@ func (c *compiler) process() {
 		return
 	}
 	if !n.userns && !c.Host.Nested { // else the runtime does it, which has the privileges, or knows that it has not
-		process.OOMScoreAdj(b, c.proc, p)
+		limit.OOMScoreAdj(b, c.proc, p) // to lower it needs CAP_SYS_RESOURCE: before the ids
 	}
+	// Before become closes c.proc and takes the right to change the label.
 	lsm.Emit(b, c.proc, p, c.Host.LSM)
 	c.ready = n.become()
 }
 
-// extraEnv is what Hutch adds to the environment.
+// extraEnv returns what Hutch adds to the environment.
 func (c *compiler) extraEnv() []string {
 	var env []string
 	if c.NotifyDir != "" {
@@ -322,33 +336,31 @@ func (c *compiler) extraEnv() []string {
 
 // start emits the wait for start, and execve.
 func (c *compiler) start() {
-	b := c.b
+	b := c.b.Element(program.T("process"))
 	open := false
 	if c.Fifo && (c.filter == nil || allows(c.filter, unix.SYS_PRCTL)) { // to be closed again
 		// Nothing of the host is open any more but the fifos.
-		open = c.opens("let exec join the namespaces before start")
+		open = c.opens(b, "let exec join the namespaces before start")
 	}
 	if c.ready != nil {
 		c.ready.load(b)
 	}
-	b.Element(program.T("process"))
-	b.Doing(program.T("get ready for start"))
+	ready := b.Doing(program.T("get ready for start"))
 	if c.ready == nil || c.filter == nil || !c.filter.Notify { // else Loading has told it
-		b.Tell(Ready, 0)
+		ready.Tell(Ready, 0)
 	}
 	c.out.Start = b.Len()
 	// An init that nobody has written down must not go on.
-	b.Wait(Ready, b.Zero(1))
+	ready.Wait(Ready, b.Zero(1))
 	if c.Fifo {
-		c.waitFifo()
+		c.waitFifo(b)
 	}
 	if c.Spec.Process == nil {
-		b.Doing(program.T("is absent: there is nothing to start"))
-		b.Fail(0)
+		b.Doing(program.T("is absent: there is nothing to start")).Fail(0)
 		return
 	}
 	if c.hooks != nil {
-		c.hooks.receive(func(frame program.Mem) {
+		c.hooks.receive(b, func(b *program.Builder, frame program.Mem) {
 			if c.Fifo {
 				call.Read(b, call.In(c.out.Go), frame)
 			} else {
@@ -357,26 +369,22 @@ func (c *compiler) start() {
 		})
 	}
 	if open {
-		b.Element(program.Text{})
-		b.Doing(program.T("stay closed to the processes of the user"))
-		call.PrctlUndumpable(b)
+		closed(b)
 	}
 	if c.hooks != nil {
-		c.hooks.run(c.ready.env)
+		c.hooks.run(b, c.ready.env) // behind the filter, as what the container's process is
 	}
 	c.ready.run(b, c.Spec.Process)
 }
 
 // waitFifo emits the wait for start's byte. From then on reports go to
 // result.fifo: the process that made this one has left.
-func (c *compiler) waitFifo() {
-	b := c.b
-	b.Doing(program.T("wait for start"))
-	b.Step(program.T("put result.fifo in the socket's place"))
-	call.Dup3(b, call.In(c.out.Result), call.Over(b.Sync()), unix.O_CLOEXEC)
+func (c *compiler) waitFifo(b *program.Builder) {
+	b = b.Doing(program.T("wait for start"))
+	step := b.Step(program.T("put result.fifo in the socket's place"))
+	call.Dup3(step, call.In(c.out.Result), call.Over(b.Sync()), unix.O_CLOEXEC)
 	if c.hooks != nil {
 		return // the state comes by it
 	}
-	b.Step(program.T("read exec.fifo"))
-	call.Read(b, call.In(c.out.Go), b.Zero(1))
+	call.Read(b.Step(program.T("read exec.fifo")), call.In(c.out.Go), b.Zero(1))
 }

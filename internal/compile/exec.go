@@ -9,6 +9,8 @@ import (
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/sched"
+	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
@@ -18,7 +20,7 @@ import (
 type ExecInput struct {
 	Init       namespace.Init
 	Process    *specs.Process
-	Linux      *specs.Linux // its personality, memoryPolicy and seccomp count
+	Linux      *specs.Linux // what LinuxOfProcess names counts
 	OwnKeyring bool         // the container has a session keyring
 	Keyring    string       // its name, and its serial number, 0 where it is not known
 	Serial     int64
@@ -26,7 +28,7 @@ type ExecInput struct {
 	KeepGroups bool                         // as in Input
 	Preserved  []int                        // as in Input
 	Tasks      int                          // as in Input
-	Wait       bool                         // the runtime has something to do when the process is there
+	Wait       bool                         // the runtime has work to do at Born
 	Shield     func(*program.Builder) error // as in Input
 	Host       Host
 }
@@ -45,46 +47,47 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 			return nil, nil, err
 		}
 	}
-	f, err := filter(in.Linux)
+	linux := membersOf(in.Linux)
+	f, err := filter(linux.Seccomp)
 	if err != nil {
 		return nil, nil, err
 	}
 	n := &newcomer{
-		b: b, p: p, linux: in.Linux, filter: f, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
+		b: b, p: p, linux: linux, filter: f, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
 		groups: in.KeepGroups, preserved: in.Preserved, clone: in.Init.Clones(),
 	}
 	if !p.Terminal {
 		n.null = process.OpenNull(b, in.Host.Std)
 	}
-	process.InitialAffinity(b, p)
+	sched.InitialAffinity(b, p) // before the cgroup, whose cpuset may not have these processors
+	// Before the barrier: the runtime then moves the process where it cannot go by itself.
 	tasks := enterCgroups(b, in.Tasks)
-	if p.OOMScoreAdj != nil || n.userns || in.Wait && !n.clone { // after a clone it waits anyway
-		b.Element(program.T("process"))
-		b.Doing(program.T("wait for the runtime to set limits"))
-		b.Barrier(Born, 0)
+	if in.Wait {
+		b.Element(program.T("process")).Doing(program.T("wait for the runtime to set limits")).Barrier(Born, 0)
 	}
 	if p.ApparmorProfile != "" || p.SelinuxLabel != "" {
 		// Before the join: what is below /proc then is the host's, and not the container's.
 		lsm.Emit(b, rootfs.PrivateProc(b), p, in.Host.LSM)
 	}
 	in.Init.Join(b)
-	if !n.clone {
+	if !n.clone { // else after the clone: its child is no leader of a session
 		process.Setsid(b)
 	}
 	if in.OwnKeyring {
-		keyring.Join(b, in.Keyring, in.Serial)
+		keyring.Join(b, in.Keyring, in.Serial) // as root of the namespaces, who owns it
 	}
 	if p.Terminal {
-		rootfs.Terminal(b, p)
+		terminal.Exec(b, p) // of the container's devpts: after the join
 	}
 	process.Signals(b, in.Host.Ignored)
-	if !process.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {
-		process.ResetAffinity(b)
+	// After the cgroup, whose cpuset bounds it.
+	if !sched.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {
+		sched.ResetAffinity(b)
 	}
 	e := n.become()
 	e.load(b)
 	if f != nil && f.Notify {
-		b.Wait(Loading, b.Zero(1)) // execve closes the listener
+		b.Element(program.T("linux.seccomp")).Doing(program.T("wait for the runtime to take the listener")).Wait(Loading, b.Zero(1)) // execve closes the listener
 	}
 	e.run(b, p)
 	program, err := b.Program()
@@ -100,12 +103,10 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 // Source: Linux kernel/cgroup/cgroup.c, cgroup_procs_write_start.
 func enterCgroups(b *program.Builder, n int) []program.Reg {
 	tasks := make([]program.Reg, n)
-	b.Element(program.T("linux.cgroupsPath"))
-	b.Doing(program.T("enter the cgroup"))
-	b.Step(program.T("write 0 to tasks"))
+	b = b.Element(program.T("linux.cgroupsPath")).Doing(program.T("enter the cgroup"))
 	for i := range tasks {
 		tasks[i] = b.RegOf(-1)
-		call.WriteString(b, call.In(tasks[i]), "0")
+		call.WriteString(b.Step(program.T("write 0 to tasks")), call.In(tasks[i]), "0")
 	}
 	return tasks
 }

@@ -8,11 +8,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/cgroupfs"
+	"github.com/hutch-project/hutch/internal/host/cgroup/stats"
 	"github.com/hutch-project/hutch/internal/jsontext"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
-// Stats gives one line: the event of type "stats" with what the container has
+// Stats returns one line: the event of type "stats" with what the container has
 // used.
 //
 // Source: runc's events --stats, which engines read.
@@ -30,7 +32,7 @@ func (r *Runtime) Stats(id string) ([]byte, error) {
 }
 
 func (c *container) stats() ([]byte, error) {
-	s, err := c.cg.Stats()
+	s, err := stats.Read(c.cg.Paths())
 	if err != nil {
 		return nil, err
 	}
@@ -67,16 +69,16 @@ func (r *Runtime) Events(id string, interval time.Duration, w io.Writer) error {
 
 func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error {
 	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
-	oom, err := c.cg.OOM()
+	oom, err := stats.WatchOOM(c.cg.Paths())
 	if err == nil {
 		defer oom.Close()
 		fds[1].Fd = int32(oom.Fd())
-	} else if !errors.Is(err, cgroup.ErrNoController) {
+	} else if !errors.Is(err, cgroupfs.ErrNoController) {
 		return err
 	}
 	next := time.Now()
 	for {
-		if time.Until(next) <= 0 {
+		if !time.Now().Before(next) {
 			line, err := c.stats()
 			if err != nil {
 				return err
@@ -90,16 +92,15 @@ func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error
 				next = time.Now()
 			}
 		}
-		left := max(time.Until(next), 0)
-		n, err := unix.Poll(fds, int(min(left.Milliseconds()+1, 1<<30)))
-		if err == unix.EINTR || n == 0 {
-			continue
-		}
+		n, err := sys.Poll(fds, next)
 		if err != nil {
 			return fmt.Errorf("poll: %w", err)
 		}
+		if n == 0 {
+			continue
+		}
 		if fds[1].Revents != 0 {
-			if err := c.tellOOM(oom, w); err == io.EOF {
+			if err := c.writeOOM(oom, w); err == io.EOF {
 				fds[1].Fd = -1
 			} else if err != nil {
 				return err
@@ -111,8 +112,8 @@ func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error
 	}
 }
 
-// tellOOM writes what the watch has to tell; io.EOF says that it is the last.
-func (c *container) tellOOM(oom *cgroup.OOMWatch, w io.Writer) error {
+// writeOOM writes an event for each kill that the watch has seen; io.EOF is the last.
+func (c *container) writeOOM(oom *stats.OOMWatch, w io.Writer) error {
 	n, end := oom.Read()
 	if end != nil && end != io.EOF {
 		return end

@@ -4,11 +4,10 @@ import (
 	"os"
 	"strconv"
 
-	"github.com/hutch-project/hutch/internal/part/passwd"
+	"github.com/hutch-project/hutch/internal/part/user"
 )
 
-// ownerName is the name of the user uid, its number where the host does not
-// tell.
+// ownerName returns the name of the user uid, its number where the host has none for it.
 func ownerName(uid int) string {
 	if uid == 0 {
 		return "root" // in every passwd file, and most asked for
@@ -18,5 +17,5 @@ func ownerName(uid int) string {
 		return strconv.Itoa(uid)
 	}
 	defer f.Close()
-	return passwd.Name(f, uint32(uid))
+	return user.Name(f, uint32(uid))
 }

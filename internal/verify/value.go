@@ -141,11 +141,14 @@ func (v *value) notBelow() bool {
 
 // like reports whether v and o differ in details alone.
 func (v *value) like(o *value) bool {
-	return v.k.isFd() && (v.k == o.k || o.below()) || o.k.isFd() && v.below() || v.mounted() && o.mounted() || v.below() && o.below()
+	return v.k.isFd() && (v.k == o.k || o.below()) || o.k.isFd() && v.below() || v.inContainer() && o.inContainer() || v.below() && o.below()
 }
 
 // mounted reports whether v is a mount in the container.
 func (v *value) mounted() bool { return (v.k == kMnt || v.k == kBound) && v.attr&aAttached != 0 }
+
+// inContainer reports whether v is a file in the container, or a mount that is attached there.
+func (v *value) inContainer() bool { return v.k == kCont || v.mounted() }
 
 // Which root directory a process has.
 const (

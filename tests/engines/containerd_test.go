@@ -16,7 +16,7 @@ import (
 // TestContainerd runs Debian's containerd, by ctr.
 func TestContainerd(t *testing.T) {
 	need(t, "containerd", "ctr", "containerd-shim-runc-v2")
-	containerd(t, "containerd-1")
+	containerd(t, "containerd-1", nil)
 }
 
 // TestContainerd2 runs a current containerd, where CONTAINERD names the folder
@@ -27,14 +27,15 @@ func TestContainerd2(t *testing.T) {
 		t.Skip("needs CONTAINERD, the folder of a built containerd 2 (make engines)")
 	}
 	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
-	containerd(t, "containerd-2")
+	containerd(t, "containerd-2", ctrCDI)
 }
 
 // ctrImage is the image's name in containerd.
 const ctrImage = "docker.io/library/bb:latest"
 
-// containerd starts a containerd and runs its scenarios.
-func containerd(t *testing.T, dir string) {
+// containerd starts a containerd and runs its scenarios; cdi is that of a version that
+// knows CDI devices.
+func containerd(t *testing.T, dir string, cdi func(*testing.T, *engine)) {
 	base := filepath.Join(space, dir)
 	if err := os.MkdirAll(base, 0o711); err != nil {
 		t.Fatal(err)
@@ -52,7 +53,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 	testwait.Until(t, "containerd answers", func() bool {
 		return exec.Command(e.call[0], append(slices.Clone(e.call[1:]), "version")...).Run() == nil
 	})
-	archive := archiveImage(t)
+	archive := archiveImage(t, ctrImage, `"Env": ["PATH=/bin"]`)
 	e.run(t, "image", "import", archive)
 	for _, s := range []struct {
 		name string
@@ -65,7 +66,11 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 		{"task", ctrTask},
 		{"kill all", ctrKillAll},
 		{"failed create", ctrFailed},
+		{"CDI", cdi},
 	} {
+		if s.run == nil {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) { s.run(t, e) })
 	}
 	is(t, e.run(t, "container", "ls", "-q"), "")
@@ -74,8 +79,9 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 	}
 }
 
-// archiveImage makes an image as `docker save` does.
-func archiveImage(t *testing.T) string {
+// archiveImage makes an image of that name as `docker save` does; config is the inside of its
+// configuration.
+func archiveImage(t *testing.T, name, config string) string {
 	t.Helper()
 	dir := t.TempDir()
 	layer, err := os.ReadFile(image)
@@ -83,8 +89,8 @@ func archiveImage(t *testing.T) string {
 		t.Fatal(err)
 	}
 	write(t, dir+"/layer.tar", string(layer))
-	write(t, dir+"/config.json", fmt.Sprintf(`{"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"]}, "rootfs": {"type": "layers", "diff_ids": ["sha256:%x"]}}`, sha256.Sum256(layer)))
-	write(t, dir+"/manifest.json", `[{"Config": "config.json", "RepoTags": ["`+ctrImage+`"], "Layers": ["layer.tar"]}]`)
+	write(t, dir+"/config.json", fmt.Sprintf(`{"architecture": "amd64", "os": "linux", "config": {%s}, "rootfs": {"type": "layers", "diff_ids": ["sha256:%x"]}}`, config, sha256.Sum256(layer)))
+	write(t, dir+"/manifest.json", `[{"Config": "config.json", "RepoTags": ["`+name+`"], "Layers": ["layer.tar"]}]`)
 	archive := filepath.Join(t.TempDir(), "image.tar")
 	if out, err := exec.Command("tar", "-C", dir, "-cf", archive, "config.json", "layer.tar", "manifest.json").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -18,6 +18,7 @@ func TestPodman(t *testing.T) {
 	t.Run("userns", func(t *testing.T) { podmanUserns(t, podman) })
 	t.Run("pod", func(t *testing.T) { pod(t, podman) })
 	t.Run("kube", func(t *testing.T) { kube(t, podman) })
+	t.Run("CDI", func(t *testing.T) { podmanCDI(t, podman) })
 	t.Run("preserved descriptors", func(t *testing.T) { preserved(t, podman) })
 	nothingLeft(t, podman)
 }

@@ -7,16 +7,17 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
 
-// Last is the highest capability that the kernel has. It makes two system calls
+// Last returns the highest capability that the kernel has. It makes two system calls
 // on a kernel whose last capability is the last that Hutch knows.
 //
 // Source: prctl(2), PR_CAPBSET_READ.
 func Last() int {
-	n := len(names) - 1
+	n := len(enum.Capabilities) - 1
 	for n < 63 && has(n+1) {
 		n++
 	}
@@ -37,7 +38,7 @@ type Sets struct {
 	last                                                 int
 }
 
-// New takes the sets of the configuration; last is the kernel's highest
+// New returns the sets of the configuration; last is the kernel's highest
 // capability. Unknown names, and those that the kernel has not, are left out.
 // Without the property c all sets are empty, as with runc.
 //
@@ -64,31 +65,28 @@ func New(c *specs.LinuxCapabilities, last int) *Sets {
 // comes before the change of ids. One call a capability is all that the kernel
 // has for it.
 func (s *Sets) Bounding(b *program.Builder) {
-	b.Element(program.T("process.capabilities.bounding"))
+	b = b.Element(program.T("process.capabilities.bounding"))
 	for n := 0; n <= s.last; n++ {
 		if s.bounding&(1<<n) == 0 {
-			b.Doing(text("drop", n))
+			b := b.Doing(text("drop", n))
 			call.PrctlCapbsetDrop(b, n)
 		}
 	}
-	b.Element(program.T("process.capabilities"))
-	b.Doing(program.T("keep the permitted set over the change of ids"))
-	// execve clears it.
+	b = b.Element(program.T("process.capabilities")).Doing(program.T("keep the permitted set over the change of ids"))
+	// Without it setresuid(2) clears the permitted set, too. execve clears it.
 	call.PrctlKeepCaps(b)
 }
 
 // Apply emits the other sets; it comes after the change of ids. The capabilities
 // of the mask hold stay effective until Drop.
 func (s *Sets) Apply(b *program.Builder, hold uint64) {
-	b.Element(program.T("process.capabilities"))
-	b.Doing(program.T("set the effective, permitted and inheritable set"))
-	s.set(b, hold)
-	b.Element(program.T("process.capabilities.ambient"))
-	b.Doing(program.T("clear the set"))
+	b = b.Element(program.T("process.capabilities")).Doing(program.T("set the effective, permitted and inheritable set"))
+	s.set(b, hold) // before the ambient set, which takes only what is permitted and inheritable
+	b = b.Element(program.T("process.capabilities.ambient")).Doing(program.T("clear the set"))
 	call.PrctlAmbientClear(b)
 	for n := 0; n <= s.last; n++ {
 		if s.ambient&(1<<n) != 0 {
-			b.Doing(text("raise", n))
+			b := b.Doing(text("raise", n))
 			call.PrctlAmbientRaise(b, n)
 		}
 	}
@@ -99,8 +97,7 @@ func (s *Sets) Drop(b *program.Builder, hold uint64) {
 	if hold&^(s.effective&s.permitted) == 0 {
 		return
 	}
-	b.Element(program.T("process.capabilities"))
-	b.Doing(program.T("drop what loading the filter needed"))
+	b = b.Element(program.T("process.capabilities")).Doing(program.T("drop what loading the filter needed"))
 	s.set(b, 0)
 }
 
@@ -111,8 +108,8 @@ func (s *Sets) set(b *program.Builder, hold uint64) {
 
 // text says what is done to the capability n, by its name where it has one.
 func text(verb string, n int) program.Text {
-	if n < len(names) {
-		return program.T("%s "+prefix+"%s", verb, names[n])
+	if name := enum.Capabilities.Name(uint64(n)); name != "" {
+		return program.T("%s %s", verb, name)
 	}
 	return program.Text{F: "%s capability %d", A: verb, I: n}
 }

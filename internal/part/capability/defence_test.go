@@ -13,7 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program/call"
 )
 
-// applied gives the lines Cap* of a process that came with all capabilities, two of
+// applied returns the lines Cap* of a process that came with all capabilities, two of
 // them in its ambient set, and has taken on those of c, with hold held.
 func applied(t *testing.T, c *specs.LinuxCapabilities, hold uint64) map[string]string {
 	t.Helper()
@@ -25,7 +25,7 @@ func applied(t *testing.T, c *specs.LinuxCapabilities, hold uint64) map[string]s
 	came := &Sets{last: Last()}
 	came.permitted = 1<<unix.CAP_CHOWN | 1<<unix.CAP_NET_RAW | 1<<unix.CAP_SETPCAP | 1<<unix.CAP_SYS_ADMIN
 	came.effective, came.inheritable = came.permitted, came.permitted
-	b.Element(program.T("test"))
+	b = b.Element(program.T("test"))
 	came.set(b, 0)
 	call.PrctlAmbientRaise(b, unix.CAP_CHOWN)
 	call.PrctlAmbientRaise(b, unix.CAP_NET_RAW)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // Host says which modules the kernel has switched on.
@@ -38,15 +38,16 @@ func Ask() Host {
 // Emit emits the labels that execve takes on, written through the procfs proc.
 func Emit(b *program.Builder, proc program.Reg, p *specs.Process, h Host) {
 	if l := p.ApparmorProfile; l != "" {
-		b.Element(program.T("process.apparmorProfile"))
+		b := b.Element(program.T("process.apparmorProfile"))
 		if !h.AppArmor {
 			b.Fault(fmt.Errorf("%q: AppArmor: %w; leave the profile out", l, ErrOff))
 			return
 		}
+		// It counts at execve; until then the runtime's own confinement stays.
 		write(b, proc, "apply the profile %s", l, "exec "+l, "self/attr/apparmor/exec")
 	}
 	if l := p.SelinuxLabel; l != "" {
-		b.Element(program.T("process.selinuxLabel"))
+		b := b.Element(program.T("process.selinuxLabel"))
 		if !h.SELinux {
 			b.Fault(fmt.Errorf("%q: SELinux: %w; leave the label out", l, ErrOff))
 			return
@@ -56,10 +57,7 @@ func Emit(b *program.Builder, proc program.Reg, p *specs.Process, h Host) {
 }
 
 func write(b *program.Builder, proc program.Reg, doing, label, text, path string) {
-	how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
-	b.Doing(program.T(doing, label))
-	b.Step(program.T("open `/proc/%s`", path))
-	fd := call.Openat2(b, call.In(proc), call.PathTo(b, path), how).Fd()
-	b.Step(program.T("write `/proc/%s`", path))
-	call.WriteString(b, call.In(fd), text)
+	b = b.Doing(program.T(doing, label))
+	open, write := b.Step(program.T("open `/proc/%s`", path)), b.Step(program.T("write `/proc/%s`", path))
+	idiom.WriteProc(open, write, proc, path, text, idiom.SelfLink)
 }

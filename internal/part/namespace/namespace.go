@@ -8,35 +8,21 @@ package namespace
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/check"
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
 
-// Flag is the CLONE_NEW flag of a namespace type of the runtime-spec, 0 for a
-// name that is none.
+// Flag returns the CLONE_NEW flag of a namespace type of the runtime-spec, 0 for a name
+// that is none.
 func Flag(t specs.LinuxNamespaceType) uint64 {
-	switch t {
-	case specs.PIDNamespace:
-		return unix.CLONE_NEWPID
-	case specs.NetworkNamespace:
-		return unix.CLONE_NEWNET
-	case specs.MountNamespace:
-		return unix.CLONE_NEWNS
-	case specs.IPCNamespace:
-		return unix.CLONE_NEWIPC
-	case specs.UTSNamespace:
-		return unix.CLONE_NEWUTS
-	case specs.UserNamespace:
-		return unix.CLONE_NEWUSER
-	case specs.CgroupNamespace:
-		return unix.CLONE_NEWCGROUP
-	case specs.TimeNamespace:
-		return unix.CLONE_NEWTIME
+	if row := Types.Find(string(t)); row != nil {
+		return row.Number
 	}
 	return 0
 }
@@ -66,10 +52,10 @@ func New(ns []specs.LinuxNamespace) (*Set, error) {
 	for i, n := range ns {
 		f := Flag(n.Type)
 		if f == 0 {
-			return nil, fmt.Errorf("config.json: linux.namespaces[%d].type: %q is not a namespace of Linux", i, n.Type)
+			return nil, check.Unknown(fault.At("linux.namespaces", i)+".type", string(n.Type), Types.Or())
 		}
 		if (s.made|s.joined)&f != 0 {
-			return nil, fmt.Errorf("config.json: linux.namespaces[%d].type: %s stands there twice; name each type once", i, n.Type)
+			return nil, errTwice(i, n.Type)
 		}
 		if n.Path == "" {
 			s.made |= f
@@ -81,14 +67,14 @@ func New(ns []specs.LinuxNamespace) (*Set, error) {
 	return s, nil
 }
 
-// Made says whether the container has a new namespace of the CLONE_NEW flag f.
+// Made reports whether the container has a new namespace of the CLONE_NEW flag f.
 func (s *Set) Made(f uint64) bool { return s.made&f != 0 }
 
-// Own says whether the container has a namespace of the CLONE_NEW flag f that is
+// Own reports whether the container has a namespace of the CLONE_NEW flag f that is
 // new or joined, in place of the runtime's.
 func (s *Set) Own(f uint64) bool { return (s.made|s.joined)&f != 0 }
 
-// Joins says whether the container has a namespace that was there before.
+// Joins reports whether the container has a namespace that was there before.
 func (s *Set) Joins() bool { return s.joined != 0 }
 
 // late are the namespaces that clone3 does not make: a time namespace's offsets
@@ -96,7 +82,7 @@ func (s *Set) Joins() bool { return s.joined != 0 }
 // the cgroup that its maker is in.
 const late = unix.CLONE_NEWTIME | unix.CLONE_NEWCGROUP
 
-// twice says whether a second clone is needed: new namespaces must be made after
+// twice reports whether a second clone is needed: new namespaces must be made after
 // the others were joined, and a joined pid namespace holds only children.
 func (s *Set) twice() bool {
 	if s.joined&(unix.CLONE_NEWPID|unix.CLONE_NEWUSER) != 0 {
@@ -105,7 +91,7 @@ func (s *Set) twice() bool {
 	return s.joined != 0 && s.made&unix.CLONE_NEWUSER != 0
 }
 
-// CloneFlags are the flags for the clone that makes the child.
+// CloneFlags returns the flags for the clone that makes the child.
 func (s *Set) CloneFlags() uint64 {
 	if s.twice() {
 		return 0
@@ -119,17 +105,16 @@ func (s *Set) Open(b *program.Builder) {
 	b.InParent(func() {
 		for i := range s.joins {
 			j := &s.joins[i]
-			b.Element(program.N("linux.namespaces[%d].path", j.index))
-			b.Doing(program.T("join %s", j.path))
-			b.Step(program.T("open"))
-			j.fd = call.Openat(b, call.Cwd(), call.PathTo(b, j.path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK).Fd()
-			b.Step(program.T("is not a namespace file, as those below /proc/PID/ns are"))
+			b := j.label(b)
+			step := b.Step(program.T("open"))
+			j.fd = call.Openat(step, call.Cwd(), call.PathTo(b, j.path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK).Fd()
+			step = b.Step(program.T("is not a namespace file, as those below /proc/PID/ns are"))
 			t := b.Reg()
-			call.IoctlNsType(b, call.In(j.fd)).To(t)
+			call.IoctlNsType(step, call.In(j.fd)).To(t)
 			ok := b.Label()
-			b.If(t, program.Eq, int64(j.flag), ok)
-			b.Step(program.T("is a namespace of another type than linux.namespaces[].type says"))
-			b.Fail(unix.EINVAL)
+			step.If(t, program.Eq, int64(j.flag), ok)
+			step = b.Step(program.T("is a namespace of another type than linux.namespaces[].type says"))
+			step.Fail(unix.EINVAL)
 			b.Bind(ok)
 		}
 	})
@@ -145,8 +130,7 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 		if j.flag == unix.CLONE_NEWUSER {
 			continue
 		}
-		s.noteJoin(b, j)
-		c := call.Setns(b, call.In(j.fd), j.flag)
+		c := call.Setns(j.label(b).Step(program.T("setns")), call.In(j.fd), j.flag)
 		if user {
 			// A namespace of the user namespace that is joined below may be
 			// out of reach yet: tried again there.
@@ -155,20 +139,19 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 		}
 	}
 	if user {
-		s.enterUser(b)
+		s.enterUser(b) // after those of the caller's user namespace, which it may not join from inside
 	}
 	switch {
-	case !s.twice():
+	case !s.twice(): // the clone that made the child has made them
 	case !s.lastClone:
 		cloneAgain(b, s.made&^late, adopt)
 	case s.made&^late != 0:
-		b.Element(program.T("linux.namespaces"))
-		b.Doing(program.T("make the new ones"))
+		b := b.Element(program.T("linux.namespaces")).Doing(program.T("make the new ones"))
 		call.Unshare(b, s.made&^late)
 	}
 }
 
-// CloneLast has the process that goes into a joined pid namespace cloned by Clone, when
+// CloneLast leaves the clone into a joined pid namespace to Clone, when
 // all is set up, in place of Enter: those who are in that namespace already may have
 // CAP_SYS_PTRACE, and must find nothing of the host in it. It reports whether there is
 // such a namespace.
@@ -180,7 +163,7 @@ func (s *Set) CloneLast() bool {
 	return s.lastClone
 }
 
-// PidFd is the descriptor of the joined pid namespace, 0 when none is joined; valid
+// PidFd returns the descriptor of the joined pid namespace, 0 when none is joined; valid
 // after Open.
 func (s *Set) PidFd() program.Reg {
 	for i := range s.joins {
@@ -191,18 +174,16 @@ func (s *Set) PidFd() program.Reg {
 	return 0
 }
 
-func (s *Set) noteJoin(b *program.Builder, j *join) {
-	b.Element(program.N("linux.namespaces[%d].path", j.index))
-	b.Doing(program.T("join %s", j.path))
-	b.Step(program.T("setns"))
+// label returns b with the label of what joins the namespace.
+func (j *join) label(b *program.Builder) *program.Builder {
+	return b.Element(program.N("linux.namespaces[%d].path", j.index)).Doing(program.T("join %s", j.path))
 }
 
 // enterUser joins the user namespace, then what was refused before it.
 func (s *Set) enterUser(b *program.Builder) {
 	for i := range s.joins {
 		if j := &s.joins[i]; j.flag == unix.CLONE_NEWUSER {
-			s.noteJoin(b, j)
-			call.Setns(b, call.In(j.fd), j.flag)
+			call.Setns(j.label(b).Step(program.T("setns")), call.In(j.fd), j.flag)
 		}
 	}
 	for i := range s.joins {
@@ -210,10 +191,9 @@ func (s *Set) enterUser(b *program.Builder) {
 		if j.flag == unix.CLONE_NEWUSER {
 			continue
 		}
-		s.noteJoin(b, j)
-		done := b.Label()
+		b, done := j.label(b), b.Label()
 		b.If(j.tried, program.Eq, 0, done)
-		call.Setns(b, call.In(j.fd), j.flag)
+		call.Setns(b.Step(program.T("setns")), call.In(j.fd), j.flag)
 		b.Bind(done)
 	}
 }
@@ -221,8 +201,7 @@ func (s *Set) enterUser(b *program.Builder) {
 // cloneAgain emits the clone of the process that goes on, as a sibling, so that it is
 // the runtime's child and not an orphan's.
 func cloneAgain(b *program.Builder, flags uint64, adopt uint32) {
-	b.Element(program.T("linux.namespaces"))
-	b.Doing(program.T("clone into the namespaces"))
+	b = b.Element(program.T("linux.namespaces")).Doing(program.T("clone into the namespaces"))
 	b.Clone(flags, adopt)
 }
 
@@ -236,44 +215,35 @@ func (s *Set) BecomeRoot(b *program.Builder) {
 }
 
 func becomeRoot(b *program.Builder) {
-	b.Element(program.T("linux.uidMappings"))
-	b.Doing(program.T("become root of the user namespace"))
+	b = b.Element(program.T("linux.uidMappings")).Doing(program.T("become root of the user namespace"))
 	// Ids that are not mapped leave the process as it is; it has all
 	// capabilities in the namespace all the same.
-	b.Step(program.T("setresgid 0"))
-	call.Setresgid(b, 0).Ignore()
-	b.Step(program.T("setresuid 0"))
-	call.Setresuid(b, 0).Ignore()
-	b.Step(program.T("prctl PR_SET_DUMPABLE 0"))
-	call.PrctlUndumpable(b)
+	call.Setresgid(b.Step(program.T("setresgid 0")), 0).Ignore()
+	call.Setresuid(b.Step(program.T("setresuid 0")), 0).Ignore()
+	call.PrctlUndumpable(b.Step(program.T("prctl PR_SET_DUMPABLE 0")))
 }
 
 // Late emits the new cgroup namespace and the new time namespace. At the barrier
 // offsets the parent writes linux.timeOffsets; without offsets there is none.
 func (s *Set) Late(b *program.Builder, offsets bool, barrier uint32) {
 	if s.Made(unix.CLONE_NEWCGROUP) {
-		b.Element(program.T("linux.namespaces"))
-		b.Doing(program.T("make the cgroup namespace"))
+		b := b.Element(program.T("linux.namespaces")).Doing(program.T("make the cgroup namespace"))
 		call.Unshare(b, unix.CLONE_NEWCGROUP)
 	}
 	if !s.Made(unix.CLONE_NEWTIME) {
 		return
 	}
-	b.Element(program.T("linux.namespaces"))
-	b.Doing(program.T("make the time namespace"))
-	b.Step(program.T("unshare"))
-	call.Unshare(b, unix.CLONE_NEWTIME)
+	b = b.Element(program.T("linux.namespaces")).Doing(program.T("make the time namespace"))
+	call.Unshare(b.Step(program.T("unshare")), unix.CLONE_NEWTIME)
 	if offsets {
-		b.Element(program.T("linux.timeOffsets"))
-		b.Barrier(barrier, 0)
+		b.Element(program.T("linux.timeOffsets")).Doing(program.T("wait for the runtime to write them")).Barrier(barrier, 0)
 	}
-	b.Step(program.T("open /proc/self/ns/time_for_children"))
-	fd := call.Openat(b, call.Cwd(), call.PathTo(b, "/proc/self/ns/time_for_children"), unix.O_RDONLY|unix.O_CLOEXEC).Fd()
-	b.Step(program.T("setns"))
-	call.Setns(b, call.In(fd), unix.CLONE_NEWTIME)
+	step := b.Step(program.T("open /proc/self/ns/time_for_children"))
+	fd := call.Openat(step, call.Cwd(), call.PathTo(b, "/proc/self/ns/time_for_children"), unix.O_RDONLY|unix.O_CLOEXEC).Fd()
+	call.Setns(b.Step(program.T("setns")), call.In(fd), unix.CLONE_NEWTIME)
 }
 
-// Flags are the CLONE_NEW flags of all namespaces that are not the runtime's.
+// Flags returns the CLONE_NEW flags of all namespaces that are not the runtime's.
 func (s *Set) Flags() uint64 { return s.made | s.joined }
 
 // Names emits the host name and the domain name.
@@ -283,8 +253,7 @@ func Names(b *program.Builder, hostname, domainname string) {
 		set            func(*program.Builder, string) program.Call
 	}{{"hostname", hostname, call.Sethostname}, {"domainname", domainname, call.Setdomainname}} {
 		if n.value != "" {
-			b.Element(program.T(n.element))
-			b.Doing(program.T("set it to %s", n.value))
+			b := b.Element(program.T(n.element)).Doing(program.T("set it to %s", n.value))
 			n.set(b, n.value)
 		}
 	}
@@ -298,15 +267,12 @@ func (s *Set) Loopback(b *program.Builder) {
 	if !s.Made(unix.CLONE_NEWNET) {
 		return
 	}
-	b.Element(program.T("linux.namespaces"))
-	b.Doing(program.T("bring lo up"))
+	b = b.Element(program.T("linux.namespaces")).Doing(program.T("bring lo up"))
 	// struct ifreq: the name in 16 bytes, then a union of 24 (16 on 32 bits).
 	var req [40]byte
 	copy(req[:], "lo")
 	binary.NativeEndian.PutUint16(req[16:], unix.IFF_UP|unix.IFF_RUNNING)
 	m := b.Bytes(req[:])
-	b.Step(program.T("socket"))
-	fd := call.Socket(b, unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0).Fd()
-	b.Step(program.T("ioctl SIOCSIFFLAGS"))
-	call.IoctlIfFlags(b, call.In(fd), m)
+	fd := call.Socket(b.Step(program.T("socket")), unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0).Fd()
+	call.IoctlIfFlags(b.Step(program.T("ioctl SIOCSIFFLAGS")), call.In(fd), m)
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// world is a root file system with busybox and a procfs, in a mount namespace of
+// world returns a root file system with busybox and a procfs, in a mount namespace of
 // the child's own that emit gives it.
 func world(t *testing.T) (dir string, enter func(*program.Builder)) {
 	t.Helper()
@@ -37,7 +38,7 @@ func world(t *testing.T) (dir string, enter func(*program.Builder)) {
 		t.Fatal(err)
 	}
 	return dir, func(b *program.Builder) {
-		b.Element(program.T("test"))
+		b = b.Element(program.T("test"))
 		mount := func(source, target, kind string, flags int) {
 			b.Sys(unix.SYS_MOUNT, b.Str(source), b.Str(target), b.Str(kind), program.Imm(flags), program.Imm(0))
 		}
@@ -61,8 +62,8 @@ func pwd(t *testing.T, enter func(*program.Builder), cwd string, uid uint32) (st
 		enter(b)
 		MakeCwd(b, cwd)
 		c := EnterCwd(b, cwd)
-		Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
-		IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
+		user.Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
+		user.IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 		c.Prove(b)
 	}, nil)
 }
@@ -130,7 +131,7 @@ func TestCwdLeadsToNoDescriptor(t *testing.T) {
 	_, enter := world(t)
 	host := t.TempDir()
 	leaky := func(b *program.Builder) {
-		b.Element(program.T("test"))
+		b = b.Element(program.T("test"))
 		fd := b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str(host), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
 		b.Sys(unix.SYS_DUP3, program.Val(fd), program.Imm(leak), program.Imm(unix.O_CLOEXEC))
 		enter(b)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -16,22 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-func TestStatxOffsets(t *testing.T) {
-	var s unix.Statx_t
-	for _, c := range []struct {
-		name      string
-		got, want uintptr
-	}{
-		{"size", statxSize, unsafe.Sizeof(s)}, {"mode", statxMode, unsafe.Offsetof(s.Mode)},
-		{"rdev_major", statxMajor, unsafe.Offsetof(s.Rdev_major)}, {"rdev_minor", statxMinor, unsafe.Offsetof(s.Rdev_minor)},
-	} {
-		if c.got != c.want {
-			t.Errorf("%s is at %d, want %d", c.name, c.got, c.want)
-		}
-	}
-}
-
-// factsOf is what StdFiles would say if the files were the standard ones, nil being a
+// factsOf returns what StdFiles would say if the files were the standard ones, nil being a
 // closed one.
 func factsOf(t *testing.T, files [3]*os.File) [3]StdFile {
 	t.Helper()
@@ -100,7 +84,7 @@ func TestStdioBecomesTheUsers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := program.New()
-			b.Element(program.T("test"))
+			b = b.Element(program.T("test"))
 			for fd, f := range c.files {
 				b.Sys(unix.SYS_DUP3, program.Imm(int(f.Fd())), program.Imm(fd), program.Imm(0))
 			}
@@ -117,7 +101,7 @@ func TestStdioBecomesTheUsers(t *testing.T) {
 	}
 	t.Run("closed descriptors, and files that it may not have", func(t *testing.T) {
 		b := program.New()
-		b.Element(program.T("test"))
+		b = b.Element(program.T("test"))
 		f := make("e", 0)
 		b.Sys(unix.SYS_DUP3, program.Imm(int(f.Fd())), program.Imm(0), program.Imm(0))
 		b.Sys(unix.SYS_CLOSE, program.Imm(1))
@@ -139,7 +123,7 @@ const listFds = "i=0; while [ $i -lt 100 ]; do [ -e /proc/$$/fd/$i ] && l=\"$l $
 func listed(t *testing.T, emit func(*program.Builder)) string {
 	t.Helper()
 	out := must(t, []string{busybox, "sh", "-c", listFds}, func(b *program.Builder) {
-		b.Element(program.T("test"))
+		b = b.Element(program.T("test"))
 		for _, fd := range []int{3, 5, leak} {
 			// The socket to the parent may be on one of these.
 			free := b.Label()

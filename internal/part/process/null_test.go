@@ -18,11 +18,11 @@ import (
 // allNull are standard descriptors that are the null device.
 var allNull = [3]StdFile{{Open: true, Null: true}, {Open: true, Null: true}, {Open: true, Null: true}}
 
-// nullProgram gives the child the null device, as a process of user 9 has it, and emits
+// nullProgram hands the child the null device, as a process of user 9 has it, and emits
 // what more is to be done.
 func nullProgram(emit func(b *program.Builder)) *program.Builder {
 	b := program.New()
-	b.Element(program.T("test"))
+	b = b.Element(program.T("test"))
 	null := OpenNull(b, allNull)
 	Stdio(b, &specs.Process{User: specs.User{UID: 9}}, allNull, null, false)
 	CloseOthers(b, nil)
@@ -30,7 +30,7 @@ func nullProgram(emit func(b *program.Builder)) *program.Builder {
 	return b
 }
 
-// told are the values that b's program tells, by tag.
+// told returns the values that b's program tells, by tag.
 func told(t *testing.T, b *program.Builder, flags uint64) (map[uint32]int64, error) {
 	t.Helper()
 	p, err := b.Program()
@@ -150,7 +150,7 @@ func TestTheOtherStandardDescriptorsStay(t *testing.T) {
 	}
 	defer null.Close()
 	b := program.New()
-	b.Element(program.T("test"))
+	b = b.Element(program.T("test"))
 	std := factsOf(t, [3]*os.File{null, f, null})
 	for fd, file := range []*os.File{null, f, null} {
 		b.Sys(unix.SYS_DUP3, program.Imm(int(file.Fd())), program.Imm(fd), program.Imm(0))

@@ -42,8 +42,7 @@ func newCopying(t *testing.T, options string) *copying {
 func (c *copying) serve() {
 	c.t.Helper()
 	b := program.New()
-	b.Element(program.T("mounts[0]"))
-	b.Doing(program.T("test"))
+	b = b.Element(program.T("mounts[0]")).Doing(program.T("test"))
 	var target program.Reg
 	s := c.root.mounts[0]
 	b.InParent(func() {
@@ -97,7 +96,7 @@ func (c *copying) ok() {
 
 func (c *copying) in(name string) string { return filepath.Join(c.src, name) }
 
-// described are the entries below dir that are copied, with all that is copied of them.
+// described returns the entries below dir that are copied, with all that is copied of them.
 func described(t *testing.T, dir string) string {
 	t.Helper()
 	var out strings.Builder

@@ -6,31 +6,35 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
-	"strconv"
 )
 
 // maxLinks bounds the symbolic links on the way to a target, as the kernel does.
 const maxLinks = 40
 
+// IsTag reports whether Handle answers the messages of tag.
+func IsTag(tag uint32) bool { return tag >= TargetTag && tag < endTag }
+
 // Handle does what an event of TargetTag or CopyUpTag asks for; init waits for
 // one byte when more is false.
 func (r *Root) Handle(c *program.Child, e program.Event) (more bool, err error) {
-	if e.Tag >= CopyUpTag && e.Tag < ConsoleTag {
+	if e.Tag >= CopyUpTag && e.Tag < endTag {
 		return true, r.handleCopyUp(c, e)
 	}
-	if e.Tag < TargetTag || e.Tag >= ConsoleTag {
+	if !IsTag(e.Tag) {
 		return false, fmt.Errorf("program: init told the unknown tag %#x", e.Tag)
 	}
 	i := int(e.Tag-TargetTag) &^ asDir
-	if i >= len(r.wanted) {
+	if i >= len(r.targets) {
 		return false, fmt.Errorf("program: init asks for the unknown target %d", i)
 	}
-	w := r.wanted[i]
+	w := r.targets[i]
 	root := e.Fd
 	if r.c.SourcesInParent {
 		root = c.Kept(r.Fd) // our own, in place of one that is told
@@ -102,6 +106,15 @@ func step(root int, at, name string, dir bool, resolve uint64) (link string, err
 	} else if err == unix.EINVAL {
 		return "", nil // there, and no link
 	}
+	err = makeIn(d, name, dir)
+	if err == unix.EACCES {
+		err = makeInReadOnly(d, name, dir)
+	}
+	return "", err
+}
+
+// makeIn makes the directory or file name in the directory d unless it is there.
+func makeIn(d int, name string, dir bool) (err error) {
 	mode := uint32(unix.S_IFDIR | 0o755)
 	if dir {
 		err = unix.Mkdirat(d, name, 0o755)
@@ -109,16 +122,55 @@ func step(root int, at, name string, dir bool, resolve uint64) (link string, err
 		mode = unix.S_IFREG | 0o644
 		err = unix.Mknodat(d, name, mode, 0)
 	}
-	if errors.Is(err, unix.EEXIST) {
-		return "", nil
+	if err == unix.EEXIST {
+		return nil
 	}
-	if err == nil {
-		err = unmask(d, name, mode)
+	if err != nil {
+		return err
 	}
-	return "", err
+	return unmask(d, name, mode)
 }
 
-// unmask gives what was made just now the whole of its mode: a mount point that the
+// lockTries and lockPause bound the wait for another runtime that makes a mount point in
+// the same directory.
+const (
+	lockTries = 200
+	lockPause = 5 * time.Millisecond
+)
+
+// makeInReadOnly is makeIn for a directory that its owner may not write to, as the root
+// of many images (mode 0555). The container's root could, by CAP_DAC_OVERRIDE in its user
+// namespace, where this thread is not; but it is the owner, and so may change the mode
+// for a moment. Others who make something there at the same time wait for the lock, lest
+// they take the mode in between for the directory's own.
+//
+// Source: chmod(2), flock(2).
+func makeInReadOnly(d int, name string, dir bool) error {
+	self := "/proc/self/fd/" + strconv.Itoa(d)
+	fd, err := unix.Open(self, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return unix.EACCES
+	}
+	defer unix.Close(fd) // and with it the lock
+	// Whoever has the directory open could hold the lock for ever.
+	for tries := 0; unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil; tries++ {
+		if tries == lockTries {
+			return unix.EACCES
+		}
+		time.Sleep(lockPause)
+	}
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || unix.Fchmod(fd, st.Mode|0o300) != nil {
+		return unix.EACCES
+	}
+	err = makeIn(d, name, dir)
+	if e := unix.Fchmod(fd, st.Mode); err == nil {
+		err = e
+	}
+	return err
+}
+
+// unmask sets the whole mode of what was made just now: a mount point that the
 // caller's umask had closed would keep the container's users out.
 func unmask(dir int, name string, mode uint32) error {
 	fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // Without pivot_root the host's tree stays beneath the container's root, in the
@@ -27,7 +28,7 @@ type HostMount struct {
 	Type       string
 }
 
-// revealing says whether the mount lets others of its type be made, and gives the
+// revealing reports whether the mount lets others of its type be made, and gives the
 // type's magic number.
 func (m *HostMount) revealing() (magic int64, ok bool) {
 	switch {
@@ -48,8 +49,7 @@ func (r *Root) cutOff(b *program.Builder) {
 	if !r.c.NoPivot || r.c.SharedMounts {
 		return
 	}
-	b.Element(program.T("root.path"))
-	b.Doing(program.T("keep later mounts of the host away from beneath the root"))
+	b = b.Element(program.T("root.path")).Doing(program.T("keep later mounts of the host away from beneath the root"))
 	call.MountPropagation(b, call.PathTo(b, "/"), unix.MS_REC|unix.MS_PRIVATE)
 }
 
@@ -70,7 +70,7 @@ func (r *Root) hideHost(b *program.Builder) {
 	}
 }
 
-// onTop says whether m is mounted on the root file system itself.
+// onTop reports whether m is mounted on the root file system itself.
 func onTop(list []HostMount, m *HostMount) bool {
 	i := slices.IndexFunc(list, func(p HostMount) bool { return p.ID == m.Parent })
 	return i < 0 || list[i].Point == "/"
@@ -80,8 +80,8 @@ func onTop(list []HostMount, m *HostMount) bool {
 // or the covering of what reveals.
 func (r *Root) hide(b *program.Builder, list []HostMount, m *HostMount) {
 	locked, gone := b.Label(), b.Label()
-	b.Step(program.T("unmount the host's %s", m.Point))
-	call.Umount2(b, call.PathTo(b, m.Point), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW).On(0, locked)
+	step := b.Step(program.T("unmount the host's %s", m.Point))
+	call.Umount2(step, call.PathTo(b, m.Point), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW).On(0, locked)
 	b.Jump(gone)
 	b.Bind(locked)
 	var done []string
@@ -97,7 +97,7 @@ func (r *Root) hide(b *program.Builder, list []HostMount, m *HostMount) {
 	b.Bind(gone)
 }
 
-// within says whether p is m or is mounted in it.
+// within reports whether p is m or is mounted in it.
 func within(list []HostMount, p, m *HostMount) bool {
 	for range list { // as deep as it can be
 		if p.ID == m.ID {
@@ -116,16 +116,16 @@ func within(list []HostMount, p, m *HostMount) bool {
 // the path does not lead to, because something is mounted over it, cannot be
 // covered.
 func cover(b *program.Builder, point string, magic int64) {
-	b.Step(program.T("look at the host's %s", point))
-	buf, there, hidden := b.Zero(statfsSize), b.Label(), b.Label()
-	call.Statfs(b, call.PathTo(b, point), buf).On(0, hidden)
-	b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, there)
+	step := b.Step(program.T("look at the host's %s", point))
+	buf, there, hidden := b.Zero(idiom.StatfsSize), b.Label(), b.Label()
+	call.Statfs(step, call.PathTo(b, point), buf).On(0, hidden)
+	step.IfWord(idiom.Part(buf, 0, 4), -1, program.Eq, magic, there)
 	b.Bind(hidden)
-	b.Step(program.T("the host's %s cannot be reached, to be unmounted or covered, where something is mounted above it: do without --no-pivot", point))
-	b.Fail(unix.EBUSY)
+	step = b.Step(program.T("the host's %s cannot be reached, to be unmounted or covered, where something is mounted above it: do without --no-pivot", point))
+	step.Fail(unix.EBUSY)
 	b.Bind(there)
-	b.Step(program.T("cover the host's %s", point))
-	call.Mount(b, call.FileSystem{Source: "tmpfs", Type: "tmpfs"}, call.PathTo(b, point), unix.MS_RDONLY)
+	step = b.Step(program.T("cover the host's %s", point))
+	call.Mount(step, call.FileSystem{Source: "tmpfs", Type: "tmpfs"}, call.PathTo(b, point), unix.MS_RDONLY)
 }
 
 // ParseMounts parses the text of mountinfo.

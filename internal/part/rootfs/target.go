@@ -8,6 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // place is where something is to be attached.
@@ -18,8 +19,8 @@ type place struct {
 	tag   uint32      // of the request to the parent; target sets it
 }
 
-// wanted is a target that the parent may be asked to make.
-type wanted struct {
+// missingTarget is a target that the parent may be asked to make.
+type missingTarget struct {
 	dest string
 	dir  bool
 }
@@ -31,40 +32,45 @@ type wanted struct {
 // and needs no further look. Only when there is a link is it followed, inside the
 // root, and must not have led into procfs.
 func (r *Root) target(b *program.Builder, p place) program.Reg {
+	// Below a mount that nobody else has reached no link can be in the way.
 	if dir := r.mountedDir(path.Dir(p.dest)); dir != 0 && p.src == 0 {
 		return r.targetIn(b, dir, p)
 	}
-	p.tag = uint32(TargetTag + len(r.wanted))
-	r.wanted = append(r.wanted, wanted{p.dest, p.src == 0})
+	p.tag = uint32(TargetTag + len(r.targets))
+	r.targets = append(r.targets, missingTarget{p.dest, p.src == 0})
 	fd, got, missing, link := b.RegOf(-1), b.Label(), b.Label(), b.Label()
+	opening := program.T("open target %s", p.dest)
 	if p.plain {
-		b.Step(program.T("open target %s, which must be an ordinary directory (no symbolic link)", p.dest))
-		r.openTarget(b, p, plain).To(fd).On(unix.ENOENT, missing)
+		opening.F += ", which must be an ordinary directory (no symbolic link)"
+	}
+	step, making := b.Step(opening), b.Step(program.T("make target %s", p.dest))
+	if p.plain {
+		r.openTarget(step, p, plain).To(fd).On(unix.ENOENT, missing)
 		b.Jump(got)
 	} else {
-		b.Step(program.T("open target %s", p.dest))
-		r.openTarget(b, p, plain).To(fd).Ignore()
-		b.If(fd, program.Ge, 0, got)
-		b.IfErrno(fd, unix.ENOENT, missing)
-		b.IfErrno(fd, unix.ELOOP, link)
-		r.openTarget(b, p, plain).To(fd) // fails as it did
+		r.openTarget(step, p, plain).To(fd).Ignore()
+		step.If(fd, program.Ge, 0, got)
+		step.IfErrno(fd, unix.ENOENT, missing)
+		step.IfErrno(fd, unix.ELOOP, link)
+		r.openTarget(step, p, plain).To(fd) // fails as it did
 		b.Jump(got)
 	}
 
+	// First by the child itself, which costs no message; the parent can where it may not.
 	b.Bind(missing)
-	kind := r.kind(b, p)
+	kind := r.kind(making, p)
 	ask := b.Label()
-	r.makeHere(b, p, kind, ask)
-	r.openTarget(b, p, plain).To(fd).Ignore()
-	b.If(fd, program.Ge, 0, got)
+	r.makeHere(making, p, kind, ask)
+	r.openTarget(step, p, plain).To(fd).Ignore()
+	step.If(fd, program.Ge, 0, got)
 	b.Bind(ask)
-	r.askParent(b, p, kind)
+	r.askParent(making, p, kind)
 	if p.plain {
-		r.openTarget(b, p, plain).To(fd)
+		r.openTarget(step, p, plain).To(fd)
 		b.Bind(got)
 		return fd
 	}
-	b.Bind(link)
+	b.Bind(link) // only here: where links are refused, this is not reached
 	r.followTarget(b, p, fd)
 	b.Bind(got)
 	return fd
@@ -82,21 +88,23 @@ func (r *Root) openTarget(b *program.Builder, p place, resolve uint64) program.C
 // yet is followed by the parent, which makes what is missing.
 func (r *Root) followTarget(b *program.Builder, p place, fd program.Reg) {
 	opened, dangling := b.Label(), b.Label()
-	r.openTarget(b, p, inRoot).To(fd).On(unix.ENOENT, dangling)
+	step, making := b.Step(program.T("open target %s", p.dest)), b.Step(program.T("make target %s", p.dest))
+	r.openTarget(step, p, inRoot).To(fd).On(unix.ENOENT, dangling)
 	b.Jump(opened)
 	b.Bind(dangling)
-	r.askParent(b, p, r.kind(b, p))
-	r.openTarget(b, p, inRoot).To(fd)
+	r.askParent(making, p, r.kind(making, p))
+	r.openTarget(step, p, inRoot).To(fd)
 	b.Bind(opened)
 	if allowedUnderProc(p.dest) {
 		return
 	}
-	buf, ok := b.Zero(statfsSize), b.Label()
-	b.Step(program.T("check target %s", p.dest))
-	call.Fstatfs(b, call.In(fd), buf)
-	b.IfWord(part(buf, 0, 4), -1, program.Ne, unix.PROC_SUPER_MAGIC, ok)
-	b.Step(program.T("target %s cannot be mounted because it is inside /proc, where a symbolic link leads", p.dest))
-	b.Fail(0)
+	// The name was checked before; a link of the image may have led into procfs all the same.
+	buf, ok := b.Zero(idiom.StatfsSize), b.Label()
+	step = b.Step(program.T("check target %s", p.dest))
+	call.Fstatfs(step, call.In(fd), buf)
+	step.IfWord(idiom.Part(buf, 0, 4), -1, program.Ne, unix.PROC_SUPER_MAGIC, ok)
+	step = b.Step(program.T("target %s cannot be mounted because it is inside /proc, where a symbolic link leads", p.dest))
+	step.Fail(0)
 	b.Bind(ok)
 }
 
@@ -105,7 +113,7 @@ func (r *Root) kind(b *program.Builder, p place) program.Mem {
 	if p.src == 0 {
 		return program.Mem{}
 	}
-	buf := b.Zero(statxSize)
+	buf := b.Zero(idiom.StatxSize)
 	statx(b, p.src, buf)
 	return buf
 }
@@ -118,7 +126,7 @@ func (r *Root) makeHere(b *program.Builder, p place, kind program.Mem, ask progr
 	open(b, r.Fd, path.Clean(dir), unix.O_PATH|unix.O_DIRECTORY, plain).To(parent).Ignore()
 	b.If(parent, program.Lt, 0, ask)
 	if kind.Len > 0 {
-		b.IfWord(part(kind, statxMode, 2), unix.S_IFMT, program.Ne, unix.S_IFDIR, file)
+		b.IfWord(idiom.Part(kind, idiom.StatxMode, 2), unix.S_IFMT, program.Ne, unix.S_IFDIR, file)
 	}
 	call.Mkdirat(b, call.In(parent), call.PathTo(b, name), 0o755).Ignore()
 	if kind.Len > 0 {
@@ -155,7 +163,7 @@ func (r *Root) askParent(b *program.Builder, p place, kind program.Mem) {
 	b.Wait(p.tag, b.Zero(1))
 }
 
-// mountedDir is the descriptor of a tmpfs that this program has mounted on dir and
+// mountedDir returns the descriptor of a tmpfs that this program has mounted on dir and
 // that was empty then, 0 when there is none.
 func (r *Root) mountedDir(dir string) program.Reg {
 	for i := r.done - 1; i >= 0; i-- {
@@ -175,15 +183,15 @@ func (r *Root) mountedDir(dir string) program.Reg {
 // of the container's own.
 func (r *Root) targetIn(b *program.Builder, dir program.Reg, p place) program.Reg {
 	name := path.Base(p.dest)
-	b.Step(program.T("make target %s", p.dest))
+	step := b.Step(program.T("make target %s", p.dest))
 	there := b.Label()
-	call.Mkdirat(b, call.In(dir), call.PathTo(b, name), 0o755).On(unix.EEXIST, there)
+	call.Mkdirat(step, call.In(dir), call.PathTo(b, name), 0o755).On(unix.EEXIST, there)
 	b.Bind(there)
-	b.Step(program.T("open target %s", p.dest))
-	return open(b, dir, name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
+	step = b.Step(program.T("open target %s", p.dest))
+	return open(step, dir, name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
 }
 
-// parentOfMount says whether a later mount of the configuration lies directly in
+// parentOfMount reports whether a later mount of the configuration lies directly in
 // the mount i, so that a descriptor of it pays.
 func (r *Root) parentOfMount(i int) bool {
 	for j := i + 1; j < len(r.mounts); j++ {
