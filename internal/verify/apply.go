@@ -151,7 +151,7 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 	} else {
 		flags, _, resolve, _ = w.howOf(in)
 	}
-	v := value{path: l.path}
+	v := value{path: l.path, attr: l.dir.attr & aCovered}
 	if flags&unix.O_PATH == 0 {
 		v.attr |= aData
 	}

@@ -219,6 +219,10 @@ func (g *generator) mounts(s *specs.Spec) {
 		case 4:
 			m = specs.Mount{Destination: one(g, "/proc/uptime", "/etc/hosts"), Type: "bind", Source: "/srv/file", Options: []string{"bind"}}
 		}
+		if g.chance(8) { // over a procfs or a sysfs, if there is one
+			at := one(g, "/proc", "/sys")
+			m = specs.Mount{Destination: at, Type: "bind", Source: at, Options: []string{"rbind"}}
+		}
 		add(m)
 		if g.chance(6) {
 			add(specs.Mount{Destination: m.Destination, Type: m.Type, Source: m.Source, Options: []string{"remount", "bind", "ro"}})

@@ -230,7 +230,7 @@ func (w *walker) boundBy(s *state, in *program.Instr) *mountOf {
 		return nil
 	}
 	for i := range w.x.mounts {
-		if m := &w.x.mounts[i]; m.bind && m.dest == s.cwdPath && w.text(from) == m.source {
+		if m := &w.x.mounts[i]; m.bind && !s.has(m.done) && m.dest == s.cwdPath && w.text(from) == m.source {
 			return m
 		}
 	}
@@ -393,16 +393,18 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 		return
 	}
 	to, _ := pathArgs(in, 1)
-	at := w.value(s, to).path
-	src := *v
-	w.attached(s, pc, src, at)
+	target := w.value(s, to)
+	at, src := target.path, *v
+	if target.attr&aCovered == 0 { // else nobody sees it
+		w.attached(s, pc, src, at)
+	}
 	switch v.k {
 	case kHostTree:
 		v.k, v.num = kBound, int64(src.path)
 	case kMnt, kProc:
 		v.k, v.num = kMnt, int64(src.path)
 	}
-	v.path, v.attr = at, v.attr|aAttached
+	v.path, v.attr = at, v.attr&^aCovered|aAttached|target.attr&aCovered
 }
 
 // attached records what a mount on a path of the container does for the configuration.
@@ -417,7 +419,7 @@ func (w *walker) attached(s *state, pc int, v value, at int32) {
 		w.note(pc, ReadOnly)
 		return
 	}
-	w.uncovers(s, at)
+	w.covers(s, at)
 	for i := range w.x.mounts {
 		m := &w.x.mounts[i]
 		if m.dest != at || m.remount || s.has(m.done) || !w.fits(m, &v) {
@@ -449,8 +451,15 @@ func (w *walker) fits(m *mountOf, v *value) bool {
 	return w.texts[v.path] == m.typ
 }
 
-// uncovers takes back what was covered at a path or below it: something lies above now.
-func (w *walker) uncovers(s *state, at int32) {
+// covers notes what lies beneath a mount that is attached at a path: what is open there
+// or below it, and what was covered there.
+func (w *walker) covers(s *state, at int32) {
+	inLoop := at == 0 && (w.waive[Masked] != "" || w.waive[ReadOnly] != "") // on one of very many paths
+	for i := range s.regs {
+		if v := &s.regs[i]; !inLoop && v.inContainer() && v.path > 0 && w.beneath(v.path, at) {
+			v.attr |= aCovered
+		}
+	}
 	for _, facts := range [...]map[int32]int{w.x.masked, w.x.readonly} {
 		for path, f := range facts {
 			if s.has(f) && w.beneath(path, at) {
@@ -476,7 +485,7 @@ func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
 		return
 	}
 	if m := w.boundBy(s, in); m != nil {
-		w.uncovers(s, m.dest)
+		w.covers(s, m.dest)
 		s.done(m.bound)
 		if m.attrs == 0 {
 			s.done(m.done)

@@ -168,6 +168,25 @@ func TestMasksGoByTheMount(t *testing.T) {
 	}
 }
 
+// Masks and read-only paths are made in what programs see: not in a procfs or sysfs that
+// a later mount of the configuration covers.
+func TestMasksReachWhatCovers(t *testing.T) {
+	w := newWorld(t, proc(), defaults()[5], bind("/sys", "/sys", "rbind"), bind("/proc", "/proc", "rbind"))
+	w.spec.Linux.MaskedPaths = []string{"/sys/class/net", "/proc/timer_list"}
+	w.spec.Linux.ReadonlyPaths = []string{"/proc/sys"}
+	out := w.ok(`ls -A /sys/class/net
+test -c /proc/timer_list || echo timer_list is not masked
+(: >>/proc/sys/kernel/panic) 2>/dev/null && echo /proc/sys is writable; true`)
+	if out != "" {
+		t.Errorf("got %q", out)
+	}
+	// What is covered need not be where its path leads.
+	w = newWorld(t, proc(), defaults()[5], tmpfs("/sys"))
+	if got := w.mounts()["/sys"]; !strings.Contains(got, "- tmpfs") {
+		t.Errorf("/sys: %q", got)
+	}
+}
+
 // A neighbour that has the image's /proc moved while the container is made does
 // not get one without masks.
 func TestMovedProcIsNoticed(t *testing.T) {

@@ -1,0 +1,64 @@
+package verify_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/compile"
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/template"
+	"github.com/hutch-project/hutch/internal/verify"
+)
+
+// proofOf compiles the default configuration after change.
+func proofOf(t *testing.T, change func(s *specs.Spec)) (*program.Program, *verify.Expect) {
+	t.Helper()
+	in := &compile.Input{Spec: template.Spec(), Rootfs: "/bundle/rootfs", Bundle: "/bundle", Keyring: "_ses.77",
+		Host: compile.Host{Privileged: true, LastCap: 40, HeldCaps: 1<<41 - 1}}
+	change(in.Spec)
+	out, err := compile.Compile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Program, in.Expect(out)
+}
+
+// refused reports an error unless the program is refused for the rule.
+func refused(t *testing.T, p *program.Program, e *verify.Expect, rule verify.Rule) {
+	t.Helper()
+	var broken *verify.Error
+	if _, err := verify.Program(p, e); !errors.As(err, &broken) {
+		t.Errorf("the program is taken: %v", err)
+	} else if broken.Rule != rule {
+		t.Errorf("refused by %v, want the rule %s", err, rule.ID())
+	}
+}
+
+// TestMasksOfWhatIsCoveredAreRefused has a program make its masks in the sysfs that a
+// later bind covers.
+func TestMasksOfWhatIsCoveredAreRefused(t *testing.T) {
+	p, e := proofOf(t, func(s *specs.Spec) {
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"rbind"}})
+		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = []string{"/sys/firmware"}, nil
+	})
+	if _, err := verify.Program(p, e); err != nil {
+		explain(t, p, err)
+	}
+	var tree program.Reg
+	for pc := range p.Child {
+		if in := &p.Child[pc]; p.Note(in).Step.String() == "fsmount sysfs" {
+			tree = in.Dst
+		}
+	}
+	for pc := range p.Child {
+		in := &p.Child[pc]
+		if in.Op == program.OpSys && program.CallName(uintptr(in.NR)) == "openat2" && p.Note(in).Element.String() == "linux.maskedPaths[0]" {
+			in.Args[0] = program.Val(tree)
+			off, _ := in.Args[1].Addr()
+			copy(p.Data(off, 9), "firmware\x00")
+		}
+	}
+	refused(t, p, e, verify.Masked)
+}
