@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/program"
@@ -34,6 +35,38 @@ func refused(t *testing.T, p *program.Program, e *verify.Expect, rule verify.Rul
 	} else if broken.Rule != rule {
 		t.Errorf("refused by %v, want the rule %s", err, rule.ID())
 	}
+}
+
+// TestRootOnTopIsNotReadOnly has a program clone the root and attach that on the root,
+// which nobody sees, in place of making the root read-only; or that mount alone.
+func TestRootOnTopIsNotReadOnly(t *testing.T) {
+	set := func(s *specs.Spec) {
+		s.Root.Readonly, s.Linux.MaskedPaths = false, nil
+		s.Linux.ReadonlyPaths = []string{"/srv/zz", "/"}
+	}
+	p, e := proofOf(t, set)
+	if _, err := verify.Program(p, e); err != nil {
+		explain(t, p, err)
+	}
+	for pc := range p.Child {
+		if in := &p.Child[pc]; in.NR == unix.SYS_MOUNT_SETATTR && p.Note(in).Element.String() == "linux.readonlyPaths[1]" {
+			in.Args[2] = program.Imm(unix.AT_EMPTY_PATH)
+		}
+	}
+	refused(t, p, e, verify.ReadOnly)
+	p, e = proofOf(t, set)
+	for pc := range p.Child {
+		in := &p.Child[pc]
+		switch element := p.Note(in).Element.String(); {
+		case in.NR == unix.SYS_MOUNT_SETATTR && element == "linux.readonlyPaths[1]":
+			*in = program.Instr{Op: program.OpJump, To: program.Label(pc + 1), Note: in.Note}
+		case in.NR == unix.SYS_OPENAT2 && element == "linux.readonlyPaths[0]":
+			off, _ := in.Args[1].Addr()
+			copy(p.Data(off, 2), "/\x00")
+		}
+	}
+	e.Spec.Linux.ReadonlyPaths = []string{"/"}
+	refused(t, p, e, verify.ReadOnly)
 }
 
 // TestMasksOfWhatIsCoveredAreRefused has a program make its masks in the sysfs that a

@@ -233,6 +233,9 @@ func (g *generator) mounts(s *specs.Spec) {
 func (g *generator) linux(l *specs.Linux) {
 	l.MaskedPaths = some(g, []string{"/proc/acpi", "/proc/kcore", "/proc/keys", "/sys/firmware", "/proc/scsi", "/etc/shadow"})
 	l.ReadonlyPaths = some(g, []string{"/proc/bus", "/proc/sys", "/proc/irq", "/sys/kernel", "/etc"})
+	if g.chance(12) {
+		l.ReadonlyPaths = append(l.ReadonlyPaths, "/")
+	}
 	if g.chance(20) {
 		for i := range 120 {
 			l.MaskedPaths = append(l.MaskedPaths, fmt.Sprintf("/proc/m%d", i))

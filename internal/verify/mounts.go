@@ -349,6 +349,10 @@ func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
 		v.attr |= aPrivate
 	}
 	if v.k == kRoot {
+		if f, ok := w.x.readonly[w.x.slash]; ok && v.attr&(aRO|aDeep) == aRO|aDeep {
+			s.done(f)
+			w.note(pc, ReadOnly)
+		}
 		if set&unix.MOUNT_ATTR_RDONLY != 0 {
 			s.done(fRootRO)
 			w.note(pc, RootReadOnly)
@@ -409,12 +413,12 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 
 // attached records what a mount on a path of the container does for the configuration.
 func (w *walker) attached(s *state, pc int, v value, at int32) {
-	if f, ok := w.x.masked[at]; ok && ((v.k == kHostTree || v.k == kMnt) && v.attr&aRO != 0 && v.proof&pNullDevice == pNullDevice || v.k == kMnt && v.fs == fsTmp && v.attr&aRO != 0) {
+	if f, ok := w.x.masked[at]; ok && at != w.x.slash && ((v.k == kHostTree || v.k == kMnt) && v.attr&aRO != 0 && v.proof&pNullDevice == pNullDevice || v.k == kMnt && v.fs == fsTmp && v.attr&aRO != 0) {
 		s.done(f)
 		w.note(pc, Masked)
 		return
 	}
-	if f, ok := w.x.readonly[at]; ok && v.k == kContTree && v.path == at && v.attr&aRO != 0 && v.attr&aWhole != 0 {
+	if f, ok := w.x.readonly[at]; ok && at != w.x.slash && v.k == kContTree && v.path == at && v.attr&aRO != 0 && v.attr&aWhole != 0 {
 		s.done(f)
 		w.note(pc, ReadOnly)
 		return

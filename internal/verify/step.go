@@ -163,7 +163,7 @@ func (w *walker) sought(s *state, in *program.Instr) int32 {
 
 // missing records that there is nothing at a path of the container.
 func (w *walker) missing(s *state, pc int, path int32) {
-	if path == 0 {
+	if path == 0 || path == w.x.slash { // the root is there
 		return
 	}
 	if f, ok := w.x.masked[path]; ok {

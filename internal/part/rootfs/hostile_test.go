@@ -187,6 +187,25 @@ test -c /proc/timer_list || echo timer_list is not masked
 	}
 }
 
+// The root among linux.readonlyPaths makes all that is in the container read-only, and
+// cannot be masked.
+func TestReadonlyPathsOfTheRoot(t *testing.T) {
+	for _, more := range []int{0, 2 * manyFds} {
+		w := newWorld(t, proc(), dev(), tmpfs("/tmp"))
+		w.spec.Linux.ReadonlyPaths = []string{"/proc/sys", "/etc/.."}
+		for i := range more {
+			w.spec.Linux.ReadonlyPaths = append(w.spec.Linux.ReadonlyPaths, fmt.Sprintf("/none/%d", i))
+		}
+		out := w.ok(`for d in / /etc /tmp /dev; do busybox touch $d/new 2>/dev/null && echo $d is writable; done; echo >/dev/null || echo no device`)
+		if out != "" {
+			t.Errorf("with %d more: got %q", more, out)
+		}
+	}
+	w := newWorld(t, proc())
+	w.spec.Linux.MaskedPaths = []string{"/proc/keys", "//"}
+	w.fails("linux.maskedPaths[1]", "root of the container", "name the directories in it")
+}
+
 // A neighbour that has the image's /proc moved while the container is made does
 // not get one without masks.
 func TestMovedProcIsNoticed(t *testing.T) {

@@ -41,6 +41,9 @@ func (r *Root) Open(b *program.Builder) {
 	r.prop = propagation{flag: unix.MS_SLAVE, recursive: true}
 	paths := 0
 	if l != nil {
+		if err := checkMasks(l.MaskedPaths); err != nil {
+			b.Fault(err)
+		}
 		paths = len(l.MaskedPaths) + len(l.ReadonlyPaths)
 		if l.RootfsPropagation != "" {
 			p, ok := propagationOf(l.RootfsPropagation)
