@@ -1,7 +1,9 @@
 package verify_test
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -35,6 +37,26 @@ func refused(t *testing.T, p *program.Program, e *verify.Expect, rule verify.Rul
 	} else if broken.Rule != rule {
 		t.Errorf("refused by %v, want the rule %s", err, rule.ID())
 	}
+}
+
+// TestChangeByANameIsRefused has a remount go to what the name of the mount leads to.
+func TestChangeByANameIsRefused(t *testing.T) {
+	set := func(s *specs.Spec) {
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/srv/x", Type: "bind", Source: "/srv", Options: []string{"remount", "bind", "ro"}})
+	}
+	p, e := proofOf(t, set)
+	if _, err := verify.Program(p, e); err != nil {
+		explain(t, p, err)
+	}
+	last := fmt.Sprintf("mounts[%d]", len(e.Spec.Mounts)-1)
+	for pc := range p.Child {
+		if in := &p.Child[pc]; in.NR == unix.SYS_OPENAT2 && p.Note(in).Element.String() == last {
+			off, _ := in.Args[2].Addr()
+			const resolve = 16 // in struct open_how
+			binary.NativeEndian.PutUint64(p.Data(off+resolve, 8), unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+		}
+	}
+	refused(t, p, e, verify.MountPath)
 }
 
 // TestRootOnTopIsNotReadOnly has a program clone the root and attach that on the root,

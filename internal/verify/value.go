@@ -90,6 +90,7 @@ const (
 	pReg
 	pNamed   // of kPos: a keyring that was joined by its name
 	pKeyring // of kErr: no session keyring was joined
+	pNoLink  // its path leads over no symbolic link
 
 	pNullDevice = pChr | pMajor1 | pMinor3
 )
