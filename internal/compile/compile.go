@@ -165,6 +165,7 @@ func (c *compiler) parent() {
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
 		Seen:            seen(c.Spec.Hooks) || bindsAll(c.Spec),
 		SourcesInParent: c.Host.Privileged,
+		Relock:          c.Host.Privileged && c.ns.Own(unix.CLONE_NEWUSER) && c.ns.Made(unix.CLONE_NEWNS),
 		FewFiles:        c.Host.FewFiles,
 		SourcesInChild:  c.Host.Privileged && !c.ns.Own(unix.CLONE_NEWUSER) && c.ns.Made(unix.CLONE_NEWNS) && (c.last || c.ns.Made(unix.CLONE_NEWPID) || !c.ns.Own(unix.CLONE_NEWPID)),
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER) || c.Host.Nested,
@@ -227,6 +228,7 @@ func (c *compiler) namespaces() {
 	} else {
 		born.Doing(program.T("wait for the runtime to write mappings and limits")).Barrier(Born, ring)
 	}
+	c.root.Relock(b)   // after Born, too, and as the caller, who can go where the container's root cannot
 	c.ns.BecomeRoot(b) // after Born: without mappings there is no id 0
 	process.Setsid(b)  // after Enter, which may clone: a child leads no session
 	if c.Keyring != "" && late {

@@ -46,6 +46,32 @@ func TestMaskIsNotTheHostsNull(t *testing.T) {
 	}
 }
 
+// TestWhatTheHostRestrictsIsLocked: root of a user namespace that may mount takes back no
+// option of what is bound from the host, and uncovers nothing in it.
+func TestWhatTheHostRestrictsIsLocked(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, userNamespace, withCapabilities("CAP_SYS_ADMIN"), sh(`umount /volume/secret && echo unmounted
+cat /volume/secret/file
+mount -o remount,bind,rw,suid,dev /volume && echo remounted
+touch /volume/open/new && echo written; echo done`))
+	volume := b.path("volume")
+	hostTmpfs(t, volume, "rw")
+	hostMount(t, "--make-private", volume)
+	writeText(t, volume+"/secret/file", "secret\n")
+	writeText(t, volume+"/open/file", "")
+	if err := os.Chmod(volume+"/open", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	hostTmpfs(t, volume+"/secret", "rw")
+	hostMount(t, "-o", "remount,bind,ro,nosuid,nodev", volume)
+	mount(specs.Mount{Destination: "/volume", Type: "bind", Source: volume, Options: []string{"rbind"}})(b.spec)
+	b.writeSpec()
+	if got := b.run().stdout; got != "done\n" {
+		t.Errorf("got %q", got)
+	}
+	b.rt("plan", "--verify", "--bundle", b.dir).ok(t)
+}
+
 func stat(t *testing.T, path string) unix.Stat_t {
 	t.Helper()
 	var st unix.Stat_t

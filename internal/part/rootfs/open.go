@@ -218,7 +218,7 @@ func (r *Root) bindChange(s *source) change {
 //
 // Source: mount_namespaces(7), "Restrictions on mount namespaces".
 func (r *Root) changeBind(b *program.Builder, s *source, c change, prop uint64) {
-	if r.c.Userns && r.c.SourcesInParent {
+	if r.c.Userns && r.c.SourcesInParent && !r.inChild {
 		r.keepLocked(b, s.tree, c.clr&^c.set)
 	}
 	call := setattr(b, s.tree, false, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr, Propagation: prop})

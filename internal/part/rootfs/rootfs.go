@@ -65,6 +65,10 @@ type Config struct {
 	// privileges outside of the container's user namespace.
 	SourcesInParent bool
 
+	// Relock clones the root and the sources of binds a second time, in the child, where it
+	// is in a new mount namespace of the container's user namespace: see Root.Relock.
+	Relock bool
+
 	// FewFiles is set when the caller may have few descriptors open: each is then closed
 	// as soon as it is used.
 	FewFiles bool
@@ -128,6 +132,7 @@ type Root struct {
 	prop     propagation // of linux.rootfsPropagation
 	many     bool        // so many mounts that descriptors are closed after use
 	mounts   []source    // by index of mounts
+	inChild  bool        // Relock emits: the kernel looks after what is locked
 	done     int         // number of mounts that are emitted
 	under    program.Reg // with SharedMounts: the directory at root.path
 	store    program.Reg // tmpfs of the nodes that the parent section makes; 0 for none

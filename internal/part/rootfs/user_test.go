@@ -18,6 +18,7 @@ func newUserWorld(t *testing.T, mounts ...specs.Mount) *world {
 	w := newWorld(t, mounts...)
 	w.flags |= unix.CLONE_NEWUSER
 	w.c.Userns, w.c.BindDevices, w.c.RootUID, w.c.RootGID = true, true, mapped, mapped
+	w.c.Relock = true
 	for _, d := range []string{"root", "root/bin", "root/proc", "root/sys", "root/dev", "root/etc", "root/tmp"} {
 		must(t, os.Chown(w.path(d), mapped, mapped))
 	}

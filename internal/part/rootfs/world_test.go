@@ -164,6 +164,7 @@ func (w *world) try(script string) (_ string, err error) {
 	user := w.flags&unix.CLONE_NEWUSER != 0
 	if user {
 		b.Barrier(born, 0)
+		r.Relock(b)
 		b.Sys(unix.SYS_SETRESGID, program.Imm(0), program.Imm(0), program.Imm(0))
 		b.Sys(unix.SYS_SETRESUID, program.Imm(0), program.Imm(0), program.Imm(0))
 	}
