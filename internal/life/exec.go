@@ -155,7 +155,7 @@ func (e *execution) start(sub cgroup.Sub) error {
 		return err
 	}
 	e.trace.Phase("set up")
-	return e.explainJoin(e.server().serve())
+	return e.c.explainExec(e.explainJoin(e.server().serve()))
 }
 
 // explainJoin explains why a user cannot exec into a container that waits for start.
