@@ -7,34 +7,42 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/libcontainer"
 )
 
-var killCommand = command{
-	name:    "kill",
-	usage:   "send a signal (default TERM) to the init of a container",
-	words:   "ID [SIGNAL]",
-	options: []option{{name: "all", alias: "a", kind: boolean, usage: "send it to all processes of the container"}},
-	do: func(f flags) error {
-		words, err := f.Words()
-		if err != nil {
-			return err
-		}
-		if len(words) < 1 || len(words) > 2 {
-			return fmt.Errorf("kill: requires the container id and at most a signal; got %d arguments", len(words))
-		}
-		sig := unix.SIGTERM
-		if len(words) == 2 {
-			if sig, err = parseSignal(words[1]); err != nil {
-				return err
-			}
-		}
-		r, err := newRuntime(f)
-		if err != nil {
-			return err
-		}
-		return r.Kill(words[0], sig, f.Bool("all"))
+var killCommand = cli.Command{
+	Name:      "kill",
+	Usage:     "send a signal (default TERM) to the init of a container",
+	Arguments: "ID [SIGNAL]", Min: 1, Max: 2,
+	Wants: "1 or 2 arguments, the container id and a signal",
+	Words: []cli.Word{cli.ID, cli.Signal}, States: []string{"created", "running", "paused"},
+	Flags: []cli.Flag{
+		{Name: "all", Alias: "a", Kind: cli.Bool, Usage: "send it to all processes of the container"},
 	},
+	Help: "Sends a signal, by name with or without SIG, or by number, to the init of a container. The " +
+		"first process of a pid namespace gets only signals that it handles, apart from KILL and STOP. " +
+		"HUP, INT, QUIT and TERM end a container that has not been started. KILL reaches all " +
+		"processes of a container without a pid namespace of its own.",
+	Examples: []cli.Example{
+		{Line: "hutch kill web1", Does: "ask its process to end"},
+		{Line: "hutch kill --all web1 KILL", Does: "end all its processes"},
+	},
+	Do: kill,
+}
+
+func kill(l *cli.Line) error {
+	sig, err := unix.SIGTERM, error(nil)
+	if len(l.Words) == 2 {
+		if sig, err = parseSignal(l.Words[1]); err != nil {
+			return err
+		}
+	}
+	r, err := newRuntime(l)
+	if err != nil {
+		return err
+	}
+	return r.Kill(l.Words[0], sig, l.Bool("all"))
 }
 
 // maxSignal is the highest signal of Linux on most architectures.

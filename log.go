@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/hutch-project/hutch/internal/cli"
 )
 
 // logTarget is where messages go; the log is made when the first comes.
@@ -15,12 +17,9 @@ var logTarget struct {
 	debug  bool
 }
 
-// prepareLog opens the log file, so that an unusable one is told at once.
-func prepareLog(c globalValues) error {
+// prepareLog opens the log file, so that an unusable one is an error at once.
+func prepareLog(c *cli.Values) error {
 	logTarget.format, logTarget.debug = c.String("log-format"), c.Bool("debug")
-	if f := logTarget.format; f != "text" && f != "json" {
-		return fmt.Errorf("--log-format: %q is not text or json", f)
-	}
 	path := c.String("log")
 	if path == "" {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/urfave/cli/v2"
+	"github.com/hutch-project/hutch/internal/cli"
 )
 
 // TestManualPage holds man/hutch.8 against the program: it describes each
@@ -36,26 +36,24 @@ func TestManualPage(t *testing.T) {
 // inProgram lists the flags, a line each: the command (empty for global ones)
 // and all names in order. Hidden ones, which do nothing, are left out.
 func inProgram() []string {
-	a := app()
-	a.Setup() // adds help and version
-	out := flagLines("", a.VisibleFlags())
-	for _, c := range a.VisibleCommands() {
+	out := flagLines("", table.Globals)
+	for _, c := range table.Commands {
 		out = append(out, "command "+c.Name)
 		if c.Name != "help" {
-			out = append(out, flagLines(c.Name, append(slices.Clip(c.VisibleFlags()), cli.HelpFlag))...)
+			out = append(out, flagLines(c.Name, c.AllFlags())...)
 		}
 	}
 	return out
 }
 
 func flagLines(command string, flags []cli.Flag) []string {
-	var out []string
+	out := []string{command + ": --help -h"}
 	for _, f := range flags {
-		line := command + ":"
-		for _, name := range f.Names() {
-			line += " " + dashes(name)
+		line := command + ": " + dashes(f.Name)
+		if f.Alias != "" {
+			line += " " + dashes(f.Alias)
 		}
-		if !slices.Contains(out, line) {
+		if !f.Hidden {
 			out = append(out, line)
 		}
 	}
