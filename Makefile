@@ -23,7 +23,7 @@ SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-.PHONY: build install uninstall demo check test unit integration surroundings surroundings-quick conformance engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
+.PHONY: build install uninstall demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
 	fmt vet lint floors types cross hello-bundle test-deps box bin/box containerd
 
 build:
@@ -136,9 +136,13 @@ tutorial: build box
 containerd:
 	tests/engines/build-containerd $(CONTAINERD) bin/containerd-$(CONTAINERD) || echo "engines: no containerd $(CONTAINERD)"
 
-# engines runs Docker, Podman, Buildah and containerd on RUNTIME.
-engines: build box containerd
-	RUNTIME=$(RUNTIME) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
+# bin/cri is a client of Kubernetes' interface to engines, in a module of its own.
+cri bin/cri:
+	cd tests/cri && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/cri .
+
+# engines runs Docker, Podman, Buildah and containerd, by ctr and as Kubernetes does, on RUNTIME.
+engines: build box containerd cri
+	RUNTIME=$(RUNTIME) CRI=$(CURDIR)/bin/cri CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build

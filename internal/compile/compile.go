@@ -215,18 +215,17 @@ func (c *compiler) namespaces() {
 	if c.Keyring != "" && !late {
 		ring = keyring.Make(b, c.Keyring)
 	}
-	b.Element(program.T("linux"))
+	born := b.Element(program.T("linux"))
 	if c.Unattended {
-		b.Doing(program.T("tell the runtime of the birth"))
-		b.Tell(Born, ring)
+		born.Doing(program.T("tell the runtime of the birth")).Tell(Born, ring)
 	} else {
-		b.Doing(program.T("wait for the runtime to write mappings and limits"))
-		b.Barrier(Born, ring)
+		born.Doing(program.T("wait for the runtime to write mappings and limits")).Barrier(Born, ring)
 	}
 	c.ns.BecomeRoot(b)
 	process.Setsid(b)
 	if c.Keyring != "" && late {
-		b.Tell(keyring.MadeTag, keyring.Make(b, c.Keyring))
+		ring := keyring.Make(b, c.Keyring)
+		b.Element(program.T("process")).Doing(program.T("tell the runtime of the session keyring")).Tell(keyring.MadeTag, ring)
 	}
 	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets)
 	c.ns.Loopback(b)
@@ -244,15 +243,12 @@ func (c *compiler) rootfs() {
 	c.proc = rootfs.PrivateProc(b)
 	c.root.Mount(b)
 	if seen(c.Spec.Hooks) {
-		b.Element(program.T("hooks"))
-		b.Doing(program.T("get ready for prestart, createRuntime and createContainer"))
+		b := b.Element(program.T("hooks")).Doing(program.T("get ready for prestart, createRuntime and createContainer"))
 		c.root.Stand(b) // createContainer hooks begin where init is
-		open := c.opens("let the runtime join the namespaces for hooks")
-		b.Doing(program.T("wait for the runtime to run prestart, createRuntime and createContainer"))
-		b.Barrier(Hooks, 0)
+		open := c.opens(b, "let the runtime join the namespaces for hooks")
+		b.Doing(program.T("wait for the runtime to run prestart, createRuntime and createContainer")).Barrier(Hooks, 0)
 		if open {
-			b.Doing(program.T("stay closed to the processes of the user"))
-			call.PrctlUndumpable(b)
+			closed(b)
 		}
 	}
 	c.root.Pivot(b)
@@ -271,14 +267,17 @@ func (c *compiler) rootfs() {
 // user namespace nobody else is whom that would serve.
 //
 // Source: pidfd_open(2) and setns(2), "ptrace access mode PTRACE_MODE_READ_REALCREDS".
-func (c *compiler) opens(why string) bool {
+func (c *compiler) opens(b *program.Builder, why string) bool {
 	if !c.Host.User || !c.ns.Made(unix.CLONE_NEWUSER) || c.ns.Joins() {
 		return false
 	}
-	c.b.Element(program.Text{})
-	c.b.Doing(program.T("%s", why))
-	call.PrctlDumpable(c.b)
+	call.PrctlDumpable(b.Doing(program.T("%s", why)))
 	return true
+}
+
+// closed emits the end of what opens has begun.
+func closed(b *program.Builder) {
+	call.PrctlUndumpable(b.Doing(program.T("stay closed to the processes of the user")))
 }
 
 // process emits the properties of the process, up to its readiness for start.
@@ -322,33 +321,31 @@ func (c *compiler) extraEnv() []string {
 
 // start emits the wait for start, and execve.
 func (c *compiler) start() {
-	b := c.b
+	b := c.b.Element(program.T("process"))
 	open := false
 	if c.Fifo && (c.filter == nil || allows(c.filter, unix.SYS_PRCTL)) { // to be closed again
 		// Nothing of the host is open any more but the fifos.
-		open = c.opens("let exec join the namespaces before start")
+		open = c.opens(b, "let exec join the namespaces before start")
 	}
 	if c.ready != nil {
 		c.ready.load(b)
 	}
-	b.Element(program.T("process"))
-	b.Doing(program.T("get ready for start"))
+	ready := b.Doing(program.T("get ready for start"))
 	if c.ready == nil || c.filter == nil || !c.filter.Notify { // else Loading has told it
-		b.Tell(Ready, 0)
+		ready.Tell(Ready, 0)
 	}
 	c.out.Start = b.Len()
 	// An init that nobody has written down must not go on.
-	b.Wait(Ready, b.Zero(1))
+	ready.Wait(Ready, b.Zero(1))
 	if c.Fifo {
-		c.waitFifo()
+		c.waitFifo(b)
 	}
 	if c.Spec.Process == nil {
-		b.Doing(program.T("is absent: there is nothing to start"))
-		b.Fail(0)
+		b.Doing(program.T("is absent: there is nothing to start")).Fail(0)
 		return
 	}
 	if c.hooks != nil {
-		c.hooks.receive(func(frame program.Mem) {
+		c.hooks.receive(b, func(b *program.Builder, frame program.Mem) {
 			if c.Fifo {
 				call.Read(b, call.In(c.out.Go), frame)
 			} else {
@@ -357,26 +354,22 @@ func (c *compiler) start() {
 		})
 	}
 	if open {
-		b.Element(program.Text{})
-		b.Doing(program.T("stay closed to the processes of the user"))
-		call.PrctlUndumpable(b)
+		closed(b)
 	}
 	if c.hooks != nil {
-		c.hooks.run(c.ready.env)
+		c.hooks.run(b, c.ready.env)
 	}
 	c.ready.run(b, c.Spec.Process)
 }
 
 // waitFifo emits the wait for start's byte. From then on reports go to
 // result.fifo: the process that made this one has left.
-func (c *compiler) waitFifo() {
-	b := c.b
-	b.Doing(program.T("wait for start"))
-	b.Step(program.T("put result.fifo in the socket's place"))
-	call.Dup3(b, call.In(c.out.Result), call.Over(b.Sync()), unix.O_CLOEXEC)
+func (c *compiler) waitFifo(b *program.Builder) {
+	b = b.Doing(program.T("wait for start"))
+	step := b.Step(program.T("put result.fifo in the socket's place"))
+	call.Dup3(step, call.In(c.out.Result), call.Over(b.Sync()), unix.O_CLOEXEC)
 	if c.hooks != nil {
 		return // the state comes by it
 	}
-	b.Step(program.T("read exec.fifo"))
-	call.Read(b, call.In(c.out.Go), b.Zero(1))
+	call.Read(b.Step(program.T("read exec.fifo")), call.In(c.out.Go), b.Zero(1))
 }

@@ -59,9 +59,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	process.InitialAffinity(b, p)
 	tasks := enterCgroups(b, in.Tasks)
 	if p.OOMScoreAdj != nil || n.userns || in.Wait && !n.clone { // after a clone it waits anyway
-		b.Element(program.T("process"))
-		b.Doing(program.T("wait for the runtime to set limits"))
-		b.Barrier(Born, 0)
+		b.Element(program.T("process")).Doing(program.T("wait for the runtime to set limits")).Barrier(Born, 0)
 	}
 	if p.ApparmorProfile != "" || p.SelinuxLabel != "" {
 		// Before the join: what is below /proc then is the host's, and not the container's.
@@ -84,7 +82,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	e := n.become()
 	e.load(b)
 	if f != nil && f.Notify {
-		b.Wait(Loading, b.Zero(1)) // execve closes the listener
+		b.Element(program.T("linux.seccomp")).Doing(program.T("wait for the runtime to take the listener")).Wait(Loading, b.Zero(1)) // execve closes the listener
 	}
 	e.run(b, p)
 	program, err := b.Program()
@@ -100,12 +98,10 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 // Source: Linux kernel/cgroup/cgroup.c, cgroup_procs_write_start.
 func enterCgroups(b *program.Builder, n int) []program.Reg {
 	tasks := make([]program.Reg, n)
-	b.Element(program.T("linux.cgroupsPath"))
-	b.Doing(program.T("enter the cgroup"))
-	b.Step(program.T("write 0 to tasks"))
+	b = b.Element(program.T("linux.cgroupsPath")).Doing(program.T("enter the cgroup"))
 	for i := range tasks {
 		tasks[i] = b.RegOf(-1)
-		call.WriteString(b, call.In(tasks[i]), "0")
+		call.WriteString(b.Step(program.T("write 0 to tasks")), call.In(tasks[i]), "0")
 	}
 	return tasks
 }

@@ -21,8 +21,7 @@ import (
 //
 // Source: seccomp(2), SECCOMP_SET_MODE_FILTER.
 func loadFilter(b *program.Builder, f *seccomp.Filter) {
-	b.Element(program.T("linux.seccomp"))
-	b.Doing(program.T("load the filter"))
+	b = b.Element(program.T("linux.seccomp")).Doing(program.T("load the filter"))
 	code := make([]byte, 0, 8*len(f.Program))
 	for _, i := range f.Program {
 		code = binary.NativeEndian.AppendUint16(code, i.Code)
@@ -42,16 +41,14 @@ func loadFilter(b *program.Builder, f *seccomp.Filter) {
 	switch {
 	case f.Notify && allows(f, unix.SYS_SENDMSG):
 		listener := call.SeccompFilter(b, uint64(flags), m).Fd()
-		b.Doing(program.T("hand over the listener"))
-		b.TellFd(Loading, 0, listener)
+		b.Doing(program.T("hand over the listener")).TellFd(Loading, 0, listener)
 		return
 	case f.Notify:
 		next := b.Reg()
-		b.Step(program.T("look for the number of the listener's descriptor"))
-		call.Dup(b, call.In(b.Sync())).To(next)
+		step := b.Step(program.T("look for the number of the listener's descriptor"))
+		call.Dup(step, call.In(b.Sync())).To(next)
 		call.Close(b, call.In(next))
-		b.Tell(Loading, next)
-		b.Step(program.Text{})
+		step.Tell(Loading, next)
 	}
 	call.SeccompFilter(b, uint64(flags), m)
 }

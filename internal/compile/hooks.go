@@ -30,7 +30,6 @@ const HookTail = 2048
 
 // startHooks are the hooks and the files that they read and write.
 type startHooks struct {
-	b       *program.Builder
 	hooks   []specs.Hook
 	in, out program.Reg
 }
@@ -40,22 +39,19 @@ func newStartHooks(b *program.Builder, h *specs.Hooks) *startHooks {
 	if h == nil || len(h.StartContainer) == 0 {
 		return nil
 	}
-	s := &startHooks{b: b, hooks: h.StartContainer}
-	b.Element(program.T("hooks.startContainer"))
-	b.Doing(program.T("make files for input and output"))
+	s := &startHooks{hooks: h.StartContainer}
+	b = b.Element(program.T("hooks.startContainer")).Doing(program.T("make files for input and output"))
 	s.in, s.out = rootfs.MemFile(b, "state"), rootfs.MemFile(b, "output")
 	return s
 }
 
 // receive emits the taking of the input, a frame after the other by the call read.
-func (s *startHooks) receive(read func(program.Mem)) {
-	b := s.b
+func (s *startHooks) receive(b *program.Builder, read func(*program.Builder, program.Mem)) {
 	frame := b.Zero(HookFrame)
 	again, done := b.Label(), b.Label()
-	b.Element(program.T("hooks.startContainer"))
-	b.Doing(program.T("take the container's state"))
+	b = b.Element(program.T("hooks.startContainer")).Doing(program.T("take the container's state"))
 	b.Bind(again)
-	read(frame)
+	read(b, frame)
 	b.If(frame.Reg(0), program.Eq, 0, done)
 	call.Write(b, call.In(s.in), program.Mem{Off: frame.Off + 8, Len: frame.Len - 8}, call.Value(frame.Reg(0)))
 	b.Jump(again)
@@ -64,27 +60,26 @@ func (s *startHooks) receive(read func(program.Mem)) {
 
 // run emits the hooks, one after the other. env is the environment of those that have
 // none of their own.
-func (s *startHooks) run(env program.Mem) {
+func (s *startHooks) run(b *program.Builder, env program.Mem) {
 	for i := range s.hooks {
-		s.hook(i, env)
+		s.hook(b, i, env)
 	}
 }
 
-func (s *startHooks) hook(i int, env program.Mem) {
-	b, h := s.b, &s.hooks[i]
-	b.Element(program.N("hooks.startContainer[%d]", i))
-	b.Doing(program.T("run %s", h.Path))
+func (s *startHooks) hook(b *program.Builder, i int, env program.Mem) {
+	h := &s.hooks[i]
+	b = b.Element(program.N("hooks.startContainer[%d]", i)).Doing(program.T("run %s", h.Path))
 	b.Tell(HookBegins, b.RegOf(int64(i)))
 	call.Lseek(b, call.In(s.in), call.N(0), call.SeekSet)
 	call.Ftruncate(b, call.In(s.out), call.N(0))
 	call.Lseek(b, call.In(s.out), call.N(0), call.SeekSet)
 	pid, child, next := b.Reg(), b.Label(), b.Label()
-	b.Step(program.T("clone (the seccomp profile must allow it)"))
-	forkCall(b).To(pid)
-	b.If(pid, program.Eq, 0, child)
-	s.await(pid, next)
+	step := b.Step(program.T("clone (the seccomp profile must allow it)"))
+	forkCall(step).To(pid)
+	step.If(pid, program.Eq, 0, child)
+	s.await(b, pid, next)
 	b.Bind(child)
-	s.execute(h, env)
+	s.execute(b, h, env)
 	b.Bind(next)
 }
 
@@ -97,34 +92,32 @@ func forkCall(b *program.Builder) program.Call {
 }
 
 // await emits the wait for the hook's end. A hook that fails ends init.
-func (s *startHooks) await(pid program.Reg, next program.Label) {
-	b := s.b
+func (s *startHooks) await(b *program.Builder, pid program.Reg, next program.Label) {
 	status := b.Reg()
 	word := b.Low32(status)
-	b.Step(program.T("wait for its end"))
-	call.Wait4(b, call.Value(pid), word, 0)
-	b.IfWord(word, -1, program.Eq, 0, next)
-	b.Step(program.T("read its output"))
+	step := b.Step(program.T("wait for its end"))
+	call.Wait4(step, call.Value(pid), word, 0)
+	step.IfWord(word, -1, program.Eq, 0, next)
+	step = b.Step(program.T("read its output"))
 	data, n, read, none := b.Zero(HookTail), b.Reg(), b.Label(), b.Label()
-	call.Lseek(b, call.In(s.out), call.N(int64(-HookTail)), call.SeekEnd).To(n).Ignore()
-	b.If(n, program.Ge, 0, read)
-	call.Lseek(b, call.In(s.out), call.N(0), call.SeekSet).Ignore()
+	call.Lseek(step, call.In(s.out), call.N(int64(-HookTail)), call.SeekEnd).To(n).Ignore()
+	step.If(n, program.Ge, 0, read)
+	call.Lseek(step, call.In(s.out), call.N(0), call.SeekSet).Ignore()
 	b.Bind(read)
-	call.Read(b, call.In(s.out), data).To(n).Ignore()
-	b.If(n, program.Lt, 1, none)
-	b.TellData(HookOutput, data, n)
+	call.Read(step, call.In(s.out), data).To(n).Ignore()
+	step.If(n, program.Lt, 1, none)
+	step.TellData(HookOutput, data, n)
 	b.Bind(none)
-	b.Tell(HookFailed, status)
-	b.Exit(1)
+	step.Tell(HookFailed, status)
+	step.Exit(1)
 }
 
 // execute emits the child's part.
-func (s *startHooks) execute(h *specs.Hook, env program.Mem) {
-	b := s.b
-	b.Step(program.T("set up standard input and output"))
-	call.Dup3(b, call.In(s.in), call.As(0), 0)
-	call.Dup3(b, call.In(s.out), call.As(1), 0)
-	call.Dup3(b, call.In(s.out), call.As(2), 0)
+func (s *startHooks) execute(b *program.Builder, h *specs.Hook, env program.Mem) {
+	step := b.Step(program.T("set up standard input and output"))
+	call.Dup3(step, call.In(s.in), call.As(0), 0)
+	call.Dup3(step, call.In(s.out), call.As(1), 0)
+	call.Dup3(step, call.In(s.out), call.As(2), 0)
 	process.UnblockStep(b)
 	args := h.Args
 	if len(args) == 0 {
@@ -133,6 +126,6 @@ func (s *startHooks) execute(h *specs.Hook, env program.Mem) {
 	if h.Env != nil {
 		env = b.Strv(h.Env)
 	}
-	b.Step(program.T("execute it"))
-	call.Execve(b, call.PathTo(b, h.Path), call.Argv(b.Strv(args)), call.Envv(env))
+	step = b.Step(program.T("execute it"))
+	call.Execve(step, call.PathTo(b, h.Path), call.Argv(b.Strv(args)), call.Envv(env))
 }

@@ -165,6 +165,6 @@ func (r *ready) load(b *program.Builder) {
 // run emits the execve.
 func (r *ready) run(b *program.Builder, p *specs.Process) {
 	process.Unblock(b)
-	b.Tell(Executing, 0)
+	b.Element(program.T("process")).Doing(program.T("tell the runtime that the program is next")).Tell(Executing, 0)
 	r.target.Execve(b, p.Args, r.env)
 }

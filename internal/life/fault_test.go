@@ -40,7 +40,7 @@ func TestEachInstructionFails(t *testing.T) {
 				code   []program.Instr
 			}{{true, p.Program.Parent}, {false, p.Program.Child}} {
 				for pc := range s.code {
-					want := p.Program.Notes[s.code[pc].Note]
+					want := p.Program.Note(&s.code[pc])
 					err := w.createWithFault(&program.Fault{Parent: s.parent, PC: pc, Errno: odd})
 					if err == nil {
 						tolerated++

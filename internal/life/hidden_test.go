@@ -27,7 +27,7 @@ func dumpable(t *testing.T) int {
 func TestSpawnedIsHidden(t *testing.T) {
 	opened(t)
 	b := program.New()
-	b.Element(program.T("test"))
+	b = b.Element(program.T("test"))
 	got := b.Reg()
 	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_GET_DUMPABLE), program.Imm(0)).To(got)
 	b.Tell(1, got)

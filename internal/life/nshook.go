@@ -72,26 +72,21 @@ func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Progra
 	if err != nil {
 		return nil, nil, err
 	}
-	b.Doing(program.T("get ready for the hook"))
-	b.Step(program.T("set up standard input and output"))
-	call.Dup3(b, call.Number(stdin), call.As(0), 0)
-	call.Dup3(b, call.Number(stdout), call.As(1), 0)
-	call.Dup3(b, call.Number(stdout), call.As(2), 0)
+	b = b.Element(program.T("hooks.createContainer")).Doing(program.T("get ready for the hook"))
+	step := b.Step(program.T("set up standard input and output"))
+	call.Dup3(step, call.Number(stdin), call.As(0), 0)
+	call.Dup3(step, call.Number(stdout), call.As(1), 0)
+	call.Dup3(step, call.Number(stdout), call.As(2), 0)
 	n.init.Join(b)
 	process.CloseOthers(b, nil) // before it can be seen in the container
 	if n.init.Clones() {
 		namespace.Clone(b, hookAdopt, false)
 	}
-	b.Element(program.Text{})
-	b.Doing(program.T("get ready for the hook"))
-	b.Step(program.T("make a process group"))
-	call.Setpgid(b)
-	b.Step(program.Text{})
+	call.Setpgid(b.Step(program.T("make a process group")))
 	process.Signals(b, n.ignored)
 	process.Unblock(b)
 	b.Tell(hookExecuting, 0)
-	b.Doing(program.Text{})
-	b.Step(program.T("execute %s", h.Path))
+	b = b.Element(program.T("hooks.createContainer")).Step(program.T("execute %s", h.Path))
 	args := h.Args
 	if len(args) == 0 {
 		args = []string{h.Path}

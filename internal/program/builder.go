@@ -25,12 +25,22 @@ const (
 
 // Builder assembles a program. Its methods append; the first error is kept and
 // returned by Program. The zero Builder is not ready: use New.
+//
+// A Builder has a label that its instructions carry. Element, Doing and Step return
+// a Builder of the same program with another label and leave the one that they are
+// called on as it is, so a label ends with the variable that holds it: what a
+// function that is called labels stays its own.
 type Builder struct {
+	*assembly
+	label int32 // index of notes
+}
+
+// assembly is what all Builders of one program append to.
+type assembly struct {
 	parent, child []Instr
 	inParent      bool
-	notes         []Note
-	note          Note
-	noteFresh     bool
+	notes         []label
+	builders      []Builder // room for those that with returns
 	labels        []int32
 	arena         []byte
 	relocs        []uint32 // offsets of words that hold an arena offset to be made an address
@@ -45,12 +55,12 @@ type Builder struct {
 
 // New returns an empty Builder.
 func New() *Builder {
-	b := &Builder{
+	b := &Builder{assembly: &assembly{
 		child:  make([]Instr, 0, 1024),
-		notes:  make([]Note, 0, 512),
+		notes:  make([]label, 1, 512),
 		arena:  make([]byte, reserved, 64<<10),
 		relocs: make([]uint32, 0, 512),
-	}
+	}}
 	b.sync = b.Reg()
 	return b
 }
@@ -79,20 +89,30 @@ func (b *Builder) Keep(r Reg) {
 	}
 }
 
-// Element names the part of config.json that the instructions to come are for,
-// and clears Doing and Step.
-func (b *Builder) Element(t Text) {
-	b.note, b.noteFresh = Note{Element: t}, false
-}
+// Element returns a Builder whose instructions are for the part t of config.json.
+func (b *Builder) Element(t Text) *Builder { return b.with(labelElement, t) }
 
-// Doing says what the instructions to come do together, and clears Step.
-func (b *Builder) Doing(t Text) {
-	b.note.Doing, b.note.Step, b.noteFresh = t, Text{}, false
-}
+// Doing returns a Builder whose instructions do t together, for b's element.
+func (b *Builder) Doing(t Text) *Builder { return b.with(labelDoing, t) }
 
-// Step says what the instructions to come do.
-func (b *Builder) Step(t Text) {
-	b.note.Step, b.noteFresh = t, false
+// Step returns a Builder whose instructions are the step t of what b's do. It is
+// passed to the call that is the step, or kept in a variable of its own for the few
+// that are.
+func (b *Builder) Step(t Text) *Builder { return b.with(labelStep, t) }
+
+// with returns a Builder with the part kind of its label replaced by t, and the finer
+// parts left out.
+func (b *Builder) with(kind labelKind, t Text) *Builder {
+	above := b.label
+	for above != 0 && b.notes[above].kind >= kind {
+		above = b.notes[above].above
+	}
+	b.notes = append(b.notes, label{text: t, above: above, kind: kind})
+	if len(b.builders) == cap(b.builders) {
+		b.builders = make([]Builder, 0, 64) // those that are handed out keep the old array
+	}
+	b.builders = append(b.builders, Builder{assembly: b.assembly, label: int32(len(b.notes) - 1)})
+	return &b.builders[len(b.builders)-1]
 }
 
 // Reg makes a register that holds 0.
@@ -186,12 +206,12 @@ func (b *Builder) Bind(l Label) {
 // Len is the number of the section's instructions so far.
 func (b *Builder) Len() int { return len(*b.section()) }
 
-// Fault makes Program return err with the current note before it.
+// Fault makes Program return err with b's label before it.
 func (b *Builder) Fault(err error) {
 	if b.err != nil {
 		return
 	}
-	if n := b.note.String(); n != "" {
+	if n := noteOf(b.notes, b.label).String(); n != "" {
 		err = fmt.Errorf("%s: %w", n, err)
 	}
 	b.err = err
@@ -205,11 +225,7 @@ func (b *Builder) section() *[]Instr {
 }
 
 func (b *Builder) add(in Instr) Call {
-	if !b.noteFresh {
-		b.notes = append(b.notes, b.note)
-		b.noteFresh = true
-	}
-	in.Note = int32(len(b.notes) - 1)
+	in.Note = b.label
 	s := b.section()
 	*s = append(*s, in)
 	return Call{b, s, len(*s) - 1}
@@ -425,7 +441,7 @@ func (b *Builder) Low32(r Reg) Mem {
 	return Mem{off, 4}
 }
 
-// Fail ends the child with errno, reported under the current note.
+// Fail ends the child with errno, reported under b's label.
 func (b *Builder) Fail(errno unix.Errno) { b.add(Instr{Op: OpFail, Errno: errno}) }
 
 // Exit ends the child with status, reporting nothing.
@@ -436,7 +452,7 @@ func (b *Builder) Program() (*Program, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	p := &Program{Parent: b.parent, Child: b.child, Notes: b.notes, arena: b.arena, relocs: b.relocs, fds: b.fds, sync: b.sync, closings: b.closings, kept: b.kept}
+	p := &Program{Parent: b.parent, Child: b.child, notes: b.notes, arena: b.arena, relocs: b.relocs, fds: b.fds, sync: b.sync, closings: b.closings, kept: b.kept}
 	for _, f := range b.forks {
 		p.forks = append(p.forks, forked{tell: f.tell, child: b.labels[f.label]})
 	}
@@ -446,7 +462,7 @@ func (b *Builder) Program() (*Program, error) {
 			if in.Op == OpJump || in.Op == OpIf || in.OnErr == JumpOn {
 				to := b.labels[in.To]
 				if to < 0 || int(to) > len(s) {
-					return nil, fmt.Errorf("program: instruction %d jumps to a label without a place (%s)", i, p.Notes[in.Note])
+					return nil, fmt.Errorf("program: instruction %d jumps to a label without a place (%s)", i, p.Note(in))
 				}
 				in.To = Label(to)
 			}

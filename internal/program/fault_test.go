@@ -13,7 +13,7 @@ import (
 func faulty() *Builder {
 	b := New()
 	b.InParent(func() {
-		b.Element(T("root"))
+		b := b.Element(T("root"))
 		ok := b.Label()
 		r := b.Reg()
 		b.Sys(unix.SYS_GETPID).To(r)
@@ -23,7 +23,7 @@ func faulty() *Builder {
 		b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/dev/null"), Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
 		b.Sys(unix.SYS_GETPID).Ignore()
 	})
-	b.Element(T("mounts"))
+	b = b.Element(T("mounts"))
 	next, jumped, end := b.Label(), b.Label(), b.Label()
 	r, other := b.Reg(), b.Reg()
 	b.Tell(1, 0)                                   // 0

@@ -75,7 +75,7 @@ func (s *source) emit(b *Builder, labels []Label) {
 	case 10:
 		b.InParent(func() { b.Sys(uintptr(s.byte()), s.args()...) })
 	case 11:
-		b.Element(N("mounts[%d]", int(s.byte())))
+		b.Element(N("mounts[%d]", int(s.byte()))).Jump(l)
 	case 12:
 		b.TellData(uint32(s.word()), Mem{uint32(s.word()), uint32(s.word())}, Reg(s.word()))
 	case 13:

@@ -109,53 +109,8 @@ type Instr struct {
 	Width uint8 // OpIf: bytes of the word, 1, 2, 4 or 8
 	Errno unix.Errno
 	NR    uint32 // OpSys: number of the call; OpTell…, OpWait: the tag
-	Note  int32  // index of the program's notes
+	Note  int32  // see Program.Note
 	To    Label  // before linking a label, after it an index in the section
 	Dst   Reg
 	Args  [6]Arg // OpIf: word, mask, immediate; OpTell…: value, then of OpTellData and OpTellFd see tellMore; OpWait: Mem; OpExit: status
-}
-
-// Text is a format with up to two strings and one number, rendered only when
-// somebody reads it: %s and %q take A, then B; %d takes I.
-type Text struct {
-	F    string
-	A, B string
-	I    int
-}
-
-// T is a Text without a number.
-func T(format string, s ...string) Text {
-	t := Text{F: format}
-	if len(s) > 0 {
-		t.A = s[0]
-	}
-	if len(s) > 1 {
-		t.B = s[1]
-	}
-	return t
-}
-
-// N is a Text with a number.
-func N(format string, i int) Text { return Text{F: format, I: i} }
-
-// Note says where an instruction comes from and what it does it for.
-type Note struct {
-	Element Text // of config.json, as mounts[3]
-	Doing   Text // the whole of which the instruction is a step: bind /data on /mnt
-	Step    Text // what this instruction does: open source /data
-}
-
-// String joins the parts of n that are there.
-func (n Note) String() string {
-	s := ""
-	for _, t := range [...]Text{n.Element, n.Doing, n.Step} {
-		if t.F == "" {
-			continue
-		}
-		if s != "" {
-			s += ": "
-		}
-		s += t.String()
-	}
-	return s
 }

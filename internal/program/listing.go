@@ -46,10 +46,8 @@ func (l *lister) section(out []Line, name string, s []Instr) []Line {
 	for pc := range s {
 		in := &s[pc]
 		line := Line{Section: name, PC: pc, Args: []string{}}
-		if n := int(in.Note); n >= 0 && n < len(l.p.Notes) {
-			note := &l.p.Notes[n]
-			line.Element, line.Doing, line.Step = note.Element.String(), note.Doing.String(), note.Step.String()
-		}
+		note := l.p.Note(in)
+		line.Element, line.Doing, line.Step = note.Element.String(), note.Doing.String(), note.Step.String()
 		l.instr(&line, in)
 		out = append(out, line)
 	}

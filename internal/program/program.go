@@ -12,8 +12,8 @@ import (
 type Program struct {
 	Parent []Instr // run before the clone, in the caller
 	Child  []Instr // run in the child; a jump past the end exits with status 0
-	Notes  []Note
 
+	notes    []label
 	arena    []byte
 	relocs   []uint32
 	fds      []Reg
@@ -64,7 +64,7 @@ func (p *Program) Failure(pc int, errno unix.Errno) *Error { return failure(p, p
 func failure(p *Program, s []Instr, pc int, errno unix.Errno) *Error {
 	e := &Error{Errno: errno, PC: pc}
 	if pc >= 0 && pc < len(s) {
-		e.Note = p.Notes[s[pc].Note]
+		e.Note = p.Note(&s[pc])
 		if s[pc].Op == OpSys {
 			e.Call = CallName(uintptr(s[pc].NR))
 		}

@@ -380,7 +380,7 @@ func TestChildIsBornInItsCgroupV2(t *testing.T) {
 
 func TestStampsAreInTheOrderOfTime(t *testing.T) {
 	b := New()
-	b.Element(T("mounts"))
+	b = b.Element(T("mounts"))
 	for range 5 {
 		b.Sys(unix.SYS_GETPID)
 		b.Sys(unix.SYS_NANOSLEEP, Struct(b, &unix.Timespec{Nsec: 1e6}).Arg(), Imm(0))

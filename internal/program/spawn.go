@@ -158,7 +158,7 @@ func (p *Program) runParent(o *Options) error {
 				}
 			}
 		default:
-			return fmt.Errorf("program: %s stands in the parent section", p.Notes[in.Note])
+			return fmt.Errorf("program: %s stands in the parent section", p.Note(in))
 		}
 		if in.Dst != 0 {
 			v := int64(r)
@@ -454,7 +454,7 @@ func (c *Child) Stamps() []Stamp {
 		ts := (*unix.Timespec)(unsafe.Pointer(&c.trace[pc*16]))
 		if at := time.Duration(ts.Nano()); at != 0 {
 			in := &c.p.Child[pc]
-			s := Stamp{PC: pc, Note: c.p.Notes[in.Note], At: at}
+			s := Stamp{PC: pc, Note: c.p.Note(in), At: at}
 			if in.Op == OpSys {
 				s.Call = CallName(uintptr(in.NR))
 			}

@@ -45,11 +45,10 @@ func TestChildTellsAndWaits(t *testing.T) {
 
 func TestFailureNamesElementStepAndReason(t *testing.T) {
 	b := New()
-	b.Element(N("mounts[%d]", 3))
-	b.Doing(T("bind %s on %s", "/data", "/mnt"))
-	b.Step(T("open source %s", "/data"))
-	b.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/no/such/file"), Imm(unix.O_RDONLY))
-	c := spawn(t, b)
+	b = b.Element(N("mounts[%d]", 3)).Doing(T("bind %s on %s", "/data", "/mnt"))
+	step := b.Step(T("open source %s", "/data"))
+	step.Sys(unix.SYS_OPENAT, Imm(unix.AT_FDCWD), b.Str("/no/such/file"), Imm(unix.O_RDONLY))
+	c := spawn(t, step)
 	_, err := c.Next()
 	if want := "mounts[3]: bind /data on /mnt: open source /data: no such file or directory"; err == nil || err.Error() != want {
 		t.Fatalf("got %v, want %s", err, want)

@@ -132,10 +132,10 @@ func TestProcessesHaveNames(t *testing.T) {
 
 func TestAChildThatRanIsTraced(t *testing.T) {
 	b := program.New()
-	b.Element(program.T("process.args"))
-	b.Step(program.T("wait a little"))
-	b.Sys(unix.SYS_NANOSLEEP, program.Struct(b, &unix.Timespec{Nsec: 2e6}).Arg(), program.Imm(0))
-	b.Tell(1, 0)
+	b = b.Element(program.T("process.args"))
+	step := b.Step(program.T("wait a little"))
+	step.Sys(unix.SYS_NANOSLEEP, program.Struct(b, &unix.Timespec{Nsec: 2e6}).Arg(), program.Imm(0))
+	step.Tell(1, 0)
 	p, err := b.Program()
 	if err != nil {
 		t.Fatal(err)

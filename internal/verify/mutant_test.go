@@ -136,7 +136,7 @@ func class(p *program.Program, pc int) string {
 	default:
 		return "exit"
 	}
-	name, note := program.CallName(uintptr(in.NR)), p.Notes[in.Note]
+	name, note := program.CallName(uintptr(in.NR)), p.Note(in)
 	element, doing := note.Element.String(), note.Doing.String()
 	what, _ := in.Args[0].Imm()
 	switch {
@@ -150,9 +150,9 @@ func class(p *program.Program, pc int) string {
 		return name + " of the root"
 	case in.NR == unix.SYS_FCHDIR && element == "process.cwd":
 		return name + " of cwd"
-	case in.NR == unix.SYS_MOVE_MOUNT && (element == "default devices" || len(element) > 13 && element[:13] == "linux.devices"):
+	case in.NR == unix.SYS_MOVE_MOUNT && (len(element) >= 13 && element[:13] == "linux.devices"):
 		return name + " of a device"
-	case in.NR == unix.SYS_MOVE_MOUNT && (element == "NOTIFY_SOCKET" || doing == "open a terminal"):
+	case in.NR == unix.SYS_MOVE_MOUNT && (element == "process.env" || doing == "open a terminal"):
 		return name + " of notify"
 	}
 	return name
@@ -189,9 +189,9 @@ func TestMutants(t *testing.T) {
 					c := class(s.p, pc)
 					taken[c]++
 					if m.harmless[c] == "" {
-						t.Errorf("%s: instruction %d, %s (%s), and the program is taken", name, pc, c, s.p.Notes[s.p.Child[pc].Note].String())
+						t.Errorf("%s: instruction %d, %s (%s), and the program is taken", name, pc, c, s.p.Note(&s.p.Child[pc]).String())
 					} else if *showMutants {
-						t.Logf("%s %d %s (%s): %s", name, pc, c, s.p.Notes[s.p.Child[pc].Note].String(), m.harmless[c])
+						t.Logf("%s %d %s (%s): %s", name, pc, c, s.p.Note(&s.p.Child[pc]).String(), m.harmless[c])
 					}
 				}
 			}

@@ -15,10 +15,8 @@ func (w *walker) refuse(s *state, pc int, r Rule, what string) {
 	if pc >= 0 && pc < len(w.code) {
 		in := &w.code[pc]
 		e.Call = callWord(in)
-		if n := int(in.Note); n >= 0 && n < len(w.p.Notes) {
-			if note := w.p.Notes[n].String(); note != "" {
-				e.Call += ": " + note
-			}
+		if note := w.p.Note(in).String(); note != "" {
+			e.Call += ": " + note
 		}
 	}
 	w.fail = e

@@ -53,7 +53,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 	testwait.Until(t, "containerd answers", func() bool {
 		return exec.Command(e.call[0], append(slices.Clone(e.call[1:]), "version")...).Run() == nil
 	})
-	archive := archiveImage(t)
+	archive := archiveImage(t, ctrImage, `"Env": ["PATH=/bin"]`)
 	e.run(t, "image", "import", archive)
 	for _, s := range []struct {
 		name string
@@ -79,8 +79,9 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 	}
 }
 
-// archiveImage makes an image as `docker save` does.
-func archiveImage(t *testing.T) string {
+// archiveImage makes an image of that name as `docker save` does; config is the inside of its
+// configuration.
+func archiveImage(t *testing.T, name, config string) string {
 	t.Helper()
 	dir := t.TempDir()
 	layer, err := os.ReadFile(image)
@@ -88,8 +89,8 @@ func archiveImage(t *testing.T) string {
 		t.Fatal(err)
 	}
 	write(t, dir+"/layer.tar", string(layer))
-	write(t, dir+"/config.json", fmt.Sprintf(`{"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"]}, "rootfs": {"type": "layers", "diff_ids": ["sha256:%x"]}}`, sha256.Sum256(layer)))
-	write(t, dir+"/manifest.json", `[{"Config": "config.json", "RepoTags": ["`+ctrImage+`"], "Layers": ["layer.tar"]}]`)
+	write(t, dir+"/config.json", fmt.Sprintf(`{"architecture": "amd64", "os": "linux", "config": {%s}, "rootfs": {"type": "layers", "diff_ids": ["sha256:%x"]}}`, config, sha256.Sum256(layer)))
+	write(t, dir+"/manifest.json", `[{"Config": "config.json", "RepoTags": ["`+name+`"], "Layers": ["layer.tar"]}]`)
 	archive := filepath.Join(t.TempDir(), "image.tar")
 	if out, err := exec.Command("tar", "-C", dir, "-cf", archive, "config.json", "layer.tar", "manifest.json").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

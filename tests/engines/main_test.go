@@ -1,6 +1,6 @@
 // Package engines runs real container engines on the runtime under test:
-// Docker, Podman, Buildah, containerd. It drives them by their command lines
-// and checks what a user of them sees.
+// Docker, Podman, Buildah, containerd. It drives them by their command lines, and
+// containerd also as Kubernetes does, and checks what a user of them sees.
 //
 // RUNTIME=path picks the runtime; without it ../../hutch is taken. Every
 // scenario has been seen to pass with Debian's runc; what cannot is named in

@@ -77,19 +77,16 @@ func EmitLink(b *program.Builder) (*Link, error) {
 		return nil, err
 	}
 	l := &Link{segments: segments, text: b.RegOf(-1)}
-	b.Element(program.Text{})
-	b.Doing(program.T("take the runtime's executable from /proc/self/exe"))
+	b = b.Element(program.T("process")).Doing(program.T("take the runtime's executable from /proc/self/exe"))
 	for i := range segments {
 		s := &segments[i]
-		b.Step(program.T("map segment %s of it from another mount", strconv.Itoa(i)))
+		step := b.Step(program.T("map segment %s of it from another mount", strconv.Itoa(i)))
 		m := call.Mapping{Addr: s.addr, Length: s.length, Prot: s.prot, Flags: unix.MAP_FIXED | unix.MAP_PRIVATE, Offset: s.offset}
-		call.Mmap(b, m, call.In(l.text))
+		call.Mmap(step, m, call.In(l.text))
 	}
-	b.Step(program.T("prctl PR_SET_MM_MAP"))
 	m := program.Struct(b, newMap(segments))
 	l.exe = m.Reg(prctlMapLast)
-	call.PrctlMmMap(b, m)
-	b.Doing(program.Text{})
+	call.PrctlMmMap(b.Step(program.T("prctl PR_SET_MM_MAP")), m)
 	return l, nil
 }
 

@@ -29,8 +29,8 @@ func linkChild(args []string) error {
 		return err
 	}
 	b.Barrier(1, 0)
-	b.Step(program.T("execute %s", path))
-	b.Sys(unix.SYS_EXECVE, b.Str(path), b.Strv([]string{path}).Arg(), b.Strv(nil).Arg())
+	step := b.Step(program.T("execute %s", path))
+	step.Sys(unix.SYS_EXECVE, b.Str(path), b.Strv([]string{path}).Arg(), b.Strv(nil).Arg())
 	p, err := b.Program()
 	if err != nil {
 		return err

@@ -64,15 +64,14 @@ func New(c *specs.LinuxCapabilities, last int) *Sets {
 // comes before the change of ids. One call a capability is all that the kernel
 // has for it.
 func (s *Sets) Bounding(b *program.Builder) {
-	b.Element(program.T("process.capabilities.bounding"))
+	b = b.Element(program.T("process.capabilities.bounding"))
 	for n := 0; n <= s.last; n++ {
 		if s.bounding&(1<<n) == 0 {
-			b.Doing(text("drop", n))
+			b := b.Doing(text("drop", n))
 			call.PrctlCapbsetDrop(b, n)
 		}
 	}
-	b.Element(program.T("process.capabilities"))
-	b.Doing(program.T("keep the permitted set over the change of ids"))
+	b = b.Element(program.T("process.capabilities")).Doing(program.T("keep the permitted set over the change of ids"))
 	// execve clears it.
 	call.PrctlKeepCaps(b)
 }
@@ -80,15 +79,13 @@ func (s *Sets) Bounding(b *program.Builder) {
 // Apply emits the other sets; it comes after the change of ids. The capabilities
 // of the mask hold stay effective until Drop.
 func (s *Sets) Apply(b *program.Builder, hold uint64) {
-	b.Element(program.T("process.capabilities"))
-	b.Doing(program.T("set the effective, permitted and inheritable set"))
+	b = b.Element(program.T("process.capabilities")).Doing(program.T("set the effective, permitted and inheritable set"))
 	s.set(b, hold)
-	b.Element(program.T("process.capabilities.ambient"))
-	b.Doing(program.T("clear the set"))
+	b = b.Element(program.T("process.capabilities.ambient")).Doing(program.T("clear the set"))
 	call.PrctlAmbientClear(b)
 	for n := 0; n <= s.last; n++ {
 		if s.ambient&(1<<n) != 0 {
-			b.Doing(text("raise", n))
+			b := b.Doing(text("raise", n))
 			call.PrctlAmbientRaise(b, n)
 		}
 	}
@@ -99,8 +96,7 @@ func (s *Sets) Drop(b *program.Builder, hold uint64) {
 	if hold&^(s.effective&s.permitted) == 0 {
 		return
 	}
-	b.Element(program.T("process.capabilities"))
-	b.Doing(program.T("drop what loading the filter needed"))
+	b = b.Element(program.T("process.capabilities")).Doing(program.T("drop what loading the filter needed"))
 	s.set(b, 0)
 }
 

@@ -25,7 +25,7 @@ func applied(t *testing.T, c *specs.LinuxCapabilities, hold uint64) map[string]s
 	came := &Sets{last: Last()}
 	came.permitted = 1<<unix.CAP_CHOWN | 1<<unix.CAP_NET_RAW | 1<<unix.CAP_SETPCAP | 1<<unix.CAP_SYS_ADMIN
 	came.effective, came.inheritable = came.permitted, came.permitted
-	b.Element(program.T("test"))
+	b = b.Element(program.T("test"))
 	came.set(b, 0)
 	call.PrctlAmbientRaise(b, unix.CAP_CHOWN)
 	call.PrctlAmbientRaise(b, unix.CAP_NET_RAW)

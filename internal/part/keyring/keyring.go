@@ -64,8 +64,7 @@ func NewName() (string, error) {
 // container's user namespace, who then owns it. A kernel without keys and a
 // used-up quota are no errors; the register is negative then.
 func Make(b *program.Builder, name string) program.Reg {
-	b.Element(program.T("process"))
-	b.Doing(program.T("make the session keyring")) // its name is a secret
+	b = b.Element(program.T("process")).Doing(program.T("make the session keyring")) // its name is a secret
 	ring, done := b.RegOf(-1), b.Label()
 	join(b, name, ring, done)
 	restrict(b, ring, possessed|findable)
@@ -77,18 +76,16 @@ func Make(b *program.Builder, name string) program.Reg {
 // it is there no more, or another has its name by now, the process gets one of its
 // own.
 func Join(b *program.Builder, name string, serial int64) {
-	b.Element(program.T("process"))
-	b.Doing(program.T("join the container's session keyring"))
+	b = b.Element(program.T("process")).Doing(program.T("join the container's session keyring"))
 	ring, done := b.RegOf(-1), b.Label()
 	if name != "" && serial > 0 {
 		join(b, name, ring, done)
 		b.If(ring, program.Eq, serial, done)
-		b.Doing(program.T("make a session keyring, since the container's is gone"))
+		b = b.Doing(program.T("make a session keyring, since the container's is gone"))
 		// What was joined must be left: from here on all errors are errors.
-		b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING"))
-		call.KeyctlJoin(b, "").To(ring)
+		call.KeyctlJoin(b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING")), "").To(ring)
 	} else {
-		b.Doing(program.T("make a session keyring"))
+		b = b.Doing(program.T("make a session keyring"))
 		join(b, "", ring, done)
 	}
 	restrict(b, ring, possessed)
@@ -104,17 +101,16 @@ func join(b *program.Builder, name string, ring program.Reg, none program.Label)
 	b.If(ring, program.Ge, 0, joined)
 	b.IfErrno(ring, unix.ENOSYS, none)
 	b.IfErrno(ring, unix.EDQUOT, quota)
-	b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING; --no-new-keyring keeps the caller's"))
-	call.KeyctlJoin(b, name).To(ring) // fails with its errno
-	b.Jump(joined)                    // unless it has come to work
+	step := b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING; --no-new-keyring keeps the caller's"))
+	call.KeyctlJoin(step, name).To(ring) // fails with its errno
+	b.Jump(joined)                       // unless it has come to work
 	b.Bind(quota)
-	b.Tell(QuotaTag, 0)
+	b.Step(program.T("the quota of keys is used up")).Tell(QuotaTag, 0)
 	b.Jump(none)
 	b.Bind(joined)
 }
 
 // restrict emits the permissions of a keyring.
 func restrict(b *program.Builder, ring program.Reg, permissions uint64) {
-	b.Step(program.T("keyctl KEYCTL_SETPERM"))
-	call.KeyctlSetperm(b, call.Value(ring), permissions)
+	call.KeyctlSetperm(b.Step(program.T("keyctl KEYCTL_SETPERM")), call.Value(ring), permissions)
 }

@@ -38,7 +38,7 @@ func Ask() Host {
 // Emit emits the labels that execve takes on, written through the procfs proc.
 func Emit(b *program.Builder, proc program.Reg, p *specs.Process, h Host) {
 	if l := p.ApparmorProfile; l != "" {
-		b.Element(program.T("process.apparmorProfile"))
+		b := b.Element(program.T("process.apparmorProfile"))
 		if !h.AppArmor {
 			b.Fault(fmt.Errorf("%q: AppArmor: %w; leave the profile out", l, ErrOff))
 			return
@@ -46,7 +46,7 @@ func Emit(b *program.Builder, proc program.Reg, p *specs.Process, h Host) {
 		write(b, proc, "apply the profile %s", l, "exec "+l, "self/attr/apparmor/exec")
 	}
 	if l := p.SelinuxLabel; l != "" {
-		b.Element(program.T("process.selinuxLabel"))
+		b := b.Element(program.T("process.selinuxLabel"))
 		if !h.SELinux {
 			b.Fault(fmt.Errorf("%q: SELinux: %w; leave the label out", l, ErrOff))
 			return
@@ -57,9 +57,8 @@ func Emit(b *program.Builder, proc program.Reg, p *specs.Process, h Host) {
 
 func write(b *program.Builder, proc program.Reg, doing, label, text, path string) {
 	how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
-	b.Doing(program.T(doing, label))
-	b.Step(program.T("open `/proc/%s`", path))
-	fd := call.Openat2(b, call.In(proc), call.PathTo(b, path), how).Fd()
-	b.Step(program.T("write `/proc/%s`", path))
-	call.WriteString(b, call.In(fd), text)
+	b = b.Doing(program.T(doing, label))
+	step := b.Step(program.T("open `/proc/%s`", path))
+	fd := call.Openat2(step, call.In(proc), call.PathTo(b, path), how).Fd()
+	call.WriteString(b.Step(program.T("write `/proc/%s`", path)), call.In(fd), text)
 }

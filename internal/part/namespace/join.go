@@ -42,20 +42,15 @@ func (n *Init) Join(b *program.Builder) {
 			}
 		})
 	}
-	b.Element(program.T("linux.namespaces"))
-	b.Doing(program.T("join those of init"))
-	b.Step(program.T("setns"))
+	b = b.Element(program.T("linux.namespaces")).Doing(program.T("join those of init"))
 	if n.Flags != 0 {
-		call.Setns(b, call.Number(n.Pidfd), n.Flags)
+		call.Setns(b.Step(program.T("setns")), call.Number(n.Pidfd), n.Flags)
 	}
 	if n.OwnRoot {
-		b.Step(program.T("fchdir"))
-		call.Fchdir(b, call.In(root))
-		b.Step(program.T("chroot"))
-		call.Chroot(b, call.PathTo(b, "."))
+		call.Fchdir(b.Step(program.T("fchdir")), call.In(root))
+		call.Chroot(b.Step(program.T("chroot")), call.PathTo(b, "."))
 		if n.InitCwd {
-			b.Step(program.T("go to the root of the container"))
-			call.Fchdir(b, call.In(cwd))
+			call.Fchdir(b.Step(program.T("go to the root of the container")), call.In(cwd))
 		}
 	}
 	if n.Flags&unix.CLONE_NEWUSER != 0 {
@@ -65,8 +60,7 @@ func (n *Init) Join(b *program.Builder) {
 
 // directory emits the opening of the directory that init has as its root or cwd.
 func (n *Init) directory(b *program.Builder, name string) program.Reg {
-	b.Doing(program.T("open the %s directory of init", name))
-	b.Step(program.Text{})
+	b = b.Element(program.T("linux.namespaces")).Doing(program.T("open the %s directory of init", name))
 	return call.Openat(b, call.Cwd(), call.PathTo(b, "/proc/"+strconv.Itoa(n.Pid)+"/"+name), unix.O_PATH|unix.O_CLOEXEC).Fd()
 }
 
@@ -81,7 +75,6 @@ func Clone(b *program.Builder, adopt uint32, filtered bool) {
 		cloneAgain(b, 0, adopt)
 		return
 	}
-	b.Element(program.T("linux.namespaces"))
-	b.Doing(program.T("clone into the namespaces"))
+	b = b.Element(program.T("linux.namespaces")).Doing(program.T("clone into the namespaces"))
 	b.CloneOld(adopt)
 }

@@ -119,17 +119,16 @@ func (s *Set) Open(b *program.Builder) {
 	b.InParent(func() {
 		for i := range s.joins {
 			j := &s.joins[i]
-			b.Element(program.N("linux.namespaces[%d].path", j.index))
-			b.Doing(program.T("join %s", j.path))
-			b.Step(program.T("open"))
-			j.fd = call.Openat(b, call.Cwd(), call.PathTo(b, j.path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK).Fd()
-			b.Step(program.T("is not a namespace file, as those below /proc/PID/ns are"))
+			b := j.label(b)
+			step := b.Step(program.T("open"))
+			j.fd = call.Openat(step, call.Cwd(), call.PathTo(b, j.path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK).Fd()
+			step = b.Step(program.T("is not a namespace file, as those below /proc/PID/ns are"))
 			t := b.Reg()
-			call.IoctlNsType(b, call.In(j.fd)).To(t)
+			call.IoctlNsType(step, call.In(j.fd)).To(t)
 			ok := b.Label()
-			b.If(t, program.Eq, int64(j.flag), ok)
-			b.Step(program.T("is a namespace of another type than linux.namespaces[].type says"))
-			b.Fail(unix.EINVAL)
+			step.If(t, program.Eq, int64(j.flag), ok)
+			step = b.Step(program.T("is a namespace of another type than linux.namespaces[].type says"))
+			step.Fail(unix.EINVAL)
 			b.Bind(ok)
 		}
 	})
@@ -145,8 +144,7 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 		if j.flag == unix.CLONE_NEWUSER {
 			continue
 		}
-		s.noteJoin(b, j)
-		c := call.Setns(b, call.In(j.fd), j.flag)
+		c := call.Setns(j.label(b).Step(program.T("setns")), call.In(j.fd), j.flag)
 		if user {
 			// A namespace of the user namespace that is joined below may be
 			// out of reach yet: tried again there.
@@ -162,8 +160,7 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 	case !s.lastClone:
 		cloneAgain(b, s.made&^late, adopt)
 	case s.made&^late != 0:
-		b.Element(program.T("linux.namespaces"))
-		b.Doing(program.T("make the new ones"))
+		b := b.Element(program.T("linux.namespaces")).Doing(program.T("make the new ones"))
 		call.Unshare(b, s.made&^late)
 	}
 }
@@ -191,18 +188,16 @@ func (s *Set) PidFd() program.Reg {
 	return 0
 }
 
-func (s *Set) noteJoin(b *program.Builder, j *join) {
-	b.Element(program.N("linux.namespaces[%d].path", j.index))
-	b.Doing(program.T("join %s", j.path))
-	b.Step(program.T("setns"))
+// label returns b with the label of what joins the namespace.
+func (j *join) label(b *program.Builder) *program.Builder {
+	return b.Element(program.N("linux.namespaces[%d].path", j.index)).Doing(program.T("join %s", j.path))
 }
 
 // enterUser joins the user namespace, then what was refused before it.
 func (s *Set) enterUser(b *program.Builder) {
 	for i := range s.joins {
 		if j := &s.joins[i]; j.flag == unix.CLONE_NEWUSER {
-			s.noteJoin(b, j)
-			call.Setns(b, call.In(j.fd), j.flag)
+			call.Setns(j.label(b).Step(program.T("setns")), call.In(j.fd), j.flag)
 		}
 	}
 	for i := range s.joins {
@@ -210,10 +205,9 @@ func (s *Set) enterUser(b *program.Builder) {
 		if j.flag == unix.CLONE_NEWUSER {
 			continue
 		}
-		s.noteJoin(b, j)
-		done := b.Label()
+		b, done := j.label(b), b.Label()
 		b.If(j.tried, program.Eq, 0, done)
-		call.Setns(b, call.In(j.fd), j.flag)
+		call.Setns(b.Step(program.T("setns")), call.In(j.fd), j.flag)
 		b.Bind(done)
 	}
 }
@@ -221,8 +215,7 @@ func (s *Set) enterUser(b *program.Builder) {
 // cloneAgain emits the clone of the process that goes on, as a sibling, so that it is
 // the runtime's child and not an orphan's.
 func cloneAgain(b *program.Builder, flags uint64, adopt uint32) {
-	b.Element(program.T("linux.namespaces"))
-	b.Doing(program.T("clone into the namespaces"))
+	b = b.Element(program.T("linux.namespaces")).Doing(program.T("clone into the namespaces"))
 	b.Clone(flags, adopt)
 }
 
@@ -236,41 +229,32 @@ func (s *Set) BecomeRoot(b *program.Builder) {
 }
 
 func becomeRoot(b *program.Builder) {
-	b.Element(program.T("linux.uidMappings"))
-	b.Doing(program.T("become root of the user namespace"))
+	b = b.Element(program.T("linux.uidMappings")).Doing(program.T("become root of the user namespace"))
 	// Ids that are not mapped leave the process as it is; it has all
 	// capabilities in the namespace all the same.
-	b.Step(program.T("setresgid 0"))
-	call.Setresgid(b, 0).Ignore()
-	b.Step(program.T("setresuid 0"))
-	call.Setresuid(b, 0).Ignore()
-	b.Step(program.T("prctl PR_SET_DUMPABLE 0"))
-	call.PrctlUndumpable(b)
+	call.Setresgid(b.Step(program.T("setresgid 0")), 0).Ignore()
+	call.Setresuid(b.Step(program.T("setresuid 0")), 0).Ignore()
+	call.PrctlUndumpable(b.Step(program.T("prctl PR_SET_DUMPABLE 0")))
 }
 
 // Late emits the new cgroup namespace and the new time namespace. At the barrier
 // offsets the parent writes linux.timeOffsets; without offsets there is none.
 func (s *Set) Late(b *program.Builder, offsets bool, barrier uint32) {
 	if s.Made(unix.CLONE_NEWCGROUP) {
-		b.Element(program.T("linux.namespaces"))
-		b.Doing(program.T("make the cgroup namespace"))
+		b := b.Element(program.T("linux.namespaces")).Doing(program.T("make the cgroup namespace"))
 		call.Unshare(b, unix.CLONE_NEWCGROUP)
 	}
 	if !s.Made(unix.CLONE_NEWTIME) {
 		return
 	}
-	b.Element(program.T("linux.namespaces"))
-	b.Doing(program.T("make the time namespace"))
-	b.Step(program.T("unshare"))
-	call.Unshare(b, unix.CLONE_NEWTIME)
+	b = b.Element(program.T("linux.namespaces")).Doing(program.T("make the time namespace"))
+	call.Unshare(b.Step(program.T("unshare")), unix.CLONE_NEWTIME)
 	if offsets {
-		b.Element(program.T("linux.timeOffsets"))
-		b.Barrier(barrier, 0)
+		b.Element(program.T("linux.timeOffsets")).Doing(program.T("wait for the runtime to write them")).Barrier(barrier, 0)
 	}
-	b.Step(program.T("open /proc/self/ns/time_for_children"))
-	fd := call.Openat(b, call.Cwd(), call.PathTo(b, "/proc/self/ns/time_for_children"), unix.O_RDONLY|unix.O_CLOEXEC).Fd()
-	b.Step(program.T("setns"))
-	call.Setns(b, call.In(fd), unix.CLONE_NEWTIME)
+	step := b.Step(program.T("open /proc/self/ns/time_for_children"))
+	fd := call.Openat(step, call.Cwd(), call.PathTo(b, "/proc/self/ns/time_for_children"), unix.O_RDONLY|unix.O_CLOEXEC).Fd()
+	call.Setns(b.Step(program.T("setns")), call.In(fd), unix.CLONE_NEWTIME)
 }
 
 // Flags are the CLONE_NEW flags of all namespaces that are not the runtime's.
@@ -283,8 +267,7 @@ func Names(b *program.Builder, hostname, domainname string) {
 		set            func(*program.Builder, string) program.Call
 	}{{"hostname", hostname, call.Sethostname}, {"domainname", domainname, call.Setdomainname}} {
 		if n.value != "" {
-			b.Element(program.T(n.element))
-			b.Doing(program.T("set it to %s", n.value))
+			b := b.Element(program.T(n.element)).Doing(program.T("set it to %s", n.value))
 			n.set(b, n.value)
 		}
 	}
@@ -298,15 +281,12 @@ func (s *Set) Loopback(b *program.Builder) {
 	if !s.Made(unix.CLONE_NEWNET) {
 		return
 	}
-	b.Element(program.T("linux.namespaces"))
-	b.Doing(program.T("bring lo up"))
+	b = b.Element(program.T("linux.namespaces")).Doing(program.T("bring lo up"))
 	// struct ifreq: the name in 16 bytes, then a union of 24 (16 on 32 bits).
 	var req [40]byte
 	copy(req[:], "lo")
 	binary.NativeEndian.PutUint16(req[16:], unix.IFF_UP|unix.IFF_RUNNING)
 	m := b.Bytes(req[:])
-	b.Step(program.T("socket"))
-	fd := call.Socket(b, unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0).Fd()
-	b.Step(program.T("ioctl SIOCSIFFLAGS"))
-	call.IoctlIfFlags(b, call.In(fd), m)
+	fd := call.Socket(b.Step(program.T("socket")), unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0).Fd()
+	call.IoctlIfFlags(b.Step(program.T("ioctl SIOCSIFFLAGS")), call.In(fd), m)
 }

@@ -20,8 +20,7 @@ const maxCPUs = 8192
 //
 // Source: sched_setaffinity(2).
 func ResetAffinity(b *program.Builder) {
-	b.Element(program.T("process"))
-	b.Doing(program.T("run on all processors"))
+	b = b.Element(program.T("process")).Doing(program.T("run on all processors"))
 	mask := make([]byte, maxCPUs/8)
 	for i := range mask {
 		mask[i] = 0xff
@@ -51,8 +50,7 @@ func pin(b *program.Builder, property, list string) bool {
 	if list == "" {
 		return false
 	}
-	b.Element(program.T("process.execCPUAffinity.%s", property))
-	b.Doing(program.T("run on the processors %s", list))
+	b = b.Element(program.T("process.execCPUAffinity.%s", property)).Doing(program.T("run on the processors %s", list))
 	mask, err := ParseList(list, maxCPUs)
 	if err != nil {
 		b.Fault(err)

@@ -18,7 +18,7 @@ func TestAffinity(t *testing.T) {
 		t.Skip("needs two processors")
 	}
 	pinned := func(b *program.Builder) {
-		b.Element(program.T("test"))
+		b = b.Element(program.T("test"))
 		b.Sys(unix.SYS_SCHED_SETAFFINITY, program.Imm(0), program.Imm(8), b.Bytes([]byte{2, 0, 0, 0, 0, 0, 0, 0}).Arg())
 	}
 	const line = "Cpus_allowed_list"

@@ -19,8 +19,7 @@ type Cwd struct {
 // EnterCwd emits the first part, as root. A failure is left to the second.
 func EnterCwd(b *program.Builder, path string) *Cwd {
 	c := &Cwd{path: path, entered: b.RegOf(-1)}
-	b.Element(program.T("process.cwd"))
-	b.Doing(program.T("change to %s", path))
+	b = b.Element(program.T("process.cwd")).Doing(program.T("change to %s", path))
 	later, fd := b.Label(), b.Reg()
 	openDir(b, call.Cwd(), path).To(fd).Ignore()
 	b.If(fd, program.Lt, 0, later)
@@ -44,23 +43,21 @@ func openDir(b *program.Builder, dir call.Fd, path string) program.Call {
 // over descriptors: mkdir by its path would follow /proc/self/fd/7 to a
 // directory of the host. So would a plain look whether it is there.
 func MakeCwd(b *program.Builder, path string) {
-	b.Element(program.T("process.cwd"))
-	b.Doing(program.T("make %s", path))
+	b = b.Element(program.T("process.cwd")).Doing(program.T("make %s", path))
 	r, end := b.Reg(), b.Label()
 	openDir(b, call.Cwd(), path).To(r).Ignore()
 	b.If(r, program.Ne, -int64(unix.ENOENT), end)
-	b.Step(program.T("open /"))
-	dir := openDir(b, call.Cwd(), "/").Fd()
+	dir := openDir(b.Step(program.T("open /")), call.Cwd(), "/").Fd()
 	for name := range strings.SplitSeq(path, "/") {
 		if name == "" {
 			continue
 		}
 		there := b.Label()
-		b.Step(program.T("make %s in it", name))
-		call.Mkdirat(b, call.In(dir), call.PathTo(b, name), 0o755).On(unix.EEXIST, there)
+		step := b.Step(program.T("make %s in it", name))
+		call.Mkdirat(step, call.In(dir), call.PathTo(b, name), 0o755).On(unix.EEXIST, there)
 		b.Bind(there)
-		b.Step(program.T("open %s in it", name))
-		sub := openDir(b, call.In(dir), name).Fd()
+		step = b.Step(program.T("open %s in it", name))
+		sub := openDir(step, call.In(dir), name).Fd()
 		call.Close(b, call.In(dir))
 		dir = sub
 	}
@@ -74,8 +71,7 @@ func MakeCwd(b *program.Builder, path string) {
 //
 // Source: getcwd(3), "(unreachable)"; CVE-2024-21626.
 func (c *Cwd) Prove(b *program.Builder) {
-	b.Element(program.T("process.cwd"))
-	b.Doing(program.T("change to %s", c.path))
+	b = b.Element(program.T("process.cwd")).Doing(program.T("change to %s", c.path))
 	in, outside, ok := b.Label(), b.Label(), b.Label()
 	b.If(c.entered, program.Eq, 0, in)
 	fd := b.Reg()
@@ -84,12 +80,11 @@ func (c *Cwd) Prove(b *program.Builder) {
 	call.Close(b, call.In(fd))
 	b.Bind(in)
 	buf := b.Zero(unix.PathMax)
-	b.Doing(program.T("%s is outside of the container: refused", c.path))
+	b = b.Doing(program.T("%s is outside of the container: refused", c.path))
 	call.Getcwd(b, buf)
 	b.IfWord(program.Mem{Off: buf.Off, Len: 1}, -1, program.Eq, '/', ok)
 	b.Fail(0)
 	b.Bind(outside)
-	b.Step(program.T("it leads over a link of procfs to a descriptor, or over too many links"))
-	b.Fail(0)
+	b.Step(program.T("it leads over a link of procfs to a descriptor, or over too many links")).Fail(0)
 	b.Bind(ok)
 }

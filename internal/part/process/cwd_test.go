@@ -37,7 +37,7 @@ func world(t *testing.T) (dir string, enter func(*program.Builder)) {
 		t.Fatal(err)
 	}
 	return dir, func(b *program.Builder) {
-		b.Element(program.T("test"))
+		b = b.Element(program.T("test"))
 		mount := func(source, target, kind string, flags int) {
 			b.Sys(unix.SYS_MOUNT, b.Str(source), b.Str(target), b.Str(kind), program.Imm(flags), program.Imm(0))
 		}
@@ -130,7 +130,7 @@ func TestCwdLeadsToNoDescriptor(t *testing.T) {
 	_, enter := world(t)
 	host := t.TempDir()
 	leaky := func(b *program.Builder) {
-		b.Element(program.T("test"))
+		b = b.Element(program.T("test"))
 		fd := b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str(host), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
 		b.Sys(unix.SYS_DUP3, program.Val(fd), program.Imm(leak), program.Imm(unix.O_CLOEXEC))
 		enter(b)

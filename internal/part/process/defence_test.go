@@ -38,7 +38,7 @@ func TestChangeOfIDsStaysClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := program.New()
-	b.Element(program.T("test"))
+	b = b.Element(program.T("test"))
 	Groups(b, &specs.Process{User: specs.User{UID: 7, GID: 7}})
 	IDs(b, &specs.Process{User: specs.User{UID: 7, GID: 7}})
 	open := b.Reg()

@@ -52,8 +52,8 @@ func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
 	}
 	var fd program.Reg
 	b.InParent(func() {
-		b.Element(program.T("process"))
-		b.Doing(program.T("open /dev/null for the standard descriptors, through a read-only mount"))
+		b := b.Element(program.T("process"))
+		b = b.Doing(program.T("open /dev/null for the standard descriptors, through a read-only mount"))
 		done, not := b.Label(), b.Label()
 		// With what is mounted below: where devices cannot be made, null is a bind mount.
 		tree := call.OpenTree(b, call.Cwd(), call.PathTo(b, "/dev"), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).On(unix.EPERM, done).Fd()
@@ -68,8 +68,7 @@ func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
 		b.IfWord(word(statxMajor), -1, program.Ne, nullMajor, not)
 		b.IfWord(word(statxMinor), -1, program.Eq, nullMinor, done)
 		b.Bind(not)
-		b.Step(program.T("it is not the null device 1:3"))
-		b.Fail(unix.ENODEV)
+		b.Step(program.T("it is not the null device 1:3")).Fail(unix.ENODEV)
 		b.Bind(done)
 	})
 	return fd
@@ -82,17 +81,17 @@ func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
 // the host's, which others open, too. The group stays, since a mount may want a certain
 // one.
 func Stdio(b *program.Builder, p *specs.Process, std [3]StdFile, null program.Reg, userns bool) {
-	b.Element(program.T("process.user.uid"))
+	b = b.Element(program.T("process.user.uid"))
 	for fd, f := range std {
 		switch {
 		case f.Null:
-			b.Doing(program.N("put the null device of a read-only mount on descriptor %d", fd))
+			b := b.Doing(program.N("put the null device of a read-only mount on descriptor %d", fd))
 			none := b.Label()
 			b.If(null, program.Lt, 0, none)
 			call.Dup3(b, call.In(null), call.As(fd), 0)
 			b.Bind(none)
 		case f.Open && !f.Device && (userns || f.UID != p.User.UID):
-			b.Doing(program.N("hand descriptor %d over to the user", fd))
+			b := b.Doing(program.N("hand descriptor %d over to the user", fd))
 			call.Fchown(b, call.Number(fd), call.Owner{UID: call.N(p.User.UID), GID: call.N(-1)}).Ignore()
 		}
 	}
@@ -107,8 +106,7 @@ func Stdio(b *program.Builder, p *specs.Process, std [3]StdFile, null program.Re
 //
 // Source: close_range(2); CVE-2024-21626, CVE-2019-5736.
 func CloseOthers(b *program.Builder, preserved []int, keep ...program.Reg) {
-	b.Element(program.T("process"))
-	b.Doing(program.T("close all other descriptors"))
+	b = b.Element(program.T("process")).Doing(program.T("close all other descriptors"))
 	b.CloseExcept(preserved, keep...)
 }
 

@@ -100,7 +100,7 @@ func TestStdioBecomesTheUsers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := program.New()
-			b.Element(program.T("test"))
+			b = b.Element(program.T("test"))
 			for fd, f := range c.files {
 				b.Sys(unix.SYS_DUP3, program.Imm(int(f.Fd())), program.Imm(fd), program.Imm(0))
 			}
@@ -117,7 +117,7 @@ func TestStdioBecomesTheUsers(t *testing.T) {
 	}
 	t.Run("closed descriptors, and files that it may not have", func(t *testing.T) {
 		b := program.New()
-		b.Element(program.T("test"))
+		b = b.Element(program.T("test"))
 		f := make("e", 0)
 		b.Sys(unix.SYS_DUP3, program.Imm(int(f.Fd())), program.Imm(0), program.Imm(0))
 		b.Sys(unix.SYS_CLOSE, program.Imm(1))
@@ -139,7 +139,7 @@ const listFds = "i=0; while [ $i -lt 100 ]; do [ -e /proc/$$/fd/$i ] && l=\"$l $
 func listed(t *testing.T, emit func(*program.Builder)) string {
 	t.Helper()
 	out := must(t, []string{busybox, "sh", "-c", listFds}, func(b *program.Builder) {
-		b.Element(program.T("test"))
+		b = b.Element(program.T("test"))
 		for _, fd := range []int{3, 5, leak} {
 			// The socket to the parent may be on one of these.
 			free := b.Label()

@@ -46,7 +46,7 @@ func HomeMore() []byte { return make([]byte, homeLen) }
 func Env(b *program.Builder, p *specs.Process, extra []string) program.Mem {
 	const word = strconv.IntSize / 8
 	list := make([]program.Mem, 0, len(p.Env)+len(extra)+1)
-	b.Element(program.T("process.env"))
+	b = b.Element(program.T("process.env"))
 	add := func(v string) {
 		if strings.IndexByte(v, 0) >= 0 {
 			b.Fault(fmt.Errorf("%q %w", v, program.ErrNul))
@@ -100,7 +100,7 @@ func last(env []string) []string {
 // would give the host's log away.
 func askHome(b *program.Builder) program.Mem {
 	reply := b.Bytes(HomeReply("/"))
-	b.Doing(program.T("find HOME in /etc/passwd of the container"))
+	b = b.Doing(program.T("find HOME in /etc/passwd of the container"))
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK, Resolve: unix.RESOLVE_NO_MAGICLINKS}
 	fd, r := b.RegOf(-1), b.Reg()
 	piece, end, done, closeIt := b.Label(), b.Label(), b.Label(), b.Label()

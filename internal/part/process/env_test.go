@@ -164,7 +164,7 @@ func TestPasswdIsNoInterfaceOfTheKernel(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, pieces := environ(t, func(b *program.Builder) {
-				b.Element(program.T("test"))
+				b = b.Element(program.T("test"))
 				sys := b.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str("/sys"), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)).Fd()
 				enter(b)
 				b.Sys(unix.SYS_MOVE_MOUNT, program.Val(sys), b.Str(""), program.Imm(unix.AT_FDCWD), b.Str("/sys"), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH))

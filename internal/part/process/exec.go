@@ -36,7 +36,7 @@ type Target struct {
 // Source: execvp(3); faccessat2(2).
 func Lookup(b *program.Builder, name string, env []string) *Target {
 	t := &Target{name: name}
-	b.Element(program.T("process.args[0]"))
+	b = b.Element(program.T("process.args[0]"))
 	if strings.Contains(name, "/") {
 		t.direct(b)
 		return t
@@ -48,7 +48,7 @@ func Lookup(b *program.Builder, name string, env []string) *Target {
 		}
 	}
 	done, buf, r := b.Label(), b.Zero(statxSize), b.Reg()
-	b.Doing(program.T("exec: %q: executable file not found in $PATH", name))
+	b = b.Doing(program.T("exec: %q: executable file not found in $PATH", name))
 	for dir := range strings.SplitSeq(path, ":") {
 		if dir == "" {
 			dir = "."
@@ -82,26 +82,24 @@ func (t *Target) candidate(b *program.Builder, path string, buf program.Mem, r p
 // direct emits the check of a name with a slash, whose errors are told.
 func (t *Target) direct(b *program.Builder) {
 	found, file, dir, buf := t.add(b, t.name), b.Label(), b.Label(), b.Zero(statxSize)
-	b.Doing(program.T("exec: %q", t.name))
-	b.Step(program.T("stat %s", t.name))
-	stat(b, t.name, buf)
-	b.IfWord(fileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFREG, file)
-	b.IfWord(fileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFDIR, dir)
-	b.Step(program.T("is no regular file"))
-	b.Fail(unix.EACCES)
+	b = b.Doing(program.T("exec: %q", t.name))
+	step := b.Step(program.T("stat %s", t.name))
+	stat(step, t.name, buf)
+	step.IfWord(fileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFREG, file)
+	step.IfWord(fileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFDIR, dir)
+	b.Step(program.T("is no regular file")).Fail(unix.EACCES)
 	b.Bind(dir)
-	b.Step(program.T("is a directory"))
-	b.Fail(unix.EACCES)
+	b.Step(program.T("is a directory")).Fail(unix.EACCES)
 	b.Bind(file)
-	b.Doing(program.Text{})
-	b.Step(program.T("exec: %q", t.name)) // a step, so that the call is not named
-	access(b, t.name, found)
+	// A step, so that the call is not named.
+	step = b.Element(program.T("process.args[0]")).Step(program.T("exec: %q", t.name))
+	access(step, t.name, found)
 	ok, old := b.Label(), b.Label()
-	b.If(found, program.Eq, 0, ok)
-	b.If(found, program.Ne, -int64(unix.EACCES), old)
-	b.Fail(unix.EACCES)
+	step.If(found, program.Eq, 0, ok)
+	step.If(found, program.Ne, -int64(unix.EACCES), old)
+	step.Fail(unix.EACCES)
 	b.Bind(old) // the call says what else is wrong
-	call.Faccessat(b, call.Cwd(), call.PathTo(b, t.name), unix.X_OK).To(found)
+	call.Faccessat(step, call.Cwd(), call.PathTo(b, t.name), unix.X_OK).To(found)
 	b.Bind(ok)
 }
 
@@ -127,8 +125,7 @@ func access(b *program.Builder, path string, r program.Reg) {
 //
 // Source: execve(2).
 func (t *Target) Execve(b *program.Builder, args []string, env program.Mem) {
-	b.Element(program.T("process.args[0]"))
-	b.Step(program.T("exec: %q", t.name))
+	b = b.Element(program.T("process.args[0]")).Step(program.T("exec: %q", t.name))
 	argv := b.Strv(args)
 	for i, path := range t.paths {
 		next := b.Label()

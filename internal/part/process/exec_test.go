@@ -97,7 +97,7 @@ func TestLookupAndExecve(t *testing.T) {
 func TestExecveLeadsToNoDescriptor(t *testing.T) {
 	_, enter := world(t)
 	leaky := func(b *program.Builder) {
-		b.Element(program.T("test"))
+		b = b.Element(program.T("test"))
 		fd := b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Fd()
 		b.Sys(unix.SYS_DUP3, program.Val(fd), program.Imm(leak), program.Imm(unix.O_CLOEXEC))
 		enter(b)

@@ -25,22 +25,19 @@ func Groups(b *program.Builder, p *specs.Process) { groups(b, p.User.AdditionalG
 // Source: setgroups(2), setresuid(2), prctl(2).
 func IDs(b *program.Builder, p *specs.Process) {
 	u := p.User
-	b.Element(program.T("process.user.gid"))
-	b.Doing(program.T("change to group %s", id(u.GID)))
+	b = b.Element(program.T("process.user.gid")).Doing(program.T("change to group %s", id(u.GID)))
 	check(b, u.GID)
 	call.Setresgid(b, u.GID)
-	b.Element(program.T("process.user.uid"))
-	b.Doing(program.T("change to user %s", id(u.UID)))
+	b = b.Element(program.T("process.user.uid")).Doing(program.T("change to user %s", id(u.UID)))
 	check(b, u.UID)
 	call.Setresuid(b, u.UID)
 	// The kernel has set it to fs.suid_dumpable.
-	b.Doing(program.T("stay closed to the processes of the user"))
+	b = b.Doing(program.T("stay closed to the processes of the user"))
 	call.PrctlUndumpable(b)
 }
 
 func groups(b *program.Builder, gids []uint32) {
-	b.Element(program.T("process.user.additionalGids"))
-	b.Doing(program.N("set %d groups", len(gids)))
+	b = b.Element(program.T("process.user.additionalGids")).Doing(program.N("set %d groups", len(gids)))
 	for _, g := range gids {
 		check(b, g)
 	}
@@ -69,8 +66,7 @@ func Umask(b *program.Builder, p *specs.Process) {
 	if p.User.Umask == nil {
 		return
 	}
-	b.Element(program.T("process.user.umask"))
-	b.Doing(program.T("set it"))
+	b = b.Element(program.T("process.user.umask")).Doing(program.T("set it"))
 	call.Umask(b, call.N(*p.User.Umask))
 }
 
@@ -81,7 +77,6 @@ func NoNewPrivileges(b *program.Builder, p *specs.Process) {
 	if !p.NoNewPrivileges {
 		return
 	}
-	b.Element(program.T("process.noNewPrivileges"))
-	b.Doing(program.T("set it"))
+	b = b.Element(program.T("process.noNewPrivileges")).Doing(program.T("set it"))
 	call.PrctlNoNewPrivs(b)
 }

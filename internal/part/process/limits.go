@@ -89,16 +89,15 @@ func Rlimits(b *program.Builder, p *specs.Process) {
 	}
 	for i := range ls {
 		l := &ls[i]
-		b.Element(l.note)
+		b := b.Element(l.note)
 		if !l.last() {
-			b.Doing(l.doing)
+			b := b.Doing(l.doing)
 			setRlimit(b, l.nr, l.v)
 			continue
 		}
 		if v, ok := l.room(); ok {
-			b.Doing(l.doing)
-			b.Step(program.T("leave room until the end"))
-			call := setRlimit(b, l.nr, v)
+			b := b.Doing(l.doing)
+			call := setRlimit(b.Step(program.T("leave room until the end")), l.nr, v)
 			if l.nr == unix.RLIMIT_NPROC {
 				call.Ignore() // without the privilege the limit of the caller stays
 			}
@@ -111,8 +110,7 @@ func LastRlimits(b *program.Builder, p *specs.Process) {
 	ls, _ := limits(p) // Rlimits or ApplyRlimits has told the error
 	for i := range ls {
 		if l := &ls[i]; l.last() {
-			b.Element(l.note)
-			b.Doing(l.doing)
+			b := b.Element(l.note).Doing(l.doing)
 			setRlimit(b, l.nr, l.v)
 		}
 	}
@@ -154,8 +152,7 @@ func OOMScoreAdj(b *program.Builder, proc program.Reg, p *specs.Process) {
 		return
 	}
 	text := strconv.Itoa(*p.OOMScoreAdj)
-	b.Element(program.T("process.oomScoreAdj"))
-	b.Doing(program.T("set it to %s", text))
+	b = b.Element(program.T("process.oomScoreAdj")).Doing(program.T("set it to %s", text))
 	WriteProc(b, proc, "self/oom_score_adj", text)
 }
 
@@ -183,10 +180,8 @@ func ApplyOOMScoreAdj(pid int, p *specs.Process) error {
 // is Hutch's own: nothing that the container has mounted is reached.
 func WriteProc(b *program.Builder, proc program.Reg, path, text string) {
 	how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
-	b.Step(program.T("open /proc/%s", path))
-	fd := call.Openat2(b, call.In(proc), call.PathTo(b, path), how).Fd()
-	b.Step(program.T("write %q to /proc/%s", text, path))
-	call.WriteString(b, call.In(fd), text)
-	b.Step(program.Text{})
+	step := b.Step(program.T("open /proc/%s", path))
+	fd := call.Openat2(step, call.In(proc), call.PathTo(b, path), how).Fd()
+	call.WriteString(b.Step(program.T("write %q to /proc/%s", text, path)), call.In(fd), text)
 	call.Close(b, call.In(fd))
 }

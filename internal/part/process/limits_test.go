@@ -212,7 +212,7 @@ func TestWriteProcCrossesNoMount(t *testing.T) {
 	needRoot(t)
 	adj := 100
 	out, err := run(t, unix.CLONE_NEWNS|unix.CLONE_NEWPID, []string{busybox, "true"}, func(b *program.Builder) {
-		b.Element(program.T("test"))
+		b = b.Element(program.T("test"))
 		b.Sys(unix.SYS_MOUNT, b.Str("none"), b.Str("/"), program.Imm(0), program.Imm(unix.MS_REC|unix.MS_PRIVATE), program.Imm(0))
 		b.Sys(unix.SYS_MOUNT, b.Str("proc"), b.Str("/proc"), b.Str("proc"), program.Imm(0), program.Imm(0))
 		proc := openProc(b)

@@ -48,7 +48,7 @@ func runEnv(t *testing.T, flags uint64, args []string, emit func(*program.Builde
 	b := program.New()
 	out := pipeTo1(t, b)
 	env := emit(b)
-	b.Element(program.T("test"))
+	b = b.Element(program.T("test"))
 	Unblock(b)
 	b.Sys(unix.SYS_EXECVE, b.Str(args[0]), b.Strv(args).Arg(), env.Arg())
 	return finish(t, b, flags, out, answer)

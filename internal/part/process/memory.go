@@ -20,8 +20,7 @@ func MemoryPolicy(b *program.Builder, l *specs.Linux) {
 	if m == nil {
 		return
 	}
-	b.Element(program.T("linux.memoryPolicy"))
-	b.Doing(program.T("set mode %s, nodes %q", string(m.Mode), m.Nodes))
+	b = b.Element(program.T("linux.memoryPolicy")).Doing(program.T("set mode %s, nodes %q", string(m.Mode), m.Nodes))
 	mode, ok := memoryMode(m.Mode)
 	if !ok {
 		b.Fault(fmt.Errorf("%q is no mode of Linux", m.Mode))

@@ -22,7 +22,7 @@ var allNull = [3]StdFile{{Open: true, Null: true}, {Open: true, Null: true}, {Op
 // what more is to be done.
 func nullProgram(emit func(b *program.Builder)) *program.Builder {
 	b := program.New()
-	b.Element(program.T("test"))
+	b = b.Element(program.T("test"))
 	null := OpenNull(b, allNull)
 	Stdio(b, &specs.Process{User: specs.User{UID: 9}}, allNull, null, false)
 	CloseOthers(b, nil)
@@ -150,7 +150,7 @@ func TestTheOtherStandardDescriptorsStay(t *testing.T) {
 	}
 	defer null.Close()
 	b := program.New()
-	b.Element(program.T("test"))
+	b = b.Element(program.T("test"))
 	std := factsOf(t, [3]*os.File{null, f, null})
 	for fd, file := range []*os.File{null, f, null} {
 		b.Sys(unix.SYS_DUP3, program.Imm(int(file.Fd())), program.Imm(fd), program.Imm(0))

@@ -28,8 +28,7 @@ func Scheduler(b *program.Builder, p *specs.Process) {
 	if s == nil {
 		return
 	}
-	b.Element(program.T("process.scheduler"))
-	b.Doing(program.T("set policy %s", string(s.Policy)))
+	b = b.Element(program.T("process.scheduler")).Doing(program.T("set policy %s", string(s.Policy)))
 	policy, ok := schedPolicy(s.Policy)
 	if !ok {
 		b.Fault(fmt.Errorf("%q is no policy of Linux", s.Policy))
@@ -96,8 +95,7 @@ func IOPriority(b *program.Builder, p *specs.Process) {
 		return
 	}
 	const classShift = 13
-	b.Element(program.T("process.ioPriority"))
-	b.Doing(program.T("set class %s", string(p.IOPriority.Class)))
+	b = b.Element(program.T("process.ioPriority")).Doing(program.T("set class %s", string(p.IOPriority.Class)))
 	class := 0
 	switch p.IOPriority.Class {
 	case specs.IOPRIO_CLASS_RT:
@@ -120,8 +118,7 @@ func Personality(b *program.Builder, l *specs.Linux) {
 		return
 	}
 	const perLinux, perLinux32 = 0, 8
-	b.Element(program.T("linux.personality"))
-	b.Doing(program.T("set domain %s", string(l.Personality.Domain)))
+	b = b.Element(program.T("linux.personality")).Doing(program.T("set domain %s", string(l.Personality.Domain)))
 	v := uint64(perLinux)
 	switch l.Personality.Domain {
 	case specs.PerLinux:

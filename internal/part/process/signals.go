@@ -44,8 +44,7 @@ func Signals(b *program.Builder, ignored []unix.Signal) {
 	if len(ignored) == 0 {
 		return
 	}
-	b.Element(program.T("process"))
-	b.Doing(program.T("reset ignored signals"))
+	b = b.Element(program.T("process")).Doing(program.T("reset ignored signals"))
 	none := b.Zero(sigaction.Size)
 	for _, s := range ignored {
 		call.RtSigaction(b, s, none)
@@ -57,14 +56,12 @@ func Signals(b *program.Builder, ignored []unix.Signal) {
 //
 // Source: sigprocmask(2).
 func Unblock(b *program.Builder) {
-	b.Doing(program.T("unblock all signals"))
-	unblock(b)
+	unblock(b.Element(program.T("process")).Doing(program.T("unblock all signals")))
 }
 
 // UnblockStep is Unblock as a step of something else.
 func UnblockStep(b *program.Builder) {
-	b.Step(program.T("unblock all signals"))
-	unblock(b)
+	unblock(b.Step(program.T("unblock all signals")))
 }
 
 func unblock(b *program.Builder) {
@@ -75,7 +72,6 @@ func unblock(b *program.Builder) {
 //
 // Source: setsid(2).
 func Setsid(b *program.Builder) {
-	b.Element(program.T("process"))
-	b.Doing(program.T("make a session"))
+	b = b.Element(program.T("process")).Doing(program.T("make a session"))
 	call.Setsid(b)
 }

@@ -56,18 +56,17 @@ func (r *Root) cgroupAt(b *program.Builder, f *newFS, dir string, target program
 	if dir != "" {
 		// In the child: only now is the cgroup there for sure. "/" is still the
 		// host's.
-		b.Step(program.T("open the cgroup %s", dir))
+		step := b.Step(program.T("open the cgroup %s", dir))
 		flags, attrs := uint64(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC), f.attrs&^unix.MOUNT_ATTR__ATIME // the host's stays
 		if r.c.Cgroup.Callers {
 			flags, attrs = flags|unix.AT_RECURSIVE, attrs|unix.MOUNT_ATTR_RDONLY
 		}
-		call.OpenTree(b, call.Cwd(), call.PathTo(b, dir), flags).To(tree)
-		b.Step(program.T("set its options"))
-		setattr(b, tree, flags&unix.AT_RECURSIVE != 0, &unix.MountAttr{Attr_set: attrs, Propagation: r.beneath()})
+		call.OpenTree(step, call.Cwd(), call.PathTo(b, dir), flags).To(tree)
+		step = b.Step(program.T("set its options"))
+		setattr(step, tree, flags&unix.AT_RECURSIVE != 0, &unix.MountAttr{Attr_set: attrs, Propagation: r.beneath()})
 	}
 	b.Bind(attached)
-	b.Step(program.T("attach it"))
-	attach(b, tree, target)
+	attach(b.Step(program.T("attach it")), tree, target)
 	b.Bind(done)
 }
 
@@ -80,27 +79,25 @@ func (r *Root) hierarchies(b *program.Builder, f *newFS, s *source, target progr
 	}
 	s.tree = b.RegOf(-1)
 	top.mountAPI(b, s.tree, noLabel)
-	b.Step(program.T("attach it"))
-	attach(b, s.tree, target)
+	attach(b.Step(program.T("attach it")), s.tree, target)
 	for i := range r.c.Cgroup.Hierarchies {
 		h := &r.c.Cgroup.Hierarchies[i]
-		b.Step(program.T("make %s", h.Name))
-		call.Mkdirat(b, call.In(s.tree), call.PathTo(b, h.Name), 0o755)
-		b.Step(program.T("open %s", h.Name))
-		dir := open(b, s.tree, h.Name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
+		call.Mkdirat(b.Step(program.T("make %s", h.Name)), call.In(s.tree), call.PathTo(b, h.Name), 0o755)
+		step := b.Step(program.T("open %s", h.Name))
+		dir := open(step, s.tree, h.Name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
 		r.cgroupAt(b, h.fs(top.attrs), h.Dir, dir)
 		for _, l := range h.Links {
-			b.Step(program.T("link %s to %s", l, h.Name))
-			call.Symlinkat(b, call.TextOf(b, h.Name), call.In(s.tree), call.PathTo(b, l))
+			step := b.Step(program.T("link %s to %s", l, h.Name))
+			call.Symlinkat(step, call.TextOf(b, h.Name), call.In(s.tree), call.PathTo(b, l))
 		}
 	}
 	if f.attrs&unix.MOUNT_ATTR_RDONLY != 0 {
-		b.Step(program.T("make it read-only"))
-		setattr(b, s.tree, true, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+		step := b.Step(program.T("make it read-only"))
+		setattr(step, s.tree, true, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}
 	if s.o.prop != 0 {
-		b.Step(program.T("set its propagation"))
-		setattr(b, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
+		step := b.Step(program.T("set its propagation"))
+		setattr(step, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
 	}
 }
 

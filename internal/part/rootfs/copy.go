@@ -77,7 +77,7 @@ type copyServer struct {
 
 // copyUp emits the filling of a new tmpfs with what the image has at its place.
 func (r *Root) copyUp(b *program.Builder, i int, s *source, target program.Reg) {
-	b.Step(program.T("copy the content of %s up", s.dest))
+	b = b.Step(program.T("copy the content of %s up", s.dest))
 	c := &copyServer{
 		b: b, tag: uint32(CopyUpTag + i), from: b.RegOf(-1), to: b.RegOf(-1), value: b.Reg(),
 		req: b.Zero(requestLen), data: b.Zero(program.MaxData), loop: b.Label(), tell: b.Label(),

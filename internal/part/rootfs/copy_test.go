@@ -42,8 +42,7 @@ func newCopying(t *testing.T, options string) *copying {
 func (c *copying) serve() {
 	c.t.Helper()
 	b := program.New()
-	b.Element(program.T("mounts[0]"))
-	b.Doing(program.T("test"))
+	b = b.Element(program.T("mounts[0]")).Doing(program.T("test"))
 	var target program.Reg
 	s := c.root.mounts[0]
 	b.InParent(func() {

@@ -48,7 +48,7 @@ func (r *Root) nodes() []node {
 	}{{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}} {
 		p := "/dev/" + d.name
 		if !named(out, p) {
-			out = append(out, node{element: program.T("default devices"), byDefault: true, path: p, kind: unix.S_IFCHR, major: d.major, minor: d.minor, mode: 0o666})
+			out = append(out, node{element: program.T("linux.devices"), byDefault: true, path: p, kind: unix.S_IFCHR, major: d.major, minor: d.minor, mode: 0o666})
 		}
 	}
 	return out
@@ -110,20 +110,18 @@ func (r *Root) devices(b *program.Builder) {
 	if !r.ownDev() {
 		return
 	}
-	b.Element(program.T("default devices"))
+	b = b.Element(program.T("linux.devices"))
 	if r.dev == 0 {
 		r.openDev(b)
 	}
 	for i := range r.made {
 		r.node(b, &r.made[i])
 	}
-	b.Element(program.T("default devices"))
 	for _, l := range [...][2]string{{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}} {
 		r.link(b, l[0], l[1], false)
 	}
 	none := b.Label()
-	b.Doing(program.T("look whether there is /proc/kcore"))
-	call.Faccessat(b, call.Cwd(), call.PathTo(b, "/proc/kcore"), 0).On(0, none)
+	call.Faccessat(b.Doing(program.T("look whether there is /proc/kcore")), call.Cwd(), call.PathTo(b, "/proc/kcore"), 0).On(0, none)
 	r.link(b, "/proc/kcore", "core", false)
 	b.Bind(none)
 	r.link(b, "pts/ptmx", "ptmx", true)
@@ -136,13 +134,11 @@ func (r *Root) devices(b *program.Builder) {
 func (r *Root) openDev(b *program.Builder) {
 	r.dev = b.RegOf(-1)
 	missing, got := b.Label(), b.Label()
-	b.Doing(program.T("open /dev, which must be a directory of the root file system (no symbolic link)"))
+	b = b.Doing(program.T("open /dev, which must be a directory of the root file system (no symbolic link)"))
 	open(b, r.Fd, "/dev", unix.O_PATH|unix.O_DIRECTORY, plain).To(r.dev).On(unix.ENOENT, missing)
 	b.Jump(got)
 	b.Bind(missing)
-	b.Step(program.T("make it"))
-	call.Mkdirat(b, call.In(r.Fd), call.PathTo(b, "dev"), 0o755).Ignore()
-	b.Step(program.Text{})
+	call.Mkdirat(b.Step(program.T("make it")), call.In(r.Fd), call.PathTo(b, "dev"), 0o755).Ignore()
 	open(b, r.Fd, "/dev", unix.O_PATH|unix.O_DIRECTORY, plain).To(r.dev)
 	b.Bind(got)
 }
@@ -153,7 +149,7 @@ func (r *Root) link(b *program.Builder, to, name string, replace bool) {
 		return
 	}
 	there, done := b.Label(), b.Label()
-	b.Doing(program.T("link /dev/%s to %s", name, to))
+	b = b.Doing(program.T("link /dev/%s to %s", name, to))
 	make := func() program.Call {
 		return call.Symlinkat(b, call.TextOf(b, to), call.In(r.dev), call.PathTo(b, name))
 	}
@@ -161,9 +157,7 @@ func (r *Root) link(b *program.Builder, to, name string, replace bool) {
 	b.Jump(done)
 	b.Bind(there)
 	if replace {
-		b.Step(program.T("remove what is there"))
-		call.Unlinkat(b, call.In(r.dev), call.PathTo(b, name), 0)
-		b.Step(program.Text{})
+		call.Unlinkat(b.Step(program.T("remove what is there")), call.In(r.dev), call.PathTo(b, name), 0)
 		make()
 	}
 	b.Bind(done)
@@ -176,8 +170,7 @@ func (r *Root) node(b *program.Builder, n *node) {
 	if n.byDefault && r.mountedOn(n.path) {
 		return
 	}
-	b.Element(n.element)
-	b.Doing(program.T("make %s", n.path))
+	b = b.Element(n.element).Doing(program.T("make %s", n.path))
 	dir, name := path.Split(n.path)
 	at := r.dev
 	if dir != "/dev/" {
@@ -188,16 +181,16 @@ func (r *Root) node(b *program.Builder, n *node) {
 		return
 	}
 	there, done := b.Label(), b.Label()
-	b.Step(program.T("mknod"))
-	call.Mknodat(b, call.In(at), call.PathTo(b, name), n.kind|n.mode, unix.Mkdev(n.major, n.minor)).On(unix.EEXIST, there)
+	step := b.Step(program.T("mknod"))
+	call.Mknodat(step, call.In(at), call.PathTo(b, name), n.kind|n.mode, unix.Mkdev(n.major, n.minor)).On(unix.EEXIST, there)
 	if n.uid != 0 || n.gid != 0 {
 		r.own(b, n, at, name)
 	}
 	b.Jump(done)
 	b.Bind(there)
-	b.Step(program.T("look at what is there"))
-	fd := open(b, at, name, unix.O_PATH|unix.O_NOFOLLOW, inRoot).Fd()
-	n.mustBe(b, fd)
+	step = b.Step(program.T("look at what is there"))
+	fd := open(step, at, name, unix.O_PATH|unix.O_NOFOLLOW, inRoot).Fd()
+	n.mustBe(step, fd)
 	b.Bind(done)
 }
 
@@ -206,15 +199,15 @@ func (r *Root) node(b *program.Builder, n *node) {
 // and looked at.
 func (r *Root) own(b *program.Builder, n *node, at program.Reg, name string) {
 	if at == r.dev && r.devOwn {
-		b.Step(program.T("chown"))
-		call.Fchownat(b, call.In(at), call.PathTo(b, name), call.Owner{UID: call.N(n.uid), GID: call.N(n.gid)}, unix.AT_SYMLINK_NOFOLLOW)
+		step := b.Step(program.T("chown"))
+		call.Fchownat(step, call.In(at), call.PathTo(b, name), call.Owner{UID: call.N(n.uid), GID: call.N(n.gid)}, unix.AT_SYMLINK_NOFOLLOW)
 		return
 	}
-	b.Step(program.T("open it"))
-	fd := open(b, at, name, unix.O_PATH, plain).Fd()
-	n.mustBe(b, fd)
-	b.Step(program.T("chown"))
-	call.Fchownat(b, call.In(fd), call.PathTo(b, ""), call.Owner{UID: call.N(n.uid), GID: call.N(n.gid)}, unix.AT_EMPTY_PATH)
+	step := b.Step(program.T("open it"))
+	fd := open(step, at, name, unix.O_PATH, plain).Fd()
+	n.mustBe(step, fd)
+	step = b.Step(program.T("chown"))
+	call.Fchownat(step, call.In(fd), call.PathTo(b, ""), call.Owner{UID: call.N(n.uid), GID: call.N(n.gid)}, unix.AT_EMPTY_PATH)
 }
 
 // mustBe emits the check that the file at fd is the device.
@@ -224,8 +217,8 @@ func (n *node) mustBe(b *program.Builder, fd program.Reg) {
 	isNotDevice(b, buf, int64(n.kind), int64(n.major), int64(n.minor), differs)
 	b.Jump(same)
 	b.Bind(differs)
-	b.Step(program.T("%s is there and is another file than %s: remove it from the image, or mount a tmpfs on /dev", n.path, n.what()))
-	b.Fail(unix.EEXIST)
+	step := b.Step(program.T("%s is there and is another file than %s: remove it from the image, or mount a tmpfs on /dev", n.path, n.what()))
+	step.Fail(unix.EEXIST)
 	b.Bind(same)
 }
 
@@ -245,23 +238,22 @@ func (n *node) number() string {
 
 // nodeDir emits the making and opening of a directory below the root.
 func (r *Root) nodeDir(b *program.Builder, dir string) program.Reg {
-	b.Step(program.T("open %s", dir))
 	if dir == "/" {
 		return r.Fd
 	}
-	return r.target(b, place{dest: dir})
+	return r.target(b.Step(program.T("open %s", dir)), place{dest: dir})
 }
 
 // bindNode emits the bind of a node of the store or of the host.
 func (r *Root) bindNode(b *program.Builder, n *node, at program.Reg, name string) {
 	there := b.Label()
-	b.Step(program.T("make the mount point"))
-	call.Mknodat(b, call.In(at), call.PathTo(b, name), unix.S_IFREG|0o644, 0).On(unix.EEXIST, there)
+	step := b.Step(program.T("make the mount point"))
+	call.Mknodat(step, call.In(at), call.PathTo(b, name), unix.S_IFREG|0o644, 0).On(unix.EEXIST, there)
 	b.Bind(there)
-	b.Step(program.T("open the mount point"))
-	target := open(b, at, name, unix.O_PATH, plain).Fd()
+	step = b.Step(program.T("open the mount point"))
+	target := open(step, at, name, unix.O_PATH, plain).Fd()
 	tree := r.takeNode(b, n)
-	b.Step(program.T("bind the node"))
-	attach(b, tree, target)
+	step = b.Step(program.T("bind the node"))
+	attach(step, tree, target)
 	r.closeUsed(b, tree, target)
 }

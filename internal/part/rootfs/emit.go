@@ -96,8 +96,7 @@ func (r *Root) closeUsed(b *program.Builder, fds ...program.Reg) {
 // through it is the same, since the kernel goes by the namespaces of the process.
 // It comes before Pivot.
 func PrivateProc(b *program.Builder) program.Reg {
-	b.Element(program.Text{})
-	b.Doing(program.T("open a private procfs"))
+	b = b.Element(program.T("process")).Doing(program.T("open a private procfs"))
 	ctx, fd, host, done := b.RegOf(-1), b.RegOf(-1), b.Label(), b.Label()
 	call.Fsopen(b, "proc", unix.FSOPEN_CLOEXEC).To(ctx)
 	call.FsconfigCreate(b, call.In(ctx)).On(unix.EPERM, host)
@@ -154,7 +153,7 @@ func isNotDevice(b *program.Builder, buf program.Mem, kind, major, minor int64, 
 }
 
 // mustBeOn emits the proof that a descriptor is on a file system of the type
-// magic; otherwise the program fails with errno under the current note.
+// magic; otherwise the program fails with errno under b's label.
 func mustBeOn(b *program.Builder, fd program.Reg, magic int64, errno unix.Errno) {
 	buf, ok := b.Zero(statfsSize), b.Label()
 	call.Fstatfs(b, call.In(fd), buf)

@@ -18,7 +18,7 @@ import (
 // forEach emits body for each path of the list that is there, with a descriptor of
 // it; last says that no other follows. Paths that stand there twice count once, as
 // engines merge lists. doing has the path put in.
-func (r *Root) forEach(b *program.Builder, element string, paths []string, doing string, body func(fd program.Reg, last bool)) {
+func (r *Root) forEach(b *program.Builder, element string, paths []string, doing string, body func(b *program.Builder, fd program.Reg, last bool)) {
 	if len(paths) > manyFds {
 		r.loops(b, element, paths, doing, body)
 		return
@@ -33,12 +33,11 @@ func (r *Root) forEach(b *program.Builder, element string, paths []string, doing
 		if p == "" {
 			continue
 		}
-		b.Element(program.N(element+"[%d]", i))
-		b.Doing(program.T(doing, paths[i]))
+		b := b.Element(program.N(element+"[%d]", i)).Doing(program.T(doing, paths[i]))
 		next := b.Label()
 		dir, name := r.below(p)
 		fd := r.there(b, dir, call.PathTo(b, name), next)
-		body(fd, i == last)
+		body(b, fd, i == last)
 		r.closeUsed(b, fd)
 		b.Bind(next)
 	}
@@ -88,19 +87,18 @@ func batches(b *program.Builder, paths []string, below func(string) (program.Reg
 }
 
 // loops emits a loop for each batch of the paths.
-func (r *Root) loops(b *program.Builder, element string, paths []string, doing string, body func(fd program.Reg, last bool)) {
-	b.Element(program.T(element))
-	b.Doing(program.T(doing, fmt.Sprintf("one of %d paths", len(paths))))
+func (r *Root) loops(b *program.Builder, element string, paths []string, doing string, body func(b *program.Builder, fd program.Reg, last bool)) {
+	b = b.Element(program.T(element)).Doing(program.T(doing, fmt.Sprintf("one of %d paths", len(paths))))
 	for _, t := range batches(b, paths, r.below) {
 		list := r.inMemory(b, t.text)
 		path, n := b.Zero(t.size), b.Reg()
 		next, end := b.Label(), b.Label()
 		b.Bind(next)
-		b.Step(program.T("read its name"))
-		call.Read(b, call.In(list), path).To(n)
-		b.If(n, program.Eq, 0, end)
+		step := b.Step(program.T("read its name"))
+		call.Read(step, call.In(list), path).To(n)
+		step.If(n, program.Eq, 0, end)
 		fd := r.there(b, t.dir, call.PathIn(path), next)
-		body(fd, false)
+		body(b, fd, false)
 		r.closeUsed(b, fd)
 		b.Jump(next)
 		b.Bind(end)
@@ -110,10 +108,10 @@ func (r *Root) loops(b *program.Builder, element string, paths []string, doing s
 
 // inMemory emits a file in memory with the text, to be read from its beginning.
 func (r *Root) inMemory(b *program.Builder, text []byte) program.Reg {
-	b.Step(program.T("put the names in memory"))
-	fd := MemFile(b, "paths")
+	step := b.Step(program.T("put the names in memory"))
+	fd := MemFile(step, "paths")
 	// A write may be cut at 2 GiB; the config.json has an end far below.
-	call.Pwrite64(b, call.In(fd), text, 0)
+	call.Pwrite64(step, call.In(fd), text, 0)
 	return fd
 }
 

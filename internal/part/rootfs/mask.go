@@ -19,13 +19,13 @@ func (r *Root) openMasks(b *program.Builder) {
 	if l == nil || len(l.MaskedPaths) == 0 {
 		return
 	}
-	b.Element(program.T("linux.maskedPaths"))
+	b = b.Element(program.T("linux.maskedPaths"))
 	if r.store != 0 {
 		r.nullNode = &node{path: "/dev/null", kind: unix.S_IFCHR, major: 1, minor: 3, mode: 0o666, foreign: true}
 		r.supply(b, r.nullNode, "null")
 		return
 	}
-	b.Doing(program.T("open the host's /dev/null"))
+	b = b.Doing(program.T("open the host's /dev/null"))
 	r.null = hostNode(b, "/dev/null")
 	proveNull(b, r.null)
 }
@@ -37,8 +37,7 @@ func proveNull(b *program.Builder, null program.Reg) {
 	isNotDevice(b, buf, unix.S_IFCHR, 1, 3, no)
 	b.Jump(ok)
 	b.Bind(no)
-	b.Step(program.T("is not the null device 1:3"))
-	b.Fail(unix.ENODEV)
+	b.Step(program.T("is not the null device 1:3")).Fail(unix.ENODEV)
 	b.Bind(ok)
 }
 
@@ -55,13 +54,12 @@ func (r *Root) masks(b *program.Builder) {
 		return
 	}
 	empty := b.RegOf(-1)
-	r.forEach(b, "linux.maskedPaths", l.MaskedPaths, "mask %s", func(fd program.Reg, last bool) {
+	r.forEach(b, "linux.maskedPaths", l.MaskedPaths, "mask %s", func(b *program.Builder, fd program.Reg, last bool) {
 		dir, done := b.Label(), b.Label()
-		b.Step(program.T("cover it by the null device"))
-		attach(b, r.null, fd).On(unix.EINVAL, dir) // one is a directory, the other is not
+		step := b.Step(program.T("cover it by the null device"))
+		attach(step, r.null, fd).On(unix.EINVAL, dir) // one is a directory, the other is not
 		if !last {
-			b.Step(program.T("clone the null device"))
-			r.cloneNext(b, r.null)
+			r.cloneNext(b.Step(program.T("clone the null device")), r.null)
 		}
 		b.Jump(done)
 		b.Bind(dir)
@@ -79,8 +77,8 @@ func (r *Root) cloneNext(b *program.Builder, mnt program.Reg) {
 	}
 	used := b.Reg()
 	cloneTree(b, mnt, false).To(used)
-	b.Step(program.T("let the clone take its place"))
-	call.Dup3(b, call.In(used), call.Over(mnt), unix.O_CLOEXEC)
+	step := b.Step(program.T("let the clone take its place"))
+	call.Dup3(step, call.In(used), call.Over(mnt), unix.O_CLOEXEC)
 	call.Close(b, call.In(used))
 }
 
@@ -91,14 +89,12 @@ func (r *Root) maskDir(b *program.Builder, fd, empty program.Reg) {
 	f := &newFS{kind: "tmpfs", source: "tmpfs", data: []string{"mode=755"}, label: r.c.Spec.Linux.MountLabel,
 		attrs: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}
 	f.mountAPI(b, empty, noLabel)
-	b.Step(program.T("cover it by an empty directory"))
-	attach(b, empty, fd)
+	attach(b.Step(program.T("cover it by an empty directory")), empty, fd)
 	b.Jump(done)
 	b.Bind(again)
-	b.Step(program.T("clone the empty directory"))
-	tree := cloneTree(b, empty, false).Fd()
-	b.Step(program.T("cover it by an empty directory"))
-	attach(b, tree, fd)
+	tree := cloneTree(b.Step(program.T("clone the empty directory")), empty, false).Fd()
+	step := b.Step(program.T("cover it by an empty directory"))
+	attach(step, tree, fd)
 	r.closeUsed(b, tree)
 	b.Bind(done)
 }
@@ -123,12 +119,12 @@ func (r *Root) below(p string) (program.Reg, string) {
 // goes on at next.
 func (r *Root) there(b *program.Builder, dir program.Reg, name call.Path, next program.Label) program.Reg {
 	fd, opened := b.RegOf(-1), b.Label()
-	b.Step(program.T("open it"))
-	openAt(b, call.In(dir), name, unix.O_PATH, inRoot).To(fd).Ignore()
-	b.If(fd, program.Ge, 0, opened)
-	b.IfErrno(fd, unix.ENOENT, next)
-	b.IfErrno(fd, unix.ENOTDIR, next)
-	openAt(b, call.In(dir), name, unix.O_PATH, inRoot).To(fd).On(unix.ENOENT, next) // else fails as it did
+	step := b.Step(program.T("open it"))
+	openAt(step, call.In(dir), name, unix.O_PATH, inRoot).To(fd).Ignore()
+	step.If(fd, program.Ge, 0, opened)
+	step.IfErrno(fd, unix.ENOENT, next)
+	step.IfErrno(fd, unix.ENOTDIR, next)
+	openAt(step, call.In(dir), name, unix.O_PATH, inRoot).To(fd).On(unix.ENOENT, next) // else fails as it did
 	b.Bind(opened)
 	return fd
 }
@@ -142,18 +138,18 @@ func (r *Root) readonlyPaths(b *program.Builder) {
 	}
 	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
 	const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
-	r.forEach(b, "linux.readonlyPaths", l.ReadonlyPaths, "make %s read-only", func(fd program.Reg, _ bool) {
+	r.forEach(b, "linux.readonlyPaths", l.ReadonlyPaths, "make %s read-only", func(b *program.Builder, fd program.Reg, _ bool) {
 		two, ready, tree := b.Label(), b.Label(), b.RegOf(-1)
-		b.Step(program.T("clone it read-only"))
-		call.OpenTreeAttr(b, call.In(fd), call.PathTo(b, ""), flags, attr).To(tree).On(unix.ENOSYS, two)
+		step := b.Step(program.T("clone it read-only"))
+		call.OpenTreeAttr(step, call.In(fd), call.PathTo(b, ""), flags, attr).To(tree).On(unix.ENOSYS, two)
 		b.Jump(ready)
 		// Remove once 6.15 (open_tree_attr) is the floor.
 		b.Bind(two)
-		cloneTree(b, fd, true).To(tree)
-		setattr(b, tree, true, attr)
+		cloneTree(step, fd, true).To(tree)
+		setattr(step, tree, true, attr)
 		b.Bind(ready)
-		b.Step(program.T("attach it"))
-		attach(b, tree, fd)
+		step = b.Step(program.T("attach it"))
+		attach(step, tree, fd)
 		r.closeUsed(b, tree)
 	})
 }

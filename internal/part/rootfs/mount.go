@@ -11,8 +11,7 @@ import (
 // devices.
 func (r *Root) Mount(b *program.Builder) {
 	if !r.c.SharedMounts {
-		b.Element(program.T("linux.rootfsPropagation"))
-		b.Doing(program.T("stop mounts from propagating to the host"))
+		b := b.Element(program.T("linux.rootfsPropagation")).Doing(program.T("stop mounts from propagating to the host"))
 		call.MountPropagation(b, call.PathTo(b, "/"), unix.MS_REC|unix.MS_SLAVE)
 	}
 	if !r.c.SourcesInParent {
@@ -21,34 +20,30 @@ func (r *Root) Mount(b *program.Builder) {
 	r.cutOff(b)
 	r.attachRoot(b)
 	r.attachStore(b)
-	b.Doing(program.T("set the umask for what is made"))
-	umask := b.Reg()
-	call.Umask(b, call.N(0)).To(umask)
+	umask, masks := b.Reg(), b.Element(program.T("process.user.umask"))
+	call.Umask(masks.Doing(program.T("set the umask for what is made")), call.N(0)).To(umask)
 	for i := range r.mounts {
 		r.mount(b, i)
 		r.done = i + 1
 	}
 	if r.notify.tree != 0 {
-		b.Element(program.T("NOTIFY_SOCKET"))
-		b.Doing(program.T("bind %s on /run/notify", r.c.NotifyDir))
+		b := b.Element(program.T("process.env")).Doing(program.T("bind %s on /run/notify, for NOTIFY_SOCKET", r.c.NotifyDir))
 		r.attachBind(b, "", &r.notify)
 	}
 	r.devices(b)
 	r.detachStore(b)
-	b.Element(program.T("process.user.umask"))
-	b.Doing(program.T("restore the umask"))
-	call.Umask(b, call.Value(umask))
+	call.Umask(masks.Doing(program.T("restore the umask")), call.Value(umask))
 }
 
 func (r *Root) mount(b *program.Builder, i int) {
 	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
-	b.Element(program.N("mounts[%d]", i))
+	b = b.Element(program.N("mounts[%d]", i))
 	switch {
 	case s.o.remount:
-		b.Doing(program.T("remount %s", m.Destination))
+		b := b.Doing(program.T("remount %s", m.Destination))
 		r.remount(b, m, s)
 	case s.o.bind:
-		b.Doing(program.T("bind %s on %s", m.Source, m.Destination))
+		b := b.Doing(program.T("bind %s on %s", m.Source, m.Destination))
 		switch {
 		case s.inside != "":
 			r.openInside(b, s)
@@ -57,10 +52,10 @@ func (r *Root) mount(b *program.Builder, i int) {
 		}
 		r.attachBind(b, m.Source, s)
 	case m.Type == "cgroup" || m.Type == "cgroup2":
-		b.Doing(program.T("mount %s on %s", m.Type, m.Destination))
+		b := b.Doing(program.T("mount %s on %s", m.Type, m.Destination))
 		r.mountCgroup(b, i)
 	default:
-		b.Doing(program.T("mount %s on %s", m.Type, m.Destination))
+		b := b.Doing(program.T("mount %s on %s", m.Type, m.Destination))
 		r.mountNew(b, i)
 	}
 	if s.dest == "/dev" {
@@ -77,23 +72,23 @@ func (r *Root) mount(b *program.Builder, i int) {
 func (r *Root) attachBind(b *program.Builder, from string, s *source) {
 	target := r.target(b, place{dest: s.dest, src: s.tree, plain: s.dest == "/proc"})
 	refused, done := b.Label(), b.Label()
-	b.Step(program.T("attach it"))
+	step := b.Step(program.T("attach it"))
 	if r.mayBePinned(s) {
 		pinned, res := b.Label(), b.Reg()
-		attach(b, s.tree, target).To(res).On(0, refused)
+		attach(step, s.tree, target).To(res).On(0, refused)
 		b.Jump(done)
 		b.Bind(pinned)
 		r.bindPinned(b, from, s, target)
 		b.Jump(done)
 		b.Bind(refused)
-		b.IfErrno(res, unix.ELOOP, pinned)
+		step.IfErrno(res, unix.ELOOP, pinned)
 	} else {
-		attach(b, s.tree, target).On(unix.EINVAL, refused)
+		attach(step, s.tree, target).On(unix.EINVAL, refused)
 		b.Jump(done)
 		b.Bind(refused)
 	}
 	r.sayMismatch(b, s.tree, target)
-	attach(b, s.tree, target) // fails as it did
+	attach(step, s.tree, target) // fails as it did
 	b.Bind(done)
 	if r.prop.flag != unix.MS_SHARED || !r.prop.recursive { // else propagate needs it
 		r.closeUsed(b, s.tree)
@@ -113,12 +108,12 @@ func (r *Root) mayBePinned(s *source) bool {
 //
 // Source: linux/fs/namespace.c, check_for_nsfs_mounts, copy_tree.
 func (r *Root) bindPinned(b *program.Builder, from string, s *source, target program.Reg) {
-	b.Step(program.T("bind it by mount(2), without the mount namespaces that are pinned in it"))
+	step := b.Step(program.T("bind it by mount(2), without the mount namespaces that are pinned in it"))
 	call.Close(b, call.In(s.tree))
-	call.Fchdir(b, call.In(target))
-	call.Mount(b, call.FileSystem{Source: from}, call.PathTo(b, "."), unix.MS_BIND|unix.MS_REC)
-	b.Step(program.T("open it"))
-	open(b, r.Fd, s.dest, unix.O_PATH, inRoot).To(s.tree)
+	call.Fchdir(step, call.In(target))
+	call.Mount(step, call.FileSystem{Source: from}, call.PathTo(b, "."), unix.MS_BIND|unix.MS_REC)
+	step = b.Step(program.T("open it"))
+	open(step, r.Fd, s.dest, unix.O_PATH, inRoot).To(s.tree)
 	r.attributes(b, s)
 }
 
@@ -131,12 +126,9 @@ func (r *Root) sayMismatch(b *program.Builder, tree, target program.Reg) {
 	statx(b, target, to)
 	isDir(b, from, dir)
 	b.IfWord(part(to, statxMode, 2), unix.S_IFMT, program.Ne, unix.S_IFDIR, same)
-	b.Step(program.T("the source is a file, the target is a directory"))
-	b.Fail(unix.ENOTDIR)
+	b.Step(program.T("the source is a file, the target is a directory")).Fail(unix.ENOTDIR)
 	b.Bind(dir)
 	b.IfWord(part(to, statxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFDIR, same)
-	b.Step(program.T("the source is a directory, the target is a file"))
-	b.Fail(unix.ENOTDIR)
+	b.Step(program.T("the source is a directory, the target is a file")).Fail(unix.ENOTDIR)
 	b.Bind(same)
-	b.Step(program.T("attach it"))
 }

@@ -35,8 +35,7 @@ func (r *Root) mountNew(b *program.Builder, i int) {
 	if r.needsHandle(i) {
 		s.tree = b.RegOf(-1)
 		r.build(b, i, f, target)
-		b.Step(program.T("attach it"))
-		attach(b, s.tree, target)
+		attach(b.Step(program.T("attach it")), s.tree, target)
 		return
 	}
 	f.put(b, target)
@@ -98,27 +97,27 @@ func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
 		f.mountAPI(b, s.tree, bind)
 		b.Jump(done)
 		b.Bind(bind)
-		b.Step(program.T("bind the host's %s instead", instead))
-		call.OpenTree(b, call.Cwd(), call.PathTo(b, instead), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).To(s.tree)
+		step := b.Step(program.T("bind the host's %s instead", instead))
+		call.OpenTree(step, call.Cwd(), call.PathTo(b, instead), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).To(s.tree)
 		set := f.attrs
 		if m.Type == "sysfs" {
 			set |= unix.MOUNT_ATTR_RDONLY
 		}
-		setattr(b, s.tree, true, &unix.MountAttr{Attr_set: set, Propagation: r.beneath()})
+		setattr(step, s.tree, true, &unix.MountAttr{Attr_set: set, Propagation: r.beneath()})
 		b.Bind(done)
 	} else {
 		f.mountAPI(b, s.tree, noLabel)
 	}
 	if mode != 0 {
-		b.Step(program.T("give it the mode of the mount point"))
-		call.Fchmodat(b, call.In(s.tree), call.PathTo(b, "."), call.Value(mode))
+		step := b.Step(program.T("give it the mode of the mount point"))
+		call.Fchmodat(step, call.In(s.tree), call.PathTo(b, "."), call.Value(mode))
 	}
 	if s.o.copyUp && m.Type == "tmpfs" {
 		r.copyUp(b, i, s, target)
 	}
 	if s.o.prop != 0 {
-		b.Step(program.T("set its propagation"))
-		setattr(b, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
+		step := b.Step(program.T("set its propagation"))
+		setattr(step, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
 	}
 }
 
@@ -131,8 +130,8 @@ func (r *Root) modeOf(b *program.Builder, dir program.Reg) program.Reg {
 		shift, at = 2, 24
 	}
 	buf := b.Zero(statxSize + 8)
-	b.Step(program.T("look at the mount point"))
-	statx(b, dir, program.Mem{Off: buf.Off + shift, Len: statxSize})
+	step := b.Step(program.T("look at the mount point"))
+	statx(step, dir, program.Mem{Off: buf.Off + shift, Len: statxSize})
 	return buf.Reg(at)
 }
 
@@ -221,8 +220,7 @@ func (f *newFS) put(b *program.Builder, target program.Reg) {
 	b.Jump(done)
 	b.Bind(slow)
 	f.mountAPI(b, tree, noLabel)
-	b.Step(program.T("attach it"))
-	attach(b, tree, target)
+	attach(b.Step(program.T("attach it")), tree, target)
 	b.Bind(done)
 }
 
@@ -234,8 +232,7 @@ func (f *newFS) mountOn(b *program.Builder, target program.Reg, failed program.L
 			c.On(0, failed)
 		}
 	}
-	b.Step(program.T("fchdir to the target"))
-	or(call.Fchdir(b, call.In(target)))
+	or(call.Fchdir(b.Step(program.T("fchdir to the target")), call.In(target)))
 	data := strings.Join(f.data, ",")
 	if f.label != "" {
 		if data != "" {
@@ -243,9 +240,8 @@ func (f *newFS) mountOn(b *program.Builder, target program.Reg, failed program.L
 		}
 		data += `context="` + f.label + `"`
 	}
-	b.Step(program.T("mount"))
 	fs := call.FileSystem{Source: f.source, Type: f.kind, Data: data}
-	or(call.Mount(b, fs, call.PathTo(b, "."), uint64(f.legacy|mountFlags(f.attrs))))
+	or(call.Mount(b.Step(program.T("mount")), fs, call.PathTo(b, "."), uint64(f.legacy|mountFlags(f.attrs))))
 }
 
 // mountAPI emits a detached mount and puts its descriptor in tree. When the kernel
@@ -256,13 +252,13 @@ func (f *newFS) mountAPI(b *program.Builder, tree program.Reg, refused program.L
 			c.On(unix.EPERM, refused)
 		}
 	}
-	b.Step(program.T("fsopen %s", f.kind))
+	step := b.Step(program.T("fsopen %s", f.kind))
 	ctx := b.RegOf(-1)
-	or(call.Fsopen(b, f.kind, unix.FSOPEN_CLOEXEC).To(ctx))
+	or(call.Fsopen(step, f.kind, unix.FSOPEN_CLOEXEC).To(ctx))
 	f.config(b, ctx, "source", f.source, true)
 	if f.pidNS != 0 {
-		b.Step(program.T("let it show the joined pid namespace (needs Linux 6.18)"))
-		call.FsconfigFd(b, call.In(ctx), "pidns", call.In(f.pidNS))
+		step := b.Step(program.T("let it show the joined pid namespace (needs Linux 6.18)"))
+		call.FsconfigFd(step, call.In(ctx), "pidns", call.In(f.pidNS))
 	}
 	for _, w := range f.flags {
 		f.config(b, ctx, w, "", false)
@@ -274,36 +270,33 @@ func (f *newFS) mountAPI(b *program.Builder, tree program.Reg, refused program.L
 	if f.label != "" {
 		f.config(b, ctx, "context", f.label, true)
 	}
-	b.Step(program.T("create the file system %s", f.kind))
-	or(call.FsconfigCreate(b, call.In(ctx)))
-	b.Step(program.T("fsmount %s", f.kind))
-	or(call.Fsmount(b, call.In(ctx), unix.FSMOUNT_CLOEXEC, f.attrs).To(tree))
+	or(call.FsconfigCreate(b.Step(program.T("create the file system %s", f.kind)), call.In(ctx)))
+	step = b.Step(program.T("fsmount %s", f.kind))
+	or(call.Fsmount(step, call.In(ctx), unix.FSMOUNT_CLOEXEC, f.attrs).To(tree))
 }
 
 // config emits one option: a string, also an empty one, or a word.
 func (f *newFS) config(b *program.Builder, ctx program.Reg, key, value string, isString bool) {
 	if !isString {
-		b.Step(program.T("option %s", key))
-		call.FsconfigFlag(b, call.In(ctx), key)
+		call.FsconfigFlag(b.Step(program.T("option %s", key)), call.In(ctx), key)
 		return
 	}
-	b.Step(program.T("option %s=%s", key, value))
-	call.FsconfigString(b, call.In(ctx), key, value)
+	call.FsconfigString(b.Step(program.T("option %s=%s", key, value)), call.In(ctx), key, value)
 }
 
 // remount emits the change of a mount that is there: of a bind the attributes, of
 // another also the file system's options.
 func (r *Root) remount(b *program.Builder, m *specs.Mount, s *source) {
-	b.Step(program.T("open target %s", s.dest))
-	target := open(b, r.Fd, s.dest, unix.O_PATH, inRoot).Fd()
+	step := b.Step(program.T("open target %s", s.dest))
+	target := open(step, r.Fd, s.dest, unix.O_PATH, inRoot).Fd()
 	if s.o.bind {
 		c := s.o.change
-		b.Step(program.T("set its options"))
+		step := b.Step(program.T("set its options"))
 		if !c.empty() {
-			setattr(b, target, false, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr})
+			setattr(step, target, false, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr})
 		}
 		if c := s.o.below; !c.empty() {
-			setattr(b, target, true, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr})
+			setattr(step, target, true, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr})
 		}
 		return
 	}

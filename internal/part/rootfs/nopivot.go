@@ -48,8 +48,7 @@ func (r *Root) cutOff(b *program.Builder) {
 	if !r.c.NoPivot || r.c.SharedMounts {
 		return
 	}
-	b.Element(program.T("root.path"))
-	b.Doing(program.T("keep later mounts of the host away from beneath the root"))
+	b = b.Element(program.T("root.path")).Doing(program.T("keep later mounts of the host away from beneath the root"))
 	call.MountPropagation(b, call.PathTo(b, "/"), unix.MS_REC|unix.MS_PRIVATE)
 }
 
@@ -80,8 +79,8 @@ func onTop(list []HostMount, m *HostMount) bool {
 // or the covering of what reveals.
 func (r *Root) hide(b *program.Builder, list []HostMount, m *HostMount) {
 	locked, gone := b.Label(), b.Label()
-	b.Step(program.T("unmount the host's %s", m.Point))
-	call.Umount2(b, call.PathTo(b, m.Point), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW).On(0, locked)
+	step := b.Step(program.T("unmount the host's %s", m.Point))
+	call.Umount2(step, call.PathTo(b, m.Point), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW).On(0, locked)
 	b.Jump(gone)
 	b.Bind(locked)
 	var done []string
@@ -116,16 +115,16 @@ func within(list []HostMount, p, m *HostMount) bool {
 // the path does not lead to, because something is mounted over it, cannot be
 // covered.
 func cover(b *program.Builder, point string, magic int64) {
-	b.Step(program.T("look at the host's %s", point))
+	step := b.Step(program.T("look at the host's %s", point))
 	buf, there, hidden := b.Zero(statfsSize), b.Label(), b.Label()
-	call.Statfs(b, call.PathTo(b, point), buf).On(0, hidden)
-	b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, there)
+	call.Statfs(step, call.PathTo(b, point), buf).On(0, hidden)
+	step.IfWord(part(buf, 0, 4), -1, program.Eq, magic, there)
 	b.Bind(hidden)
-	b.Step(program.T("the host's %s cannot be reached, to be unmounted or covered, where something is mounted above it: do without --no-pivot", point))
-	b.Fail(unix.EBUSY)
+	step = b.Step(program.T("the host's %s cannot be reached, to be unmounted or covered, where something is mounted above it: do without --no-pivot", point))
+	step.Fail(unix.EBUSY)
 	b.Bind(there)
-	b.Step(program.T("cover the host's %s", point))
-	call.Mount(b, call.FileSystem{Source: "tmpfs", Type: "tmpfs"}, call.PathTo(b, point), unix.MS_RDONLY)
+	step = b.Step(program.T("cover the host's %s", point))
+	call.Mount(step, call.FileSystem{Source: "tmpfs", Type: "tmpfs"}, call.PathTo(b, point), unix.MS_RDONLY)
 }
 
 // ParseMounts parses the text of mountinfo.

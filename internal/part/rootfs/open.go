@@ -57,7 +57,7 @@ func (r *Root) Open(b *program.Builder) {
 		s.inside = r.inside(i, s)
 		s.late = r.late(m, s)
 		if err := check(m, s); err != nil {
-			b.Element(program.N("mounts[%d]", i))
+			b := b.Element(program.N("mounts[%d]", i))
 			b.Fault(err)
 		}
 	}
@@ -115,11 +115,10 @@ func (r *Root) open(b *program.Builder) {
 	r.openDevices(b)
 	r.openMasks(b)
 	if r.c.NotifyDir != "" {
-		b.Element(program.T("NOTIFY_SOCKET"))
-		b.Doing(program.T("bind %s on /run/notify", r.c.NotifyDir))
-		b.Step(program.T("open it"))
+		b := b.Element(program.T("process.env")).Doing(program.T("bind %s on /run/notify, for NOTIFY_SOCKET", r.c.NotifyDir))
+		step := b.Step(program.T("open it"))
 		const safe = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
-		r.notify = source{o: options{bind: true, change: change{set: safe}, prop: unix.MS_PRIVATE}, dest: "/run/notify", tree: treeAt(b, r.c.NotifyDir, false)}
+		r.notify = source{o: options{bind: true, change: change{set: safe}, prop: unix.MS_PRIVATE}, dest: "/run/notify", tree: treeAt(step, r.c.NotifyDir, false)}
 		r.attributes(b, &r.notify)
 	}
 }
@@ -138,16 +137,15 @@ func (r *Root) beneath() uint64 {
 // host's peer group.
 func (r *Root) openBind(b *program.Builder, i int, s *source) {
 	m := &r.c.Spec.Mounts[i]
-	b.Element(program.N("mounts[%d]", i))
-	b.Doing(program.T("bind %s on %s", m.Source, m.Destination))
-	b.Step(program.T("open source %s", m.Source))
-	s.tree = treeAt(b, m.Source, s.o.recursive)
+	b = b.Element(program.N("mounts[%d]", i)).Doing(program.T("bind %s on %s", m.Source, m.Destination))
+	step := b.Step(program.T("open source %s", m.Source))
+	s.tree = treeAt(step, m.Source, s.o.recursive)
 	if s.dest == "/proc" {
-		b.Step(program.T("source %s: only a procfs may be bound on /proc", m.Source))
-		mustBeOn(b, s.tree, unix.PROC_SUPER_MAGIC, unix.EINVAL)
+		step := b.Step(program.T("source %s: only a procfs may be bound on /proc", m.Source))
+		mustBeOn(step, s.tree, unix.PROC_SUPER_MAGIC, unix.EINVAL)
 	}
 	if s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0 {
-		b.Step(program.T("map the ids of %s (needs Linux 5.12 and a file system that can: mount_setattr MOUNT_ATTR_IDMAP)", m.Source))
+		step := b.Step(program.T("map the ids of %s (needs Linux 5.12 and a file system that can: mount_setattr MOUNT_ATTR_IDMAP)", m.Source))
 		attr := program.Struct(b, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP})
 		const usernsFd = 24 // offset in struct mount_attr
 		r.Idmaps = append(r.Idmaps, Idmap{Mount: i, Fd: attr.Reg(usernsFd), UIDs: m.UIDMappings, GIDs: m.GIDMappings})
@@ -155,7 +153,7 @@ func (r *Root) openBind(b *program.Builder, i int, s *source) {
 		if s.o.ridmap {
 			flags |= unix.AT_RECURSIVE
 		}
-		call.MountSetattrIn(b, call.In(s.tree), call.PathTo(b, ""), flags, attr)
+		call.MountSetattrIn(step, call.In(s.tree), call.PathTo(b, ""), flags, attr)
 	}
 	r.attributes(b, s)
 }
@@ -185,9 +183,9 @@ func (r *Root) late(m *specs.Mount, s *source) bool {
 
 // openInside emits the opening of a source in the container.
 func (r *Root) openInside(b *program.Builder, s *source) {
-	b.Step(program.T("open source %s in the container", s.inside))
-	fd := open(b, r.Fd, s.inside, unix.O_PATH, inRoot).Fd()
-	s.tree = cloneTree(b, fd, s.o.recursive).Fd()
+	step := b.Step(program.T("open source %s in the container", s.inside))
+	fd := open(step, r.Fd, s.inside, unix.O_PATH, inRoot).Fd()
+	s.tree = cloneTree(step, fd, s.o.recursive).Fd()
 	r.attributes(b, s)
 	r.closeUsed(b, fd)
 }
@@ -208,12 +206,12 @@ func (r *Root) attributes(b *program.Builder, s *source) {
 	if !s.o.recursive { // then there is nothing below
 		top, below, prop, propBelow = top.then(below), change{}, prop|propBelow, 0
 	}
-	b.Step(program.T("set its options (needs Linux 5.12: mount_setattr)"))
+	step := b.Step(program.T("set its options (needs Linux 5.12: mount_setattr)"))
 	if !top.empty() || prop != 0 {
-		r.changeBind(b, s, top, prop)
+		r.changeBind(step, s, top, prop)
 	}
 	if !below.empty() || propBelow != 0 {
-		setattr(b, s.tree, true, &unix.MountAttr{Attr_set: below.set, Attr_clr: below.clr, Propagation: propBelow})
+		setattr(step, s.tree, true, &unix.MountAttr{Attr_set: below.set, Attr_clr: below.clr, Propagation: propBelow})
 	}
 }
 
@@ -283,11 +281,10 @@ func (r *Root) keepLocked(b *program.Builder, tree program.Reg, clr uint64) {
 		return
 	}
 	buf, free := b.Zero(statfsSize), b.Label()
-	b.Step(program.T("look at the options of the source"))
-	call.Fstatfs(b, call.In(tree), buf)
-	b.IfWord(statfsFlags(buf), flags, program.Eq, 0, free)
-	b.Step(program.T("the source has ro, nosuid, nodev or noexec, which cannot be taken back in a user namespace"))
-	b.Fail(unix.EPERM)
+	step := b.Step(program.T("look at the options of the source"))
+	call.Fstatfs(step, call.In(tree), buf)
+	step.IfWord(statfsFlags(buf), flags, program.Eq, 0, free)
+	step = b.Step(program.T("the source has ro, nosuid, nodev or noexec, which cannot be taken back in a user namespace"))
+	step.Fail(unix.EPERM)
 	b.Bind(free)
-	b.Step(program.T("set its options"))
 }

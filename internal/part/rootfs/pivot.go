@@ -13,26 +13,21 @@ import (
 //
 // Source: pivot_root(2), "pivot_root(".", ".")".
 func (r *Root) Pivot(b *program.Builder) {
-	b.Element(program.T("root.path"))
-	b.Doing(program.T("change to the root file system"))
+	b = b.Element(program.T("root.path")).Doing(program.T("change to the root file system"))
 	if r.c.NoPivot && !r.c.SharedMounts {
 		if r.c.Seen { // what it lies on is unmounted
-			b.Step(program.T(`move it to "/"`))
-			attachAt(b, r.Fd, "/")
+			attachAt(b.Step(program.T(`move it to "/"`)), r.Fd, "/")
 		}
 		r.hideHost(b)
 	}
-	b.Step(program.T("fchdir"))
-	call.Fchdir(b, call.In(r.Fd))
+	call.Fchdir(b.Step(program.T("fchdir")), call.In(r.Fd))
 	if r.c.NoPivot || r.c.SharedMounts {
-		b.Step(program.T("chroot"))
-		call.Chroot(b, call.PathTo(b, "."))
+		call.Chroot(b.Step(program.T("chroot")), call.PathTo(b, "."))
 		return
 	}
-	b.Step(program.T("pivot_root (on a ramdisk use --no-pivot)"))
-	call.PivotRoot(b, call.PathTo(b, "."), call.PathTo(b, "."))
-	b.Step(program.T("unmount the host's tree"))
-	call.Umount2(b, call.PathTo(b, "."), unix.MNT_DETACH)
+	step := b.Step(program.T("pivot_root (on a ramdisk use --no-pivot)"))
+	call.PivotRoot(step, call.PathTo(b, "."), call.PathTo(b, "."))
+	call.Umount2(b.Step(program.T("unmount the host's tree")), call.PathTo(b, "."), unix.MNT_DETACH)
 }
 
 // Finish emits what must come after everything else is in place: masks,
@@ -44,13 +39,11 @@ func (r *Root) Finish(b *program.Builder) {
 	r.masks(b)
 	r.readonlyPaths(b)
 	for _, l := range r.deferred {
-		b.Element(program.N("mounts[%d]", l.mount))
-		b.Doing(program.T("make it read-only"))
+		b := b.Element(program.N("mounts[%d]", l.mount)).Doing(program.T("make it read-only"))
 		setattr(b, l.tree, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}
 	if r.c.Spec.Root != nil && r.c.Spec.Root.Readonly {
-		b.Element(program.T("root.readonly"))
-		b.Doing(program.T("make the root read-only (needs Linux 5.12: mount_setattr)"))
+		b := b.Element(program.T("root.readonly")).Doing(program.T("make the root read-only (needs Linux 5.12: mount_setattr)"))
 		setattr(b, r.Fd, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}
 	r.propagate(b)
@@ -66,16 +59,14 @@ func (r *Root) propagate(b *program.Builder) {
 	if r.prop.flag != unix.MS_SHARED && r.prop.flag != unix.MS_UNBINDABLE {
 		return
 	}
-	b.Element(program.T("linux.rootfsPropagation"))
-	b.Doing(program.T("set it to %s", r.c.Spec.Linux.RootfsPropagation))
+	b = b.Element(program.T("linux.rootfsPropagation")).Doing(program.T("set it to %s", r.c.Spec.Linux.RootfsPropagation))
 	setattr(b, r.Fd, r.prop.recursive, &unix.MountAttr{Propagation: r.prop.flag})
 	if !r.prop.recursive {
 		return
 	}
 	for i := range r.mounts { // what has asked for its own gets it back
 		if s := &r.mounts[i]; s.o.prop != 0 && s.o.prop != r.prop.flag && s.tree != 0 {
-			b.Element(program.N("mounts[%d]", i))
-			b.Doing(program.T("set its propagation"))
+			b := b.Element(program.N("mounts[%d]", i)).Doing(program.T("set its propagation"))
 			setattr(b, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
 		}
 	}
@@ -94,13 +85,11 @@ func (r *Root) prove(b *program.Builder) {
 		case t == "sysfs":
 			magic = unix.SYSFS_MAGIC
 		}
-		b.Element(program.N("mounts[%d]", i))
-		b.Doing(program.T("check that %s is still the mount", s.dest))
+		b := b.Element(program.N("mounts[%d]", i)).Doing(program.T("check that %s is still the mount", s.dest))
 		buf, ok := b.Zero(statfsSize), b.Label()
 		call.Statfs(b, call.PathTo(b, s.dest), buf) // in the container's root
 		b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, ok)
-		b.Step(program.T("the root file system was changed meanwhile"))
-		b.Fail(unix.ESTALE)
+		b.Step(program.T("the root file system was changed meanwhile")).Fail(unix.ESTALE)
 		b.Bind(ok)
 	}
 }

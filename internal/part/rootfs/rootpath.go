@@ -17,10 +17,8 @@ import (
 // The descriptor of the host's directory does not outlive this, since a way up
 // leads from it to all of the host: the tree's takes its number.
 func (r *Root) openRoot(b *program.Builder) {
-	b.Element(program.T("root.path"))
-	b.Doing(program.T("open the root file system %s", r.c.Rootfs))
+	b = b.Element(program.T("root.path")).Doing(program.T("open the root file system %s", r.c.Rootfs))
 	h := r.openDir(b, noLabel)
-	b.Step(program.Text{})
 	r.Fd = cloneTree(b, h.dir, true).Fd()
 	if r.c.SharedMounts { // the tree is attached there
 		r.under = h.dir
@@ -28,8 +26,7 @@ func (r *Root) openRoot(b *program.Builder) {
 		r.displace(b, h.dir)
 	}
 	r.displaceBundle(b, h)
-	b.Step(program.T("set its propagation"))
-	setattr(b, r.Fd, true, &unix.MountAttr{Propagation: r.beneath()})
+	setattr(b.Step(program.T("set its propagation")), r.Fd, true, &unix.MountAttr{Propagation: r.beneath()})
 }
 
 // hostDirs are descriptors of the host: of the directory at root.path, and of the
@@ -57,13 +54,11 @@ func (r *Root) openDir(b *program.Builder, failed program.Label) (h hostDirs) {
 	b.Jump(opened)
 	b.Bind(again)
 	if rel, ok := strings.CutPrefix(r.c.Rootfs, r.c.Bundle+"/"); ok && r.c.Bundle != "" {
-		b.Step(program.T("open the bundle %s", r.c.Bundle))
-		h.bundle = or(call.Openat(b, call.Cwd(), call.PathTo(b, r.c.Bundle), flags|unix.O_CLOEXEC)).Fd()
-		b.Step(program.T(IsLink))
-		or(open(b, h.bundle, rel, flags, unix.RESOLVE_NO_SYMLINKS)).To(h.dir)
+		step := b.Step(program.T("open the bundle %s", r.c.Bundle))
+		h.bundle = or(call.Openat(step, call.Cwd(), call.PathTo(b, r.c.Bundle), flags|unix.O_CLOEXEC)).Fd()
+		or(open(b.Step(program.T(IsLink)), h.bundle, rel, flags, unix.RESOLVE_NO_SYMLINKS)).To(h.dir)
 	} else if failed == noLabel {
-		b.Step(program.T(IsLink))
-		b.Fail(unix.ELOOP)
+		b.Step(program.T(IsLink)).Fail(unix.ELOOP)
 	} else {
 		b.Jump(failed)
 	}
@@ -73,8 +68,8 @@ func (r *Root) openDir(b *program.Builder, failed program.Label) (h hostDirs) {
 
 // displace emits that the root's tree takes the number of a descriptor of the host.
 func (r *Root) displace(b *program.Builder, fd program.Reg) {
-	b.Step(program.T("let the tree take the directory's place"))
-	call.Dup3(b, call.In(r.Fd), call.Over(fd), unix.O_CLOEXEC)
+	step := b.Step(program.T("let the tree take the directory's place"))
+	call.Dup3(step, call.In(r.Fd), call.Over(fd), unix.O_CLOEXEC)
 }
 
 // displaceBundle emits that the root's tree takes the number of the bundle's descriptor.
@@ -99,23 +94,20 @@ const IsLink = "must not be a symbolic link, nor lead over one"
 //
 // Source: runtime-spec config.md "createRuntime Hooks", "createContainer Hooks".
 func (r *Root) attachRoot(b *program.Builder) {
-	b.Element(program.T("root.path"))
-	b.Doing(program.T("attach the root file system %s", r.c.Rootfs))
+	b = b.Element(program.T("root.path")).Doing(program.T("attach the root file system %s", r.c.Rootfs))
 	switch {
 	case r.c.SharedMounts:
 		attach(b, r.Fd, r.under)
-		b.Step(program.T("close the host's directory"))
-		call.Close(b, call.In(r.under))
+		call.Close(b.Step(program.T("close the host's directory")), call.In(r.under))
 	case r.c.Seen:
 		onTop, done := b.Label(), b.Label()
 		h := r.openDir(b, onTop)
-		b.Step(program.Text{})
 		attach(b, r.Fd, h.dir)
 		r.displace(b, h.dir)
 		b.Jump(done)
 		b.Bind(onTop)
-		b.Step(program.T(`attach it on "/"`))
-		attachAt(b, r.Fd, "/")
+		step := b.Step(program.T(`attach it on "/"`))
+		attachAt(step, r.Fd, "/")
 		b.Bind(done)
 		r.displaceBundle(b, h)
 	default:
@@ -125,8 +117,7 @@ func (r *Root) attachRoot(b *program.Builder) {
 
 // Stand emits that the working directory is the root: for hooks.
 func (r *Root) Stand(b *program.Builder) {
-	b.Step(program.T("go to the root of the container"))
-	call.Fchdir(b, call.In(r.Fd))
+	call.Fchdir(b.Step(program.T("go to the root of the container")), call.In(r.Fd))
 }
 
 // attachAt emits the attaching of a detached mount on top of a path of the host.

@@ -31,7 +31,7 @@ func (r *Root) openDevices(b *program.Builder) {
 		if n.kind == unix.S_IFIFO {
 			continue
 		}
-		b.Element(n.element)
+		b := b.Element(n.element)
 		r.supply(b, n, strconv.Itoa(i))
 	}
 }
@@ -40,7 +40,7 @@ func (r *Root) openDevices(b *program.Builder) {
 // allowed the opening of the host's node.
 func (r *Root) supply(b *program.Builder, n *node, name string) {
 	if !r.c.ParentNodes {
-		b.Doing(program.T("open the host's %s, since mknod is not allowed", n.path))
+		b := b.Doing(program.T("open the host's %s, since mknod is not allowed", n.path))
 		n.host = hostNode(b, n.path)
 		return
 	}
@@ -49,18 +49,18 @@ func (r *Root) supply(b *program.Builder, n *node, name string) {
 	}
 	n.stored = name
 	denied, made := b.Label(), b.Label()
-	b.Doing(program.T("make the node for %s, since mknod is not allowed in a user namespace", n.path))
-	b.Step(program.T("mknod"))
-	call.Mknodat(b, call.In(r.store), call.PathTo(b, name), n.kind|n.mode, unix.Mkdev(n.major, n.minor)).On(unix.EPERM, denied)
-	b.Step(program.T("chmod")) // the umask here is the caller's
-	call.Fchmodat(b, call.In(r.store), call.PathTo(b, name), call.N(n.mode))
+	b = b.Doing(program.T("make the node for %s, since mknod is not allowed in a user namespace", n.path))
+	step := b.Step(program.T("mknod"))
+	call.Mknodat(step, call.In(r.store), call.PathTo(b, name), n.kind|n.mode, unix.Mkdev(n.major, n.minor)).On(unix.EPERM, denied)
+	// The umask here is the caller's.
+	call.Fchmodat(b.Step(program.T("chmod")), call.In(r.store), call.PathTo(b, name), call.N(n.mode))
 	if uid, gid := r.hostIDs(n); uid != 0 || gid != 0 {
-		b.Step(program.T("chown"))
-		call.Fchownat(b, call.In(r.store), call.PathTo(b, name), call.Owner{UID: call.N(uid), GID: call.N(gid)}, unix.AT_SYMLINK_NOFOLLOW)
+		step := b.Step(program.T("chown"))
+		call.Fchownat(step, call.In(r.store), call.PathTo(b, name), call.Owner{UID: call.N(uid), GID: call.N(gid)}, unix.AT_SYMLINK_NOFOLLOW)
 	}
 	b.Jump(made)
 	b.Bind(denied)
-	b.Doing(program.T("open the host's %s, since mknod is not allowed", n.path))
+	b = b.Doing(program.T("open the host's %s, since mknod is not allowed", n.path))
 	n.host = hostNode(b, n.path)
 	if n.foreign {
 		proveNull(b, n.host)
@@ -71,13 +71,11 @@ func (r *Root) supply(b *program.Builder, n *node, name string) {
 // makeStore emits the tmpfs for the nodes. It belongs to the user namespace of the
 // caller: nodes of one that belongs to the container's would not open.
 func (r *Root) makeStore(b *program.Builder) {
-	b.Doing(program.T("make a file system for device nodes"))
-	b.Step(program.T("fsopen tmpfs"))
-	ctx := call.Fsopen(b, "tmpfs", unix.FSOPEN_CLOEXEC).Fd()
-	b.Step(program.T("create the file system tmpfs"))
-	call.FsconfigCreate(b, call.In(ctx))
-	b.Step(program.T("fsmount tmpfs"))
-	r.store = call.Fsmount(b, call.In(ctx), unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC).Fd()
+	b = b.Doing(program.T("make a file system for device nodes"))
+	ctx := call.Fsopen(b.Step(program.T("fsopen tmpfs")), "tmpfs", unix.FSOPEN_CLOEXEC).Fd()
+	call.FsconfigCreate(b.Step(program.T("create the file system tmpfs")), call.In(ctx))
+	step := b.Step(program.T("fsmount tmpfs"))
+	r.store = call.Fsmount(step, call.In(ctx), unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC).Fd()
 }
 
 // hostIDs are the ids of the caller's user namespace for the owner of n. One that
@@ -108,8 +106,7 @@ func (r *Root) attachStore(b *program.Builder) {
 	if r.store == 0 {
 		return
 	}
-	b.Element(program.T("default devices"))
-	b.Doing(program.T("attach the file system for device nodes, to be cloned from"))
+	b = b.Element(program.T("linux.devices")).Doing(program.T("attach the file system for device nodes, to be cloned from"))
 	attachAt(b, r.store, "/")
 }
 
@@ -124,8 +121,8 @@ func (r *Root) takeNode(b *program.Builder, n *node) program.Reg {
 	} else {
 		b.If(n.host, program.Ge, 0, there)
 	}
-	b.Step(program.T("clone the node"))
-	call.OpenTree(b, call.In(r.store), call.PathTo(b, n.stored), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC).To(n.host)
+	step := b.Step(program.T("clone the node"))
+	call.OpenTree(step, call.In(r.store), call.PathTo(b, n.stored), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC).To(n.host)
 	b.Bind(there)
 	return n.host
 }
@@ -136,11 +133,9 @@ func (r *Root) takeNull(b *program.Builder) {
 	if r.nullNode == nil {
 		return
 	}
-	b.Element(program.T("linux.maskedPaths"))
-	b.Doing(program.T("take a null device"))
+	b = b.Element(program.T("linux.maskedPaths")).Doing(program.T("take a null device"))
 	r.null = r.takeNode(b, r.nullNode)
-	b.Step(program.T("make it read-only"))
-	setattr(b, r.null, false, &unix.MountAttr{Attr_set: forNode})
+	setattr(b.Step(program.T("make it read-only")), r.null, false, &unix.MountAttr{Attr_set: forNode})
 }
 
 // detachStore emits the end of the store once nothing more is taken from it.
@@ -151,14 +146,9 @@ func (r *Root) detachStore(b *program.Builder) {
 		return
 	}
 	r.takeNull(b)
-	b.Element(program.T("default devices"))
-	b.Doing(program.T("detach the file system for device nodes"))
-	b.Step(program.T("fchdir to it"))
-	call.Fchdir(b, call.In(r.store))
-	b.Step(program.T("unmount it"))
-	call.Umount2(b, call.PathTo(b, "."), unix.MNT_DETACH)
-	b.Step(program.T("fchdir to the root"))
-	call.Fchdir(b, call.In(r.Fd))
-	b.Step(program.T("close it"))
-	call.Close(b, call.In(r.store))
+	b = b.Element(program.T("linux.devices")).Doing(program.T("detach the file system for device nodes"))
+	call.Fchdir(b.Step(program.T("fchdir to it")), call.In(r.store))
+	call.Umount2(b.Step(program.T("unmount it")), call.PathTo(b, "."), unix.MNT_DETACH)
+	call.Fchdir(b.Step(program.T("fchdir to the root")), call.In(r.Fd))
+	call.Close(b.Step(program.T("close it")), call.In(r.store))
 }

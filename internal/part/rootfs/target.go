@@ -37,30 +37,33 @@ func (r *Root) target(b *program.Builder, p place) program.Reg {
 	p.tag = uint32(TargetTag + len(r.wanted))
 	r.wanted = append(r.wanted, wanted{p.dest, p.src == 0})
 	fd, got, missing, link := b.RegOf(-1), b.Label(), b.Label(), b.Label()
+	opening := program.T("open target %s", p.dest)
 	if p.plain {
-		b.Step(program.T("open target %s, which must be an ordinary directory (no symbolic link)", p.dest))
-		r.openTarget(b, p, plain).To(fd).On(unix.ENOENT, missing)
+		opening.F += ", which must be an ordinary directory (no symbolic link)"
+	}
+	step, making := b.Step(opening), b.Step(program.T("make target %s", p.dest))
+	if p.plain {
+		r.openTarget(step, p, plain).To(fd).On(unix.ENOENT, missing)
 		b.Jump(got)
 	} else {
-		b.Step(program.T("open target %s", p.dest))
-		r.openTarget(b, p, plain).To(fd).Ignore()
-		b.If(fd, program.Ge, 0, got)
-		b.IfErrno(fd, unix.ENOENT, missing)
-		b.IfErrno(fd, unix.ELOOP, link)
-		r.openTarget(b, p, plain).To(fd) // fails as it did
+		r.openTarget(step, p, plain).To(fd).Ignore()
+		step.If(fd, program.Ge, 0, got)
+		step.IfErrno(fd, unix.ENOENT, missing)
+		step.IfErrno(fd, unix.ELOOP, link)
+		r.openTarget(step, p, plain).To(fd) // fails as it did
 		b.Jump(got)
 	}
 
 	b.Bind(missing)
-	kind := r.kind(b, p)
+	kind := r.kind(making, p)
 	ask := b.Label()
-	r.makeHere(b, p, kind, ask)
-	r.openTarget(b, p, plain).To(fd).Ignore()
-	b.If(fd, program.Ge, 0, got)
+	r.makeHere(making, p, kind, ask)
+	r.openTarget(step, p, plain).To(fd).Ignore()
+	step.If(fd, program.Ge, 0, got)
 	b.Bind(ask)
-	r.askParent(b, p, kind)
+	r.askParent(making, p, kind)
 	if p.plain {
-		r.openTarget(b, p, plain).To(fd)
+		r.openTarget(step, p, plain).To(fd)
 		b.Bind(got)
 		return fd
 	}
@@ -82,21 +85,22 @@ func (r *Root) openTarget(b *program.Builder, p place, resolve uint64) program.C
 // yet is followed by the parent, which makes what is missing.
 func (r *Root) followTarget(b *program.Builder, p place, fd program.Reg) {
 	opened, dangling := b.Label(), b.Label()
-	r.openTarget(b, p, inRoot).To(fd).On(unix.ENOENT, dangling)
+	step, making := b.Step(program.T("open target %s", p.dest)), b.Step(program.T("make target %s", p.dest))
+	r.openTarget(step, p, inRoot).To(fd).On(unix.ENOENT, dangling)
 	b.Jump(opened)
 	b.Bind(dangling)
-	r.askParent(b, p, r.kind(b, p))
-	r.openTarget(b, p, inRoot).To(fd)
+	r.askParent(making, p, r.kind(making, p))
+	r.openTarget(step, p, inRoot).To(fd)
 	b.Bind(opened)
 	if allowedUnderProc(p.dest) {
 		return
 	}
 	buf, ok := b.Zero(statfsSize), b.Label()
-	b.Step(program.T("check target %s", p.dest))
-	call.Fstatfs(b, call.In(fd), buf)
-	b.IfWord(part(buf, 0, 4), -1, program.Ne, unix.PROC_SUPER_MAGIC, ok)
-	b.Step(program.T("target %s cannot be mounted because it is inside /proc, where a symbolic link leads", p.dest))
-	b.Fail(0)
+	step = b.Step(program.T("check target %s", p.dest))
+	call.Fstatfs(step, call.In(fd), buf)
+	step.IfWord(part(buf, 0, 4), -1, program.Ne, unix.PROC_SUPER_MAGIC, ok)
+	step = b.Step(program.T("target %s cannot be mounted because it is inside /proc, where a symbolic link leads", p.dest))
+	step.Fail(0)
 	b.Bind(ok)
 }
 
@@ -175,12 +179,12 @@ func (r *Root) mountedDir(dir string) program.Reg {
 // of the container's own.
 func (r *Root) targetIn(b *program.Builder, dir program.Reg, p place) program.Reg {
 	name := path.Base(p.dest)
-	b.Step(program.T("make target %s", p.dest))
+	step := b.Step(program.T("make target %s", p.dest))
 	there := b.Label()
-	call.Mkdirat(b, call.In(dir), call.PathTo(b, name), 0o755).On(unix.EEXIST, there)
+	call.Mkdirat(step, call.In(dir), call.PathTo(b, name), 0o755).On(unix.EEXIST, there)
 	b.Bind(there)
-	b.Step(program.T("open target %s", p.dest))
-	return open(b, dir, name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
+	step = b.Step(program.T("open target %s", p.dest))
+	return open(step, dir, name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
 }
 
 // parentOfMount says whether a later mount of the configuration lies directly in

@@ -179,8 +179,7 @@ func (w *world) try(script string) (_ string, err error) {
 		r.Console(b)
 	}
 	r.Finish(b)
-	b.Element(program.T("test"))
-	b.Doing(program.T("execute"))
+	b = b.Element(program.T("test")).Doing(program.T("execute"))
 	if !w.c.Terminal {
 		for _, fd := range []int{1, 2} {
 			b.Sys(unix.SYS_DUP3, program.Imm(p[1]), program.Imm(fd), program.Imm(0))

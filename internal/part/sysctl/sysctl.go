@@ -38,7 +38,7 @@ func Emit(b *program.Builder, proc program.Reg, values map[string]string) {
 	sort.Strings(keys)
 	for _, k := range keys {
 		path, err := sysctlname.Path(k)
-		b.Element(program.T("linux.sysctl[%q]", k))
+		b := b.Element(program.T("linux.sysctl[%q]", k))
 		if err != nil {
 			b.Fault(err)
 			return
@@ -47,11 +47,10 @@ func Emit(b *program.Builder, proc program.Reg, values map[string]string) {
 			continue // see Domainname
 		}
 		how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS}
-		b.Doing(program.T("set it to %q", values[k]))
-		b.Step(program.T("open /proc/sys/%s", path))
-		fd := call.Openat2(b, call.In(proc), call.PathTo(b, "sys/"+path), how).Fd()
-		b.Step(program.T("write%s", hint(path)))
-		call.WriteString(b, call.In(fd), values[k])
+		b = b.Doing(program.T("set it to %q", values[k]))
+		step := b.Step(program.T("open /proc/sys/%s", path))
+		fd := call.Openat2(step, call.In(proc), call.PathTo(b, "sys/"+path), how).Fd()
+		call.WriteString(b.Step(program.T("write%s", hint(path))), call.In(fd), values[k])
 	}
 }
 

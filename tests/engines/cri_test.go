@@ -1,0 +1,96 @@
+package engines
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hutch-project/hutch/tests/testwait"
+)
+
+// pauseImage is the image of pods' sandboxes.
+const pauseImage = "docker.io/library/pause:latest"
+
+// TestCRI runs Kubernetes' scenarios on Debian's containerd.
+func TestCRI(t *testing.T) {
+	need(t, "containerd", "ctr", "containerd-shim-runc-v2")
+	kubernetes(t, "cri-1")
+}
+
+// TestCRI2 does so on a current one.
+func TestCRI2(t *testing.T) {
+	folder := os.Getenv("CONTAINERD")
+	if _, err := os.Stat(filepath.Join(folder, "ctr")); err != nil || folder == "" {
+		t.Skip("needs CONTAINERD, the folder of a built containerd 2 (make engines)")
+	}
+	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+	kubernetes(t, "cri-2")
+}
+
+// kubernetes starts a containerd that serves the Container Runtime Interface and drives it by
+// the client that CRI names, bin/cri.
+func kubernetes(t *testing.T, dir string) {
+	client := os.Getenv("CRI")
+	need(t, client)
+	base := filepath.Join(space, dir)
+	if err := os.MkdirAll(base+"/net.d", 0o711); err != nil {
+		t.Fatal(err)
+	}
+	write(t, base+"/net.d/10-lo.conflist", `{"cniVersion": "0.4.0", "name": "lonely", "plugins": [
+	{"type": "ptp", "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.88.7.0/24"}]], "dataDir": "`+base+`/ipam"}}]}`)
+	write(t, base+"/config.toml", fmt.Sprintf(`version = 2
+root = %[1]q
+state = %[2]q
+
+[grpc]
+  address = %[3]q
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = %[4]q
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "0"
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = %[5]q
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    default_runtime_name = "tested"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.tested]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.tested.options]
+        BinaryName = %[6]q
+        SystemdCgroup = false
+`, base+"/root", base+"/state", base+"/socket", pauseImage, base+"/net.d", runtimePath))
+	daemon(t, "containerd", "--config", base+"/config.toml", "--log-level", "warn")
+	ctr := &engine{name: "containerd", call: []string{"ctr", "--address", base + "/socket", "--namespace", "k8s.io"}, image: ctrImage, parent: cgroupParent()}
+	testwait.Until(t, "containerd answers", func() bool {
+		return exec.Command(ctr.call[0], append(slices.Clone(ctr.call[1:]), "version")...).Run() == nil
+	})
+	ctr.run(t, "image", "import", archiveImage(t, ctrImage, `"Env": ["PATH=/bin"]`))
+	ctr.run(t, "image", "import", archiveImage(t, pauseImage, `"Env": ["PATH=/bin"], "Entrypoint": ["sh", "-c", "trap exit TERM; while :; do sleep 1000 & wait; done"]`))
+	list, err := exec.Command(client, "-list").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.Lines(string(list)) {
+		name = strings.TrimSpace(name)
+		t.Run(name, func(t *testing.T) {
+			code, out := tryInput(t, "", client, "-socket", base+"/socket", "-image", ctrImage, "-parent", cgroupParent(), name)
+			switch code {
+			case 0:
+			case 77:
+				t.Skip(strings.TrimSpace(out))
+			default:
+				t.Error(out)
+			}
+		})
+	}
+	is(t, ctr.run(t, "container", "ls", "-q"), "")
+	if left := cgroupsLeft(); len(left) > 0 {
+		t.Errorf("cgroups left:\n%s", strings.Join(left, "\n"))
+	}
+}
