@@ -62,7 +62,7 @@ func dispatch(args []string) error {
 	}
 	line, err := cli.Parse(&table, args[1:])
 	// Also after a mistake, since engines read the error in the log that the line names.
-	if logErr := prepareLog(&line.Global); err == nil {
+	if logErr := prepareLog(line); err == nil {
 		err = logErr
 	}
 	switch {

@@ -21,9 +21,13 @@ var table = cli.Table{
 
 var globals = []cli.Flag{
 	{Name: "root", Word: cli.Dir, Usage: "`DIR` for the state of containers (default: /run/hutch)"},
-	{Name: "log", Word: cli.File, Usage: "`FILE` to append messages to"},
+	{Name: "log", Word: cli.File, Usage: "`FILE` to append messages to, or journald:NAME or syslog:NAME"},
 	{Name: "log-format", Default: "text", Choices: []string{"text", "json"}, Usage: "text or json"},
-	{Name: "debug", Kind: cli.Bool, Usage: "write what helps to find a fault"},
+	{
+		Name: "log-level", Default: "warning", Choices: []string{"error", "warning", "debug"},
+		Usage: "the least urgent messages to write: error, warning or debug",
+	},
+	{Name: "debug", Kind: cli.Bool, Usage: "write what helps to find a fault, as --log-level debug"},
 	{
 		Name: "cgroup-manager", Choices: []string{"cgroupfs", "systemd", "disabled"},
 		Usage: "who makes cgroups: cgroupfs (default), systemd or disabled",

@@ -139,7 +139,7 @@ func (c *container) unborn() Status {
 func (r *Runtime) State(id string) (*State, error) {
 	c, err := r.open(id, false)
 	if err != nil {
-		return nil, err
+		return nil, named("state", id, err)
 	}
 	defer c.close()
 	s := c.state()
