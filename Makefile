@@ -23,7 +23,7 @@ SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-.PHONY: build install uninstall demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
+.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
 	fmt vet lint floors types cross hello-bundle test-deps box bin/box containerd
 
 build:
@@ -35,11 +35,15 @@ hutch:
 
 install: hutch
 	install -D -m 755 hutch $(SBINDIR)/hutch
-	install -D -m 644 man/hutch.8 $(MANDIR)/hutch.8
+	install -D -m 644 -t $(MANDIR) man/*.8
 	install -D -m 644 man/hutch.bash $(COMPLETIONDIR)/hutch
 
 uninstall:
-	rm -f $(SBINDIR)/hutch $(MANDIR)/hutch.8 $(COMPLETIONDIR)/hutch
+	rm -f $(SBINDIR)/hutch $(MANDIR)/hutch.8 $(MANDIR)/hutch-*.8 $(COMPLETIONDIR)/hutch
+
+# man writes the manual pages anew, from the table of commands and man/text.
+man:
+	$(GO) test -tags $(TAGS) -run TestManualPages . -update
 
 # The default bundle: config.json and rootfs/hello.
 hello-bundle bin/hello-bundle:

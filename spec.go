@@ -17,6 +17,7 @@ var specCommand = cli.Command{
 	Usage: "write a default config.json",
 	Flags: []cli.Flag{
 		{Name: "bundle", Alias: "b", Word: cli.Dir, Usage: "`DIR` to write it to (default: the working directory)"},
+		{Name: "file", Alias: "f", Default: "config.json", Word: cli.File, Usage: "`PATH` of it; a relative one is from the bundle"},
 		{Name: "rootless", Kind: cli.Bool, Usage: "write one for a caller without privileges"},
 	},
 	Help: "Writes config.json with a shell as process; one that is there already is not replaced.",
@@ -36,7 +37,10 @@ func writeSpec(l *cli.Line) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(l.String("bundle"), "config.json")
+	path := l.String("file")
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(l.String("bundle"), path)
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("file %s exists. Remove it first", path)
