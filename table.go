@@ -12,10 +12,11 @@ var table = cli.Table{
 		"specification of the Open Container Initiative defines them, and runs it as a container. " +
 		"Its command line, formats and exit codes are those of runc.",
 	Globals: globals,
+	Signals: signalNames,
 	Commands: []*cli.Command{
 		&createCommand, &startCommand, &runCommand, &execCommand, &stateCommand, &killCommand, &deleteCommand,
 		&pauseCommand, &resumeCommand, &updateCommand, &eventsCommand, &listCommand, &psCommand,
-		&specCommand, &featuresCommand, &planCommand, &versionCommand, &helpCommand,
+		&specCommand, &featuresCommand, &planCommand, &completionCommand, &versionCommand, &helpCommand,
 	},
 }
 

@@ -57,7 +57,7 @@ func checkFlags(t *testing.T, command string, flags []cli.Flag) {
 }
 
 // ofHutch finds the command lines of hutch in a line of the shell.
-var ofHutch = regexp.MustCompile(`(?:^|[|;&] *)hutch( [^|;&]*)`)
+var ofHutch = regexp.MustCompile(`(?:^|[|;&(] *)hutch( [^|;&>)]*)`)
 
 // checkExample parses an example as the program would.
 func checkExample(t *testing.T, c *cli.Command, line string) {

@@ -16,6 +16,7 @@ type Table struct {
 	Help          string // a paragraph
 	Globals       []Flag // before the command
 	Commands      []*Command
+	Signals       func() []string // the names of the signals
 }
 
 // Command is one row of the table.
@@ -28,6 +29,8 @@ type Command struct {
 	Wants    string
 	Min, Max int    // number of arguments; Many is no upper bound
 	Words    []Word // what the arguments are, for completion
+	// Choices are what the only argument may be, for completion.
+	Choices []string
 	// Shared are flags that another command has, too, and Flags the others. They are two so
 	// that the table is data of the linker: nothing puts it together at start-up.
 	Shared, Flags []Flag
