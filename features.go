@@ -6,8 +6,6 @@ import (
 
 	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/features"
-	"github.com/hutch-project/hutch/internal/part/capability"
-	"github.com/hutch-project/hutch/internal/part/seccomp"
 )
 
 var featuresCommand = cli.Command{
@@ -25,8 +23,5 @@ var featuresCommand = cli.Command{
 func printFeatures(*cli.Line) error {
 	e := json.NewEncoder(os.Stdout)
 	e.SetIndent("", "    ")
-	return e.Encode(features.Document(version, commit, &features.Known{
-		Capabilities: capability.Names(), Actions: seccomp.Actions(), Operators: seccomp.Operators(),
-		Architectures: seccomp.Architectures(), Flags: seccomp.Flags(),
-	}))
+	return e.Encode(features.Document(version, commit))
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/hutch-project/hutch/internal/calls"
 )
 
-// unlisted are the calls that no golden program has, each with the reason.
+// unlisted returns the calls that no golden program has, each with the reason.
 func unlisted() map[string]string {
 	return map[string]string{
 		"mmap":    "it is emitted where the runtime's executable is not proven unwritable, with the addresses of its segments (selfexe)",

@@ -14,12 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/lsm"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/sched"
 	"github.com/hutch-project/hutch/internal/part/seccomp"
 	"github.com/hutch-project/hutch/internal/part/sysctl"
+	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
@@ -94,7 +97,7 @@ func Compile(in *Input) (*Output, error) {
 		return nil, err
 	}
 	b := program.New()
-	f, err := filter(linux(in.Spec))
+	f, err := filter(linux(in.Spec).Seccomp)
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +110,11 @@ func Compile(in *Input) (*Output, error) {
 			return nil, err
 		}
 	}
-	c.parent()
-	c.namespaces()
-	c.rootfs()
-	c.process()
-	c.start()
+	c.parent()     // with the caller's privileges, in its mount namespace
+	c.namespaces() // before the mounts, which belong to the mount namespace and its owner
+	c.rootfs()     // as root of the namespaces: the user may mount nothing
+	c.process()    // takes the privileges away step by step
+	c.start()      // when nothing can fail any more but the program itself
 	c.out.Program, err = b.Program()
 	if err != nil {
 		return nil, err
@@ -134,7 +137,7 @@ type compiler struct {
 	last   bool        // the process is cloned into a joined pid namespace when all else is set up
 }
 
-// linux is the spec's Linux part, empty where it has none.
+// linux returns the spec's Linux part, empty where it has none.
 func linux(s *specs.Spec) *specs.Linux {
 	if s.Linux == nil {
 		return &specs.Linux{}
@@ -175,14 +178,15 @@ func (c *compiler) parent() {
 		RootGID:         int(rootfs.HostID(l.GIDMappings, 0)),
 		Terminal:        c.Spec.Process != nil && c.Spec.Process.Terminal,
 	}
-	c.ns.Open(c.b)
+	c.ns.Open(c.b) // before the child's setns, and before the root, which takes the pid namespace
 	if c.last {
 		rc.PidNS = c.ns.PidFd()
 	}
 	c.root = rootfs.New(rc)
 	c.out.Root = c.root
-	c.root.Open(c.b)
+	c.root.Open(c.b) // here the host's tree is still that of its users
 	if !rc.Terminal {
+		// While /dev is the host's.
 		c.null = process.OpenNull(c.b, c.Host.Std)
 	}
 }
@@ -196,7 +200,7 @@ func seen(h *specs.Hooks) bool {
 // bindsAll reports whether the host's whole tree is bound: the copy must not have the
 // container's root on top of it.
 func bindsAll(s *specs.Spec) bool {
-	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Source == "/" && slices.Contains(m.Options, "rbind") })
+	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Source == "/" && rootfs.BindsTree(&m) })
 }
 
 // mountsProc reports whether a new procfs is mounted.
@@ -207,8 +211,10 @@ func mountsProc(s *specs.Spec) bool {
 // namespaces emits the child's way to being root of all its namespaces.
 func (c *compiler) namespaces() {
 	b := c.b
+	// Before all else: what is used from here on is the container's account, and the cgroup
+	// namespace's root is the cgroup that the process is in.
 	c.out.Tasks = enterCgroups(b, c.Tasks)
-	c.ns.Enter(b, Adopt)
+	c.ns.Enter(b, Adopt) // before Born: the runtime writes the mappings of what exists
 	// Root of a user namespace owns a keyring only when ids are mapped.
 	late := c.ns.Own(unix.CLONE_NEWUSER)
 	var ring program.Reg
@@ -221,26 +227,26 @@ func (c *compiler) namespaces() {
 	} else {
 		born.Doing(program.T("wait for the runtime to write mappings and limits")).Barrier(Born, ring)
 	}
-	c.ns.BecomeRoot(b)
-	process.Setsid(b)
+	c.ns.BecomeRoot(b) // after Born: without mappings there is no id 0
+	process.Setsid(b)  // after Enter, which may clone: a child leads no session
 	if c.Keyring != "" && late {
 		ring := keyring.Make(b, c.Keyring)
 		b.Element(program.T("process")).Doing(program.T("tell the runtime of the session keyring")).Tell(keyring.MadeTag, ring)
 	}
-	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets)
-	c.ns.Loopback(b)
+	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets) // after Born, which may move the process
+	c.ns.Loopback(b)                                              // needs CAP_NET_ADMIN in the namespace's owner
 	domain := c.Spec.Domainname
 	if domain == "" {
 		domain = sysctl.Domainname(linux(c.Spec).Sysctl)
 	}
-	namespace.Names(b, c.Spec.Hostname, domain)
+	namespace.Names(b, c.Spec.Hostname, domain) // needs CAP_SYS_ADMIN there
 }
 
 // rootfs emits the root file system, with the hooks that see it before the
 // pivot.
 func (c *compiler) rootfs() {
 	b := c.b
-	c.proc = rootfs.PrivateProc(b)
+	c.proc = rootfs.PrivateProc(b) // before the container's mounts could stand in its way
 	c.root.Mount(b)
 	if seen(c.Spec.Hooks) {
 		b := b.Element(program.T("hooks")).Doing(program.T("get ready for prestart, createRuntime and createContainer"))
@@ -251,15 +257,23 @@ func (c *compiler) rootfs() {
 			closed(b)
 		}
 	}
-	c.root.Pivot(b)
-	sysctl.Emit(b, c.proc, linux(c.Spec).Sysctl)
+	c.root.Pivot(b)                              // after the hooks, which see both trees
+	sysctl.Emit(b, c.proc, linux(c.Spec).Sysctl) // as root of the namespaces, who owns the parameters
 	if c.Spec.Process != nil && c.Spec.Process.Terminal {
-		c.root.Console(b)
+		c.terminal() // after the pivot, on the container's devpts; before /dev is read-only
 	}
 	if c.Spec.Process != nil {
-		process.MakeCwd(b, c.Spec.Process.Cwd)
+		process.MakeCwd(b, c.Spec.Process.Cwd) // before the root is read-only
 	}
-	c.root.Finish(b)
+	c.root.Finish(b) // last of what writes to the root: masks, read-only paths and root
+}
+
+// terminal emits the terminal of init, which is on /dev/console, too.
+func (c *compiler) terminal() {
+	b := terminal.Label(c.b)
+	ptmx, slave := terminal.Open(b, c.root.Fd, c.Spec.Process)
+	c.root.BindConsole(b, slave)
+	terminal.Use(b, ptmx, slave)
 }
 
 // opens emits the opening of the process to the runtime of a user without privileges, who
@@ -284,9 +298,9 @@ func closed(b *program.Builder) {
 func (c *compiler) process() {
 	b, p := c.b, c.Spec.Process
 	process.Signals(b, c.Host.Ignored)
-	process.ResetAffinity(b)
+	sched.ResetAffinity(b) // in the container's cgroup, whose cpuset bounds it
 	n := &newcomer{
-		b: b, p: p, linux: linux(c.Spec), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
+		b: b, p: p, linux: membersOf(c.Spec.Linux), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
 		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
 	}
 	if c.Fifo {
@@ -301,13 +315,14 @@ func (c *compiler) process() {
 		return
 	}
 	if !n.userns && !c.Host.Nested { // else the runtime does it, which has the privileges, or knows that it has not
-		process.OOMScoreAdj(b, c.proc, p)
+		limit.OOMScoreAdj(b, c.proc, p) // to lower it needs CAP_SYS_RESOURCE: before the ids
 	}
+	// Before become closes c.proc and takes the right to change the label.
 	lsm.Emit(b, c.proc, p, c.Host.LSM)
 	c.ready = n.become()
 }
 
-// extraEnv is what Hutch adds to the environment.
+// extraEnv returns what Hutch adds to the environment.
 func (c *compiler) extraEnv() []string {
 	var env []string
 	if c.NotifyDir != "" {
@@ -357,7 +372,7 @@ func (c *compiler) start() {
 		closed(b)
 	}
 	if c.hooks != nil {
-		c.hooks.run(b, c.ready.env)
+		c.hooks.run(b, c.ready.env) // behind the filter, as what the container's process is
 	}
 	c.ready.run(b, c.Spec.Process)
 }

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// everything is a configuration that reaches most emitters.
+// everything returns a configuration that reaches most emitters.
 func everything() *specs.Spec {
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
 	adj, umask := 100, uint32(0o27)
@@ -48,7 +48,7 @@ func everything() *specs.Spec {
 	return s
 }
 
-// joined is a configuration that takes a second clone.
+// joined returns a configuration that takes a second clone.
 func joined() *specs.Spec {
 	s := template.Spec()
 	s.Process.Terminal = false
@@ -60,7 +60,7 @@ func joined() *specs.Spec {
 	return s
 }
 
-// seldom is a configuration that reaches what everything does not.
+// seldom returns a configuration that reaches what everything does not.
 func seldom() *specs.Spec {
 	s := template.Spec()
 	s.Process.Terminal = false
@@ -77,8 +77,8 @@ func seldom() *specs.Spec {
 	return s
 }
 
-// user is the configuration of a user without privileges.
-func user() *specs.Spec {
+// unprivileged returns the configuration of a user without privileges.
+func unprivileged() *specs.Spec {
 	s := template.Spec()
 	template.Rootless(s)
 	s.Process.Terminal = false
@@ -89,7 +89,7 @@ func user() *specs.Spec {
 	return s
 }
 
-// callers are the cgroups of the caller.
+// callers returns the cgroups of the caller.
 func callers() *rootfs.Cgroup {
 	return &rootfs.Cgroup{Callers: true, Hierarchies: []rootfs.Hierarchy{
 		{Name: "cpu,cpuacct", Options: "cpu,cpuacct", Dir: "/sys/fs/cgroup/cpu,cpuacct/user", Links: []string{"cpu"}},
@@ -97,7 +97,7 @@ func callers() *rootfs.Cgroup {
 	}}
 }
 
-// inputs are the programs of init with golden listings.
+// inputs returns the programs of init with golden listings.
 func inputs() map[string]*Input {
 	input := func(s *specs.Spec, fifo bool, change func(*Input)) *Input {
 		in := &Input{
@@ -127,7 +127,7 @@ func inputs() map[string]*Input {
 			return s
 		}(), true, nil),
 		"seldom": input(seldom(), true, func(in *Input) { in.Host.Ignored = []unix.Signal{unix.SIGPIPE} }),
-		"user": input(user(), true, func(in *Input) {
+		"user": input(unprivileged(), true, func(in *Input) {
 			in.Host.Privileged, in.Host.NoNodes, in.Host.User, in.Host.Cgroup = false, true, true, callers()
 		}),
 		// Root of a user namespace of which the mount namespace is not.
@@ -148,7 +148,7 @@ func inputs() map[string]*Input {
 	}
 }
 
-// execInputs are the programs of further processes with golden listings.
+// execInputs returns the programs of further processes with golden listings.
 func execInputs() map[string]*ExecInput {
 	everything := everything()
 	adj := 7

@@ -9,6 +9,8 @@ import (
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/sched"
+	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
@@ -18,7 +20,7 @@ import (
 type ExecInput struct {
 	Init       namespace.Init
 	Process    *specs.Process
-	Linux      *specs.Linux // its personality, memoryPolicy and seccomp count
+	Linux      *specs.Linux // what LinuxOfProcess names counts
 	OwnKeyring bool         // the container has a session keyring
 	Keyring    string       // its name, and its serial number, 0 where it is not known
 	Serial     int64
@@ -45,18 +47,20 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 			return nil, nil, err
 		}
 	}
-	f, err := filter(in.Linux)
+	linux := membersOf(in.Linux)
+	f, err := filter(linux.Seccomp)
 	if err != nil {
 		return nil, nil, err
 	}
 	n := &newcomer{
-		b: b, p: p, linux: in.Linux, filter: f, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
+		b: b, p: p, linux: linux, filter: f, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
 		groups: in.KeepGroups, preserved: in.Preserved, clone: in.Init.Clones(),
 	}
 	if !p.Terminal {
 		n.null = process.OpenNull(b, in.Host.Std)
 	}
-	process.InitialAffinity(b, p)
+	sched.InitialAffinity(b, p) // before the cgroup, whose cpuset may not have these processors
+	// Before the barrier: the runtime then moves the process where it cannot go by itself.
 	tasks := enterCgroups(b, in.Tasks)
 	if p.OOMScoreAdj != nil || n.userns || in.Wait && !n.clone { // after a clone it waits anyway
 		b.Element(program.T("process")).Doing(program.T("wait for the runtime to set limits")).Barrier(Born, 0)
@@ -66,18 +70,19 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 		lsm.Emit(b, rootfs.PrivateProc(b), p, in.Host.LSM)
 	}
 	in.Init.Join(b)
-	if !n.clone {
+	if !n.clone { // else after the clone: its child is no leader of a session
 		process.Setsid(b)
 	}
 	if in.OwnKeyring {
-		keyring.Join(b, in.Keyring, in.Serial)
+		keyring.Join(b, in.Keyring, in.Serial) // as root of the namespaces, who owns it
 	}
 	if p.Terminal {
-		rootfs.Terminal(b, p)
+		terminal.Exec(b, p) // of the container's devpts: after the join
 	}
 	process.Signals(b, in.Host.Ignored)
-	if !process.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {
-		process.ResetAffinity(b)
+	// After the cgroup, whose cpuset bounds it.
+	if !sched.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {
+		sched.ResetAffinity(b)
 	}
 	e := n.become()
 	e.load(b)

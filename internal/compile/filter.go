@@ -65,11 +65,11 @@ func allows(f *seccomp.Filter, nr uintptr) bool {
 }
 
 // filter compiles linux.seccomp.
-func filter(l *specs.Linux) (*seccomp.Filter, error) {
-	if l.Seccomp == nil {
+func filter(profile *specs.LinuxSeccomp) (*seccomp.Filter, error) {
+	if profile == nil {
 		return nil, nil
 	}
-	f, err := seccomp.Compile(l.Seccomp, runtime.GOARCH)
+	f, err := seccomp.Compile(profile, runtime.GOARCH)
 	if err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/hutch-project/hutch/internal/validate"
 )
 
-// labelled is a host with both security modules, which no machine has.
+// labelled returns a host with both security modules, which no machine has.
 func labelled() Host {
 	return Host{Privileged: true, LastCap: 40, HeldCaps: 1<<41 - 1, Cgroup: &rootfs.Cgroup{V2: true, Dir: "/sys/fs/cgroup/web1"},
 		LSM: lsm.Host{AppArmor: true, SELinux: true}}

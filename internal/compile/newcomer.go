@@ -7,10 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/part/capability"
+	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
-	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/sched"
 	"github.com/hutch-project/hutch/internal/part/seccomp"
+	"github.com/hutch-project/hutch/internal/part/terminal"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -18,7 +21,7 @@ import (
 type newcomer struct {
 	b         *program.Builder
 	p         *specs.Process
-	linux     *specs.Linux // its personality, memoryPolicy and seccomp count
+	linux     ofProcess
 	filter    *seccomp.Filter
 	host      *Host
 	null      program.Reg // see process.OpenNull
@@ -41,7 +44,9 @@ type ready struct {
 	loaded bool   // the filter is, and nothing is held any more
 }
 
-// become emits the properties of the process, up to the search for its program.
+// become emits the properties of the process, up to the search for its program. The order
+// is from what needs privileges to what is done without: each line says what it needs, or
+// what must have been before it.
 func (n *newcomer) become() *ready {
 	b, p := n.b, n.p
 	r := &ready{filter: n.filter, caps: capability.New(p.Capabilities, n.host.LastCap)}
@@ -49,47 +54,52 @@ func (n *newcomer) become() *ready {
 		r.caps.Within(n.host.HeldCaps)
 	}
 	r.hold = n.held()
-	lastSched := n.clone && process.LastScheduler(p)
+	lastSched := n.clone && sched.LastScheduler(p)
 	if !lastSched {
-		process.Scheduler(b, p)
+		sched.Scheduler(b, p) // before the ids: real-time policies need CAP_SYS_NICE
 	}
-	process.IOPriority(b, p)
-	process.Personality(b, n.linux)
-	process.MemoryPolicy(b, n.linux)
+	sched.IOPriority(b, p) // before the ids: IOPRIO_CLASS_RT needs CAP_SYS_NICE or CAP_SYS_ADMIN
+	process.Personality(b, n.linux.Personality)
+	sched.MemoryPolicy(b, n.linux.MemoryPolicy) // after the cgroup, whose cpuset bounds the nodes
+	// Before the ids: a change of owner needs CAP_CHOWN. Before close, which takes n.null.
 	if !p.Terminal { // which was handed over when it was opened
 		process.Stdio(b, p, n.host.Std, n.null, n.userns)
 	}
+	// Before the working directory, the first name of the image's choice. What is made after
+	// it must be the container's.
 	n.close()
 	if n.made != nil {
 		n.made()
 	}
 	cwd := process.EnterCwd(b, p.Cwd) // as root, who may go where the user may not
 	if !n.userns {
-		process.Rlimits(b, p) // needs CAP_SYS_RESOURCE
+		limit.Rlimits(b, p) // before the ids: needs CAP_SYS_RESOURCE
 	}
-	r.caps.Bounding(b) // needs CAP_SETPCAP
+	r.caps.Bounding(b) // needs CAP_SETPCAP, which Apply may take
 	if !n.groups {
-		process.Groups(b, p)
+		user.Groups(b, p) // before the ids: needs CAP_SETGID
 	}
-	process.IDs(b, p) // needs CAP_SETUID, CAP_SETGID
-	r.caps.Apply(b, r.hold)
-	process.Umask(b, p)
+	user.IDs(b, p)          // needs CAP_SETUID and CAP_SETGID, which Apply may take
+	r.caps.Apply(b, r.hold) // after the ids, whose change clears the effective and the ambient set
+	user.Umask(b, p)        // after the last file that Hutch makes
 	process.NoNewPrivileges(b, p)
-	r.env = process.Env(b, p, n.env) // reads a file of the image, so with the container's rights
-	if n.clone {
+	// It reads a file of the image: with the container's rights, and no others.
+	r.env = process.Env(b, p, n.env, user.AskHome)
+	if n.clone { // after all that takes privileges: who is in the namespace may take what is left
 		if n.filterFirst() {
 			r.load(b)
 		}
 		n.cloneLast(r.loaded)
 	}
 	if p.Terminal {
-		rootfs.ControllingTerminal(b) // of this process's session
+		terminal.Control(b) // after Setsid: of this process's session
 	}
 	if lastSched {
-		process.Scheduler(b, p)
+		sched.Scheduler(b, p) // after the clone, which does not hand it on
 	}
-	process.LastRlimits(b, p)
-	cwd.Prove(b)
+	limit.LastRlimits(b, p) // after the last clone and the last descriptor that is needed
+	cwd.Prove(b)            // after the ids: some directories only the user may enter
+	// As the user, from the working directory, as execvp(3) would.
 	r.target = process.Lookup(b, p.Args[0], p.Env)
 	return r
 }
@@ -99,7 +109,7 @@ func (n *newcomer) become() *ready {
 // container with CAP_SYS_PTRACE could take it over. The calls that follow must then be in
 // the profile; where one is not, the filter comes last.
 func (n *newcomer) filterFirst() bool {
-	if n.filter == nil || n.filter.Notify || n.p.NoNewPrivileges || process.LastScheduler(n.p) {
+	if n.filter == nil || n.filter.Notify || n.p.NoNewPrivileges || sched.LastScheduler(n.p) {
 		return false
 	}
 	arch := seccomp.AuditArch(runtime.GOARCH)
@@ -125,14 +135,14 @@ func (n *newcomer) filterFirst() bool {
 	return allows(unix.SYS_CLONE, clone...) && (!n.p.Terminal || allows(unix.SYS_IOCTL, 0, unix.TIOCSCTTY))
 }
 
-// held are the capabilities beyond the container's own that the last steps need: to load
+// held returns the capabilities beyond the container's own that the last steps need: to load
 // a filter without noNewPrivileges, and to set a scheduler that is not handed on.
 func (n *newcomer) held() uint64 {
 	var hold uint64
 	if n.filter != nil && !n.p.NoNewPrivileges {
 		hold |= 1 << unix.CAP_SYS_ADMIN
 	}
-	if n.clone && process.LastScheduler(n.p) {
+	if n.clone && sched.LastScheduler(n.p) {
 		hold |= 1 << unix.CAP_SYS_NICE
 	}
 	return hold
@@ -164,7 +174,7 @@ func (r *ready) load(b *program.Builder) {
 
 // run emits the execve.
 func (r *ready) run(b *program.Builder, p *specs.Process) {
-	process.Unblock(b)
+	process.Unblock(b) // late: a signal that has waited ends the process here
 	b.Element(program.T("process")).Doing(program.T("tell the runtime that the program is next")).Tell(Executing, 0)
 	r.target.Execve(b, p.Args, r.env)
 }

@@ -10,15 +10,15 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// child are the instructions of p's child section.
+// child returns the instructions of p's child section.
 func child(p *program.Program) []program.Line {
 	return slices.DeleteFunc(p.List(&program.ListOptions{TagName: TagName}), func(l program.Line) bool { return l.Section != "child" })
 }
 
-// text is the call with its arguments.
+// text returns the call with its arguments.
 func text(l program.Line) string { return l.Call + "(" + strings.Join(l.Args, ", ") + ")" }
 
-// indexOf is the index of the last line of the call before the index end, -1 for none.
+// indexOf returns the index of the last line of the call before the index end, -1 for none.
 func indexOf(lines []program.Line, call string, end int) int {
 	for i := end - 1; i >= 0; i-- {
 		if lines[i].Call == call {

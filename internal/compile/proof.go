@@ -4,13 +4,14 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/terminal"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
 )
 
-// Expect is what the program out, compiled from in, is to be proven against.
+// Expect returns what the program out, compiled from in, is to be proven against.
 func (in *Input) Expect(out *Output) *verify.Expect {
 	e := &verify.Expect{
 		Kind: verify.Init, Spec: in.Spec, Rootfs: in.Rootfs, NoPivot: in.NoPivot,
@@ -38,7 +39,7 @@ func (in *Input) Expect(out *Output) *verify.Expect {
 	return e
 }
 
-// Expect is what the program that was compiled from in, with the registers for in.Tasks,
+// Expect returns what the program that was compiled from in, with the registers for in.Tasks,
 // is to be proven against.
 func (in *ExecInput) Expect(tasks []program.Reg) *verify.Expect {
 	e := &verify.Expect{
@@ -55,7 +56,7 @@ func expectHost(e *verify.Expect, h *Host, l *specs.Linux) {
 	for i, std := range h.Std {
 		e.Std[i] = verify.Std{Open: std.Open, Null: std.Null}
 	}
-	if f, err := filter(l); err == nil && f != nil {
+	if f, err := filter(membersOf(l).Seccomp); err == nil && f != nil {
 		e.Filter, e.Notify = true, f.Notify
 	}
 }
@@ -71,10 +72,10 @@ func tags(attended bool) verify.Tags {
 			switch tag {
 			case Born:
 				return attended
-			case TimeOffsets, Hooks, Ready, Loading, process.HomeTag:
+			case TimeOffsets, Hooks, Ready, Loading, user.HomeTag, terminal.ConsoleTag:
 				return true
 			}
-			return tag >= rootfs.TargetTag && tag <= rootfs.ConsoleTag
+			return rootfs.IsTag(tag)
 		},
 		Same: func(wait, told uint32) bool {
 			switch {

@@ -2,15 +2,16 @@ package compile
 
 import (
 	"github.com/hutch-project/hutch/internal/part/keyring"
-	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/terminal"
+	"github.com/hutch-project/hutch/internal/part/user"
 )
 
 // Tags of the messages between init and the runtime, in the order in which they
 // come. At a barrier init waits for the runtime's answer of one byte.
 //
 // Further tags belong to the packages that emit them: rootfs.TargetTag and on,
-// rootfs.CopyUpTag and on, rootfs.ConsoleTag, process.HomeTag,
+// rootfs.CopyUpTag and on, terminal.ConsoleTag, user.HomeTag,
 // keyring.MadeTag and keyring.QuotaTag.
 const (
 	Adopt       = 1  // value: the process that goes on in this one's place; no answer
@@ -25,7 +26,7 @@ const (
 	Executing   = 6  // execve comes next; no answer. The socket's end then means success
 )
 
-// TagName is the word for a tag in listings, empty for one of another package.
+// TagName returns the word for a tag in listings, empty for one of another package.
 func TagName(tag uint32) string {
 	switch {
 	case tag == Adopt:
@@ -48,13 +49,13 @@ func TagName(tag uint32) string {
 		return "hook output"
 	case tag == HookFailed:
 		return "hook failed"
-	case tag == process.HomeTag:
+	case tag == user.HomeTag:
 		return "home directory"
 	case tag == keyring.QuotaTag:
 		return "keyring quota"
 	case tag == keyring.MadeTag:
 		return "keyring"
-	case tag == rootfs.ConsoleTag:
+	case tag == terminal.ConsoleTag:
 		return "console"
 	case tag >= rootfs.CopyUpTag:
 		return "copy up"

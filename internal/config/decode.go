@@ -77,7 +77,7 @@ func decode[T any](data []byte, value func(*decoder, *T)) (*T, error) {
 	return v, nil
 }
 
-// invalidOffset is the offset of the first byte of s that is not UTF-8.
+// invalidOffset returns the offset of the first byte of s that is not UTF-8.
 func invalidOffset(s string) int {
 	for i, r := range s {
 		if r == utf8.RuneError {

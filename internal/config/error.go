@@ -15,7 +15,7 @@ type Error struct {
 	Column  int    // in characters, from 1
 }
 
-// Error gives the element, the fault, the line and the column.
+// Error returns the element, the fault, the line and the column.
 func (e *Error) Error() string {
 	text := e.Fault + " (line " + strconv.Itoa(e.Line) + ", column " + strconv.Itoa(e.Column) + ")"
 	if e.Element == "" {

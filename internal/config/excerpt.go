@@ -2,32 +2,31 @@ package config
 
 import "slices"
 
-// Excerpt gives, as a text for Decode, the part of the configuration data that a
-// further process in the container needs: process, and of linux personality,
-// memoryPolicy and seccomp. It is nil when there is no process. data is one that Decode has
-// taken.
+// Excerpt returns, as a text for Decode, the part of the configuration data that a
+// further process in the container needs: process, and the members of linux that linux
+// names. It is nil when there is no process. data is one that Decode has taken.
 //
 // What stands twice stays twice, so that Decode merges it as it does in data.
-func Excerpt(data []byte) []byte {
-	text, found := excerpt(data, "process", "personality", "memoryPolicy", "seccomp")
+func Excerpt(data []byte, linux []string) []byte {
+	text, found := excerpt(data, "process", linux)
 	if !found {
 		return nil
 	}
 	return text
 }
 
-// ResourcesExcerpt gives linux.resources in the same way, nil when there is none.
+// ResourcesExcerpt returns linux.resources in the same way, nil when there is none.
 func ResourcesExcerpt(data []byte) []byte {
-	text, found := excerpt(data, "", "resources")
+	text, found := excerpt(data, "", []string{"resources"})
 	if !found {
 		return nil
 	}
 	return text
 }
 
-// excerpt keeps the member top and those members of linux. found says whether
-// top, or a member when top is empty, is there.
-func excerpt(data []byte, top string, linux ...string) (text []byte, found bool) {
+// excerpt keeps the member top and those members of linux. found reports
+// whether top, or a member when top is empty, is there.
+func excerpt(data []byte, top string, linux []string) (text []byte, found bool) {
 	d := decoder{s: string(data)}
 	out := append(make([]byte, 0, 1024), '{')
 	for ok := d.object(); ok; ok = d.member() {

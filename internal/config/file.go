@@ -53,7 +53,7 @@ func ReadStdin() ([]byte, error) {
 	return readAll(0, "standard input", 0, waitForever)
 }
 
-// descriptor is the number of the caller's own descriptor that path stands for, -1
+// descriptor returns the number of the caller's own descriptor that path stands for, -1
 // for none.
 func descriptor(path string) int {
 	if path == "/dev/stdin" {

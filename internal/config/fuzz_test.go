@@ -33,7 +33,7 @@ func fieldNames(t reflect.Type, names map[string]string, seen map[reflect.Type]b
 	}
 }
 
-// foreign tells whether data has something in which Decode differs from
+// foreign reports whether data has something in which Decode differs from
 // encoding/json by intent: bytes that are not UTF-8, deep nesting, no object, a
 // name in another case.
 func foreign(data []byte, names map[string]string) bool {
@@ -67,7 +67,7 @@ func foreign(data []byte, names map[string]string) bool {
 	}
 }
 
-// otherPlatform tells whether err of encoding/json is about a part that Decode
+// otherPlatform reports whether err of encoding/json is about a part that Decode
 // ignores.
 func otherPlatform(err error) bool {
 	var e *json.UnmarshalTypeError

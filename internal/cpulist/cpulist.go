@@ -36,25 +36,43 @@ func Parse(list string, highest int) ([]Range, error) {
 		return nil, nil
 	}
 	ranges := make([]Range, 0, strings.Count(list, ",")+1)
-	for part := range strings.SplitSeq(list, ",") {
+	if err := walk(list, highest, func(r Range) { ranges = append(ranges, r) }); err != nil {
+		return nil, err
+	}
+	return ranges, nil
+}
+
+// Check returns the error of Parse, and allocates nothing.
+func Check(list string, highest int) error {
+	if list == "" {
+		return nil
+	}
+	return walk(list, highest, func(Range) {})
+}
+
+// walk calls add for each range of a list that is not empty.
+func walk(list string, highest int, add func(Range)) error {
+	for more := true; more; {
+		var part string
+		part, list, more = strings.Cut(list, ",")
 		first, last, isRange := strings.Cut(strings.TrimSpace(part), "-")
 		if !isRange {
 			last = first
 		}
 		from, err := number(first, highest)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		to, err := number(last, highest)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if from > to {
-			return nil, ErrBackwards
+			return ErrBackwards
 		}
-		ranges = append(ranges, Range{from, to})
+		add(Range{from, to})
 	}
-	return ranges, nil
+	return nil
 }
 
 func number(text string, highest int) (int, error) {

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/idmap"
-	"github.com/hutch-project/hutch/internal/part/passwd"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -93,7 +94,7 @@ func userName(uid int) string {
 		return ""
 	}
 	defer f.Close()
-	return passwd.Name(f, uint32(uid))
+	return user.Name(f, uint32(uid))
 }
 
 // dropUnmapped takes the options uid= and gid= with ids that are not mapped off new file
@@ -112,7 +113,7 @@ func (b *build) dropUnmapped(s *specs.Spec) {
 	}
 	for i := range s.Mounts {
 		m := &s.Mounts[i]
-		if isBind(m) {
+		if rootfs.IsBind(m) {
 			continue
 		}
 		m.Options = slices.DeleteFunc(m.Options, func(o string) bool {

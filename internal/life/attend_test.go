@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hutch-project/hutch/internal/part/passwd"
+	"github.com/hutch-project/hutch/internal/part/user"
 )
 
 // inPieces gives text to a home in pieces of n bytes, and says how many it took.
@@ -35,19 +35,19 @@ func TestHomeIsFoundInAnyPieces(t *testing.T) {
 func TestHomeReadsNoMoreThanItTakes(t *testing.T) {
 	const n = 4096
 	line := "a:x:1:1::/a:\n"
-	long := strings.Repeat(line, 2*passwd.Limit/len(line))
+	long := strings.Repeat(line, 2*user.Limit/len(line))
 	if dir, pieces := inPieces("u:x:7:7::/u:\n"+long, n, 7); dir != "/u" || pieces != 1 {
 		t.Errorf("%q after %d pieces, want the first", dir, pieces)
 	}
-	if dir, pieces := inPieces(long+"u:x:7:7::/u:\n", n, 7); dir != "/" || pieces != passwd.Limit/n {
-		t.Errorf("%q after %d pieces, want %d", dir, pieces, passwd.Limit/n)
+	if dir, pieces := inPieces(long+"u:x:7:7::/u:\n", n, 7); dir != "/" || pieces != user.Limit/n {
+		t.Errorf("%q after %d pieces, want %d", dir, pieces, user.Limit/n)
 	}
 	// A file without a line costs no more.
-	if dir, pieces := inPieces(strings.Repeat("x", 2*passwd.Limit), n, 7); dir != "/" || pieces != passwd.Limit/n {
-		t.Errorf("%q after %d pieces, want %d", dir, pieces, passwd.Limit/n)
+	if dir, pieces := inPieces(strings.Repeat("x", 2*user.Limit), n, 7); dir != "/" || pieces != user.Limit/n {
+		t.Errorf("%q after %d pieces, want %d", dir, pieces, user.Limit/n)
 	}
 	// The line that the limit cuts off is taken as it is.
-	cut := strings.Repeat("#", passwd.Limit-20) + "\nu:x:7:7::/u:" + strings.Repeat("z", 100)
+	cut := strings.Repeat("#", user.Limit-20) + "\nu:x:7:7::/u:" + strings.Repeat("z", 100)
 	if dir, _ := inPieces(cut, n, 7); dir != "/u" {
 		t.Errorf("%q of a line that is cut off behind the directory", dir)
 	}

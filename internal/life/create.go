@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -19,6 +18,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/seat"
@@ -180,7 +180,7 @@ func (b *build) load() error {
 	}
 	b.spec, b.text = s, text
 	for i := range s.Mounts { // relative sources are the bundle's
-		if m := &s.Mounts[i]; isBind(m) && !filepath.IsAbs(m.Source) {
+		if m := &s.Mounts[i]; rootfs.IsBind(m) && !filepath.IsAbs(m.Source) {
 			m.Source = filepath.Join(b.o.Bundle, m.Source)
 		}
 	}
@@ -240,10 +240,6 @@ func absolute(path *string) error {
 	p, err := filepath.Abs(*path)
 	*path = p
 	return err
-}
-
-func isBind(m *specs.Mount) bool {
-	return m.Type == "bind" || slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "rbind")
 }
 
 func (b *build) rootfs() string {

@@ -13,9 +13,10 @@ import (
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/process"
-	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/terminal"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/hutch-project/hutch/internal/trace"
@@ -368,15 +369,15 @@ func (e *execution) answer(ev program.Event) (err error) {
 			break
 		}
 		if err = e.r.scoreAdj(e.child.Pid, e.p); err == nil && e.userns {
-			err = process.ApplyRlimits(e.child.Pid, e.p)
+			err = limit.ApplyRlimits(e.child.Pid, e.p)
 		}
-	case rootfs.ConsoleTag:
+	case terminal.ConsoleTag:
 		if e.console, err = takeTerminal(ev.Fd, e.o.ConsoleSocket, e.child.Pidfd, e.pidfd); err == nil && e.console != nil {
 			e.proxy, err = terminal.StartProxy(e.console)
 		}
 	case compile.Loading:
 		err = sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
-	case process.HomeTag:
+	case user.HomeTag:
 		return e.home.answer(e.child, ev, e.p.User.UID)
 	case keyring.QuotaTag:
 		e.r.warn(quotaWarning)

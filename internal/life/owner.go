@@ -4,7 +4,7 @@ import (
 	"os"
 	"strconv"
 
-	"github.com/hutch-project/hutch/internal/part/passwd"
+	"github.com/hutch-project/hutch/internal/part/user"
 )
 
 // ownerName is the name of the user uid, its number where the host does not
@@ -18,5 +18,5 @@ func ownerName(uid int) string {
 		return strconv.Itoa(uid)
 	}
 	defer f.Close()
-	return passwd.Name(f, uint32(uid))
+	return user.Name(f, uint32(uid))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/compile"
@@ -14,8 +15,6 @@ import (
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/trace"
-
-	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // StartOptions are what start takes beside the id.

@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/fault"
 )
 
 // ErrNul is returned for a string that holds a NUL byte, which no system call
@@ -206,12 +208,14 @@ func (b *Builder) Bind(l Label) {
 // Len is the number of the section's instructions so far.
 func (b *Builder) Len() int { return len(*b.section()) }
 
-// Fault makes Program return err with b's label before it.
+// Fault makes Program return err: one of the configuration, which names its element, as it
+// is, any other with b's label before it.
 func (b *Builder) Fault(err error) {
 	if b.err != nil {
 		return
 	}
-	if n := noteOf(b.notes, b.label).String(); n != "" {
+	var own *fault.Error
+	if n := noteOf(b.notes, b.label).String(); n != "" && !errors.As(err, &own) {
 		err = fmt.Errorf("%s: %w", n, err)
 	}
 	b.err = err

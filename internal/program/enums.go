@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/calls"
+	"github.com/hutch-project/hutch/internal/enum"
 )
 
 // enumSet gives the values of a kind of argument that takes one of several.
@@ -32,10 +33,7 @@ func enumSet(kind calls.Kind) []constant {
 		return []constant{{unix.PR_CAP_AMBIENT_RAISE, "PR_CAP_AMBIENT_RAISE"}, {unix.PR_CAP_AMBIENT_LOWER, "PR_CAP_AMBIENT_LOWER"},
 			{unix.PR_CAP_AMBIENT_IS_SET, "PR_CAP_AMBIENT_IS_SET"}, {unix.PR_CAP_AMBIENT_CLEAR_ALL, "PR_CAP_AMBIENT_CLEAR_ALL"}}
 	case calls.Resource:
-		return []constant{{unix.RLIMIT_AS, "RLIMIT_AS"}, {unix.RLIMIT_CORE, "RLIMIT_CORE"}, {unix.RLIMIT_CPU, "RLIMIT_CPU"}, {unix.RLIMIT_DATA, "RLIMIT_DATA"},
-			{unix.RLIMIT_FSIZE, "RLIMIT_FSIZE"}, {unix.RLIMIT_LOCKS, "RLIMIT_LOCKS"}, {unix.RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK"}, {unix.RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE"},
-			{unix.RLIMIT_NICE, "RLIMIT_NICE"}, {unix.RLIMIT_NOFILE, "RLIMIT_NOFILE"}, {unix.RLIMIT_NPROC, "RLIMIT_NPROC"}, {unix.RLIMIT_RSS, "RLIMIT_RSS"},
-			{unix.RLIMIT_RTPRIO, "RLIMIT_RTPRIO"}, {unix.RLIMIT_RTTIME, "RLIMIT_RTTIME"}, {unix.RLIMIT_SIGPENDING, "RLIMIT_SIGPENDING"}, {unix.RLIMIT_STACK, "RLIMIT_STACK"}}
+		return words(enum.Rlimits, "")
 	case calls.Keyctl:
 		return []constant{{unix.KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"}, {unix.KEYCTL_GET_KEYRING_ID, "KEYCTL_GET_KEYRING_ID"},
 			{unix.KEYCTL_SETPERM, "KEYCTL_SETPERM"}, {unix.KEYCTL_DESCRIBE, "KEYCTL_DESCRIBE"}, {unix.KEYCTL_CHOWN, "KEYCTL_CHOWN"},
@@ -51,16 +49,13 @@ func enumSet(kind calls.Kind) []constant {
 	case calls.IoWho:
 		return []constant{{1, "IOPRIO_WHO_PROCESS"}, {2, "IOPRIO_WHO_PGRP"}, {3, "IOPRIO_WHO_USER"}}
 	case calls.MemPolicy:
-		return []constant{{unix.MPOL_DEFAULT, "MPOL_DEFAULT"}, {unix.MPOL_PREFERRED, "MPOL_PREFERRED"}, {unix.MPOL_BIND, "MPOL_BIND"},
-			{unix.MPOL_INTERLEAVE, "MPOL_INTERLEAVE"}, {unix.MPOL_LOCAL, "MPOL_LOCAL"}, {unix.MPOL_PREFERRED_MANY, "MPOL_PREFERRED_MANY"},
-			{unix.MPOL_WEIGHTED_INTERLEAVE, "MPOL_WEIGHTED_INTERLEAVE"}}
+		return words(enum.MemoryModes, "")
 	case calls.Sched:
-		return []constant{{unix.SCHED_NORMAL, "SCHED_OTHER"}, {unix.SCHED_FIFO, "SCHED_FIFO"}, {unix.SCHED_RR, "SCHED_RR"}, {unix.SCHED_BATCH, "SCHED_BATCH"},
-			{unix.SCHED_IDLE, "SCHED_IDLE"}, {unix.SCHED_DEADLINE, "SCHED_DEADLINE"}, {unix.SCHED_EXT, "SCHED_EXT"}}
+		return append(words(enum.SchedPolicies, ""), constant{unix.SCHED_EXT, "SCHED_EXT"})
 	case calls.Af:
 		return []constant{{unix.AF_UNIX, "AF_UNIX"}, {unix.AF_INET, "AF_INET"}, {unix.AF_INET6, "AF_INET6"}, {unix.AF_NETLINK, "AF_NETLINK"}}
 	case calls.Personality:
-		return []constant{{0, "PER_LINUX"}, {8, "PER_LINUX32"}, {0xffffffff, "query"}}
+		return append(words(enum.Domains, "PER_"), constant{0xffffffff, "query"})
 	case calls.Propagation:
 		return []constant{{unix.MS_PRIVATE, "MS_PRIVATE"}, {unix.MS_SLAVE, "MS_SLAVE"}, {unix.MS_SHARED, "MS_SHARED"}, {unix.MS_UNBINDABLE, "MS_UNBINDABLE"}}
 	}
@@ -70,16 +65,20 @@ func enumSet(kind calls.Kind) []constant {
 // minus is -n as an argument has it.
 func minus(n int64) uint64 { return uint64(-n) }
 
-// capability is the name of the capability n.
-//
-// Source: capabilities(7); linux/capability.h.
+// words returns the values of a property of config.json as the kernel's constants, whose
+// names have prefix before the configuration's words.
+func words(table enum.Table, prefix string) []constant {
+	out := make([]constant, len(table))
+	for i, v := range table {
+		out[i] = constant{v.Number, prefix + v.Name}
+	}
+	return out
+}
+
+// capability returns the name of the capability n, or its number.
 func capability(n uint64) string {
-	names := [...]string{"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "LINUX_IMMUTABLE",
-		"NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT",
-		"SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
-		"MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF", "CHECKPOINT_RESTORE"}
-	if n < uint64(len(names)) {
-		return "CAP_" + names[n]
+	if name := enum.Capabilities.Name(n); name != "" {
+		return name
 	}
 	return intWord(n)
 }

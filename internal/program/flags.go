@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/calls"
+	"github.com/hutch-project/hutch/internal/enum"
 )
 
 // constant is one constant of the kernel's and its name.
@@ -114,8 +115,7 @@ func policyWord(v uint64) string {
 	const flags = unix.MPOL_F_STATIC_NODES | unix.MPOL_F_RELATIVE_NODES | unix.MPOL_F_NUMA_BALANCING
 	s := enumWord(v&^flags, enumSet(calls.MemPolicy))
 	if v&flags != 0 {
-		s += "|" + flagWords(v&flags, []constant{{unix.MPOL_F_STATIC_NODES, "MPOL_F_STATIC_NODES"},
-			{unix.MPOL_F_RELATIVE_NODES, "MPOL_F_RELATIVE_NODES"}, {unix.MPOL_F_NUMA_BALANCING, "MPOL_F_NUMA_BALANCING"}})
+		s += "|" + flagWords(v&flags, words(enum.MemoryFlags, ""))
 	}
 	return s
 }
@@ -124,7 +124,7 @@ func policyWord(v uint64) string {
 //
 // Source: ioprio_set(2); linux/ioprio.h.
 func ioprioWord(v uint64) string {
-	class := enumWord(v>>13, []constant{{0, "IOPRIO_CLASS_NONE"}, {1, "IOPRIO_CLASS_RT"}, {2, "IOPRIO_CLASS_BE"}, {3, "IOPRIO_CLASS_IDLE"}})
+	class := enumWord(v>>13, append(words(enum.IOClasses, ""), constant{0, "IOPRIO_CLASS_NONE"}))
 	return class + "|" + intWord(v&(1<<13-1))
 }
 

@@ -3,8 +3,6 @@ package validate
 import (
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestID(t *testing.T) {
@@ -30,26 +28,6 @@ func TestID(t *testing.T) {
 	} {
 		if err := ID(id); err == nil || err.Error() != want {
 			t.Errorf("%.20q:\ngot  %v\nwant %s", id, err, want)
-		}
-	}
-}
-
-func TestRlimitNumbersAreTheKernels(t *testing.T) {
-	for name, want := range map[string]int{
-		"RLIMIT_CPU": unix.RLIMIT_CPU, "RLIMIT_FSIZE": unix.RLIMIT_FSIZE, "RLIMIT_DATA": unix.RLIMIT_DATA,
-		"RLIMIT_STACK": unix.RLIMIT_STACK, "RLIMIT_CORE": unix.RLIMIT_CORE, "RLIMIT_RSS": unix.RLIMIT_RSS,
-		"RLIMIT_NPROC": unix.RLIMIT_NPROC, "RLIMIT_NOFILE": unix.RLIMIT_NOFILE, "RLIMIT_MEMLOCK": unix.RLIMIT_MEMLOCK,
-		"RLIMIT_AS": unix.RLIMIT_AS, "RLIMIT_LOCKS": unix.RLIMIT_LOCKS, "RLIMIT_SIGPENDING": unix.RLIMIT_SIGPENDING,
-		"RLIMIT_MSGQUEUE": unix.RLIMIT_MSGQUEUE, "RLIMIT_NICE": unix.RLIMIT_NICE, "RLIMIT_RTPRIO": unix.RLIMIT_RTPRIO,
-		"RLIMIT_RTTIME": unix.RLIMIT_RTTIME,
-	} {
-		if got, ok := Rlimit(name); !ok || got != want {
-			t.Errorf("%s: got %d, %v, want %d", name, got, ok, want)
-		}
-	}
-	for _, name := range []string{"", "RLIMIT_", "CPU", "rlimit_cpu", "RLIMIT_CPUS"} {
-		if got, ok := Rlimit(name); ok {
-			t.Errorf("%q: got %d", name, got)
 		}
 	}
 }

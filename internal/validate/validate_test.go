@@ -9,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/check"
+	"github.com/hutch-project/hutch/internal/fault"
 )
 
 // good returns a configuration without a fault that has a bit of everything.
@@ -89,8 +92,8 @@ func TestSpecTakes(t *testing.T) {
 		"version 1.99.0-rc.1+build.5":       func(s *specs.Spec) { s.Version = "1.99.0-rc.1+build.5" },
 		"a console of any size unless used": func(s *specs.Spec) { s.Process.Terminal, s.Process.ConsoleSize.Width = false, 70000 },
 		"the last id": func(s *specs.Spec) {
-			m := []specs.LinuxIDMapping{{ContainerID: maxID, HostID: 7, Size: 1}}
-			s.Linux.UIDMappings, s.Process.User.UID = m, maxID
+			m := []specs.LinuxIDMapping{{ContainerID: check.MaxID, HostID: 7, Size: 1}}
+			s.Linux.UIDMappings, s.Process.User.UID = m, check.MaxID
 		},
 		"a path of 4095 bytes":                   func(s *specs.Spec) { s.Process.Cwd = "/" + strings.Repeat("x", 4094) },
 		"idmap with the container's own mapping": func(s *specs.Spec) { s.Mounts[1].UIDMappings, s.Mounts[1].GIDMappings = nil, nil },
@@ -271,9 +274,9 @@ func TestSpecRefuses(t *testing.T) {
 			s := good()
 			c.change(s)
 			warnings, err := Spec(s, Options{})
-			var e *Error
+			var e *fault.Error
 			if !errors.As(err, &e) || warnings != nil {
-				t.Fatalf("got warnings %q, error %v, want an *Error with %q", warnings, err, c.want)
+				t.Fatalf("got warnings %q, error %v, want an *fault.Error with %q", warnings, err, c.want)
 			}
 			if !strings.HasPrefix(err.Error(), "config.json: "+c.want) {
 				t.Errorf("got  %s\nwant config.json: %s", err, c.want)

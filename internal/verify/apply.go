@@ -122,7 +122,7 @@ func (w *walker) applyProcess(s *state, pc int, in *program.Instr) value {
 	return value{k: kConst}
 }
 
-// value is what an argument that is a descriptor in a register holds.
+// value returns what an argument that is a descriptor in a register holds.
 func (w *walker) value(s *state, a program.Arg) value {
 	if r, ok := a.Reg(); ok {
 		if i := w.reg(r); i >= 0 {
@@ -135,7 +135,7 @@ func (w *walker) value(s *state, a program.Arg) value {
 	return value{}
 }
 
-// at is the register of a descriptor argument, -1 for none.
+// at returns the register of a descriptor argument, -1 for none.
 func (w *walker) at(a program.Arg) int {
 	if r, ok := a.Reg(); ok {
 		return w.reg(r)

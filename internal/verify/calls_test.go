@@ -11,7 +11,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// walkerOf is a walker at the beginning of what emit builds.
+// walkerOf returns a walker at the beginning of what emit builds.
 func walkerOf(t *testing.T, emit func(b *program.Builder)) (*walker, *state) {
 	t.Helper()
 	b := program.New()

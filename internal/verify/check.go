@@ -80,7 +80,7 @@ func (w *walker) check(s *state, pc int, in *program.Instr) {
 	}
 }
 
-// mapsExe is the mapping of the runtime's executable.
+// mapsExe returns the mapping of the runtime's executable.
 func (w *walker) mapsExe(s *state, in *program.Instr) bool {
 	if in.NR != calls.Mmap {
 		return false

@@ -162,7 +162,7 @@ func (x *expected) container(w *walker) {
 	}
 }
 
-// few is the list, or nothing where it is long: its paths are then read from memory.
+// few returns the list, or nothing where it is long: its paths are then read from memory.
 func (x *expected) few(w *walker, r Rule, list []string) []string {
 	const many = 100
 	if len(list) <= many {
@@ -316,7 +316,7 @@ func rlimitNumber(name string) int {
 	return -1
 }
 
-// begin is the state before the parent section.
+// begin returns the state before the parent section.
 func (w *walker) begin() *state {
 	s := &state{way: -1, regs: make([]value, w.slots), facts: make([]uint64, (w.x.facts+63)/64)}
 	s.umask, s.wanted = -1, -1

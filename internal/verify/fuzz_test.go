@@ -44,7 +44,7 @@ func TestRandomPrograms(t *testing.T) {
 	}
 }
 
-// randomProgram is the program of a random configuration, nil for one that Hutch
+// randomProgram returns the program of a random configuration, nil for one that Hutch
 // refuses.
 func randomProgram(seed uint64) (*program.Program, *verify.Expect) {
 	g := newGenerator(seed)

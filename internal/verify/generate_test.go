@@ -25,7 +25,7 @@ func (g *generator) chance(n int) bool { return g.r.IntN(n) == 0 }
 
 func one[T any](g *generator, list ...T) T { return list[g.r.IntN(len(list))] }
 
-// some is a random part of a list, in its order.
+// some returns a random part of a list, in its order.
 func some[T any](g *generator, list []T) []T {
 	var out []T
 	for _, v := range list {

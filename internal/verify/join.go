@@ -84,7 +84,7 @@ func (w *walker) alike(t, s *state, inLoop bool) bool {
 	return true
 }
 
-// pair is what t and s have in the slot i, when it is of the same register.
+// pair returns what t and s have in the slot i, when it is of the same register.
 func (w *walker) pair(t, s *state, i int) (a, b value, ok bool) {
 	a, b = t.regs[i], s.regs[i]
 	switch {
@@ -96,7 +96,7 @@ func (w *walker) pair(t, s *state, i int) (a, b value, ok bool) {
 	return a, b, a.owner == b.owner
 }
 
-// widen gives t the registers that stand for those of s, too, and reports whether that
+// widen adds to t the registers that stand for those of s, too, and reports whether that
 // says less than before.
 func (w *walker) widen(t, s *state) (changed bool) {
 	for i := range t.regs {
@@ -185,7 +185,7 @@ func (w *walker) lose(s *state, v *value) {
 	}
 }
 
-// get is what the register i holds.
+// get returns what the register i holds.
 func (w *walker) get(s *state, i int) value {
 	if v := s.regs[w.lives[i].slot]; int(v.owner) == i+1 {
 		return v
@@ -193,7 +193,7 @@ func (w *walker) get(s *state, i int) value {
 	return w.initial[i]
 }
 
-// ref is the place of what the register i holds.
+// ref returns the place of what the register i holds.
 func (w *walker) ref(s *state, i int) *value {
 	v := &s.regs[w.lives[i].slot]
 	if int(v.owner) != i+1 {

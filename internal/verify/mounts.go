@@ -222,7 +222,7 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 	}
 }
 
-// boundBy is the bind of the configuration that mount(2) makes on the working directory,
+// boundBy returns the bind of the configuration that mount(2) makes on the working directory,
 // from its source; nil for none.
 func (w *walker) boundBy(s *state, in *program.Instr) *mountOf {
 	from, ok := w.str(in.Args[0])

@@ -118,7 +118,7 @@ func mutations() []mutation {
 	}
 }
 
-// class is what a mutation's table knows an instruction by.
+// class returns what a mutation's table knows an instruction by.
 func class(p *program.Program, pc int) string {
 	in := &p.Child[pc]
 	switch in.Op {

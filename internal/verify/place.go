@@ -42,7 +42,7 @@ func (l *location) single() bool {
 	return l.dyn || l.name != "" && l.name != "." && l.name != ".." && strings.IndexByte(l.name, '/') < 0
 }
 
-// place is where the path number n of a call leads.
+// place returns where the path number n of a call leads.
 func (w *walker) place(s *state, in *program.Instr, n int) location {
 	l := location{where: atBad}
 	c := calls.Of(in.NR)
@@ -171,7 +171,7 @@ func (w *walker) dynamic(off, n uint32) bool {
 	return false
 }
 
-// cstring is the string at off, which nobody writes while the program runs.
+// cstring returns the string at off, which nobody writes while the program runs.
 func (w *walker) cstring(off uint32) (string, bool) {
 	if i, ok := w.byOff[off]; ok {
 		return w.texts[max(i, 0)], i >= 0
@@ -193,7 +193,7 @@ func (w *walker) str(a program.Arg) (string, bool) {
 	return w.cstring(off)
 }
 
-// bytes is the n bytes that a points to, nil where they are not known.
+// bytes returns the n bytes that a points to, nil where they are not known.
 func (w *walker) bytes(a program.Arg, n uint32) []byte {
 	off, ok := a.Addr()
 	if !ok || w.dynamic(off, n) {
@@ -280,7 +280,7 @@ func (w *walker) hides(s *state, point string) {
 	}
 }
 
-// hidden is the fact of a path of the host that is hidden for a container without
+// hidden returns the fact of a path of the host that is hidden for a container without
 // pivot_root.
 func (w *walker) hidden(in *program.Instr) (int, bool) {
 	p, ok := w.pathText(in, 0)

@@ -28,7 +28,7 @@ func (w *walker) checkPrctl(s *state, pc int, in *program.Instr) {
 	}
 }
 
-// capsetOf is the sets of capset(2).
+// capsetOf returns the sets of capset(2).
 func (w *walker) capsetOf(in *program.Instr) (effective, permitted, inheritable uint64, ok bool) {
 	head, data := w.bytes(in.Args[0], 8), w.bytes(in.Args[1], 24)
 	if head == nil || data == nil || word32(head, 0) != unix.LINUX_CAPABILITY_VERSION_3 || word32(head, 4) != 0 {
@@ -52,7 +52,7 @@ func (w *walker) checkCapset(s *state, pc int, in *program.Instr) {
 	}
 }
 
-// hold is what may be held beyond the configuration's capabilities until execve.
+// hold returns what may be held beyond the configuration's capabilities until execve.
 func (w *walker) hold() uint64 {
 	if w.x.proc == nil {
 		return 0
@@ -131,7 +131,7 @@ func (w *walker) power(s *state) string {
 	return ""
 }
 
-// undropped are the capabilities that are to be dropped from the bounding set yet.
+// undropped returns the capabilities that are to be dropped from the bounding set yet.
 func (w *walker) undropped(s *state) uint64 {
 	all := uint64(1)<<(w.e.LastCap+1) - 1
 	return all &^ w.x.bounding &^ s.dropped

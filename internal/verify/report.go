@@ -40,7 +40,7 @@ func callWord(in *program.Instr) string {
 	return "exit"
 }
 
-// path is the way of s to pc.
+// path returns the way of s to pc.
 func (w *walker) path(s *state, pc int) []Span {
 	var out []Span
 	to, parent := pc, w.inParent

@@ -98,8 +98,8 @@ var ruleTexts = [rules][2]string{
 // them satisfy it.
 func (r Rule) Everywhere() bool { return r == FdUse || r == Known || r == Ends }
 
-// ID is the rule's short name.
+// ID returns the rule's short name.
 func (r Rule) ID() string { return ruleTexts[r][0] }
 
-// String is the sentence of the rule.
+// String returns the sentence of the rule.
 func (r Rule) String() string { return ruleTexts[r][1] }

@@ -17,7 +17,7 @@ type life struct {
 	inLoop      bool // it is written in a loop
 }
 
-// line is the place of the instruction pc on the line of all of them.
+// line returns the place of the instruction pc on the line of all of them.
 func (w *walker) line(pc int) int32 {
 	if w.inParent {
 		return int32(pc)
@@ -56,7 +56,7 @@ func (w *walker) assign() {
 	w.slots = len(free)
 }
 
-// always are the registers that are looked at everywhere.
+// always returns the registers that are looked at everywhere.
 func (w *walker) always() []program.Reg {
 	out := append([]program.Reg{w.p.Sync(), w.e.Go, w.e.Result, w.e.Exe}, w.e.Tasks...)
 	for _, c := range w.closings {

@@ -114,7 +114,7 @@ func (w *walker) follow(s *state, pc int, in *program.Instr, v value) {
 	}
 }
 
-// failure is the value of a result that is an error; it remembers which path was not
+// failure returns the value of a result that is an error; it remembers which path was not
 // opened.
 func (w *walker) failure(s *state, in *program.Instr, errno unix.Errno) value {
 	v := value{k: kErr, num: -int64(errno)}
@@ -180,7 +180,7 @@ func (w *walker) overwrite(s *state, off, n uint32) {
 	}
 }
 
-// fd is what the descriptor argument a leads to.
+// fd returns what the descriptor argument a leads to.
 func (w *walker) fd(s *state, pc int, a program.Arg, r Rule) (value, bool) {
 	if n, ok := a.Imm(); ok {
 		switch fd := int32(n); {
@@ -210,7 +210,7 @@ func (w *walker) fd(s *state, pc int, a program.Arg, r Rule) (value, bool) {
 	return v, true
 }
 
-// open is the set of kinds of descriptors that may be open beside the standard ones.
+// open returns the set of kinds of descriptors that may be open beside the standard ones.
 func (s *state) open() uint64 {
 	set := s.lost
 	for i := range s.regs {
@@ -221,7 +221,7 @@ func (s *state) open() uint64 {
 	return set
 }
 
-// outside is the set of those that lead out of the container.
+// outside returns the set of those that lead out of the container.
 func (s *state) outside() uint64 {
 	return s.open() & (1<<kMnt - 1)
 }
@@ -236,7 +236,7 @@ func kindWords(set uint64) string {
 	return strings.Join(out, ", ")
 }
 
-// words is the state for people.
+// words returns the state for people.
 func (w *walker) words(s *state) string {
 	roots := [...]string{"the host's", "the host's, with the container's attached", "the container's, on the host's", "the container's", "the container's, by chroot", "the top of the joined mount namespace"}
 	out := []string{"root: " + roots[s.root]}

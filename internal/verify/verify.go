@@ -135,7 +135,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("verify: rule %s: instruction %s (%s): %s", e.Rule.ID(), e.Place, e.Call, e.What)
 }
 
-// Way is the path of e in words, as 0-17, 25-40.
+// Way returns the path of e in words, as 0-17, 25-40.
 func (e *Error) Way() string {
 	parts := make([]string, len(e.Path))
 	for i, s := range e.Path {

@@ -175,7 +175,7 @@ func (w *walker) outputs(in *program.Instr) []span {
 	return w.outs
 }
 
-// length is the number of bytes that a says: of all the arena where it is not known
+// length returns the number of bytes that a says: of all the arena where it is not known
 // beforehand.
 func (w *walker) length(a program.Arg) uint32 {
 	if v, ok := a.Imm(); ok {
@@ -184,7 +184,7 @@ func (w *walker) length(a program.Arg) uint32 {
 	return w.p.Size()
 }
 
-// outArg is the first argument by which the kernel writes, as an offset.
+// outArg returns the first argument by which the kernel writes, as an offset.
 func outArg(in *program.Instr) uint32 {
 	c := calls.Of(in.NR)
 	for i := range in.Args {
@@ -196,7 +196,7 @@ func outArg(in *program.Instr) uint32 {
 	return 0
 }
 
-// pathArgs are the arguments that are the path number n of a call, and the directory
+// pathArgs returns the arguments that are the path number n of a call, and the directory
 // that it is resolved from; an argument that the call has not is no register and no
 // address.
 func pathArgs(in *program.Instr, n int) (dir, path program.Arg) {
@@ -210,7 +210,7 @@ func pathArgs(in *program.Instr, n int) (dir, path program.Arg) {
 	return dir, path
 }
 
-// pathText is the path number n of a call, where it is known.
+// pathText returns the path number n of a call, where it is known.
 func (w *walker) pathText(in *program.Instr, n int) (string, bool) {
 	_, path := pathArgs(in, n)
 	return w.str(path)
@@ -223,7 +223,7 @@ func (w *walker) reg(r program.Reg) int {
 	return -1
 }
 
-// text is the number of s in the table of texts.
+// text returns the number of s in the table of texts.
 func (w *walker) text(s string) int32 {
 	if i, ok := w.textOf[s]; ok {
 		return i
@@ -357,7 +357,7 @@ func (w *walker) walk(s *state, pc int) {
 	}
 }
 
-// branch is a copy of s that goes on at to.
+// branch returns a copy of s that goes on at to.
 func (w *walker) branch(s *state, pc, to int) *state {
 	c := w.copy(s)
 	c.atPC = to

@@ -14,10 +14,12 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/check"
 )
 
 // maxLines is the number of lines that the kernel takes.
-const maxLines = 340
+const maxLines = check.MaxMappings
 
 // WriteMaps writes the mappings of the user namespace that the process pid is
 // in: its owner must be in the namespace above. Empty mappings are left alone.

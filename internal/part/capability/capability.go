@@ -7,16 +7,17 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
 
-// Last is the highest capability that the kernel has. It makes two system calls
+// Last returns the highest capability that the kernel has. It makes two system calls
 // on a kernel whose last capability is the last that Hutch knows.
 //
 // Source: prctl(2), PR_CAPBSET_READ.
 func Last() int {
-	n := len(names) - 1
+	n := len(enum.Capabilities) - 1
 	for n < 63 && has(n+1) {
 		n++
 	}
@@ -37,7 +38,7 @@ type Sets struct {
 	last                                                 int
 }
 
-// New takes the sets of the configuration; last is the kernel's highest
+// New returns the sets of the configuration; last is the kernel's highest
 // capability. Unknown names, and those that the kernel has not, are left out.
 // Without the property c all sets are empty, as with runc.
 //
@@ -107,8 +108,8 @@ func (s *Sets) set(b *program.Builder, hold uint64) {
 
 // text says what is done to the capability n, by its name where it has one.
 func text(verb string, n int) program.Text {
-	if n < len(names) {
-		return program.T("%s "+prefix+"%s", verb, names[n])
+	if name := enum.Capabilities.Name(uint64(n)); name != "" {
+		return program.T("%s %s", verb, name)
 	}
 	return program.Text{F: "%s capability %d", A: verb, I: n}
 }

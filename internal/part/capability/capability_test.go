@@ -9,10 +9,11 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// listing is the program that emit makes, a line an instruction.
+// listing returns the program that emit makes, a line an instruction.
 func listing(t *testing.T, emit func(b *program.Builder)) []string {
 	t.Helper()
 	b := program.New()
@@ -81,7 +82,7 @@ func TestOthersAreTakenAway(t *testing.T) {
 		Bounding: []string{"CAP_CHOWN", "CAP_KILL"}, Permitted: []string{"CAP_KILL"}, Inheritable: []string{"CAP_KILL"}, Ambient: []string{"CAP_KILL", "CAP_CHOWN"},
 	}, 40)
 	text := strings.Join(listing(t, s.Bounding), "\n")
-	for n, name := range Names() {
+	for n, name := range enum.Capabilities.Names() {
 		kept := name == "CAP_CHOWN" || name == "CAP_KILL"
 		if got := strings.Count(text, "PR_CAPBSET_DROP, "+name+","); got != 1 && !kept || got != 0 && kept {
 			t.Errorf("%s, %d, is dropped %d times in\n%s", name, n, got, text)

@@ -13,7 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program/call"
 )
 
-// applied gives the lines Cap* of a process that came with all capabilities, two of
+// applied returns the lines Cap* of a process that came with all capabilities, two of
 // them in its ambient set, and has taken on those of c, with hold held.
 func applied(t *testing.T, c *specs.LinuxCapabilities, hold uint64) map[string]string {
 	t.Helper()

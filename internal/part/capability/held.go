@@ -3,11 +3,13 @@ package capability
 import (
 	"fmt"
 
-	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/enum"
+	"github.com/hutch-project/hutch/internal/seat"
 )
 
-// Held is the permitted set of the runtime.
+// Held returns the permitted set of the runtime.
 func Held() (uint64, error) {
 	c := seat.Capabilities()
 	if c.Err != nil {
@@ -30,7 +32,7 @@ func (s *Sets) Within(held uint64) *Sets {
 	return s
 }
 
-// NotGranted are the known names in c that Within(held) leaves out of some set,
+// NotGranted returns the known names in c that Within(held) leaves out of some set,
 // and those of the ambient set that New does, each once in the order of their
 // numbers, to warn of.
 //
@@ -50,9 +52,9 @@ func NotGranted(c *specs.LinuxCapabilities, last int, held uint64) []string {
 		missing |= asked &^ set.got
 	}
 	var out []string
-	for i, n := range names {
-		if missing&(1<<i) != 0 {
-			out = append(out, prefix+n)
+	for _, row := range enum.Capabilities {
+		if missing&(1<<row.Number) != 0 {
+			out = append(out, row.Name)
 		}
 	}
 	return out

@@ -46,7 +46,7 @@ const prefix = "_ses."
 // Planned stands for a name in a program that is not run.
 const Planned = prefix + "RANDOM"
 
-// NewName is a name that nobody can guess.
+// NewName returns a name that nobody can guess.
 func NewName() (string, error) {
 	var bits [16]byte
 	for n := 0; n < len(bits); {

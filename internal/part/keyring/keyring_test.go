@@ -13,7 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// session is a process that has run what emit appends, and its session keyring,
+// session returns a process that has run what emit appends, and its session keyring,
 // which lives as long as the process.
 func session(t *testing.T, emit func(b *program.Builder)) int {
 	t.Helper()

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // Host says which modules the kernel has switched on.
@@ -56,9 +56,7 @@ func Emit(b *program.Builder, proc program.Reg, p *specs.Process, h Host) {
 }
 
 func write(b *program.Builder, proc program.Reg, doing, label, text, path string) {
-	how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
 	b = b.Doing(program.T(doing, label))
-	step := b.Step(program.T("open `/proc/%s`", path))
-	fd := call.Openat2(step, call.In(proc), call.PathTo(b, path), how).Fd()
-	call.WriteString(b.Step(program.T("write `/proc/%s`", path)), call.In(fd), text)
+	open, write := b.Step(program.T("open `/proc/%s`", path)), b.Step(program.T("write `/proc/%s`", path))
+	idiom.WriteProc(open, write, proc, path, text, idiom.SelfLink)
 }

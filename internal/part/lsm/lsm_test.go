@@ -14,7 +14,7 @@ import (
 
 const resolve = "RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV"
 
-// emit is the program for the labels of p.
+// emit returns the program for the labels of p.
 func emit(p *specs.Process, h Host) (string, error) {
 	b := program.New()
 	proc := b.Sys(unix.SYS_FSMOUNT, program.Imm(0), program.Imm(0), program.Imm(0)).Fd()

@@ -8,35 +8,21 @@ package namespace
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/check"
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
 
-// Flag is the CLONE_NEW flag of a namespace type of the runtime-spec, 0 for a
-// name that is none.
+// Flag returns the CLONE_NEW flag of a namespace type of the runtime-spec, 0 for a name
+// that is none.
 func Flag(t specs.LinuxNamespaceType) uint64 {
-	switch t {
-	case specs.PIDNamespace:
-		return unix.CLONE_NEWPID
-	case specs.NetworkNamespace:
-		return unix.CLONE_NEWNET
-	case specs.MountNamespace:
-		return unix.CLONE_NEWNS
-	case specs.IPCNamespace:
-		return unix.CLONE_NEWIPC
-	case specs.UTSNamespace:
-		return unix.CLONE_NEWUTS
-	case specs.UserNamespace:
-		return unix.CLONE_NEWUSER
-	case specs.CgroupNamespace:
-		return unix.CLONE_NEWCGROUP
-	case specs.TimeNamespace:
-		return unix.CLONE_NEWTIME
+	if row := Types.Find(string(t)); row != nil {
+		return row.Number
 	}
 	return 0
 }
@@ -66,10 +52,10 @@ func New(ns []specs.LinuxNamespace) (*Set, error) {
 	for i, n := range ns {
 		f := Flag(n.Type)
 		if f == 0 {
-			return nil, fmt.Errorf("config.json: linux.namespaces[%d].type: %q is not a namespace of Linux", i, n.Type)
+			return nil, check.Unknown(fault.At("linux.namespaces", i)+".type", string(n.Type), Types.Or())
 		}
 		if (s.made|s.joined)&f != 0 {
-			return nil, fmt.Errorf("config.json: linux.namespaces[%d].type: %s stands there twice; name each type once", i, n.Type)
+			return nil, errTwice(i, n.Type)
 		}
 		if n.Path == "" {
 			s.made |= f
@@ -81,14 +67,14 @@ func New(ns []specs.LinuxNamespace) (*Set, error) {
 	return s, nil
 }
 
-// Made says whether the container has a new namespace of the CLONE_NEW flag f.
+// Made reports whether the container has a new namespace of the CLONE_NEW flag f.
 func (s *Set) Made(f uint64) bool { return s.made&f != 0 }
 
-// Own says whether the container has a namespace of the CLONE_NEW flag f that is
+// Own reports whether the container has a namespace of the CLONE_NEW flag f that is
 // new or joined, in place of the runtime's.
 func (s *Set) Own(f uint64) bool { return (s.made|s.joined)&f != 0 }
 
-// Joins says whether the container has a namespace that was there before.
+// Joins reports whether the container has a namespace that was there before.
 func (s *Set) Joins() bool { return s.joined != 0 }
 
 // late are the namespaces that clone3 does not make: a time namespace's offsets
@@ -96,7 +82,7 @@ func (s *Set) Joins() bool { return s.joined != 0 }
 // the cgroup that its maker is in.
 const late = unix.CLONE_NEWTIME | unix.CLONE_NEWCGROUP
 
-// twice says whether a second clone is needed: new namespaces must be made after
+// twice reports whether a second clone is needed: new namespaces must be made after
 // the others were joined, and a joined pid namespace holds only children.
 func (s *Set) twice() bool {
 	if s.joined&(unix.CLONE_NEWPID|unix.CLONE_NEWUSER) != 0 {
@@ -105,7 +91,7 @@ func (s *Set) twice() bool {
 	return s.joined != 0 && s.made&unix.CLONE_NEWUSER != 0
 }
 
-// CloneFlags are the flags for the clone that makes the child.
+// CloneFlags returns the flags for the clone that makes the child.
 func (s *Set) CloneFlags() uint64 {
 	if s.twice() {
 		return 0
@@ -165,7 +151,7 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 	}
 }
 
-// CloneLast has the process that goes into a joined pid namespace cloned by Clone, when
+// CloneLast leaves the clone into a joined pid namespace to Clone, when
 // all is set up, in place of Enter: those who are in that namespace already may have
 // CAP_SYS_PTRACE, and must find nothing of the host in it. It reports whether there is
 // such a namespace.
@@ -177,7 +163,7 @@ func (s *Set) CloneLast() bool {
 	return s.lastClone
 }
 
-// PidFd is the descriptor of the joined pid namespace, 0 when none is joined; valid
+// PidFd returns the descriptor of the joined pid namespace, 0 when none is joined; valid
 // after Open.
 func (s *Set) PidFd() program.Reg {
 	for i := range s.joins {
@@ -257,7 +243,7 @@ func (s *Set) Late(b *program.Builder, offsets bool, barrier uint32) {
 	call.Setns(b.Step(program.T("setns")), call.In(fd), unix.CLONE_NEWTIME)
 }
 
-// Flags are the CLONE_NEW flags of all namespaces that are not the runtime's.
+// Flags returns the CLONE_NEW flags of all namespaces that are not the runtime's.
 func (s *Set) Flags() uint64 { return s.made | s.joined }
 
 // Names emits the host name and the domain name.

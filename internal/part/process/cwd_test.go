@@ -8,10 +8,11 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// world is a root file system with busybox and a procfs, in a mount namespace of
+// world returns a root file system with busybox and a procfs, in a mount namespace of
 // the child's own that emit gives it.
 func world(t *testing.T) (dir string, enter func(*program.Builder)) {
 	t.Helper()
@@ -61,8 +62,8 @@ func pwd(t *testing.T, enter func(*program.Builder), cwd string, uid uint32) (st
 		enter(b)
 		MakeCwd(b, cwd)
 		c := EnterCwd(b, cwd)
-		Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
-		IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
+		user.Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
+		user.IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 		c.Prove(b)
 	}, nil)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/hutch-project/hutch/internal/handed"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // StdFile is what the runtime knows of one of its standard descriptors, which the
@@ -61,12 +62,12 @@ func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
 		call.MountSetattr(b, call.In(tree), call.PathTo(b, ""), unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, attr)
 		how := unix.OpenHow{Flags: unix.O_RDWR | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
 		fd = call.Openat2(b, call.In(tree), call.PathTo(b, "null"), how).Fd()
-		buf := b.Zero(statxSize)
+		buf := b.Zero(idiom.StatxSize)
 		call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_TYPE, buf)
 		word := func(off uint32) program.Mem { return program.Mem{Off: buf.Off + off, Len: 4} }
-		b.IfWord(fileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFCHR, not)
-		b.IfWord(word(statxMajor), -1, program.Ne, nullMajor, not)
-		b.IfWord(word(statxMinor), -1, program.Eq, nullMinor, done)
+		b.IfWord(idiom.FileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFCHR, not)
+		b.IfWord(word(idiom.StatxMajor), -1, program.Ne, nullMajor, not)
+		b.IfWord(word(idiom.StatxMinor), -1, program.Eq, nullMinor, done)
 		b.Bind(not)
 		b.Step(program.T("it is not the null device 1:3")).Fail(unix.ENODEV)
 		b.Bind(done)

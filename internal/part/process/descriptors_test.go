@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -16,22 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-func TestStatxOffsets(t *testing.T) {
-	var s unix.Statx_t
-	for _, c := range []struct {
-		name      string
-		got, want uintptr
-	}{
-		{"size", statxSize, unsafe.Sizeof(s)}, {"mode", statxMode, unsafe.Offsetof(s.Mode)},
-		{"rdev_major", statxMajor, unsafe.Offsetof(s.Rdev_major)}, {"rdev_minor", statxMinor, unsafe.Offsetof(s.Rdev_minor)},
-	} {
-		if c.got != c.want {
-			t.Errorf("%s is at %d, want %d", c.name, c.got, c.want)
-		}
-	}
-}
-
-// factsOf is what StdFiles would say if the files were the standard ones, nil being a
+// factsOf returns what StdFiles would say if the files were the standard ones, nil being a
 // closed one.
 func factsOf(t *testing.T, files [3]*os.File) [3]StdFile {
 	t.Helper()

@@ -1,5 +1,5 @@
-// Package process emits the properties of the container's process: limits,
-// scheduling, ids, environment, working directory, program.
+// Package process emits what the container's process is: its program, arguments,
+// environment, working directory, descriptors, signals and personality.
 //
 // Source: runtime-spec config.md "Process"; the man page of each call.
 package process

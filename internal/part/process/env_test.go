@@ -11,24 +11,25 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// environ is the environment of a process with env and extra. passwd are the pieces of
+// environ returns the environment of a process with env and extra. passwd are the pieces of
 // its file that the parent has been sent, of which it takes one, or all with whole.
 func environ(t *testing.T, enter func(*program.Builder), env, extra []string, home string, whole bool) (got string, passwd []string) {
 	t.Helper()
 	out, err := runEnv(t, worldFlags, []string{busybox, "env"}, func(b *program.Builder) program.Mem {
 		enter(b)
-		return Env(b, &specs.Process{Env: env}, extra)
+		return Env(b, &specs.Process{Env: env}, extra, user.AskHome)
 	}, func(c *program.Child, e program.Event) {
-		if e.Tag != HomeTag || e.Fd >= 0 {
+		if e.Tag != user.HomeTag || e.Fd >= 0 {
 			t.Fatalf("message %+v", e)
 		}
 		passwd = append(passwd, string(e.Data))
-		reply := HomeReply(home)
+		reply := user.HomeReply(home)
 		if whole && len(e.Data) > 0 {
-			reply = HomeMore()
+			reply = user.HomeMore()
 		}
 		if err := c.Send(reply); err != nil {
 			t.Fatal(err)
@@ -88,7 +89,7 @@ func TestEnv(t *testing.T) {
 		})
 	}
 	b := program.New()
-	Env(b, &specs.Process{Env: []string{"A=\x00"}}, nil)
+	Env(b, &specs.Process{Env: []string{"A=\x00"}}, nil, user.AskHome)
 	if _, err := b.Program(); !errors.Is(err, program.ErrNul) || !strings.HasPrefix(err.Error(), "process.env: ") {
 		t.Errorf("a NUL: %v", err)
 	}
@@ -125,7 +126,7 @@ func TestPasswdComesInPieces(t *testing.T) {
 	}
 }
 
-// mountedAt is where the host has a file system of the kind, empty for nowhere.
+// mountedAt returns where the host has a file system of the kind, empty for nowhere.
 func mountedAt(t *testing.T, kind string) string {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/mounts")
@@ -185,8 +186,8 @@ func TestPasswdIsReadWithTheRightsOfTheUser(t *testing.T) {
 	}
 	got, pieces := environ(t, func(b *program.Builder) {
 		enter(b)
-		Groups(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
-		IDs(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
+		user.Groups(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
+		user.IDs(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
 	}, nil, nil, "/x", false)
 	if got != "HOME=/\n" || pieces != nil {
 		t.Errorf("%q, sent %q; the user may not read it", got, pieces)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // defaultPath is searched when the environment has no PATH.
@@ -47,7 +48,7 @@ func Lookup(b *program.Builder, name string, env []string) *Target {
 			path = p
 		}
 	}
-	done, buf, r := b.Label(), b.Zero(statxSize), b.Reg()
+	done, buf, r := b.Label(), b.Zero(idiom.StatxSize), b.Reg()
 	b = b.Doing(program.T("exec: %q: executable file not found in $PATH", name))
 	for dir := range strings.SplitSeq(path, ":") {
 		if dir == "" {
@@ -73,7 +74,7 @@ func (t *Target) candidate(b *program.Builder, path string, buf program.Mem, r p
 	found, next := t.add(b, path), b.Label()
 	stat(b, path, buf).To(r).Ignore()
 	b.If(r, program.Ne, 0, next)
-	b.IfWord(fileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFREG, next)
+	b.IfWord(idiom.FileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFREG, next)
 	access(b, path, found)
 	b.If(found, program.Eq, 0, done)
 	b.Bind(next)
@@ -81,12 +82,12 @@ func (t *Target) candidate(b *program.Builder, path string, buf program.Mem, r p
 
 // direct emits the check of a name with a slash, whose errors are told.
 func (t *Target) direct(b *program.Builder) {
-	found, file, dir, buf := t.add(b, t.name), b.Label(), b.Label(), b.Zero(statxSize)
+	found, file, dir, buf := t.add(b, t.name), b.Label(), b.Label(), b.Zero(idiom.StatxSize)
 	b = b.Doing(program.T("exec: %q", t.name))
 	step := b.Step(program.T("stat %s", t.name))
 	stat(step, t.name, buf)
-	step.IfWord(fileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFREG, file)
-	step.IfWord(fileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFDIR, dir)
+	step.IfWord(idiom.FileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFREG, file)
+	step.IfWord(idiom.FileMode(buf), unix.S_IFMT, program.Eq, unix.S_IFDIR, dir)
 	b.Step(program.T("is no regular file")).Fail(unix.EACCES)
 	b.Bind(dir)
 	b.Step(program.T("is a directory")).Fail(unix.EACCES)

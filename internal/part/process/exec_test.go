@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -19,10 +20,10 @@ func lookup(t *testing.T, enter func(*program.Builder), args, env []string, cwd 
 	b := program.New()
 	out := pipeTo1(t, b)
 	enter(b)
-	e := Env(b, &specs.Process{Env: append([]string{"HOME=/"}, env...)}, nil)
+	e := Env(b, &specs.Process{Env: append([]string{"HOME=/"}, env...)}, nil, user.AskHome)
 	c := EnterCwd(b, cwd)
-	Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
-	IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
+	user.Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
+	user.IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 	c.Prove(b)
 	target := Lookup(b, args[0], env)
 	CloseOthers(b, nil)

@@ -18,7 +18,7 @@ import (
 // allNull are standard descriptors that are the null device.
 var allNull = [3]StdFile{{Open: true, Null: true}, {Open: true, Null: true}, {Open: true, Null: true}}
 
-// nullProgram gives the child the null device, as a process of user 9 has it, and emits
+// nullProgram hands the child the null device, as a process of user 9 has it, and emits
 // what more is to be done.
 func nullProgram(emit func(b *program.Builder)) *program.Builder {
 	b := program.New()
@@ -30,7 +30,7 @@ func nullProgram(emit func(b *program.Builder)) *program.Builder {
 	return b
 }
 
-// told are the values that b's program tells, by tag.
+// told returns the values that b's program tells, by tag.
 func told(t *testing.T, b *program.Builder, flags uint64) (map[uint32]int64, error) {
 	t.Helper()
 	p, err := b.Program()

@@ -3,12 +3,8 @@ package process
 import (
 	"fmt"
 	"os"
-	"runtime"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/hutch-project/hutch/internal/nofile"
 )
 
 // print is what a child of a test prints of itself.
@@ -16,24 +12,9 @@ func print(what string) {
 	switch what {
 	case "ignored":
 		fmt.Print(IgnoredSignals())
-	case "nofile":
-		var now unix.Rlimit
-		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &now)
-		soft, hard := nofile.Inherited()
-		fmt.Print(soft, hard, now.Cur)
-	case "sched":
-		runtime.LockOSThread()
-		a, err := unix.SchedGetAttr(0, 0)
-		io, _, _ := unix.RawSyscall(unix.SYS_IOPRIO_GET, 1, 0, 0)
-		fmt.Print(a.Policy, a.Nice, a.Priority, a.Flags, err, " ", io)
 	case "personality":
 		p, _, _ := unix.RawSyscall(unix.SYS_PERSONALITY, 0xffffffff, 0, 0)
 		fmt.Print(p)
-	case "mempolicy":
-		var mode int32
-		mask := make([]byte, maxNodes/8)
-		_, _, e := unix.RawSyscall6(unix.SYS_GET_MEMPOLICY, uintptr(unsafe.Pointer(&mode)), uintptr(unsafe.Pointer(&mask[0])), maxNodes+1, 0, 0, 0)
-		fmt.Printf("%#x %x %d", mode, mask[0], e)
 	default:
 		fmt.Fprintln(os.Stderr, "what is", what)
 		os.Exit(1)

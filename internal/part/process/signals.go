@@ -13,7 +13,7 @@ import (
 // lastSignal is the highest signal of Linux on the architectures that Go has.
 const lastSignal = 64
 
-// IgnoredSignals are the signals that would stay ignored in the container:
+// IgnoredSignals returns the signals that would stay ignored in the container:
 // clone3's CLONE_CLEAR_SIGHAND makes handled ones default, and leaves these. Go
 // handles nearly all signals and knows which it found or was told to ignore; the
 // four for which it does nothing are asked of the kernel.

@@ -22,7 +22,7 @@ func ignore(b *program.Builder, signals []unix.Signal) {
 	}
 }
 
-// ignorable are all signals but two, which cannot be ignored.
+// ignorable returns all signals but two, which cannot be ignored.
 func ignorable() []unix.Signal {
 	var all []unix.Signal
 	for s := unix.Signal(1); s <= 64; s++ {
@@ -74,7 +74,7 @@ func TestIgnoredSignalsMissesNone(t *testing.T) {
 	}
 }
 
-// ignoredHere is what the kernel says this process ignores.
+// ignoredHere returns what the kernel says this process ignores.
 func ignoredHere(t *testing.T) []unix.Signal {
 	t.Helper()
 	data, err := os.ReadFile("/proc/self/status")

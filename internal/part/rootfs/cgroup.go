@@ -101,7 +101,7 @@ func (r *Root) hierarchies(b *program.Builder, f *newFS, s *source, target progr
 	}
 }
 
-// fs is the file system of a hierarchy.
+// fs returns the file system of a hierarchy.
 func (h *Hierarchy) fs(attrs uint64) *newFS {
 	f := &newFS{kind: "cgroup", source: "cgroup", attrs: attrs, data: strings.Split(h.Options, ",")}
 	if strings.HasPrefix(h.Options, "name=") {

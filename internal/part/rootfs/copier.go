@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // copier steers the child in copying a directory: files, directories and symbolic
@@ -98,13 +99,13 @@ func (c *copier) stat(name string) (*fileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(e.Data) != statxSize {
+	if len(e.Data) != idiom.StatxSize {
 		return nil, unix.EPROTO
 	}
 	const uid, gid, size = 20, 24, 40 // offsets in struct statx
 	order := binary.NativeEndian
 	return &fileInfo{
-		mode: uint32(order.Uint16(e.Data[statxMode:])), uid: order.Uint32(e.Data[uid:]), gid: order.Uint32(e.Data[gid:]),
+		mode: uint32(order.Uint16(e.Data[idiom.StatxMode:])), uid: order.Uint32(e.Data[uid:]), gid: order.Uint32(e.Data[gid:]),
 		size: int64(order.Uint64(e.Data[size:])),
 	}, nil
 }
@@ -139,7 +140,7 @@ func (c *copier) entry(name string) (dir *fileInfo, err error) {
 	return nil, nil
 }
 
-// own gives the copy its owner, as far as the container's root may.
+// own sets the owner of the copy, as far as the container's root may.
 func (c *copier) own(name string, st *fileInfo) error {
 	_, err := c.named(copyChown, name, uint64(st.uid), uint64(st.gid))
 	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // A tmpfs with tmpcopyup begins with what the image has at its place. The child makes
@@ -108,9 +109,9 @@ func (r *Root) copyUp(b *program.Builder, i int, s *source, target program.Reg) 
 	}
 }
 
-// name is the entry that a request names.
+// name returns the entry that a request names.
 func (c *copyServer) name() call.Path {
-	return call.PathIn(part(c.req, requestName, nameMax+1))
+	return call.PathIn(idiom.Part(c.req, requestName, nameMax+1))
 }
 
 // number1 and number2 are a request's numbers a and b.
@@ -157,7 +158,7 @@ func (c *copyServer) directories(place []program.Label) {
 	c.answer(call.Fchmodat(b, call.In(c.out), c.name(), c.number1()))
 
 	b.Bind(place[copyStat])
-	size := b.RegOf(statxSize)
+	size := b.RegOf(idiom.StatxSize)
 	call.Statx(b, call.In(c.in), c.name(), unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, c.data).To(c.value).Ignore()
 	b.If(c.value, program.Ne, 0, c.tell)
 	b.TellData(c.tag, c.data, size)
@@ -201,7 +202,7 @@ func (c *copyServer) files(place []program.Label) {
 	b.Jump(c.loop)
 	b.Bind(opened) // what it was when it was looked at may be another file by now
 	statx(b, c.from, c.data)
-	b.IfWord(part(c.data, statxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFREG, regular)
+	b.IfWord(idiom.Part(c.data, idiom.StatxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFREG, regular)
 	call.Close(b, call.In(c.from))
 	b.Tell(c.tag, b.RegOf(-int64(notRegular)))
 	b.Jump(c.loop)

@@ -96,7 +96,7 @@ func (c *copying) ok() {
 
 func (c *copying) in(name string) string { return filepath.Join(c.src, name) }
 
-// described are the entries below dir that are copied, with all that is copied of them.
+// described returns the entries below dir that are copied, with all that is copied of them.
 func described(t *testing.T, dir string) string {
 	t.Helper()
 	var out strings.Builder

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // node is a device node to make.
@@ -25,7 +26,7 @@ type node struct {
 	host         program.Reg // detached mount of the host's node, where one is bound
 }
 
-// nodes are the devices of the configuration, and the default ones that it does
+// nodes returns the devices of the configuration, and the default ones that it does
 // not name.
 //
 // Source: runtime-spec config-linux.md "Default Devices".
@@ -85,7 +86,7 @@ func configured(i int, d *specs.LinuxDevice) node {
 	return n
 }
 
-// ownDev says whether /dev is the container's: a bind brings its own nodes.
+// ownDev reports whether /dev is the container's: a bind brings its own nodes.
 func (r *Root) ownDev() bool {
 	for i := len(r.mounts) - 1; i >= 0; i-- {
 		if r.mounts[i].dest == "/dev" {
@@ -95,7 +96,7 @@ func (r *Root) ownDev() bool {
 	return true
 }
 
-// mountedOn says whether a mount of the configuration has this destination.
+// mountedOn reports whether a mount of the configuration has this destination.
 func (r *Root) mountedOn(p string) bool {
 	for i := range r.mounts {
 		if r.mounts[i].dest == p {
@@ -212,7 +213,7 @@ func (r *Root) own(b *program.Builder, n *node, at program.Reg, name string) {
 
 // mustBe emits the check that the file at fd is the device.
 func (n *node) mustBe(b *program.Builder, fd program.Reg) {
-	buf, differs, same := b.Zero(statxSize), b.Label(), b.Label()
+	buf, differs, same := b.Zero(idiom.StatxSize), b.Label(), b.Label()
 	statx(b, fd, buf)
 	isNotDevice(b, buf, int64(n.kind), int64(n.major), int64(n.minor), differs)
 	b.Jump(same)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // The few calls that everything here is made of.
@@ -16,7 +17,7 @@ import (
 // and implies RESOLVE_NO_MAGICLINKS. With O_PATH|O_NOFOLLOW plain would yet open a
 // link at the end of a path, so it never goes with that.
 const (
-	inRoot = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
+	inRoot = idiom.InRoot
 	plain  = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS
 )
 
@@ -104,31 +105,22 @@ func PrivateProc(b *program.Builder) program.Reg {
 	b.Jump(done)
 	b.Bind(host)
 	call.Openat(b, call.Cwd(), call.PathTo(b, "/proc"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC).To(fd)
-	mustBeOn(b, fd, unix.PROC_SUPER_MAGIC, unix.EPERM)
+	idiom.MustBeOn(b, fd, unix.PROC_SUPER_MAGIC, unix.EPERM)
 	b.Bind(done)
 	return fd
 }
 
-// Offsets and sizes of kernel structures that the child looks into.
-const (
-	statxSize  = 256
-	statxMode  = 28
-	statxMajor = 128
-	statxMinor = 132
-	statfsSize = 128 // its type comes first; 4 bytes of it matter, which are the first on every architecture with Go
-)
-
-// statfsFlags is the word f_flags of a struct statfs.
+// statfsFlags returns the word f_flags of a struct statfs.
 //
 // Source: include/uapi/asm-generic/statfs.h, arch/s390/include/uapi/asm/statfs.h.
 func statfsFlags(m program.Mem) program.Mem {
 	switch {
 	case strconv.IntSize == 32:
-		return part(m, 44, 4)
+		return idiom.Part(m, 44, 4)
 	case runtime.GOARCH == "s390x":
-		return part(m, 64, 4)
+		return idiom.Part(m, 64, 4)
 	}
-	return part(m, 80, 8)
+	return idiom.Part(m, 80, 8)
 }
 
 // statx emits statx on a descriptor.
@@ -136,28 +128,15 @@ func statx(b *program.Builder, fd program.Reg, buf program.Mem) program.Call {
 	return call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, buf)
 }
 
-// part is a part of a buffer, for comparisons.
-func part(m program.Mem, off, n uint32) program.Mem { return program.Mem{Off: m.Off + off, Len: n} }
-
 // isDir emits a jump to yes when the statx buffer tells of a directory.
 func isDir(b *program.Builder, buf program.Mem, yes program.Label) {
-	b.IfWord(part(buf, statxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFDIR, yes)
+	b.IfWord(idiom.Part(buf, idiom.StatxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFDIR, yes)
 }
 
 // isNotDevice emits a jump to no when the buffer tells of anything but the
 // device kind (S_IFCHR, S_IFBLK) major:minor.
 func isNotDevice(b *program.Builder, buf program.Mem, kind, major, minor int64, no program.Label) {
-	b.IfWord(part(buf, statxMode, 2), unix.S_IFMT, program.Ne, kind, no)
-	b.IfWord(part(buf, statxMajor, 4), -1, program.Ne, major, no)
-	b.IfWord(part(buf, statxMinor, 4), -1, program.Ne, minor, no)
-}
-
-// mustBeOn emits the proof that a descriptor is on a file system of the type
-// magic; otherwise the program fails with errno under b's label.
-func mustBeOn(b *program.Builder, fd program.Reg, magic int64, errno unix.Errno) {
-	buf, ok := b.Zero(statfsSize), b.Label()
-	call.Fstatfs(b, call.In(fd), buf)
-	b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, ok)
-	b.Fail(errno)
-	b.Bind(ok)
+	b.IfWord(idiom.Part(buf, idiom.StatxMode, 2), unix.S_IFMT, program.Ne, kind, no)
+	b.IfWord(idiom.Part(buf, idiom.StatxMajor, 4), -1, program.Ne, major, no)
+	b.IfWord(idiom.Part(buf, idiom.StatxMinor, 4), -1, program.Ne, minor, no)
 }

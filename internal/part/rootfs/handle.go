@@ -18,13 +18,16 @@ import (
 // maxLinks bounds the symbolic links on the way to a target, as the kernel does.
 const maxLinks = 40
 
+// IsTag reports whether Handle answers the messages of tag.
+func IsTag(tag uint32) bool { return tag >= TargetTag && tag < endTag }
+
 // Handle does what an event of TargetTag or CopyUpTag asks for; init waits for
 // one byte when more is false.
 func (r *Root) Handle(c *program.Child, e program.Event) (more bool, err error) {
-	if e.Tag >= CopyUpTag && e.Tag < ConsoleTag {
+	if e.Tag >= CopyUpTag && e.Tag < endTag {
 		return true, r.handleCopyUp(c, e)
 	}
-	if e.Tag < TargetTag || e.Tag >= ConsoleTag {
+	if !IsTag(e.Tag) {
 		return false, fmt.Errorf("program: init told the unknown tag %#x", e.Tag)
 	}
 	i := int(e.Tag-TargetTag) &^ asDir
@@ -167,7 +170,7 @@ func makeInReadOnly(d int, name string, dir bool) error {
 	return err
 }
 
-// unmask gives what was made just now the whole of its mode: a mount point that the
+// unmask sets the whole mode of what was made just now: a mount point that the
 // caller's umask had closed would keep the container's users out.
 func unmask(dir int, name string, mode uint32) error {
 	fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // Nothing is mounted below /proc, however it is written and whatever it is.
@@ -127,7 +128,7 @@ func TestLongListsAreLoops(t *testing.T) {
 	}
 }
 
-// listing is the whole program of a root.
+// listing returns the whole program of a root.
 func listing(t *testing.T, c Config) []program.Line {
 	t.Helper()
 	b, r := program.New(), New(c)
@@ -193,7 +194,7 @@ func procProgram(t *testing.T, flags uint64, fault bool, before func(b *program.
 	before(b)
 	fd := PrivateProc(b)
 	f := open(b, fd, "sys/kernel/domainname", unix.O_PATH, plain).Fd()
-	buf := b.Zero(statfsSize)
+	buf := b.Zero(idiom.StatfsSize)
 	b.Sys(unix.SYS_FSTATFS, program.Val(f), buf.Arg())
 	b.Tell(1, buf.Reg(0))
 	p, err := b.Program()

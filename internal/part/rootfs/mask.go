@@ -7,6 +7,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // openMasks emits the opening of the host's null device, which hides files. It is
@@ -32,7 +33,7 @@ func (r *Root) openMasks(b *program.Builder) {
 
 // proveNull emits the check that a mount is of the null device.
 func proveNull(b *program.Builder, null program.Reg) {
-	buf, no, ok := b.Zero(statxSize), b.Label(), b.Label()
+	buf, no, ok := b.Zero(idiom.StatxSize), b.Label(), b.Label()
 	statx(b, null, buf)
 	isNotDevice(b, buf, unix.S_IFCHR, 1, 3, no)
 	b.Jump(ok)
@@ -99,7 +100,7 @@ func (r *Root) maskDir(b *program.Builder, fd, empty program.Reg) {
 	b.Bind(done)
 }
 
-// below gives the descriptor and the name to open p by: below a procfs or sysfs of
+// below returns the descriptor and the name to open p by: below a procfs or sysfs of
 // the configuration that is the mount itself, wherever the image's directory may
 // have been renamed to.
 //

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // Mount emits, in the child, the attaching of the root and all mounts, then the
@@ -96,7 +97,7 @@ func (r *Root) attachBind(b *program.Builder, from string, s *source) {
 	r.closeUsed(b, target)
 }
 
-// mayBePinned says whether the source of a bind may have mounts that pin mount namespaces,
+// mayBePinned reports whether the source of a bind may have mounts that pin mount namespaces,
 // as snapd and CRI-O make below /run, and there is a second way.
 func (r *Root) mayBePinned(s *source) bool {
 	return s.o.recursive && r.c.SourcesInChild && s.inside == "" && s.dest != "/proc" && s.o.prop != unix.MS_SHARED && !s.o.idmap
@@ -120,15 +121,15 @@ func (r *Root) bindPinned(b *program.Builder, from string, s *source, target pro
 // sayMismatch emits what fails with ENOTDIR when only one of a mount and its
 // target is a directory.
 func (r *Root) sayMismatch(b *program.Builder, tree, target program.Reg) {
-	from, to := b.Zero(statxSize), b.Zero(statxSize)
+	from, to := b.Zero(idiom.StatxSize), b.Zero(idiom.StatxSize)
 	dir, same := b.Label(), b.Label()
 	statx(b, tree, from)
 	statx(b, target, to)
 	isDir(b, from, dir)
-	b.IfWord(part(to, statxMode, 2), unix.S_IFMT, program.Ne, unix.S_IFDIR, same)
+	b.IfWord(idiom.Part(to, idiom.StatxMode, 2), unix.S_IFMT, program.Ne, unix.S_IFDIR, same)
 	b.Step(program.T("the source is a file, the target is a directory")).Fail(unix.ENOTDIR)
 	b.Bind(dir)
-	b.IfWord(part(to, statxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFDIR, same)
+	b.IfWord(idiom.Part(to, idiom.StatxMode, 2), unix.S_IFMT, program.Eq, unix.S_IFDIR, same)
 	b.Step(program.T("the source is a directory, the target is a file")).Fail(unix.ENOTDIR)
 	b.Bind(same)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // A new file system is mounted in one of two ways. mount(2) on the working
@@ -41,7 +42,7 @@ func (r *Root) mountNew(b *program.Builder, i int) {
 	f.put(b, target)
 }
 
-// needsHandle says whether the mount i needs a descriptor: something is to be done
+// needsHandle reports whether the mount i needs a descriptor: something is to be done
 // to it or in it that must not go by its name.
 func (r *Root) needsHandle(i int) bool {
 	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
@@ -54,19 +55,19 @@ func (r *Root) needsHandle(i int) bool {
 	return s.dest == "/dev" || s.o.prop != 0 || r.readonly(s) && ownReadonly(m.Type)
 }
 
-// looksAtMode says whether mount i is a tmpfs that takes the mode of a mount point which
+// looksAtMode reports whether mount i is a tmpfs that takes the mode of a mount point which
 // is not known before.
 func (r *Root) looksAtMode(i int) bool {
 	_, known := r.c.Modes[i]
 	return r.c.Spec.Mounts[i].Type == "tmpfs" && !r.mounts[i].o.hasData("mode") && !known
 }
 
-// readonly says whether the options make the new mount read-only.
+// readonly reports whether the options make the new mount read-only.
 func (r *Root) readonly(s *source) bool {
 	return s.o.change.then(s.o.below).set&unix.MOUNT_ATTR_RDONLY != 0
 }
 
-// ownReadonly says whether ro must be for the mount alone. Their superblock is
+// ownReadonly reports whether ro must be for the mount alone. Their superblock is
 // shared by all mounts of a namespace: were it read-only, so would the other
 // containers' mounts be.
 func ownReadonly(kind string) bool {
@@ -129,13 +130,13 @@ func (r *Root) modeOf(b *program.Builder, dir program.Reg) program.Reg {
 	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
 		shift, at = 2, 24
 	}
-	buf := b.Zero(statxSize + 8)
+	buf := b.Zero(idiom.StatxSize + 8)
 	step := b.Step(program.T("look at the mount point"))
-	statx(step, dir, program.Mem{Off: buf.Off + shift, Len: statxSize})
+	statx(step, dir, program.Mem{Off: buf.Off + shift, Len: idiom.StatxSize})
 	return buf.Reg(at)
 }
 
-// instead is what of the host is bound when the kernel allows no new mount of the
+// instead returns what of the host is bound when the kernel allows no new mount of the
 // type, as in a user namespace which does not own what it shows: empty for nothing.
 // A procfs of the host shows its processes, so it is none where the container has
 // its own.
@@ -175,7 +176,7 @@ type newFS struct {
 	pidNS        program.Reg
 }
 
-// newFS is the file system that a mount of the configuration asks for.
+// newFS returns the file system that a mount of the configuration asks for.
 func (r *Root) newFS(m *specs.Mount, s *source) *newFS {
 	f := &newFS{kind: m.Type, source: m.Source, data: s.o.data, flags: s.o.flags, legacy: s.o.legacy, attrs: s.o.change.then(s.o.below).set}
 	if m.Type == "proc" {
@@ -193,7 +194,7 @@ func (r *Root) newFS(m *specs.Mount, s *source) *newFS {
 	return f
 }
 
-// labelled says whether files of the type take the label of the mount option
+// labelled reports whether files of the type take the label of the mount option
 // context; the kernel labels those of the others itself.
 func labelled(kind string) bool {
 	switch kind {
@@ -203,7 +204,7 @@ func labelled(kind string) bool {
 	return true
 }
 
-// tooLong says whether something is longer than fsconfig takes, as the lower
+// tooLong reports whether something is longer than fsconfig takes, as the lower
 // directories of an overlay may be.
 func (f *newFS) tooLong() bool {
 	const limit = 256

@@ -17,7 +17,7 @@ import (
 const changes = `change() { for f; do chmod 666 $f; chown 0:0 $f; touch -c $f; touch -c -d 2001-01-01 $f; done 2>&1 | sed 's/.*: //' | sort | uniq -c | sed 's/^ *//'; }
 `
 
-// identity is the device and the number of an inode, as the script's id has it.
+// identity returns the device and the number of an inode, as the script's id has it.
 func identity(t *testing.T, path string) string {
 	t.Helper()
 	var st unix.Stat_t

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // Without pivot_root the host's tree stays beneath the container's root, in the
@@ -27,7 +28,7 @@ type HostMount struct {
 	Type       string
 }
 
-// revealing says whether the mount lets others of its type be made, and gives the
+// revealing reports whether the mount lets others of its type be made, and gives the
 // type's magic number.
 func (m *HostMount) revealing() (magic int64, ok bool) {
 	switch {
@@ -69,7 +70,7 @@ func (r *Root) hideHost(b *program.Builder) {
 	}
 }
 
-// onTop says whether m is mounted on the root file system itself.
+// onTop reports whether m is mounted on the root file system itself.
 func onTop(list []HostMount, m *HostMount) bool {
 	i := slices.IndexFunc(list, func(p HostMount) bool { return p.ID == m.Parent })
 	return i < 0 || list[i].Point == "/"
@@ -96,7 +97,7 @@ func (r *Root) hide(b *program.Builder, list []HostMount, m *HostMount) {
 	b.Bind(gone)
 }
 
-// within says whether p is m or is mounted in it.
+// within reports whether p is m or is mounted in it.
 func within(list []HostMount, p, m *HostMount) bool {
 	for range list { // as deep as it can be
 		if p.ID == m.ID {
@@ -116,9 +117,9 @@ func within(list []HostMount, p, m *HostMount) bool {
 // covered.
 func cover(b *program.Builder, point string, magic int64) {
 	step := b.Step(program.T("look at the host's %s", point))
-	buf, there, hidden := b.Zero(statfsSize), b.Label(), b.Label()
+	buf, there, hidden := b.Zero(idiom.StatfsSize), b.Label(), b.Label()
 	call.Statfs(step, call.PathTo(b, point), buf).On(0, hidden)
-	step.IfWord(part(buf, 0, 4), -1, program.Eq, magic, there)
+	step.IfWord(idiom.Part(buf, 0, 4), -1, program.Eq, magic, there)
 	b.Bind(hidden)
 	step = b.Step(program.T("the host's %s cannot be reached, to be unmounted or covered, where something is mounted above it: do without --no-pivot", point))
 	step.Fail(unix.EBUSY)

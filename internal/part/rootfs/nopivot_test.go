@@ -17,7 +17,7 @@ unshare -Urmpf sh -c 'mount -t proc none /tmp/p && echo proc' 2>/dev/null
 unshare -Urmn sh -c 'mount -t sysfs none /tmp/s && echo sysfs' 2>/dev/null
 echo done`
 
-// newNoPivot is a container without pivot_root whose own procfs and sysfs are
+// newNoPivot returns a container without pivot_root whose own procfs and sysfs are
 // masked, on a host with further ones: below a mount, on top of each other, and
 // covered by a later mount.
 func newNoPivot(t *testing.T, w *world) *world {

@@ -1,15 +1,17 @@
 package rootfs
 
 import (
-	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // source is what is known of a mount before the child runs.
@@ -23,7 +25,7 @@ type source struct {
 	late   bool // the source of a bind is opened when it is attached
 }
 
-// destination is a mount's destination, clean and absolute.
+// destination returns a mount's destination, clean and absolute.
 func destination(d string) string {
 	if strings.HasPrefix(d, "/") {
 		return path.Clean(d)
@@ -43,7 +45,7 @@ func (r *Root) Open(b *program.Builder) {
 		if l.RootfsPropagation != "" {
 			p, ok := propagationOf(l.RootfsPropagation)
 			if !ok {
-				b.Fault(fmt.Errorf("config.json: linux.rootfsPropagation: %q is none of shared, slave, private, unbindable", l.RootfsPropagation))
+				b.Fault(errPropagation(l.RootfsPropagation))
 			}
 			r.prop = p
 		}
@@ -53,55 +55,19 @@ func (r *Root) Open(b *program.Builder) {
 	for i := range r.c.Spec.Mounts {
 		m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
 		s.dest, s.o = destination(m.Destination), parseOptions(m.Options)
-		s.o.bind = s.o.bind || m.Type == "bind"
 		s.inside = r.inside(i, s)
 		s.late = r.late(m, s)
-		if err := check(m, s); err != nil {
-			b := b.Element(program.N("mounts[%d]", i))
+		if err := checkPlace(i, m); err != nil {
 			b.Fault(err)
 		}
 	}
 	if n := len(r.c.Spec.Mounts); n > maxMounts {
-		b.Fault(fmt.Errorf("config.json: mounts: %d are more than %d", n, maxMounts))
+		b.Fault(fault.New("mounts", strconv.Itoa(n)+" are more than "+strconv.Itoa(maxMounts), "leave some out"))
 	}
 	r.made = r.nodes()
 	if r.c.SourcesInParent {
 		b.InParent(func() { r.open(b) })
 	}
-}
-
-// underProc are the files of procfs that may be covered: what lxcfs provides.
-var underProc = [...]string{
-	"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
-	"/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
-}
-
-func allowedUnderProc(dest string) bool {
-	for _, p := range underProc {
-		if p == dest {
-			return true
-		}
-	}
-	return false
-}
-
-// check refuses what cannot be meant, and mounts below /proc, where what Hutch and
-// the container's programs trust would be covered.
-func check(m *specs.Mount, s *source) error {
-	mapped := s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0
-	switch {
-	case s.dest == "/":
-		return fmt.Errorf("destination: %q is the root itself; name a directory below it", m.Destination)
-	case s.dest == "/proc" && m.Type != "proc" && !s.o.bind:
-		return fmt.Errorf("destination: only a file system of type proc, or a bind of one, may be mounted on /proc")
-	case strings.HasPrefix(s.dest, "/proc/") && !allowedUnderProc(s.dest):
-		return fmt.Errorf("destination: %q cannot be mounted because it is inside /proc", m.Destination)
-	case s.o.bind && len(s.o.data) > 0:
-		return fmt.Errorf("options: a bind takes none of a file system: %q", strings.Join(s.o.data, ","))
-	case mapped && !s.o.bind:
-		return fmt.Errorf("options: idmapped mounts are binds; add bind or rbind")
-	}
-	return nil
 }
 
 // open emits the opening of all that comes from the host.
@@ -123,7 +89,7 @@ func (r *Root) open(b *program.Builder) {
 	}
 }
 
-// beneath is the propagation of the root's tree while mounts are made in it, and
+// beneath returns the propagation of the root's tree while mounts are made in it, and
 // of binds that have no other: nothing of it reaches the host.
 func (r *Root) beneath() uint64 {
 	if r.c.SharedMounts || r.prop.flag == unix.MS_PRIVATE || r.prop.flag == unix.MS_UNBINDABLE {
@@ -142,7 +108,7 @@ func (r *Root) openBind(b *program.Builder, i int, s *source) {
 	s.tree = treeAt(step, m.Source, s.o.recursive)
 	if s.dest == "/proc" {
 		step := b.Step(program.T("source %s: only a procfs may be bound on /proc", m.Source))
-		mustBeOn(step, s.tree, unix.PROC_SUPER_MAGIC, unix.EINVAL)
+		idiom.MustBeOn(step, s.tree, unix.PROC_SUPER_MAGIC, unix.EINVAL)
 	}
 	if s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0 {
 		step := b.Step(program.T("map the ids of %s (needs Linux 5.12 and a file system that can: mount_setattr MOUNT_ATTR_IDMAP)", m.Source))
@@ -158,7 +124,7 @@ func (r *Root) openBind(b *program.Builder, i int, s *source) {
 	r.attributes(b, s)
 }
 
-// inside is what source.inside says of the bind i.
+// inside returns what source.inside says of the bind i.
 //
 // Source: runtime-spec config.md "Mounts": they are made in the listed order.
 func (r *Root) inside(i int, s *source) string {
@@ -219,7 +185,7 @@ func (r *Root) attributes(b *program.Builder, s *source) {
 // over from its source.
 const inherited = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
 
-// bindChange is what the plain options change of a bind. As soon as they name an
+// bindChange returns what the plain options change of a bind. As soon as they name an
 // attribute, to set it or to clear it, the mount has exactly those that they set, as by
 // mount(2)'s MS_BIND|MS_REMOUNT; the mode of access times is one of its own. In a user
 // namespace what the host has restricted stays.
@@ -265,22 +231,12 @@ func (r *Root) changeBind(b *program.Builder, s *source, c change, prop uint64) 
 //
 // Source: mount_namespaces(7), "Restrictions on mount namespaces".
 func (r *Root) keepLocked(b *program.Builder, tree program.Reg, clr uint64) {
-	var flags int64
-	for _, f := range [...]struct {
-		attr uint64
-		flag int64
-	}{
-		{unix.MOUNT_ATTR_RDONLY, unix.ST_RDONLY}, {unix.MOUNT_ATTR_NOSUID, unix.ST_NOSUID}, {unix.MOUNT_ATTR_NODEV, unix.ST_NODEV},
-		{unix.MOUNT_ATTR_NOEXEC, unix.ST_NOEXEC},
-	} {
-		if clr&f.attr != 0 {
-			flags |= f.flag
-		}
-	}
+	// The four have the same bits in statfs(2) as in mount(2).
+	flags := int64(mountFlags(clr & (unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC)))
 	if flags == 0 {
 		return
 	}
-	buf, free := b.Zero(statfsSize), b.Label()
+	buf, free := b.Zero(idiom.StatfsSize), b.Label()
 	step := b.Step(program.T("look at the options of the source"))
 	call.Fstatfs(step, call.In(tree), buf)
 	step.IfWord(statfsFlags(buf), flags, program.Eq, 0, free)

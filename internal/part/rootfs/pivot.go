@@ -5,6 +5,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // Pivot emits the change of root, with the working directory there. The host's
@@ -86,9 +87,9 @@ func (r *Root) prove(b *program.Builder) {
 			magic = unix.SYSFS_MAGIC
 		}
 		b := b.Element(program.N("mounts[%d]", i)).Doing(program.T("check that %s is still the mount", s.dest))
-		buf, ok := b.Zero(statfsSize), b.Label()
+		buf, ok := b.Zero(idiom.StatfsSize), b.Label()
 		call.Statfs(b, call.PathTo(b, s.dest), buf) // in the container's root
-		b.IfWord(part(buf, 0, 4), -1, program.Eq, magic, ok)
+		b.IfWord(idiom.Part(buf, 0, 4), -1, program.Eq, magic, ok)
 		b.Step(program.T("the root file system was changed meanwhile")).Fail(unix.ESTALE)
 		b.Bind(ok)
 	}

@@ -50,7 +50,7 @@ func below(mounts []specs.Mount, dest string) bool {
 	return false
 }
 
-// pointMode is the mode of the directory dest in the root, through no symbolic link.
+// pointMode returns the mode of the directory dest in the root, through no symbolic link.
 func pointMode(root int, dest string) (mode uint32, known bool) {
 	fd, err := unix.Openat2(root, dest, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: plain})
 	if err == unix.ENOENT {

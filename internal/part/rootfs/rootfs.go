@@ -1,6 +1,6 @@
 // Package rootfs emits what makes a container's root file system: the root, the
 // mounts, the devices, the masked and read-only paths, the change of root and
-// the console.
+// /dev/console.
 //
 // No path below the root is ever given to the kernel as a string from outside
 // it. The root is a detached clone of the tree at root.path, attached on top of
@@ -11,7 +11,7 @@
 // set by fchdir(2) to the target. Nothing reads mountinfo, but for --no-pivot.
 //
 // A program calls, in this order: Open, Mount, (the container's hooks), Pivot,
-// Console when there is a terminal, Finish. While it runs, the parent gives every
+// BindConsole when there is a terminal, Finish. While it runs, the parent gives every
 // event of the child to Handle.
 //
 // Kernel: openat2, open_tree, move_mount, fsopen are in 5.10. mount_setattr,
@@ -32,9 +32,9 @@ import (
 // Tags of the events by which the child asks the parent for something. The low
 // bits of TargetTag and CopyUpTag are an index that only Handle understands.
 const (
-	TargetTag  = 0x10000 // up to 0x1ffff: make a mount target (without SourcesInParent the root's descriptor comes along), then release
-	CopyUpTag  = 0x20000 // up to 0x2ffff: steer the filling of a tmpfs, see copier
-	ConsoleTag = 0x30000 // take the terminal's master, which comes along, then release
+	TargetTag = 0x10000 // up to 0x1ffff: make a mount target (without SourcesInParent the root's descriptor comes along), then release
+	CopyUpTag = 0x20000 // up to 0x2ffff: steer the filling of a tmpfs, see copier
+	endTag    = 0x30000
 
 	asDir     = 0x8000    // in a tag of TargetTag: a directory
 	maxMounts = asDir / 2 // and so many devices

@@ -78,7 +78,7 @@ func (r *Root) makeStore(b *program.Builder) {
 	r.store = call.Fsmount(step, call.In(ctx), unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC).Fd()
 }
 
-// hostIDs are the ids of the caller's user namespace for the owner of n. One that
+// hostIDs returns the ids of the caller's user namespace for the owner of n. One that
 // has no mapping stays the caller's root, which is nobody in the container.
 func (r *Root) hostIDs(n *node) (uid, gid uint32) {
 	l := r.c.Spec.Linux

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
 // place is where something is to be attached.
@@ -95,10 +96,10 @@ func (r *Root) followTarget(b *program.Builder, p place, fd program.Reg) {
 	if allowedUnderProc(p.dest) {
 		return
 	}
-	buf, ok := b.Zero(statfsSize), b.Label()
+	buf, ok := b.Zero(idiom.StatfsSize), b.Label()
 	step = b.Step(program.T("check target %s", p.dest))
 	call.Fstatfs(step, call.In(fd), buf)
-	step.IfWord(part(buf, 0, 4), -1, program.Ne, unix.PROC_SUPER_MAGIC, ok)
+	step.IfWord(idiom.Part(buf, 0, 4), -1, program.Ne, unix.PROC_SUPER_MAGIC, ok)
 	step = b.Step(program.T("target %s cannot be mounted because it is inside /proc, where a symbolic link leads", p.dest))
 	step.Fail(0)
 	b.Bind(ok)
@@ -109,7 +110,7 @@ func (r *Root) kind(b *program.Builder, p place) program.Mem {
 	if p.src == 0 {
 		return program.Mem{}
 	}
-	buf := b.Zero(statxSize)
+	buf := b.Zero(idiom.StatxSize)
 	statx(b, p.src, buf)
 	return buf
 }
@@ -122,7 +123,7 @@ func (r *Root) makeHere(b *program.Builder, p place, kind program.Mem, ask progr
 	open(b, r.Fd, path.Clean(dir), unix.O_PATH|unix.O_DIRECTORY, plain).To(parent).Ignore()
 	b.If(parent, program.Lt, 0, ask)
 	if kind.Len > 0 {
-		b.IfWord(part(kind, statxMode, 2), unix.S_IFMT, program.Ne, unix.S_IFDIR, file)
+		b.IfWord(idiom.Part(kind, idiom.StatxMode, 2), unix.S_IFMT, program.Ne, unix.S_IFDIR, file)
 	}
 	call.Mkdirat(b, call.In(parent), call.PathTo(b, name), 0o755).Ignore()
 	if kind.Len > 0 {
@@ -159,7 +160,7 @@ func (r *Root) askParent(b *program.Builder, p place, kind program.Mem) {
 	b.Wait(p.tag, b.Zero(1))
 }
 
-// mountedDir is the descriptor of a tmpfs that this program has mounted on dir and
+// mountedDir returns the descriptor of a tmpfs that this program has mounted on dir and
 // that was empty then, 0 when there is none.
 func (r *Root) mountedDir(dir string) program.Reg {
 	for i := r.done - 1; i >= 0; i-- {
@@ -187,7 +188,7 @@ func (r *Root) targetIn(b *program.Builder, dir program.Reg, p place) program.Re
 	return open(step, dir, name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
 }
 
-// parentOfMount says whether a later mount of the configuration lies directly in
+// parentOfMount reports whether a later mount of the configuration lies directly in
 // the mount i, so that a descriptor of it pays.
 func (r *Root) parentOfMount(i int) bool {
 	for j := i + 1; j < len(r.mounts); j++ {

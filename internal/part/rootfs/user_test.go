@@ -12,7 +12,7 @@ import (
 
 const mapped = 100000 // host id of the container's root
 
-// newUserWorld has a user namespace; its root belongs to the container's root.
+// newUserWorld returns a user namespace; its root belongs to the container's root.
 func newUserWorld(t *testing.T, mounts ...specs.Mount) *world {
 	t.Helper()
 	w := newWorld(t, mounts...)

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/tests/isolate"
 	"github.com/hutch-project/hutch/tests/testplain"
@@ -176,7 +177,10 @@ func (w *world) try(script string) (_ string, err error) {
 	f := os.NewFile(uintptr(p[0]), "pipe")
 	defer f.Close()
 	if w.c.Terminal {
-		r.Console(b)
+		b := terminal.Label(b)
+		ptmx, slave := terminal.Open(b, r.Fd, w.spec.Process)
+		r.BindConsole(b, slave)
+		terminal.Use(b, ptmx, slave)
 	}
 	r.Finish(b)
 	b = b.Element(program.T("test")).Doing(program.T("execute"))
@@ -221,7 +225,7 @@ func (w *world) try(script string) (_ string, err error) {
 	return string(out), nil
 }
 
-// userNamespace is one with the mapping of the tests.
+// userNamespace returns one with the mapping of the tests.
 func userNamespace(t *testing.T) *os.File {
 	t.Helper()
 	cmd := exec.Command("sleep", "1000")
@@ -253,7 +257,7 @@ func (w *world) attend(c *program.Child, r *Root) error {
 				must(w.t, os.WriteFile(fmt.Sprintf("/proc/%d/%s", c.Pid, f), []byte("0 100000 65536\n"), 0))
 			}
 		case e.Tag == paused:
-		case e.Tag == ConsoleTag:
+		case e.Tag == terminal.ConsoleTag:
 			w.term(e.Fd)
 		default:
 			more, err := r.Handle(c, e)
@@ -310,7 +314,7 @@ func diff(a, b string) string {
 	return out
 }
 
-// mounts is the mount table of a container, by mount point: the last one.
+// mounts returns the mount table of a container, by mount point: the last one.
 func (w *world) mounts() map[string]string {
 	w.t.Helper()
 	out := w.ok("cat /proc/self/mountinfo")
@@ -337,7 +341,7 @@ func tmpfs(dest string, options ...string) specs.Mount {
 	return specs.Mount{Destination: dest, Type: "tmpfs", Source: "tmpfs", Options: options}
 }
 
-// defaults are the mounts of the default configuration, but for cgroups.
+// defaults returns the mounts of the default configuration, but for cgroups.
 func defaults() []specs.Mount {
 	safe := []string{"nosuid", "noexec", "nodev"}
 	return []specs.Mount{

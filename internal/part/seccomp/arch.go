@@ -22,7 +22,7 @@ type arch struct {
 // x32Bit marks a call of the x32 ABI. Source: seccomp(2), "BUGS"; syscall(2).
 const x32Bit = 0x40000000
 
-// arches are the architectures of the runtime-spec, in its order.
+// arches returns the architectures of the runtime-spec, in its order.
 //
 // Source: runtime-spec config-linux.md "Seccomp"; linux/audit.h; the widths and
 // the multiplexers are those of libseccomp.
@@ -54,7 +54,7 @@ func arches() []arch {
 	}
 }
 
-// native is the architecture that a kernel's own programs have. Empty: none.
+// native returns the architecture that a kernel's own programs have. Empty: none.
 func native(goarch string) specs.Arch {
 	switch goarch {
 	case "386":
@@ -87,7 +87,7 @@ func native(goarch string) specs.Arch {
 	return ""
 }
 
-// parseArches is the native architecture and then the others of the list, each
+// parseArches returns the native architecture and then the others of the list, each
 // once. An architecture of the other byte order is an error, as with runc: the
 // kernel cannot have it, and a filter has one order.
 //

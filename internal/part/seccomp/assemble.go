@@ -75,7 +75,7 @@ func (a *assembler) jump(test uint16, k uint32, yes, no target) target {
 	return a.emit(unix.BPF_JMP|test|unix.BPF_K, k, uint8(len(a.code)-yes.place), uint8(len(a.code)-no.place))
 }
 
-// near is a place for t that a conditional jump reaches after slack more
+// near returns a place for t that a conditional jump reaches after slack more
 // instructions: those of 255 at most. A verdict that is far is made once more, a
 // far place gets a long jump.
 func (a *assembler) near(t target, slack int) target {
@@ -93,7 +93,7 @@ func (a *assembler) near(t target, slack int) target {
 	return a.ret(t.verdict)
 }
 
-// program is the whole program, which begins at start.
+// program returns the whole program, which begins at start.
 func (a *assembler) program(start target) ([]unix.SockFilter, error) {
 	a.next(start)
 	if len(a.code) > maxProgram {

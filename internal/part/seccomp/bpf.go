@@ -12,7 +12,7 @@ type Data struct {
 	Args    [6]uint64
 }
 
-// Verdict is what the filter says to a call: a value SECCOMP_RET_*. It knows the
+// Verdict returns what the filter says to a call: a value SECCOMP_RET_*. It knows the
 // instructions that Compile makes.
 //
 // Source: kernel Documentation/networking/filter.rst.
@@ -21,7 +21,7 @@ func (f *Filter) Verdict(d *Data) uint32 {
 	return v
 }
 
-// AuditArch is the audit value of a kernel's own architecture, for Data; 0 for a
+// AuditArch returns the audit value of a kernel's own architecture, for Data; 0 for a
 // GOARCH that Compile refuses.
 func AuditArch(goarch string) uint32 {
 	name := native(goarch)
@@ -33,7 +33,7 @@ func AuditArch(goarch string) uint32 {
 	return 0
 }
 
-// run is the verdict and the number of instructions that led to it. A program
+// run returns the verdict and the number of instructions that led to it. A program
 // that leaves its bounds, or has another instruction, kills.
 func run(program []unix.SockFilter, d *Data, big bool) (verdict uint32, steps int) {
 	a := uint32(0)
@@ -71,7 +71,7 @@ func run(program []unix.SockFilter, d *Data, big bool) (verdict uint32, steps in
 	return unix.SECCOMP_RET_KILL_PROCESS, steps
 }
 
-// word is the word at an offset of the data.
+// word returns the word at an offset of the data.
 func (d *Data) word(offset uint32, big bool) uint32 {
 	switch {
 	case offset == offsetNumber:

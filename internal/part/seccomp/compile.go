@@ -109,7 +109,7 @@ func (p *profile) layOut(list intervals, a *assembler, c *calls, ar *arch) inter
 	return list
 }
 
-// newer is the target of calls above last, the highest that the profile names; -1
+// newer returns the target of calls above last, the highest that the profile names; -1
 // is none.
 func (p *profile) newer(last int) target {
 	if p.enosys && last >= 0 {

@@ -12,7 +12,7 @@ import (
 
 func ptr(n uint) *uint { return &n }
 
-// deny is a profile that allows the calls and refuses the others.
+// deny returns a profile that allows the calls and refuses the others.
 func deny(names ...string) *specs.LinuxSeccomp {
 	return &specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{{Names: names, Action: specs.ActAllow}}}
 }

@@ -95,7 +95,7 @@ func (a *assembler) half(c *condition, ar *arch, high bool, test uint16, yes, no
 	return a.load(ar.offset(c.arg, high), t)
 }
 
-// offset is where a word of an argument is.
+// offset returns where a word of an argument is.
 func (ar *arch) offset(arg uint8, high bool) uint32 {
 	n := offsetArgs + 8*uint32(arg)
 	if high != ar.big {

@@ -19,7 +19,7 @@ var (
 	seed     = flag.Uint64("seed", 1, "first seed of the generated profiles")
 )
 
-// wanted is how many verdicts the differential test compares at least.
+// wanted returns how many verdicts the differential test compares at least.
 func wanted(t *testing.T) int {
 	t.Helper()
 	if *verdicts > 0 {
@@ -82,12 +82,12 @@ func (d *difference) generated(t *testing.T, seed uint64) {
 	d.profile(t, randomProfile(r, goarch), goarch, fmt.Sprintf("seed %d %s", seed, goarch), r)
 }
 
-// goarches are the kernels that libseccomp 2.5.4 knows.
+// goarches returns the kernels that libseccomp 2.5.4 knows.
 func goarches() []string {
 	return []string{"amd64", "386", "arm", "arm64", "mips", "mipsle", "mips64", "mips64le", "ppc64", "ppc64le", "riscv64", "s390x"}
 }
 
-// family is the architectures that libseccomp has beside a kernel's own. Some do
+// family returns the architectures that libseccomp has beside a kernel's own. Some do
 // not exist together; the filter does not mind.
 func family(goarch string) []specs.Arch {
 	var list []specs.Arch
@@ -213,7 +213,7 @@ func (d *difference) arch(t *testing.T, p *profile, a *arch, c *calls, f *Filter
 	}
 }
 
-// beyond is the rule of runc's stub: n is a number above all that the profile
+// beyond returns the rule of runc's stub: n is a number above all that the profile
 // names for the ABI that its bits stand for. It works on the names, apart from
 // what Compile does. Two things are ours: the names behind the multiplexers and
 // the multiplexers count as named; ARM's private calls do not.

@@ -7,7 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// randomProfile is a profile that libseccomp takes: any actions, operators,
+// randomProfile returns a profile that libseccomp takes: any actions, operators,
 // architectures, and rules that meet on few calls.
 func randomProfile(r *rand.Rand, goarch string) *specs.LinuxSeccomp {
 	s := &specs.LinuxSeccomp{ListenerPath: "/agent"}
@@ -143,7 +143,7 @@ func edges(rules []rule, r *rand.Rand) [][6]uint64 {
 	return list
 }
 
-// matches is what the rules of a call say of arguments, worked out in Go: the
+// matches returns what the rules of a call say of arguments, worked out in Go: the
 // verdicts of all rules that hold, in their order.
 func matches(rules []rule, a *arch, args [6]uint64) []uint32 {
 	var list []uint32

@@ -130,7 +130,7 @@ func TestKernel(t *testing.T) {
 	}
 }
 
-// runChild is what the child prints, and how it ended.
+// runChild returns what the child prints, and how it ended.
 func runChild(t *testing.T, name string) string {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

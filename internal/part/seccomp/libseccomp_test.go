@@ -69,7 +69,7 @@ func (l *library) ask(tb testing.TB, commands string) string {
 	return strings.TrimSpace(line)
 }
 
-// token is libseccomp's number of an architecture.
+// token returns libseccomp's number of an architecture.
 func token(a *arch) uint32 {
 	if a.base == x32Bit {
 		return a.audit &^ 0x80000000
@@ -77,7 +77,7 @@ func token(a *arch) uint32 {
 	return a.audit
 }
 
-// libraryKnows says whether libseccomp 2.5.4 has the architecture.
+// libraryKnows reports whether libseccomp 2.5.4 has the architecture.
 func libraryKnows(a *arch) bool {
 	switch a.name {
 	case specs.ArchLOONGARCH64, specs.ArchM68K, specs.ArchSH, specs.ArchSHEB:
@@ -86,7 +86,7 @@ func libraryKnows(a *arch) bool {
 	return true
 }
 
-// names are an architecture's system calls as libseccomp has them.
+// names returns an architecture's system calls as libseccomp has them.
 func (l *library) names(t *testing.T, a *arch) map[string]uint32 {
 	t.Helper()
 	f := strings.Fields(l.ask(t, fmt.Sprintf("list %x\n", token(a))))
@@ -104,7 +104,7 @@ func (l *library) names(t *testing.T, a *arch) map[string]uint32 {
 	return names
 }
 
-// allNames are the names that libseccomp knows on any architecture.
+// allNames returns the names that libseccomp knows on any architecture.
 func (l *library) allNames(t *testing.T) map[string]bool {
 	all := map[string]bool{}
 	for _, a := range arches() {
@@ -119,7 +119,7 @@ func (l *library) allNames(t *testing.T) map[string]bool {
 	return all
 }
 
-// filter is the filter that libseccomp makes as runc drives it, without runc's
+// filter returns the filter that libseccomp makes as runc drives it, without runc's
 // stub. refused is the reason when it makes none.
 func (l *library) filter(tb testing.TB, s *specs.LinuxSeccomp, goarch string, tree bool) (program []unix.SockFilter, refused string) {
 	tb.Helper()
@@ -171,12 +171,12 @@ func (l *library) filter(tb testing.TB, s *specs.LinuxSeccomp, goarch string, tr
 	return program, ""
 }
 
-// gives says whether the profile has the verdict.
+// gives reports whether the profile has the verdict.
 func (p *profile) gives(verdict uint32) bool {
 	return verdict == p.deflt || slices.ContainsFunc(p.entries, func(e entry) bool { return e.verdict == verdict })
 }
 
-// ruleLines are the conditions of each rule that runc makes of an entry.
+// ruleLines returns the conditions of each rule that runc makes of an entry.
 func ruleLines(args []specs.LinuxSeccompArg) []string {
 	ops := []specs.LinuxSeccompOperator{"", specs.OpNotEqual, specs.OpLessThan, specs.OpLessEqual, specs.OpEqualTo,
 		specs.OpGreaterEqual, specs.OpGreaterThan, specs.OpMaskedEqual}

@@ -4,7 +4,7 @@ package seccomp
 // socketcall(2).
 const ipcCall = 0x100
 
-// muxed is the first argument with which socketcall(2) or ipc(2) makes the call
+// muxed returns the first argument with which socketcall(2) or ipc(2) makes the call
 // of this name, or 0.
 //
 // Source: socketcall(2), ipc(2); linux/net.h, linux/ipc.h.

@@ -5,7 +5,7 @@ import "github.com/opencontainers/runtime-spec/specs-go"
 // flagTSYNC is known to runc, and not in the types of the runtime-spec.
 const flagTSYNC = "SECCOMP_FILTER_FLAG_TSYNC"
 
-// Actions are the names that `action` and `defaultAction` take.
+// Actions returns the names that `action` and `defaultAction` take.
 //
 // Source: runtime-spec config-linux.md "Seccomp"; so for the lists below.
 func Actions() []string {
@@ -13,13 +13,13 @@ func Actions() []string {
 		string(specs.ActKillThread), string(specs.ActLog), string(specs.ActNotify), string(specs.ActTrace), string(specs.ActTrap)}
 }
 
-// Operators are the names that `op` takes.
+// Operators returns the names that `op` takes.
 func Operators() []string {
 	return []string{string(specs.OpEqualTo), string(specs.OpGreaterEqual), string(specs.OpGreaterThan), string(specs.OpLessEqual),
 		string(specs.OpLessThan), string(specs.OpMaskedEqual), string(specs.OpNotEqual)}
 }
 
-// Architectures are the names that `architectures` takes.
+// Architectures returns the names that `architectures` takes.
 func Architectures() []string {
 	all := arches()
 	names := make([]string, len(all))
@@ -29,7 +29,7 @@ func Architectures() []string {
 	return names
 }
 
-// Flags are the names that `flags` takes.
+// Flags returns the names that `flags` takes.
 func Flags() []string {
 	return []string{flagTSYNC, string(specs.LinuxSeccompFlagSpecAllow), string(specs.LinuxSeccompFlagLog), string(specs.LinuxSeccompFlagWaitKillableRecv)}
 }

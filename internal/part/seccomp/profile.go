@@ -12,7 +12,7 @@ import (
 // Source: include/linux/err.h, MAX_ERRNO; kernel/seccomp.c.
 const maxErrno = 4095
 
-// verdict is what the filter returns for an action. element names the object
+// verdict returns what the filter returns for an action. element names the object
 // that has the action, for errors; field is the name of the action's property,
 // errnoField that of the errno's.
 func verdict(action specs.LinuxSeccompAction, errno *uint, element, field, errnoField string) (uint32, error) {
@@ -91,7 +91,7 @@ func parseOp(name specs.LinuxSeccompOperator) (op, bool) {
 	return 0, false
 }
 
-// parseArgs is the conditions of one entry of linux.seccomp.syscalls. entry is
+// parseArgs returns the conditions of one entry of linux.seccomp.syscalls. entry is
 // its index.
 func parseArgs(args []specs.LinuxSeccompArg, entry int) ([]condition, error) {
 	list := make([]condition, len(args))
@@ -112,7 +112,7 @@ func parseArgs(args []specs.LinuxSeccompArg, entry int) ([]condition, error) {
 	return list, nil
 }
 
-// parseFlags is the flags for seccomp(2). notify says whether there is a
+// parseFlags returns the flags for seccomp(2). notify says whether there is a
 // listener; WAIT_KILLABLE_RECV is for it, and the kernel refuses it without.
 //
 // TSYNC is left out, as runc does: the filter is loaded by a process of one

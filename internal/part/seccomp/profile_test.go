@@ -10,7 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// readProfile is a profile of testdata/profiles.
+// readProfile returns a profile of testdata/profiles.
 func readProfile(tb testing.TB, name string) *specs.LinuxSeccomp {
 	tb.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata/profiles", name+".json"))
@@ -24,7 +24,7 @@ func readProfile(tb testing.TB, name string) *specs.LinuxSeccomp {
 	return s
 }
 
-// profileNames are the names of all profiles of testdata/profiles.
+// profileNames returns the names of all profiles of testdata/profiles.
 func profileNames(tb testing.TB) []string {
 	tb.Helper()
 	files, err := filepath.Glob("testdata/profiles/*.json")

@@ -78,7 +78,7 @@ func (c *calls) add(slot int, e *entry, i int, a *arch, mux int) error {
 	return nil
 }
 
-// keep is the conditions as an architecture compares them, in the memory of c:
+// keep returns the conditions as an architecture compares them, in the memory of c:
 // without those that always hold, and with the low words alone where the
 // architecture has no more.
 //
@@ -99,7 +99,7 @@ func (c *calls) keep(a *arch, mux int, args []condition) []condition {
 	return c.conditions[from:len(c.conditions):len(c.conditions)]
 }
 
-// mask is the bits of an argument that the architecture compares.
+// mask returns the bits of an argument that the architecture compares.
 func (a *arch) mask() uint64 {
 	if a.wide {
 		return ^uint64(0)

@@ -80,7 +80,7 @@ func (a *assembler) search(l intervals, low, high int) target {
 	return a.jump(unix.BPF_JGE, l[mid].start, right, left)
 }
 
-// middle is where the weight of low up to high is halved best.
+// middle returns where the weight of low up to high is halved best.
 func (l intervals) middle(low, high int) int {
 	before := 0
 	if low > 0 {

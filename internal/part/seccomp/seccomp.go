@@ -133,7 +133,7 @@ func parse(s *specs.LinuxSeccomp, goarch string) (*profile, error) {
 	return p, nil
 }
 
-// stub says whether calls that are newer than the profile get ENOSYS in place of
+// stub reports whether calls that are newer than the profile get ENOSYS in place of
 // the default action, so that programs fall back to older calls. It is so where
 // the default action refuses. A tracer and a listener decide about all calls
 // themselves.
@@ -145,7 +145,7 @@ func stub(deflt specs.LinuxSeccompAction) bool {
 	return true
 }
 
-// has says whether an architecture of the profile has the call of a row.
+// has reports whether an architecture of the profile has the call of a row.
 func (p *profile) has(row int) bool {
 	for i := range p.arches {
 		if _, ok := p.arches[i].column.slot(row); ok {

@@ -15,10 +15,10 @@ const (
 
 func word(text string, i int) int { return int(text[2*i])<<8 | int(text[2*i+1]) }
 
-// rowName is the name in a row of the table.
+// rowName returns the name in a row of the table.
 func rowName(row int) string { return nameText[word(nameStart, row):word(nameStart, row+1)] }
 
-// findRow is the row of a name, or -1.
+// findRow returns the row of a name, or -1.
 func findRow(name string) int {
 	low, high := 0, rows
 	for low < high {
@@ -35,7 +35,7 @@ func findRow(name string) int {
 	return -1
 }
 
-// slot is where the call of a row stands among an architecture's calls. Slots
+// slot returns where the call of a row stands among an architecture's calls. Slots
 // have the order of the numbers.
 func (c column) slot(row int) (int, bool) {
 	n := word(numberText, int(c)*rows+row)
@@ -45,7 +45,7 @@ func (c column) slot(row int) (int, bool) {
 	return n, true
 }
 
-// slotNumber is the number of the call in a slot, without the base of the ABI.
+// slotNumber returns the number of the call in a slot, without the base of the ABI.
 func slotNumber(slot int) uint32 {
 	if slot >= plain {
 		return 0x0f0000 + uint32(slot-plain)

@@ -6,10 +6,8 @@ package sysctl
 import (
 	"sort"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/call/idiom"
 	"github.com/hutch-project/hutch/internal/sysctlname"
 )
 
@@ -46,15 +44,13 @@ func Emit(b *program.Builder, proc program.Reg, values map[string]string) {
 		if path == domainname {
 			continue // see Domainname
 		}
-		how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS}
 		b = b.Doing(program.T("set it to %q", values[k]))
-		step := b.Step(program.T("open /proc/sys/%s", path))
-		fd := call.Openat2(step, call.In(proc), call.PathTo(b, "sys/"+path), how).Fd()
-		call.WriteString(b.Step(program.T("write%s", hint(path))), call.In(fd), values[k])
+		open, write := b.Step(program.T("open /proc/sys/%s", path)), b.Step(program.T("write%s", hint(path)))
+		idiom.WriteProc(open, write, proc, "sys/"+path, values[k], idiom.NoLink)
 	}
 }
 
-// hint is what there is to know of a parameter whose value is refused.
+// hint returns what there is to know of a parameter whose value is refused.
 func hint(path string) string {
 	if path == "net/ipv4/ping_group_range" {
 		return " (both groups must be mapped by linux.gidMappings, or else by the user namespace of the caller)"

@@ -11,7 +11,7 @@ import (
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
-// full is a socket whose backlog is full. Those that have filled it say nothing, and
+// full returns a socket whose backlog is full. Those that have filled it say nothing, and
 // leave when leave is called.
 func full(t *testing.T) (path string, listener int, leave func()) {
 	t.Helper()

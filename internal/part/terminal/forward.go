@@ -81,7 +81,7 @@ var usual = [...]unix.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT,
 }
 
-// others are the signals that are caught when a process lasts.
+// others returns the signals that are caught when a process lasts.
 func others() []os.Signal {
 	out := make([]os.Signal, 0, 64)
 	for s := syscall.Signal(1); s <= 64; s++ {

@@ -1,9 +1,9 @@
-// Package terminal is the runtime's side of terminals: it hands a terminal's
-// master to the engine that asked for it, or serves it from the runtime's own
-// terminal while a container runs in the foreground, and passes signals on to
-// the container. The terminal itself is opened inside the container.
+// Package terminal has the terminal of a container's process, on both sides: it is opened
+// inside of the container, and its master comes to the runtime, which hands it to the
+// engine that asked for it, or serves it from its own terminal while a container runs in
+// the foreground, and passes signals on to the container.
 //
-// Source: tty_ioctl(4), pty(7), unix(7).
+// Source: runtime-spec config.md "Process"; pts(4), ioctl_tty(2), pty(7), unix(7).
 package terminal
 
 import (

@@ -4,7 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownTerminal gives a descriptor of the runtime's own terminal, close-on-exec and
+// ownTerminal returns a descriptor of the runtime's own terminal, close-on-exec and
 // the caller's, or -1: standard error, output or input, whichever is one, else the
 // controlling terminal.
 func ownTerminal() int {
@@ -22,7 +22,7 @@ func ownTerminal() int {
 	return fd
 }
 
-// raw gives the mode in which t passes each byte of input on as it is. Output
+// raw returns the mode in which t passes each byte of input on as it is. Output
 // processing stays: the container's terminal leaves newlines alone (clearONLCR),
 // so that a pipe gets them unchanged and a terminal adds the carriage return.
 //

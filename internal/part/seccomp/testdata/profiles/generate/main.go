@@ -24,7 +24,7 @@ func main() {
 	}
 }
 
-// spec is a container with Docker's default capabilities.
+// spec returns a container with Docker's default capabilities.
 func spec() *specs.Spec {
 	list := []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID",
 		"CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"}

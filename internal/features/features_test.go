@@ -1,0 +1,37 @@
+package features
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestMountOptionsAreThoseOfTheSpecification: engines read the list to know what they may
+// write. A row that is taken out of the table of options is missed here.
+//
+// Source: runtime-spec config.md "Linux mount options".
+func TestMountOptionsAreThoseOfTheSpecification(t *testing.T) {
+	want := strings.Fields(`async atime bind defaults dev diratime dirsync exec idmap iversion lazytime loud mand noatime nodev nodiratime
+		noexec noiversion nolazytime nomand norelatime nostrictatime nosuid nosymfollow private ratime rbind rdev rdiratime relatime remount
+		rexec ridmap rnoatime rnodev rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime rro rrw rshared
+		rslave rstrictatime rsuid rsymfollow runbindable rw shared silent slave strictatime suid symfollow sync tmpcopyup unbindable`)
+	if got := Document("", "").MountOptions; !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestNamespacesAreThoseOfTheSpecification as well, in alphabetical order.
+func TestNamespacesAreThoseOfTheSpecification(t *testing.T) {
+	want := strings.Fields("cgroup ipc mount network pid time user uts")
+	if got := Document("", "").Linux.Namespaces; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestMemoryPolicyIsListed in the order of the specification.
+func TestMemoryPolicyIsListed(t *testing.T) {
+	want := strings.Fields("MPOL_DEFAULT MPOL_BIND MPOL_INTERLEAVE MPOL_WEIGHTED_INTERLEAVE MPOL_PREFERRED MPOL_PREFERRED_MANY MPOL_LOCAL")
+	if got := Document("", "").Linux.MemoryPolicy.Modes; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

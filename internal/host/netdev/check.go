@@ -1,0 +1,54 @@
+package netdev
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/check"
+	"github.com/hutch-project/hutch/internal/fault"
+)
+
+// Check checks the names of the devices to move.
+//
+// Source: runtime-spec config-linux.md "Network Devices"; the kernel's
+// dev_valid_name and __dev_alloc_name.
+func Check(c *check.Config) error {
+	const name = "linux.netDevices"
+	if len(c.Linux.NetDevices) == 0 {
+		return nil
+	}
+	if c.Namespace(specs.NetworkNamespace) == nil {
+		return fault.New(name, "needs a network namespace", `add {"type": "network"} to linux.namespaces`)
+	}
+	if c.Rootless {
+		return fault.New(name, "moving the host's network devices needs root", "remove them or run as root")
+	}
+	targets := map[string]string{}
+	for _, host := range slices.Sorted(maps.Keys(c.Linux.NetDevices)) {
+		if !deviceName(host) {
+			return fault.New(name, fault.Quote(host)+" is no name of a network device", "")
+		}
+		target := c.Linux.NetDevices[host].Name
+		element := name + "." + host + ".name"
+		if target == "" {
+			target = host
+		} else if before, after, template := strings.Cut(target, "%d"); !deviceName(target) || strings.Contains(before+after, "%") {
+			return fault.New(element, fault.Quote(target)+" is no name of a network device", "use 1 to 15 bytes without '/', ':' or white space; %d may stand in it once")
+		} else if template {
+			continue // the kernel finds a free name
+		}
+		if other, ok := targets[target]; ok {
+			return fault.New(element, fault.Quote(target)+" is the name of "+other+" too", "give each device its own name")
+		}
+		targets[target] = host
+	}
+	return nil
+}
+
+// deviceName tells whether the kernel takes s as a network device's name.
+func deviceName(s string) bool {
+	return s != "" && len(s) < 16 && s != "." && s != ".." && !strings.ContainsAny(s, "/:\x00 \t\n\v\f\r") && strings.IndexByte(s, 0xa0) < 0
+}

@@ -1,0 +1,181 @@
+// Package parttest runs what the parts emit, in a child, for their tests.
+package parttest
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/sigaction"
+	"github.com/hutch-project/hutch/tests/testplain"
+)
+
+// Busybox is the static program that the children execute.
+const Busybox = "/bin/busybox"
+
+// Main runs the tests of a package, or print with what a test asks its child to print of
+// itself, by HUTCH_TEST_PRINT in its environment.
+func Main(m *testing.M, print func(what string)) {
+	if what := os.Getenv("HUTCH_TEST_PRINT"); what != "" {
+		print(what)
+		return
+	}
+	testplain.Main(m)
+}
+
+// NeedRoot skips the test for others than root.
+func NeedRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+}
+
+// Run runs the program that emit builds, then execve of args with env, and returns
+// what args printed, or the error that the child reported. Answer is called for each
+// message of the child.
+func Run(t *testing.T, flags uint64, args []string, emit func(*program.Builder), answer func(*program.Child, program.Event)) (string, error) {
+	t.Helper()
+	return RunEnv(t, flags, args, func(b *program.Builder) program.Mem { emit(b); return b.Strv([]string{"PATH=/bin"}) }, answer)
+}
+
+// RunEnv is Run with the environment that emit returns.
+func RunEnv(t *testing.T, flags uint64, args []string, emit func(*program.Builder) program.Mem, answer func(*program.Child, program.Event)) (string, error) {
+	t.Helper()
+	if _, err := os.Stat(args[0]); err != nil {
+		t.Skip("needs " + args[0])
+	}
+	b := program.New()
+	out := PipeTo1(t, b)
+	env := emit(b)
+	b = b.Element(program.T("test"))
+	call.RtSigprocmask(b, unix.SIG_SETMASK, b.Zero(sigaction.SetSize)) // until here all are blocked
+	b.Sys(unix.SYS_EXECVE, b.Str(args[0]), b.Strv(args).Arg(), env.Arg())
+	return Finish(t, b, flags, out, answer)
+}
+
+// PipeTo1 makes a pipe the standard output of the child.
+func PipeTo1(t *testing.T, b *program.Builder) *os.File {
+	t.Helper()
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	r := os.NewFile(uintptr(p[0]), "output of the child")
+	w := b.RegOf(int64(p[1]))
+	t.Cleanup(func() { r.Close() })
+	b.Sys(unix.SYS_DUP3, program.Val(w), program.Imm(1), program.Imm(0))
+	b.Sys(unix.SYS_CLOSE, program.Val(w))
+	// The parent's end is closed by finish.
+	writers[r] = p[1]
+	return r
+}
+
+var writers = map[*os.File]int{}
+
+// Finish runs b's program to the end.
+func Finish(t *testing.T, b *program.Builder, flags uint64, out *os.File, answer func(*program.Child, program.Event)) (string, error) {
+	t.Helper()
+	p, err := b.Program()
+	if err != nil {
+		unix.Close(writers[out])
+		return "", err
+	}
+	c, err := program.Spawn(p, &program.Options{Flags: flags, Cgroup: -1})
+	unix.Close(writers[out])
+	delete(writers, out)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	for {
+		e, err := c.Next()
+		if err == nil {
+			if answer == nil {
+				t.Fatalf("message %+v", e)
+			}
+			answer(c, e)
+			continue
+		}
+		var text bytes.Buffer
+		if _, err := text.ReadFrom(out); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if err == program.ErrEnded {
+			err = nil
+		}
+		return text.String(), err
+	}
+}
+
+// Must runs what is to succeed.
+func Must(t *testing.T, args []string, emit func(*program.Builder)) string {
+	t.Helper()
+	out, err := Run(t, 0, args, emit, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Fails runs what is to fail with the text want.
+func Fails(t *testing.T, want string, emit func(*program.Builder)) {
+	t.Helper()
+	out, err := Run(t, 0, []string{Busybox, "true"}, emit, nil)
+	if err == nil || err.Error() != want {
+		t.Errorf("%v (output %q)\nwant %s", err, out, want)
+	}
+}
+
+// Status returns the lines of /proc/self/status of a process made by emit.
+func Status(t *testing.T, flags uint64, emit func(*program.Builder)) map[string]string {
+	t.Helper()
+	out, err := Run(t, flags, []string{Busybox, "cat", "/proc/self/status"}, emit, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := map[string]string{}
+	for line := range strings.Lines(out) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		lines[name] = strings.Join(strings.Fields(value), " ")
+	}
+	return lines
+}
+
+// Self returns the path of this test's program.
+func Self(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Tell runs b and gives the value of its one message.
+func Tell(t *testing.T, b *program.Builder, flags uint64) int64 {
+	t.Helper()
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := program.Spawn(p, &program.Options{Flags: flags, Cgroup: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	defer c.Kill()
+	e, err := c.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.Value
+}

@@ -1,9 +1,0 @@
-package passwd
-
-import (
-	"testing"
-
-	"github.com/hutch-project/hutch/tests/testplain"
-)
-
-func TestMain(m *testing.M) { testplain.Main(m) }

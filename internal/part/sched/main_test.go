@@ -1,0 +1,17 @@
+package sched
+
+import (
+	"testing"
+
+	"github.com/hutch-project/hutch/internal/part/parttest"
+)
+
+func TestMain(m *testing.M) { parttest.Main(m, print) }
+
+var (
+	self     = parttest.Self
+	needRoot = parttest.NeedRoot
+	runEnv   = parttest.RunEnv
+	fails    = parttest.Fails
+	status   = parttest.Status
+)

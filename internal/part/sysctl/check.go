@@ -1,0 +1,79 @@
+package sysctl
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/check"
+	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/sysctlname"
+)
+
+// Check checks linux.sysctl: only parameters that a namespace of the
+// container has for its own may be set. The rest would be the host's.
+func Check(c *check.Config) error {
+	const name = "linux.sysctl"
+	if len(c.Linux.Sysctl) == 0 {
+		return nil
+	}
+	paths := make(map[string]string, len(c.Linux.Sysctl))
+	for _, key := range slices.Sorted(maps.Keys(c.Linux.Sysctl)) {
+		p, err := sysctlname.Path(key)
+		if err != nil {
+			return fault.New(name, fault.Quote(key)+" is no name of a kernel parameter", "write it as net.ipv4.ip_forward or net/ipv4/ip_forward")
+		}
+		element := name + "[" + fault.Quote(key) + "]"
+		if other, ok := paths[p]; ok {
+			return fault.New(element, "is the same parameter as "+fault.Quote(other), "remove one")
+		}
+		paths[p] = key
+		if err := separate(c, element, key, p); err != nil {
+			return err
+		}
+		if err := check.String(element, c.Linux.Sysctl[key], 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// separate refuses the parameter at path unless a namespace of the container has it for
+// its own.
+//
+// Source: namespaces(7) and the pages it names; user_namespaces(7).
+func separate(c *check.Config, element, key, path string) error {
+	top, _, _ := strings.Cut(path, "/")
+	var kind specs.LinuxNamespaceType // which has it
+	switch {
+	case top == "net":
+		kind = specs.NetworkNamespace
+	case top == "user":
+		kind = specs.UserNamespace
+	case strings.HasPrefix(path, "fs/mqueue/"):
+		kind = specs.IPCNamespace
+	case path == "kernel/domainname":
+		kind = specs.UTSNamespace
+		if value := c.Linux.Sysctl[key]; c.Domainname != "" && value != c.Domainname {
+			return fault.New(element, "is "+fault.Quote(value)+", while the property domainname is "+fault.Quote(c.Domainname), "remove one")
+		} else if err := check.String(element, value, 64); err != nil { // __NEW_UTS_LEN
+			return err
+		}
+	case path == "kernel/hostname":
+		return fault.New(element, "conflicts with the property hostname", "set hostname")
+	}
+	switch path {
+	case "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
+		"kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced":
+		kind = specs.IPCNamespace
+	}
+	if kind == "" {
+		return fault.New(element, "is not separate for each container: it would change the host's", "remove it")
+	}
+	if c.Namespace(kind) == nil {
+		return fault.New(element, "needs a "+string(kind)+" namespace, or it would change the host's", `add {"type": "`+string(kind)+`"} to linux.namespaces`)
+	}
+	return nil
+}
