@@ -173,7 +173,7 @@ func execInputs() map[string]*ExecInput {
 	withNull.Std = [3]process.StdFile{{Open: true, Null: true}, {Open: true, Null: true}, {Open: true, UID: 9}}
 	return map[string]*ExecInput{
 		"exec": {
-			Keyring: "_ses.77", Serial: 77, Process: everything.Process, Linux: everything.Linux, OwnKeyring: true, Preserved: []int{3},
+			Keyring: "_ses.77", Serial: 77, Process: everything.Process, Linux: everything.Linux, OwnKeyring: true, Preserved: []int{3}, Wait: true,
 			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER}, Host: host,
 		},
 		// As engines have it: the filter comes before the clone.

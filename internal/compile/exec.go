@@ -28,7 +28,7 @@ type ExecInput struct {
 	KeepGroups bool                         // as in Input
 	Preserved  []int                        // as in Input
 	Tasks      int                          // as in Input
-	Wait       bool                         // the runtime has something to do when the process is there
+	Wait       bool                         // the runtime has work to do at Born
 	Shield     func(*program.Builder) error // as in Input
 	Host       Host
 }
@@ -62,7 +62,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	sched.InitialAffinity(b, p) // before the cgroup, whose cpuset may not have these processors
 	// Before the barrier: the runtime then moves the process where it cannot go by itself.
 	tasks := enterCgroups(b, in.Tasks)
-	if p.OOMScoreAdj != nil || n.userns || in.Wait && !n.clone { // after a clone it waits anyway
+	if in.Wait {
 		b.Element(program.T("process")).Doing(program.T("wait for the runtime to set limits")).Barrier(Born, 0)
 	}
 	if p.ApparmorProfile != "" || p.SelinuxLabel != "" {

@@ -22,23 +22,23 @@ import (
 // refused by name when it is come to.
 
 // adapt changes s for a caller who is not root of the host.
-func (b *build) adapt(s *specs.Spec) error {
+func (r *Runtime) adapt(s *specs.Spec) error {
 	if seat.HostRoot() {
 		return nil
 	}
 	if s.Linux == nil {
 		s.Linux = &specs.Linux{}
 	}
-	if err := b.addMappings(s.Linux); err != nil {
+	if err := r.addMappings(s.Linux); err != nil {
 		return err
 	}
-	b.dropUnmapped(s)
+	r.dropUnmapped(s)
 	return nil
 }
 
 // addMappings adds a user namespace for a user who could not make the others without one,
 // and mappings to one that has none.
-func (b *build) addMappings(l *specs.Linux) error {
+func (r *Runtime) addMappings(l *specs.Linux) error {
 	user, joins := (*specs.LinuxNamespace)(nil), false
 	for i := range l.Namespaces {
 		n := &l.Namespaces[i]
@@ -55,15 +55,15 @@ func (b *build) addMappings(l *specs.Linux) error {
 		return nil
 	case user == nil:
 		l.Namespaces = append(l.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-		b.r.debug("linux.namespaces: the caller is not root, adding a user namespace")
+		r.debug("linux.namespaces: the caller is not root, adding a user namespace")
 	}
 	var err error
-	l.UIDMappings, l.GIDMappings, err = b.mappings()
+	l.UIDMappings, l.GIDMappings, err = r.mappings()
 	return err
 }
 
-// mappings are those of a container whose configuration has none.
-func (b *build) mappings() (uids, gids []specs.LinuxIDMapping, err error) {
+// mappings returns those of a container whose configuration has none.
+func (r *Runtime) mappings() (uids, gids []specs.LinuxIDMapping, err error) {
 	if seat.Nested() {
 		uidMap, gidMap, err := ownMaps()
 		return idmap.Own(uidMap), idmap.Own(gidMap), err
@@ -71,13 +71,13 @@ func (b *build) mappings() (uids, gids []specs.LinuxIDMapping, err error) {
 	uid, gid := os.Geteuid(), os.Getegid()
 	uids, gids, err = idmap.Subordinate(uid, gid, userName(uid))
 	if err != nil {
-		b.r.warn(err.Error() + ": the container has the caller's own user and group alone")
+		r.warn(err.Error() + ": the container has the caller's own user and group alone")
 		return idmap.Alone(uid), idmap.Alone(gid), nil
 	}
 	return uids, gids, nil
 }
 
-// ownMaps are the texts of the caller's maps.
+// ownMaps returns the texts of the caller's maps.
 func ownMaps() (uidMap, gidMap string, err error) {
 	u, err := os.ReadFile("/proc/self/uid_map")
 	if err != nil {
@@ -87,7 +87,7 @@ func ownMaps() (uidMap, gidMap string, err error) {
 	return string(u), string(g), err
 }
 
-// userName is what the host calls the user, empty where it does not know it.
+// userName returns what the host calls the user, empty where it does not know it.
 func userName(uid int) string {
 	f, err := os.Open("/etc/passwd")
 	if err != nil {
@@ -99,7 +99,7 @@ func userName(uid int) string {
 
 // dropUnmapped takes the options uid= and gid= with ids that are not mapped off new file
 // systems, which the kernel would refuse: configurations for root give group 5 to terminals.
-func (b *build) dropUnmapped(s *specs.Spec) {
+func (r *Runtime) dropUnmapped(s *specs.Spec) {
 	uids, gids := s.Linux.UIDMappings, s.Linux.GIDMappings
 	if !has(s, specs.UserNamespace) {
 		uidMap, gidMap, err := ownMaps()
@@ -123,7 +123,7 @@ func (b *build) dropUnmapped(s *specs.Spec) {
 			if ids == nil || err != nil || idmap.Has(ids, uint32(id)) {
 				return false
 			}
-			b.r.debug(fmt.Sprintf("mounts[%d].options: %s: the id is not mapped, leaving it out", i, o))
+			r.debug(fmt.Sprintf("mounts[%d].options: %s: the id is not mapped, leaving it out", i, o))
 			return true
 		})
 	}

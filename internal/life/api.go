@@ -54,7 +54,7 @@ const (
 	Disabled                      // nobody: the container stays in the caller's cgroups, without limits
 )
 
-// String gives the value of the flag --cgroup-manager.
+// String returns the value of the flag --cgroup-manager.
 func (m CgroupManager) String() string {
 	return [...]string{"cgroupfs", "systemd", "disabled"}[m]
 }

@@ -3,19 +3,17 @@ package life
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// rootPath is root.path as an absolute path. A relative one is from where the
+// rootPath returns root.path as an absolute path. A relative one is from where the
 // bundle is, also when the bundle's own path leads over links and root.path goes
 // up.
 func rootPath(bundle, path string) string {
@@ -48,7 +46,7 @@ func (e *rootError) Error() string {
 func (e *rootError) Unwrap() error { return e.err }
 
 // explainRoot names where the link leads to that root.path must not be.
-func (b *build) explainRoot(err error) error {
+func (m *maker) explainRoot(err error) error {
 	if !errors.Is(err, unix.ELOOP) {
 		return err
 	}
@@ -57,7 +55,7 @@ func (b *build) explainRoot(err error) error {
 	if !errors.As(err, &shared) && (!errors.As(err, &failed) || failed.Note.Element.String() != "root.path") {
 		return err
 	}
-	real, lookErr := filepath.EvalSymlinks(b.rootfs())
+	real, lookErr := filepath.EvalSymlinks(m.bundle.rootfs)
 	if lookErr != nil {
 		return err
 	}
@@ -81,22 +79,4 @@ func openRootPath(bundle, rootfs string) (int, error) {
 	}
 	defer unix.Close(dir)
 	return unix.Openat2(dir, rel, noLinks)
-}
-
-// hostMounts are the mounts that the container's namespace begins with, where they
-// stay beneath its root.
-func (b *build) hostMounts() ([]rootfs.HostMount, error) {
-	if !b.o.NoPivot || b.planning || !makes(b.spec, specs.MountNamespace) {
-		return nil, nil
-	}
-	text, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, fmt.Errorf("--no-pivot: %w", err)
-	}
-	return rootfs.ParseMounts(string(text)), nil
-}
-
-// makes says whether the configuration has a new namespace of the kind.
-func makes(s *specs.Spec, kind specs.LinuxNamespaceType) bool {
-	return s.Linux != nil && slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == kind && n.Path == "" })
 }

@@ -14,111 +14,102 @@ import (
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
-// planCgroup decides where the container's cgroups will be.
-func (b *build) planCgroup() error {
-	if b.r.CgroupManager == Disabled {
-		return b.noCgroup()
+// planCgroup decides where the container's cgroups will be, and their limits.
+func (p *Plan) planCgroup(q *request) (err error) {
+	if q.manager == Disabled {
+		return p.leaveCgroups()
 	}
-	l, err := cgroup.Detect(cgroup.Root)
-	if err != nil {
+	linux := q.bundle.linux()
+	path := linux.CgroupsPath
+	if p.unit != nil {
+		path = p.host.slices + p.unit.Path()
+	}
+	if p.cgroup, err = p.host.layout.Plan(path, q.ID); err != nil {
 		return err
 	}
-	b.layout = l
-	linux := b.spec.Linux
-	if linux == nil {
-		linux = &specs.Linux{}
+	if p.unit != nil {
+		if err := p.unit.describe(q.bundle, p.cgroup.Mode(), p.host.systemd); err != nil {
+			return err
+		}
 	}
-	if b.r.CgroupManager == Systemd {
-		err = b.planScope(linux.CgroupsPath)
-	} else {
-		b.cg, err = l.Plan(linux.CgroupsPath, b.o.ID)
-	}
-	if err != nil {
-		return err
-	}
-	if b.limit, err = cgroup.NewSettings(linux.Resources, b.cg.Mode()); err != nil {
-		return err
-	}
-	for _, name := range b.limit.Ignored() {
-		b.r.warn(name + ": no kernel of today has this limit, ignoring")
-	}
-	return nil
-}
-
-// noCgroup leaves the container in the caller's cgroups.
-func (b *build) noCgroup() (err error) {
-	b.cg = cgroup.NoPlan()
-	b.limit, err = cgroup.NewSettings(nil, b.cg.Mode())
+	p.settings, err = cgroup.NewSettings(linux.Resources, p.cgroup.Mode())
 	return err
 }
 
-// makeCgroup makes the planned cgroups, unless systemd does so when init is born.
-func (b *build) makeCgroup() error {
-	if b.scope != nil {
-		return nil
+// leaveCgroups plans a container that stays in the caller's cgroups.
+func (p *Plan) leaveCgroups() (err error) {
+	p.cgroup = cgroup.NoPlan()
+	p.settings, err = cgroup.NewSettings(nil, p.cgroup.Mode())
+	return err
+}
+
+// makeCgroup makes the planned cgroups, unless systemd does so when init is there.
+func (m *maker) makeCgroup() (undo func(), err error) {
+	p := m.plan
+	if p.unit != nil {
+		return nil, nil
 	}
-	b.onFailure(func() { b.warnIf(b.cg.Undo()) })
-	if err := b.cg.Create(); err != nil {
-		if b.toleratesNoCgroup(err) {
-			b.r.debug(err.Error() + ": the container stays in the caller's cgroups")
-			b.rec.Cgroup.Paths = nil
-			return b.noCgroup()
+	undo = func() { m.r.warnIf(p.cgroup.Undo()) }
+	if err := p.cgroup.Create(); err != nil {
+		if !m.toleratesNoCgroup(err) {
+			return undo, m.explainNoCgroup(err)
 		}
-		return b.explainNoCgroup(err)
+		m.r.debug(err.Error() + ": the container stays in the caller's cgroups")
+		err := p.leaveCgroups()
+		p.record.Cgroup.Paths, m.c.cg = nil, p.cgroup.Manager()
+		return nil, err
 	}
-	return b.fillCgroup()
+	return undo, m.fillCgroup()
 }
 
 // explainNoCgroup names what a caller who may make no cgroup has asked for that needs one.
-func (b *build) explainNoCgroup(err error) error {
+func (m *maker) explainNoCgroup(err error) error {
 	if !denied(err) || seat.HostRoot() {
 		return err
 	}
 	what := "linux.cgroupsPath"
-	if field := b.limit.First(); field != "" {
+	if field := m.plan.settings.First(); field != "" {
 		what = field
 	}
 	return fmt.Errorf("%s needs a cgroup: %w: leave it out, or start the runtime in a cgroup that is delegated to the caller, "+
 		"as by systemd-run --user --scope --property Delegate=yes (on cgroup v2)", what, err)
 }
 
-// denied says that the kernel lacked nothing but the right.
+// denied reports whether the kernel lacked nothing but the right.
 func denied(err error) bool {
 	return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS)
 }
 
-// toleratesNoCgroup says whether a container can go without the cgroup that could
+// toleratesNoCgroup reports whether a container can go without the cgroup that could
 // not be made: a caller without privilege has asked neither for its place nor for
 // limits.
-func (b *build) toleratesNoCgroup(err error) bool {
-	if !denied(err) {
-		return false
-	}
-	l := b.spec.Linux
-	return (b.r.Rootless || !seat.HostRoot()) && (l == nil || l.CgroupsPath == "") && b.limit.NoLimits()
+func (m *maker) toleratesNoCgroup(err error) bool {
+	return denied(err) && (m.r.Rootless || !seat.HostRoot()) &&
+		m.bundle.linux().CgroupsPath == "" && m.plan.settings.NoLimits()
 }
 
 // fillCgroup sets the limits of the cgroups that have been made, and hands them
 // to the container's user.
-func (b *build) fillCgroup() error {
-	if err := b.cg.Apply(b.limit); err != nil {
+func (m *maker) fillCgroup() error {
+	p := m.plan
+	if err := p.cgroup.Apply(p.settings); err != nil {
 		return err
 	}
-	if uid, ok := cgroupOwner(b.spec); ok {
-		if err := b.cg.Chown(uid, -1); err != nil {
+	if uid, ok := cgroupOwner(m.bundle.spec); ok {
+		if err := p.cgroup.Chown(uid, -1); err != nil {
 			return err
 		}
 	}
 	// From here on what is in the cgroups is the container's, and delete may
 	// kill it. It is written down with init, without which they are empty.
-	b.rec.Cgroup.Own = true
-	if b.scope == nil {
+	p.record.Cgroup.Own = true
+	if p.unit == nil {
 		return nil
 	}
-	return b.dir.Save(b.rec)
+	return m.dir.Save(p.record)
 }
 
-// cgroupOwner is the user of the host that the container's cgroup is handed to:
+// cgroupOwner returns the user of the host that the container's cgroup is handed to:
 // the one that process.user.uid is mapped to, when the container has a cgroup
 // namespace of its own and sees its cgroups writable. The host's root has them
 // anyway.
@@ -149,26 +140,33 @@ func cgroupOwner(s *specs.Spec) (uid int, ok bool) {
 
 // cgroupMounts describes for mounts of type cgroup the container's cgroups, or the
 // caller's, in which it stays where it has none.
-func (b *build) cgroupMounts() (*rootfs.Cgroup, error) {
-	if ms := b.cg.Mounts(); len(ms) > 0 {
-		return cgroupsAt(ms), nil
+func (p *Plan) cgroupMounts() *rootfs.Cgroup {
+	if ms := p.cgroup.Mounts(); len(ms) > 0 {
+		return cgroupsAt(ms)
 	}
-	if !slices.ContainsFunc(b.spec.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" || m.Type == "cgroup2" }) {
-		return nil, nil
+	if !mountsCgroup(p.bundle.spec) {
+		return nil
 	}
-	if b.layout == nil {
-		l, err := cgroup.Detect(cgroup.Root)
-		if err != nil {
-			return nil, err
-		}
-		b.layout = l
+	if p.host.layout.Mode == cgroup.None && seat.HostRoot() {
+		return nil // who can mount a new one
 	}
-	if b.layout.Mode == cgroup.None && seat.HostRoot() {
-		return nil, nil // who can mount a new one
-	}
-	c := cgroupsAt(b.layout.OwnMounts())
+	c := cgroupsAt(p.host.layout.OwnMounts())
 	c.Callers = true
-	return c, nil
+	return c
+}
+
+// tasks returns the number of cgroups that init enters by itself.
+func (p *Plan) tasks() int {
+	if p.unit != nil {
+		return 0 // systemd moves it
+	}
+	n := 0
+	for name := range p.cgroup.Paths() {
+		if name != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // cgroupsAt describes ms. The v2 part of a hybrid host is for mounts of type cgroup2

@@ -40,7 +40,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 	return named("delete", id, err)
 }
 
-// salvage is the container of a record that cannot be read: its init, where that is proven,
+// salvage returns the container of a record that cannot be read: its init, where that is proven,
 // and the cgroups that it has by default are all that is known of it.
 func (r *Runtime) salvage(id string, damaged *state.DamagedError) (*container, error) {
 	root, err := state.Open(r.Root)
@@ -183,7 +183,7 @@ func (c *container) destroy() error {
 }
 
 // removeCgroup ends what is left in the container's cgroups and removes them.
-// Where the record does not tell that they were made, what is in them is
+// Where the record does not have it that they were made, what is in them is
 // somebody else's, or an init whose creator was killed right after the clone: that
 // ends when it finds itself alone.
 func (c *container) removeCgroup() error {

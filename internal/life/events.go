@@ -10,9 +10,10 @@ import (
 
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/jsontext"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
-// Stats gives one line: the event of type "stats" with what the container has
+// Stats returns one line: the event of type "stats" with what the container has
 // used.
 //
 // Source: runc's events --stats, which engines read.
@@ -76,8 +77,7 @@ func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error
 	}
 	next := time.Now()
 	for {
-		left := time.Until(next)
-		if left <= 0 {
+		if !time.Now().Before(next) {
 			line, err := c.stats()
 			if err != nil {
 				return err
@@ -88,15 +88,15 @@ func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error
 			next = next.Add(interval)
 			continue
 		}
-		n, err := unix.Poll(fds, int(min(left.Milliseconds()+1, 1<<30)))
-		if err == unix.EINTR || n == 0 {
-			continue
-		}
+		n, err := sys.Poll(fds, next)
 		if err != nil {
 			return fmt.Errorf("poll: %w", err)
 		}
+		if n == 0 {
+			continue
+		}
 		if fds[1].Revents != 0 {
-			if err := c.tellOOM(oom, w); err == io.EOF {
+			if err := c.writeOOM(oom, w); err == io.EOF {
 				fds[1].Fd = -1
 			} else if err != nil {
 				return err
@@ -108,8 +108,8 @@ func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error
 	}
 }
 
-// tellOOM writes what the watch has to tell; io.EOF says that it is the last.
-func (c *container) tellOOM(oom *cgroup.OOMWatch, w io.Writer) error {
+// writeOOM writes an event for each kill that the watch has seen; io.EOF is the last.
+func (c *container) writeOOM(oom *cgroup.OOMWatch, w io.Writer) error {
 	n, end := oom.Read()
 	if end != nil && end != io.EOF {
 		return end

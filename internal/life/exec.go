@@ -3,7 +3,7 @@ package life
 import (
 	"errors"
 	"fmt"
-	"os"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -12,11 +12,10 @@ import (
 	"github.com/hutch-project/hutch/internal/config"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
-	"github.com/hutch-project/hutch/internal/part/keyring"
 	"github.com/hutch-project/hutch/internal/part/limit"
+	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/terminal"
-	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/hutch-project/hutch/internal/trace"
@@ -65,7 +64,7 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 		return 0, err
 	}
 	status, err := await(e.child, e.signals)
-	e.proxy.Finish()
+	e.console.proxy.Finish()
 	return status, err
 }
 
@@ -76,31 +75,32 @@ type execution struct {
 	c       *container
 	p       *specs.Process
 	linux   *specs.Linux
-	pidfd   int  // init's
-	userns  bool // the container has a user namespace of its own
-	clones  bool // the process is the second one, which is in init's pid namespace
+	pidfd   int // init's
+	init    namespace.Init
+	work    workList[*execution] // the runtime's own, at the barriers
 	child   *program.Child
-	home    home
-	console *os.File // terminal of an attached process
-	proxy   *terminal.Proxy
+	console console // of an attached process
 	trace   *trace.Trace
 	signals *terminal.Forwarder // nil for a detached one
-	// crowded says that a limit of tasks leaves no room for the two that a process needs to
-	// come to the container: it is moved into the cgroups of procs when it is there.
+	// crowded is true when a limit of tasks leaves no room for the two that a process needs
+	// to come to the container: it is moved into the cgroups of procs when it is there.
 	crowded bool
 	procs   []string
 }
 
-// begin does all up to a process that has executed its program.
+// begin does all up to a process that has executed its program. It takes no lock: what it
+// meets may be deleted meanwhile, and ends then.
 func (e *execution) begin(id string) (err error) {
 	e.pidfd = -1
 	e.trace.Phase("load state")
 	if e.c, err = e.r.open(id, false); err != nil {
 		return err
 	}
+	// Before all that costs: a paused container would hold the process.
 	if err := e.allowed(); err != nil {
 		return err
 	}
+	// Before the cgroups: a process that is refused has none to be looked for.
 	if err := e.process(); err != nil {
 		return err
 	}
@@ -108,24 +108,32 @@ func (e *execution) begin(id string) (err error) {
 	if err != nil {
 		return err
 	}
-	// A terminal cannot be handed over twice.
-	e.crowded = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
-	if err = e.start(sub); e.canMove(err, sub) {
-		if e.child != nil {
-			e.child.Kill()
-			e.child.Close()
-			e.child = nil
-		}
-		e.crowded, e.home = true, home{}
-		if again := e.start(nil); again != nil {
-			return fmt.Errorf("%w; a limit of tasks is reached: linux.resources.pids.limit, one of a cgroup above, or RLIMIT_NPROC", err)
-		}
-		err = nil
-	}
-	if err != nil {
+	if err := e.startWhereRoom(sub); err != nil {
 		return err
 	}
+	// Last: engines take what it writes for success.
 	return e.announce()
+}
+
+// startWhereRoom starts the process in the container's cgroups; where a limit of tasks
+// leaves no room for its way there, it is moved there when it is made.
+func (e *execution) startWhereRoom(sub cgroup.Sub) error {
+	// A terminal cannot be handed over twice.
+	e.crowded = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
+	err := e.start(sub)
+	if !e.canMove(err, sub) {
+		return err
+	}
+	if e.child != nil {
+		e.child.Kill()
+		e.child.Close()
+		e.child = nil
+	}
+	e.crowded = true
+	if again := e.start(nil); again != nil {
+		return fmt.Errorf("%w; a limit of tasks is reached: linux.resources.pids.limit, one of a cgroup above, or RLIMIT_NPROC", err)
+	}
+	return nil
 }
 
 // canMove reports whether err is that a limit of tasks was reached, and nothing was handed
@@ -134,7 +142,7 @@ func (e *execution) canMove(err error, sub cgroup.Sub) bool {
 	return errors.Is(err, unix.EAGAIN) && !e.crowded && !e.p.Terminal && len(sub) == 0 && len(e.c.rec.Cgroup.Paths) > 0
 }
 
-// start makes the process and attends to it until it has executed its program.
+// start makes the process and serves it until it has executed its program.
 func (e *execution) start(sub cgroup.Sub) error {
 	err := e.spawn(sub)
 	if errors.Is(err, unix.EBUSY) && len(sub) == 0 { // init has gone to a sub-cgroup
@@ -146,13 +154,10 @@ func (e *execution) start(sub cgroup.Sub) error {
 		return err
 	}
 	e.trace.Phase("set up")
-	if err := e.attend(); err != nil {
-		return e.explainJoin(err)
-	}
-	return nil
+	return e.explainJoin(e.server().serve())
 }
 
-// explainJoin says why a user cannot exec into a container that waits for start.
+// explainJoin explains why a user cannot exec into a container that waits for start.
 func (e *execution) explainJoin(err error) error {
 	if seat.User() && errors.Is(err, unix.EPERM) && e.c.status() == Created {
 		return fmt.Errorf("%w: before start a user can join only a container that joins no namespace itself; start it first", err)
@@ -210,7 +215,7 @@ func (e *execution) process() error {
 	return nil
 }
 
-// inherit gives p what it leaves out and runc takes from the container's own
+// inherit sets in p what it leaves out and runc takes from the container's own
 // process: limits, capabilities, noNewPrivileges, labels, scheduler, I/O
 // priority, processors, the score for the OOM killer.
 func inherit(p, own *specs.Process) {
@@ -307,89 +312,84 @@ func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
 }
 
 func (e *execution) input() (*compile.ExecInput, error) {
-	init := e.c.init(e.pidfd)
-	e.userns, e.clones = init.Flags&unix.CLONE_NEWUSER != 0, init.Clones()
-	last, held, err := e.r.capabilities(e.p, e.userns)
+	e.init = e.c.init(e.pidfd)
+	last, held, err := e.r.capabilities(e.p, e.userns())
 	if err != nil {
 		return nil, err
 	}
+	e.work = e.parentWork()
 	return &compile.ExecInput{
-		Init: init, Process: e.p, Linux: e.linux, Wait: e.crowded,
+		Init: e.init, Process: e.p, Linux: e.linux, Wait: len(e.work.at(compile.Born)) > 0,
 		KeepGroups: keepsGroups(e.c.rec.Annotations),
 		OwnKeyring: e.c.rec.OwnKeyring, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
 		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: process.StdFiles()},
 	}, nil
 }
 
-// attend answers the process until it has executed its program.
-func (e *execution) attend() error {
-	executing := false
-	for {
-		ev, err := e.next()
-		if errors.Is(err, program.ErrEnded) {
-			if !executing {
-				return endedEarly(e.child, e.c.cg, "the process")
-			}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if ev.Tag == compile.Executing {
-			executing = true
-			continue
-		}
-		if err := e.answer(ev); err != nil {
-			return e.child.Cause(err)
-		}
-	}
+// userns reports whether the container has a user namespace of its own.
+func (e *execution) userns() bool { return e.init.Flags&unix.CLONE_NEWUSER != 0 }
+
+// parentWork lists what there is to do for the process, as that of a Plan does for init.
+func (e *execution) parentWork() (list workList[*execution]) {
+	clones := e.init.Clones() // the second process is moved, while it waits to be followed
+	// First, so that the process is in its cgroups whatever follows.
+	list.add(e.crowded && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
+	// These take capabilities in the initial user namespace, and come before another is joined.
+	list.add(e.p.OOMScoreAdj != nil, compile.Born, "process.oomScoreAdj",
+		"set the score for the OOM killer", (*execution).setScore)
+	list.add(e.userns(), compile.Born, "process.rlimits", "set the limits", (*execution).setLimits)
+	list.add(e.crowded && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)
+	return list
+}
+
+// server serves the process until it has executed its program.
+func (e *execution) server() *server {
+	s := newServer("the process", e.child, e.c.cg)
+	s.handlers = append(e.handlers(), s.executes())
+	s.next = e.next
+	return s
 }
 
 // next waits for the next message of the process. Init's end takes the process along when
 // it is in init's own pid namespace, and a delete does when it is in cgroups of the
 // container; where neither is, others may have stopped it for good.
-func (e *execution) next() (program.Event, error) {
+func (e *execution) next(time.Time) (program.Event, error) {
 	if e.c.rec.PrivatePid || len(e.c.rec.Cgroup.Paths) > 0 {
 		return e.child.Next()
 	}
 	return e.child.NextWhile(e.pidfd)
 }
 
-func (e *execution) answer(ev program.Event) (err error) {
-	switch ev.Tag {
-	case compile.Adopt:
-		if err = e.child.Adopt(ev); err == nil {
-			err = e.move()
-		}
-	case compile.Born:
-		if !e.clones {
-			err = e.move()
-		}
-		if err != nil {
-			break
-		}
-		if err = e.r.scoreAdj(e.child.Pid, e.p); err == nil && e.userns {
-			err = limit.ApplyRlimits(e.child.Pid, e.p)
-		}
-	case terminal.ConsoleTag:
-		if e.console, err = takeTerminal(ev.Fd, e.o.ConsoleSocket, e.child.Pidfd, e.pidfd); err == nil && e.console != nil {
-			e.proxy, err = terminal.StartProxy(e.console)
-		}
-	case compile.Loading:
-		err = sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
-	case user.HomeTag:
-		return e.home.answer(e.child, ev, e.p.User.UID)
-	case keyring.QuotaTag:
-		e.r.warn(quotaWarning)
-		return nil
-	default:
-		return fmt.Errorf("program: the process told the unknown tag %d", ev.Tag)
+// handlers returns those of the messages of the process, in the order in which they come.
+func (e *execution) handlers() []handler {
+	return []handler{
+		{tag: compile.Born, doing: "set what the process may not", serve: e.cloned},
+		e.r.quotaHandler(),
+		e.console.handler(e.o.ConsoleSocket, func() []int { return []int{e.child.Pidfd, e.pidfd} }, e.console.connect),
+		homeHandler(e.child, e.p),
+		{tag: compile.Adopt, doing: "prove that it is the runtime's child, and follow it", serve: e.reparent},
+		{tag: compile.Loading, doing: "hand the seccomp listener to the agent", serve: func(ev program.Event) (answer, error) {
+			return release, sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
+		}},
 	}
-	if err != nil {
-		return err
-	}
-	return e.child.Release()
 }
+
+// reparent follows the second process, which is in init's pid namespace.
+func (e *execution) reparent(ev program.Event) (answer, error) {
+	if err := e.child.Adopt(ev); err != nil {
+		return silence, err
+	}
+	return release, e.work.do(compile.Adopt, e)
+}
+
+// cloned sets what the process may not.
+func (e *execution) cloned(program.Event) (answer, error) {
+	return release, e.work.do(compile.Born, e)
+}
+
+func (e *execution) setScore() error { return e.r.setScore(e.child.Pid, e.p) }
+
+func (e *execution) setLimits() error { return limit.ApplyRlimits(e.child.Pid, e.p) }
 
 // move moves the process, which waits, into the cgroups that were too crowded to make it
 // there.
@@ -431,10 +431,7 @@ func (e *execution) kill() {
 
 func (e *execution) close() {
 	e.signals.Stop()
-	e.proxy.Stop()
-	if e.console != nil {
-		e.console.Close()
-	}
+	e.console.close()
 	if e.child != nil {
 		e.child.Close()
 	}

@@ -202,13 +202,14 @@ func (w *world) options() *CreateOptions { return &CreateOptions{ID: w.id, Bundl
 // program compiles the bundle as Create does.
 func (w *world) program() *compile.Output {
 	w.t.Helper()
-	b := &build{r: w.r, o: w.options(), fifo: true}
-	for _, step := range [...]func() error{b.load, b.planCgroup, b.record, b.compile} {
-		must(w.t, step())
+	m, err := w.r.newMaker(w.options(), true, byProgram)
+	must(w.t, err)
+	defer m.close()
+	for _, step := range [...]func() (func(), error){m.load, m.decide, m.compile} {
+		_, err := step()
+		must(w.t, err)
 	}
-	b.takeBack()
-	b.close()
-	return b.out
+	return m.plan.out
 }
 
 func (w *world) createWithFault(f *program.Fault) error {

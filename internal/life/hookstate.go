@@ -8,11 +8,9 @@ import (
 	"github.com/hutch-project/hutch/internal/jsontext"
 )
 
-func (b *build) hookState(s Status) []byte { return hookState(b.rec, s) }
-
 func (c *container) hookState(s Status) []byte { return hookState(c.rec, s) }
 
-// hookState is the state that a hook finds on its standard input.
+// hookState returns the state that a hook finds on its standard input.
 //
 // Source: runtime-spec runtime.md "State"; root is crun's addition, which
 // podman's tests look for.

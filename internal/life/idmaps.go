@@ -42,30 +42,30 @@ func idmapOptions(s *specs.Spec) error {
 	return nil
 }
 
-// openIdmaps makes the user namespaces of idmapped mounts and gives the program
-// their descriptors. The caller calls done after the clone.
-func (b *build) openIdmaps() (done func(), err error) {
+// openIdmaps makes the user namespaces of idmapped mounts and puts their descriptors into
+// the program. The caller calls done after the clone.
+func (p *Plan) openIdmaps() (done func(), err error) {
 	var closers []func() error
 	done = func() {
 		for _, c := range closers {
 			_ = c()
 		}
 	}
-	for _, m := range b.out.Root.Idmaps {
-		f, err := b.idmapNS(m.UIDs, m.GIDs)
+	for _, m := range p.out.Root.Idmaps {
+		f, err := p.bundle.idmapNS(m.UIDs, m.GIDs)
 		if err != nil {
 			done()
 			return nil, fmt.Errorf("mounts[%d].uidMappings: %w", m.Mount, err)
 		}
 		closers = append(closers, f.Close)
-		b.out.Program.Set(m.Fd, int64(f.Fd()))
+		p.out.Program.Set(m.Fd, int64(f.Fd()))
 	}
 	return done, nil
 }
 
 // idmapNS returns a user namespace with the mappings; without any it is one with those of
 // the container, which may be known to the one that it joins alone.
-func (b *build) idmapNS(uids, gids []specs.LinuxIDMapping) (*os.File, error) {
+func (b *bundle) idmapNS(uids, gids []specs.LinuxIDMapping) (*os.File, error) {
 	if len(uids) > 0 {
 		return idmap.UserNS(uids, gids)
 	}

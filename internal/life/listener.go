@@ -38,7 +38,7 @@ func sendListener(child *program.Child, e program.Event, s *specs.LinuxSeccomp, 
 }
 
 // listenerOf returns the descriptor that came with the message e, or that the child has by
-// the number that it tells.
+// the number that it has sent.
 func listenerOf(child *program.Child, e program.Event) (int, error) {
 	if e.Fd < 0 {
 		return takeListener(child, int(e.Value))
@@ -80,7 +80,7 @@ func isListener(fd int) bool {
 	return err == nil && string(buf[:n]) == "anon_inode:seccomp notify"
 }
 
-// processState is the message for the agent.
+// processState returns the message for the agent.
 func processState(pid int, metadata string, r *state.Record, status Status) []byte {
 	b := append([]byte(nil), `{"ociVersion":"`+specs.Version+`","fds":["`+specs.SeccompFdName+`"],"pid":`...)
 	b = strconv.AppendInt(b, int64(pid), 10)

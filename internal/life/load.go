@@ -15,9 +15,9 @@ import (
 
 // The texts of these errors are matched by engines.
 var (
-	// ErrNotExist is returned for a container that there is none of.
+	// ErrNotExist is returned when there is no container of the id.
 	ErrNotExist = state.ErrNotExist
-	// ErrExists is returned when a container of the same id is there.
+	// ErrExists is returned when there is a container of the id already.
 	ErrExists = state.ErrExists
 	// ErrNotRunning is returned when a signal finds no process.
 	ErrNotRunning = errors.New("container not running")
@@ -106,7 +106,7 @@ func (c *container) status() Status {
 	switch {
 	case c.rec.Pid == 0 || !proc.Alive(c.rec.Pid, c.rec.PidStart):
 		if c.rec.Status == string(Creating) {
-			return c.unborn()
+			return c.statusBeforeInit()
 		}
 		return Stopped
 	case c.rec.Status == string(Creating):
@@ -119,9 +119,10 @@ func (c *container) status() Status {
 	return Running
 }
 
-// unborn tells a container that is being created, and has no process or has another one
-// by now, from one whose creator has died or failed: the creator holds the lock.
-func (c *container) unborn() Status {
+// statusBeforeInit tells a container that is being created, and has no process or has
+// another one by now, from one whose creator has died or failed: the creator holds the
+// lock.
+func (c *container) statusBeforeInit() Status {
 	if c.dir.Locked() {
 		return Creating
 	}
@@ -133,7 +134,7 @@ func (c *container) unborn() Status {
 	return c.status()
 }
 
-// State is the container's state.
+// State returns the container's state.
 //
 // Source: runtime-spec runtime.md "Query State".
 func (r *Runtime) State(id string) (*State, error) {
@@ -164,7 +165,7 @@ func (c *container) state() State {
 	return s
 }
 
-// List is the state of all containers, by id. What is damaged is warned of and
+// List returns the state of all containers, by id. What is damaged is warned of and
 // left out.
 func (r *Runtime) List() ([]State, error) {
 	root, err := state.Open(r.Root)

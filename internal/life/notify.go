@@ -14,8 +14,6 @@ type relay struct {
 	host   string
 }
 
-func (r *Runtime) stateDir(id string) string { return filepath.Join(r.Root, id) }
-
 // listen makes the container's notification socket, when the caller has a
 // service manager and the container was created with a place for the socket.
 func (r *Runtime) listen(id, host string) (*relay, error) {
@@ -33,7 +31,7 @@ func (r *Runtime) listen(id, host string) (*relay, error) {
 	return &relay{s, host}, nil
 }
 
-// pass waits until the container says that it is ready, or ends.
+// pass waits until the container reports that it is ready, or ends.
 func (n *relay) pass(pidfd, pid int) error {
 	if n == nil {
 		return nil

@@ -1,23 +1,18 @@
 package life
 
 import (
-	"errors"
 	"os"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
-)
-
-// Tags of the program of a hook that runs in the container's namespaces.
-const (
-	hookAdopt     = 1
-	hookExecuting = 2
 )
 
 // inNamespaces starts createContainer hooks: as root of the container's namespaces, with
@@ -45,25 +40,27 @@ func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid i
 		return -1, 0, err
 	}
 	defer c.Close()
-	for {
-		e, err := c.NextWhile(n.init.Pidfd) // in a shared pid namespace others may stop the child
-		switch {
-		case errors.Is(err, program.ErrEnded):
-			return c.TakePidfd(), c.Pid, nil
-		case err != nil:
-			c.Kill()
-			return -1, 0, err
-		case e.Tag == hookAdopt:
-			err := c.Adopt(e)
-			if err == nil {
-				err = c.Release()
-			}
-			if err != nil {
-				c.Kill()
-				return -1, 0, err
-			}
-		}
+	if err := n.server(c).serve(); err != nil {
+		c.Kill()
+		return -1, 0, err
 	}
+	return c.TakePidfd(), c.Pid, nil
+}
+
+// server serves the process of a hook up to the execution of its program. Whoever waits
+// for the hook sees how it has ended, also before that.
+func (n *inNamespaces) server(c *program.Child) *server {
+	s := newServer("the process of the hook", c, nil)
+	reparent := func(e program.Event) (answer, error) { return release, c.Adopt(e) }
+	s.handlers = []handler{
+		{tag: compile.Adopt, doing: "prove that it is the runtime's child, and follow it", serve: reparent},
+		s.executes(),
+	}
+	s.next = func(time.Time) (program.Event, error) {
+		return c.NextWhile(n.init.Pidfd) // in a shared pid namespace others may stop the child
+	}
+	s.ended = func() error { return nil }
+	return s
 }
 
 func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Program, *selfexe.Link, error) {
@@ -80,12 +77,12 @@ func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Progra
 	n.init.Join(b)
 	process.CloseOthers(b, nil) // before it can be seen in the container
 	if n.init.Clones() {
-		namespace.Clone(b, hookAdopt, false)
+		namespace.Clone(b, compile.Adopt, false)
 	}
 	call.Setpgid(b.Step(program.T("make a process group")))
 	process.Signals(b, n.ignored)
 	process.Unblock(b)
-	b.Tell(hookExecuting, 0)
+	b.Tell(compile.Executing, 0)
 	b = b.Element(program.T("hooks.createContainer")).Step(program.T("execute %s", h.Path))
 	args := h.Args
 	if len(args) == 0 {

@@ -7,8 +7,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/user"
 )
 
-// ownerName is the name of the user uid, its number where the host does not
-// tell.
+// ownerName returns the name of the user uid, its number where the host has none for it.
 func ownerName(uid int) string {
 	if uid == 0 {
 		return "root" // in every passwd file, and most asked for

@@ -303,50 +303,56 @@ func fuzzedSpec(terminal bool) *specs.Spec {
 	return spec
 }
 
-// create is a runtime that attends to the init of a create.
-func (s *stage) create(t *testing.T, terminal int) (p *puppet, attend func() error, done func()) {
-	b := &build{r: s.r, o: &CreateOptions{ID: "fuzzed", Bundle: s.bundles[terminal]}, fifo: true}
+// create is a runtime that serves the init of a create.
+func (s *stage) create(t *testing.T, terminal int) (p *puppet, serve func() error, done func()) {
+	o := &CreateOptions{ID: "fuzzed", Bundle: s.bundles[terminal]}
 	if terminal == 1 {
-		b.o.ConsoleSocket = filepath.Join(s.bundles[1], "none")
+		o.ConsoleSocket = filepath.Join(s.bundles[1], "none")
 	}
-	for _, step := range []func() error{b.load, b.planCgroup, b.record} {
-		must(t, step())
-	}
-	var err error
-	b.out, err = compile.Compile(&compile.Input{
-		Spec: b.spec, Rootfs: b.rootfs(), Bundle: b.o.Bundle, Keyring: b.keyring(), Fifo: true, Unattended: b.unattended(),
+	m, err := s.r.newMaker(o, true, byProgram)
+	must(t, err)
+	must(t, m.run([]step{{"", m.load}, {"", m.decide}, {"", m.record}}))
+	out, err := compile.Compile(&compile.Input{
+		Spec: m.bundle.spec, Rootfs: m.bundle.rootfs, Bundle: m.bundle.dir, Keyring: m.plan.record.Keyring, Fifo: true, Unattended: len(m.plan.work.at(compile.Born)) == 0,
 		Host: compile.Host{Privileged: true, LastCap: 40, HeldCaps: 1<<41 - 1, ProcOfPidNS: true, Cgroup: &rootfs.Cgroup{V2: true, Dir: "/sys/fs/cgroup/fuzzed"}},
 	})
 	must(t, err)
-	root, err := unix.Open(b.rootfs(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	m.plan.out = out
+	root, err := unix.Open(m.bundle.rootfs, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	must(t, err)
-	b.out.Program.Set(b.out.Root.Fd, int64(root)) // which Close closes
-	p = newPuppet(t, b.out.Program)
-	b.child = p.child
-	b.onFailure(func() { b.child.Kill() })
-	return p, b.attend, func() { b.takeBack(); b.close() }
+	out.Program.Set(out.Root.Fd, int64(root)) // which Close closes
+	p = newPuppet(t, out.Program)
+	m.child = p.child
+	m.undo = append(m.undo, func() { m.child.Kill() })
+	serve = func() error {
+		_, err := m.serve()
+		return err
+	}
+	return p, serve, func() { m.takeBack(); m.close() }
 }
 
-// exec is a runtime that attends to a further process.
-func (s *stage) exec(t *testing.T, terminal int) (p *puppet, attend func() error, done func()) {
+// exec is a runtime that serves a further process.
+func (s *stage) exec(t *testing.T, terminal int) (p *puppet, serve func() error, done func()) {
 	adj := 100
 	spec := fuzzedSpec(terminal == 1)
 	spec.Process.OOMScoreAdj = &adj
 	self, err := unix.PidfdOpen(os.Getpid(), 0)
 	must(t, err)
 	defer unix.Close(self)
+	init := namespace.Init{Pid: os.Getpid(), Pidfd: self, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}
+	e := &execution{
+		r: s.r, o: &ExecOptions{Detach: true}, p: spec.Process, linux: &specs.Linux{}, init: init, pidfd: -1,
+		c: &container{r: s.r, rec: &state.Record{}, cg: cgroup.NoPlan().Manager()},
+	}
+	e.work = e.parentWork()
 	prog, _, err := compile.Exec(&compile.ExecInput{
-		Process: spec.Process, Linux: &specs.Linux{}, OwnKeyring: true,
-		Init: namespace.Init{Pid: os.Getpid(), Pidfd: self, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID},
+		Process: spec.Process, Linux: &specs.Linux{}, OwnKeyring: true, Init: init, Wait: len(e.work.at(compile.Born)) > 0,
 		Host: compile.Host{LastCap: 40, HeldCaps: 1<<41 - 1},
 	})
 	must(t, err)
 	p = newPuppet(t, prog)
-	e := &execution{
-		r: s.r, o: &ExecOptions{Detach: true}, p: spec.Process, linux: &specs.Linux{}, child: p.child, pidfd: -1,
-		c: &container{r: s.r, rec: &state.Record{}, cg: cgroup.NoPlan().Manager()},
-	}
-	return p, e.attend, func() { e.kill(); e.child.Close() }
+	e.child = p.child
+	return p, e.server().serve, func() { e.kill(); e.child.Close() }
 }
 
 // FuzzParent gives a runtime messages that the program of its child would not send. It
@@ -374,7 +380,7 @@ func FuzzParent(f *testing.F) {
 		if data[0]%2 == 1 {
 			start = s.exec
 		}
-		p, attend, done := start(t, int(data[0]/2%2))
+		p, serve, done := start(t, int(data[0]/2%2))
 		own, err := unix.PidfdOpen(p.child.Pid, 0)
 		must(t, err)
 		first := p.child.Pid
@@ -385,7 +391,7 @@ func FuzzParent(f *testing.F) {
 		talk.Go(func() { p.drain(own) })
 		talk.Go(fg.send)
 		ended := make(chan error, 1)
-		go func() { ended <- attend() }()
+		go func() { ended <- serve() }()
 		testwait.Value(t, "the end of the parent", ended)
 		adopted := p.child.Pid == second
 		if !adopted && p.child.Pid != first {

@@ -45,7 +45,7 @@ func (r *Runtime) change(id, operation string, do func(*container) error) error 
 	return named(operation, id, do(c))
 }
 
-// mode is the layout of the container's cgroups.
+// mode returns the layout of the container's cgroups.
 func (c *container) mode() cgroup.Mode {
 	_, unified := c.rec.Cgroup.Paths[""]
 	switch n := len(c.rec.Cgroup.Paths); {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // pidFileTries bounds how many names are tried for the new file: who may write to its
@@ -19,7 +21,7 @@ const pidFileTries = 100
 func writePidFile(path string, pid int) error {
 	fd, tmp, err := createBeside(path)
 	if err == nil {
-		_, err = unix.Write(fd, strconv.AppendInt(nil, int64(pid), 10))
+		err = sys.WriteOnce(fd, strconv.Itoa(pid))
 		unix.Close(fd)
 		if err == nil {
 			err = unix.Rename(tmp, path)

@@ -1,132 +1,167 @@
 package life
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"strconv"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/compile"
-	"github.com/hutch-project/hutch/internal/jsontext"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/notify"
+	"github.com/hutch-project/hutch/internal/host/rdt"
+	"github.com/hutch-project/hutch/internal/host/state"
+	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
 )
 
-// Plan is the program of a container that is not run.
+// request is what a container is to be made of: the configuration, and what the caller and
+// the Runtime add to it. It is the place for whatever else a caller may ask for: a context
+// that ends a create is looked at by maker.run and closes the child's socket in
+// maker.clone; other standard descriptors than the process's own are what host.askAny
+// looks at and maker.clone hands over.
+type request struct {
+	*CreateOptions
+	manager  CgroupManager
+	stateDir string // the container's state directory
+	fifo     bool   // create: init waits on the fifo, after the barrier Ready; run: at that alone
+	bundle   *bundle
+	unit     *unit // nil without systemd's driver
+}
+
+// Plan is all that is decided about a container before anything of it is made. It depends
+// on nothing but the request and the facts of the host, and has no effects: the maker
+// has, and `hutch plan` prints it.
 type Plan struct {
-	lines  []program.Line
-	p      *program.Program
-	expect *verify.Expect
+	*request
+	host     *host
+	cgroup   *cgroup.Plan
+	settings *cgroup.Settings // of linux.resources
+	rdt      *rdt.Group       // nil without linux.intelRdt
+	record   *state.Record    // as it is before init is there
+	work     workList[*maker] // the runtime's own, at the barriers
+
+	input *compile.Input
+	out   *compile.Output // nil before compile
 }
 
-// Plan compiles the bundle as Create would, and runs nothing. It needs no root:
-// what only root could ask of the host is taken to be as on a usual host.
-func (r *Runtime) Plan(o *CreateOptions) (*Plan, error) {
-	b := &build{r: r, o: o, fifo: true, planning: true}
-	if b.o.ID == "" {
-		b.o.ID = "plan"
+// planUnit decides the systemd unit of a container.
+func (q *request) planUnit() (err error) {
+	if q.manager == Systemd {
+		q.unit, err = newUnit(q.bundle.linux().CgroupsPath, q.ID)
 	}
-	for _, step := range [...]func() error{b.load, b.planCgroup, b.compile} {
-		if err := step(); err != nil {
-			return nil, fmt.Errorf("plan: %w", err)
-		}
-	}
-	p := b.out.Program
-	return &Plan{p.List(&program.ListOptions{TagName: compile.TagName}), p, b.expect}, nil
+	return err
 }
 
-// WriteText writes a line an instruction, with the config element it is for.
-func (p *Plan) WriteText(w io.Writer) error { return program.WriteText(w, p.lines) }
-
-// WriteJSON writes an array of objects, one an instruction.
-func (p *Plan) WriteJSON(w io.Writer) error { return program.WriteJSON(w, p.lines) }
-
-// Proof is what has been shown of a plan: each rule that programs are held to, with the
-// instructions that satisfy it.
-type Proof struct {
-	report *verify.Report
-}
-
-// Verify proves the program of p against the configuration on all the ways that it can
-// take. The error names the rule that is broken, where, and how the program comes there.
-func (p *Plan) Verify() (*Proof, error) {
-	r, err := verify.Program(p.p, p.expect)
-	var broken *verify.Error
-	if errors.As(err, &broken) {
-		err = fmt.Errorf("plan: %w\nrule: %s\nway: %s\nstate: %s", err, broken.Rule, broken.Way(), broken.State)
-	}
+// plan makes a plan, and warns of what it cannot have.
+func (r *Runtime) plan(q *request, h *host) (*Plan, error) {
+	p, err := newPlan(q, h)
 	if err != nil {
 		return nil, err
 	}
-	return &Proof{r}, nil
+	for _, name := range p.settings.Ignored() {
+		r.warn(name + ": no kernel of today has this limit, ignoring")
+	}
+	return p, nil
 }
 
-// WriteText writes two lines a rule: its name and what it says, and the instructions by
-// their numbers in the listing of the plan.
-func (p *Proof) WriteText(w io.Writer) error {
-	var b []byte
-	for _, proof := range p.report.Proofs {
-		b = append(append(append(append(b, proof.Rule.ID()...), ": "...), proof.Rule.String()...), "\n    "...)
-		switch {
-		case proof.Waived != "":
-			b = append(append(b, "not held to: "...), proof.Waived...)
-		case proof.Rule.Everywhere():
-			b = append(b, "held to at every instruction"...)
-		case len(proof.Places) == 0:
-			b = append(b, "no instruction of this program is concerned"...)
-		default:
-			b = appendPlaces(b, proof.Places)
-		}
-		b = append(b, '\n')
+// newPlan decides. It has no effects, and asks nothing that is not in h.
+func newPlan(q *request, h *host) (_ *Plan, err error) {
+	p := &Plan{request: q, host: h}
+	if err := p.planCgroup(q); err != nil {
+		return nil, err
 	}
-	_, err := w.Write(b)
+	if r := q.bundle.linux().IntelRdt; r != nil {
+		if p.rdt, err = rdt.Plan(h.resctrl, q.ID, r); err != nil {
+			return nil, err
+		}
+	}
+	p.work = p.parentWork() // behind what it looks at
+	p.record = p.newRecord()
+	return p, nil
+}
+
+// newRecord returns what is written down before anything of the container exists.
+func (p *Plan) newRecord() *state.Record {
+	s := p.bundle.spec
+	rec := &state.Record{
+		ID:          p.ID,
+		Bundle:      p.bundle.dir,
+		Rootfs:      p.bundle.rootfs,
+		OCIVersion:  s.Version,
+		Status:      string(Creating),
+		Created:     p.host.now,
+		Annotations: s.Annotations,
+		HasProcess:  s.Process != nil,
+		OwnKeyring:  !p.NoNewKeyring,
+		RootMount:   p.host.rootMount,
+		PrivatePid:  makes(s, specs.PIDNamespace),
+		Cgroup:      state.Cgroup{Driver: p.manager.String(), Paths: p.cgroup.Paths()},
+	}
+	if rec.OwnKeyring {
+		rec.Keyring = p.host.keyring
+	}
+	if u := p.unit; u != nil {
+		rec.Cgroup.Unit, rec.Cgroup.User = u.Name, u.user
+	}
+	if h := s.Hooks; h != nil {
+		rec.Hooks = state.Hooks{StartContainer: h.StartContainer, Poststart: h.Poststart, Poststop: h.Poststop}
+	}
+	for _, n := range p.bundle.linux().Namespaces {
+		rec.Namespaces = append(rec.Namespaces, state.Namespace{Type: string(n.Type), Path: n.Path})
+	}
+	return rec
+}
+
+// compile makes the program. The maker does so when the cgroups are made, since a
+// container may have to go without them; shield keeps the runtime's executable out of
+// reach, and is nil for a program that is not run.
+func (p *Plan) compile(shield func(*program.Builder) error) (err error) {
+	p.input = &compile.Input{
+		Spec:       p.bundle.spec,
+		Rootfs:     p.bundle.rootfs,
+		Bundle:     p.bundle.dir,
+		Modes:      p.host.modes,
+		NoPivot:    p.NoPivot,
+		HostMounts: p.host.mounts,
+		Preserved:  process.Preserved(p.PreserveFds + p.ListenFds),
+		Tasks:      p.tasks(),
+		ListenFds:  p.ListenFds,
+		KeepGroups: keepsGroups(p.bundle.spec.Annotations),
+		Fifo:       p.fifo,
+		Unattended: len(p.work.at(compile.Born)) == 0,
+		Shield:     shield,
+		Host:       p.host.Host,
+	}
+	if !p.NoNewKeyring {
+		p.input.Keyring = p.record.Keyring
+	}
+	if p.NotifySocket != "" {
+		p.input.NotifyDir = filepath.Join(p.stateDir, notify.Dir)
+	}
+	p.input.Host.Cgroup = p.cgroupMounts()
+	p.out, err = compile.Compile(p.input)
 	return err
 }
 
-// appendPlaces appends the instructions, runs of them as 3-5.
-func appendPlaces(b []byte, places []verify.Place) []byte {
-	for i := 0; i < len(places); i++ {
-		first := i
-		for i+1 < len(places) && places[i+1].Parent == places[i].Parent && places[i+1].PC == places[i].PC+1 {
-			i++
-		}
-		if first > 0 {
-			b = append(b, ", "...)
-		}
-		b = append(b, places[first].String()...)
-		if i > first {
-			b = strconv.AppendInt(append(b, '-'), int64(places[i].PC), 10)
-		}
+// expect returns what the compiled program is to be proven against.
+func (p *Plan) expect() *verify.Expect { return p.input.Expect(p.out) }
+
+// failures returns the texts for what can fail after start, when the process that has the
+// program is gone.
+func (p *Plan) failures() []state.Failure {
+	var out []state.Failure
+	prog := p.out.Program
+	for pc := p.out.Start; p.fifo && pc < len(prog.Child); pc++ {
+		out = append(out, state.Failure{PC: pc, Text: prog.Failure(pc, 0).Error()})
 	}
-	return b
+	return out
 }
 
-// WriteJSON writes an array of objects, one a rule.
-func (p *Proof) WriteJSON(w io.Writer) error {
-	b := []byte{'['}
-	for i, proof := range p.report.Proofs {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = jsontext.AppendString(append(b, "\n{\"rule\":"...), proof.Rule.ID())
-		b = jsontext.AppendString(append(b, `,"says":`...), proof.Rule.String())
-		if proof.Waived != "" {
-			b = jsontext.AppendString(append(b, `,"waived":`...), proof.Waived)
-		}
-		b = append(b, `,"instructions":[`...)
-		for j, place := range proof.Places {
-			if j > 0 {
-				b = append(b, ',')
-			}
-			section := "child"
-			if place.Parent {
-				section = "parent"
-			}
-			b = jsontext.AppendString(append(b, `{"section":`...), section)
-			b = append(strconv.AppendInt(append(b, `,"pc":`...), int64(place.PC), 10), '}')
-		}
-		b = append(b, "]}"...)
-	}
-	_, err := w.Write(append(b, "\n]\n"...))
-	return err
+// keepsGroups reports whether the container's processes have the groups of the caller.
+//
+// Source: crun(1), "run.oci.keep_original_groups".
+func keepsGroups(annotations map[string]string) bool {
+	_, ok := annotations["run.oci.keep_original_groups"]
+	return ok
 }

@@ -53,8 +53,8 @@ func TestParseReport(t *testing.T) {
 		"output that is to go": {word(compile.HookOutput, 4, "te"), 0, ""},
 		"too long an output":   {word(compile.HookOutput, compile.HookTail+1, "text"), reportLen, ""},
 	} {
-		if m, size := parseReport(c.p); size != c.size || string(m.data) != c.data {
-			t.Errorf("%s: %d bytes, data %q; want %d, %q", name, size, m.data, c.size, c.data)
+		if m, size := parseReport(c.p); size != c.size || string(m.Data) != c.data {
+			t.Errorf("%s: %d bytes, data %q; want %d, %q", name, size, m.Data, c.size, c.data)
 		}
 	}
 }

@@ -8,31 +8,19 @@ import (
 )
 
 // makeRdt makes the resource control group of linux.intelRdt.
-func (b *build) makeRdt() error {
-	if b.spec.Linux == nil || b.spec.Linux.IntelRdt == nil {
-		return nil
-	}
-	root := b.r.Resctrl
-	if root == "" {
-		var err error
-		if root, err = rdt.Root(); err != nil {
-			return err
-		}
-	}
-	g, err := rdt.Plan(root, b.o.ID, b.spec.Linux.IntelRdt)
-	if err != nil {
-		return err
+func (m *maker) makeRdt() (undo func(), err error) {
+	g := m.plan.rdt
+	if g == nil {
+		return nil, nil
 	}
 	if err := g.Create(); err != nil {
-		return err
+		return nil, err
 	}
-	b.onFailure(func() { b.warnIf(g.Remove()) })
-	b.rdt = g
-	b.rec.Rdt = state.Rdt{Dir: g.Dir, Monitor: g.Monitor, Own: g.Own}
-	return b.dir.Save(b.rec)
+	m.plan.record.Rdt = state.Rdt{Dir: g.Dir, Monitor: g.Monitor, Own: g.Own}
+	return func() { m.r.warnIf(g.Remove()) }, m.dir.Save(m.plan.record)
 }
 
-// rdtGroup is the container's group by the record, nil for none.
+// rdtGroup returns the container's group by the record, nil for none.
 func (c *container) rdtGroup() *rdt.Group {
 	r := c.rec.Rdt
 	if r.Dir == "" {

@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
@@ -23,114 +22,108 @@ func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
 			return -1, fmt.Errorf("run %s: prctl PR_SET_CHILD_SUBREAPER: %w", o.ID, err)
 		}
 	}
-	b, err := r.build(o, false)
+	m, err := r.newMaker(o, false, byProgram)
 	if err != nil {
 		return -1, err
 	}
-	defer b.close()
-	defer func() {
-		if retErr != nil {
-			retErr = fmt.Errorf("run %s: %w", o.ID, retErr)
-		}
-	}()
-	ready, err := r.listen(o.ID, o.NotifySocket)
+	defer m.close()
+	if err := m.create(); err != nil {
+		return -1, err
+	}
+	status, err = m.runToEnd(o)
+	return status, named("run", o.ID, err)
+}
+
+// runToEnd starts the container that has been made, waits for its end, and deletes it.
+func (m *maker) runToEnd(o *CreateOptions) (status int, err error) {
+	err = m.run([]step{
+		// Before init goes on: the program may say at once that it is ready.
+		{"", m.listen},
+		// Before init goes on, which writes to it; and signals resize the terminal.
+		{"", m.connect},
+		// What comes may take for ever, and others may kill and delete meanwhile.
+		{"", m.unlock},
+		{"", m.start},
+	})
 	if err != nil {
-		return -1, b.abandon(err)
+		return -1, err
 	}
-	defer ready.close()
-	proxy, err := b.proxy()
-	if err != nil {
-		return -1, b.abandon(err)
-	}
-	defer proxy.Stop()
-	b.signals.Ready()
-	b.dir.Unlock() // what comes may take for ever, and others may kill and delete meanwhile
-	if err := b.release(); err != nil {
-		return -1, b.abandon(err)
-	}
-	b.undo = nil
-	if err := b.trace.Write(o.TraceFile); err != nil {
+	m.undo = nil // from here on it is a container as any other
+	if err := m.trace.Write(o.TraceFile); err != nil {
 		return -1, err
 	}
 	if o.Detach {
-		return 0, ready.pass(b.child.Pidfd, b.child.Pid)
+		return 0, m.ready.pass(m.child.Pidfd, m.child.Pid)
 	}
-	if ready != nil {
-		go func() { b.warnIf(ready.pass(b.child.Pidfd, b.child.Pid)) }()
+	if m.ready != nil {
+		go func() { m.r.warnIf(m.ready.pass(m.child.Pidfd, m.child.Pid)) }()
 	}
-	status, err = await(b.child, b.signals)
-	proxy.Finish()
+	status, err = await(m.child, m.signals)
+	m.console.proxy.Finish()
 	if err != nil {
 		return -1, err
 	}
 	if o.Keep {
 		return status, nil
 	}
-	if err := b.dir.Lock(lockWait); errors.Is(err, ErrNotExist) {
+	if err := m.dir.Lock(lockWait); errors.Is(err, ErrNotExist) {
 		return status, nil // somebody has deleted it
 	} else if err != nil {
 		return -1, err
 	}
-	return status, b.container().destroy()
+	return status, m.c.destroy()
 }
 
-func (b *build) container() *container {
-	return &container{r: b.r, dir: b.dir, rec: b.rec, cg: b.cg.Manager()}
+// listen makes the container's notification socket.
+func (m *maker) listen() (undo func(), err error) {
+	m.ready, err = m.r.listen(m.ID, m.NotifySocket)
+	return nil, err
 }
 
-// abandon takes back a container whose start failed. It is locked where it can be, so
-// that nobody else takes it back at the same time.
-func (b *build) abandon(err error) error {
-	if err := b.dir.Lock(lockWait); !errors.Is(err, ErrNotExist) {
-		b.warnIf(err)
+// connect connects the caller's terminal with that of the container.
+func (m *maker) connect() (undo func(), err error) {
+	if err := m.console.connect(); err != nil {
+		return nil, err
 	}
-	b.takeBack()
-	return err
+	m.signals.Ready()
+	return nil, nil
 }
 
-// proxy connects the caller's terminal with that of the container.
-func (b *build) proxy() (*terminal.Proxy, error) {
-	if b.console == nil {
-		return nil, nil
-	}
-	return terminal.StartProxy(b.console)
+// unlock gives up the container's lock. It is undone before all else, where it can be, so
+// that nobody else takes the container back at the same time.
+func (m *maker) unlock() (undo func(), err error) {
+	m.dir.Unlock()
+	return func() {
+		if err := m.dir.Lock(lockWait); !errors.Is(err, ErrNotExist) {
+			m.r.warnIf(err)
+		}
+	}, nil
 }
 
-// release lets init go on, to its startContainer hooks and its execve, and waits until
+// start lets init go on, to its startContainer hooks and its execve, and waits until
 // that has succeeded.
-func (b *build) release() error {
-	b.trace.Phase("start")
-	if b.spec.Process == nil {
-		return errors.New("config.json: process is absent: there is nothing to start; give process.args")
+func (m *maker) start() (undo func(), err error) {
+	m.trace.Phase("start")
+	if m.bundle.spec.Process == nil {
+		return nil, errors.New("config.json: process is absent: there is nothing to start; give process.args")
 	}
-	if err := b.child.Release(); err != nil {
-		return err
+	if err := m.child.Release(); err != nil {
+		return nil, err
 	}
-	hooks, err := b.beginHooks()
+	hooks, err := m.beginHooks()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	executing := false
-	for {
-		e, err := hooks.next(b.child)
-		if errors.Is(err, program.ErrEnded) {
-			if !executing {
-				return endedEarly(b.child, b.cg.Manager(), "init")
-			}
-			break
-		}
-		if err != nil {
-			return explainMemory(err)
-		}
-		executing = executing || e.Tag == compile.Executing
+	if err := hooks.follow(newServer("init", m.child, m.c.cg)); err != nil {
+		return nil, explainMemory(err)
 	}
-	if proc.EndedBeforeExec(b.rec.Pid, b.rec.PidStart) {
-		return startDeath(b.cg.Manager())
+	if rec := m.c.rec; proc.EndedBeforeExec(rec.Pid, rec.PidStart) {
+		return nil, startDeath(m.c.cg)
 	}
-	return b.container().poststart()
+	return nil, m.c.poststart()
 }
 
-// await waits for the end of the child, passing signals on, and gives its exit
+// await waits for the end of the child, passing signals on, and returns its exit
 // status, 128+n when signal n ended it.
 func await(child *program.Child, signals *terminal.Forwarder) (int, error) {
 	if err := signals.Wait(child.Pidfd); err != nil {

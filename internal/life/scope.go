@@ -12,12 +12,31 @@ import (
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
-// scope is the unit of a container that is made by systemd's cgroup driver.
-type scope struct {
-	unit  systemd.Unit
-	user  bool          // the user's service manager makes it
-	conn  *systemd.Conn // nil while planning
+// unit is the systemd unit of a container, which systemd's cgroup driver makes.
+type unit struct {
+	systemd.Unit
+	user  bool // the user's service manager makes it
 	props []systemd.Property
+}
+
+// newUnit returns the unit at cgroupsPath of the container id.
+func newUnit(cgroupsPath, id string) (_ *unit, err error) {
+	u := &unit{user: !seat.HostRoot()}
+	u.Unit, err = systemd.ParsePath(cgroupsPath, id, u.user)
+	return u, err
+}
+
+// describe decides the properties of the unit: the limits that systemd knows, and what
+// annotations ask for.
+func (u *unit) describe(b *bundle, mode cgroup.Mode, version int) (err error) {
+	r := b.linux().Resources
+	if u.props, err = systemd.Properties(r, cgroup.DefaultDevices(), mode == cgroup.V2, version); err != nil {
+		return err
+	}
+	u.props = append(u.props, systemd.OOMPolicy(r, version)...)
+	extra, err := systemd.FromAnnotations(b.spec.Annotations)
+	u.props = append(u.props, extra...)
+	return err
 }
 
 // dialSystemd connects to the service manager.
@@ -25,61 +44,27 @@ func (r *Runtime) dialSystemd(user bool) (*systemd.Conn, error) {
 	return systemd.Bus{User: user, Session: r.SessionBus, RuntimeDir: r.RuntimeDir}.Dial()
 }
 
-// planScope decides the unit, and with it where the container's cgroups will be.
-func (b *build) planScope(path string) (err error) {
-	s := &scope{user: !seat.HostRoot()}
-	if s.unit, err = systemd.ParsePath(path, b.o.ID, s.user); err != nil {
-		return err
-	}
-	root := ""
-	if !b.planning {
-		if s.conn, err = b.r.dialSystemd(s.user); err != nil {
-			return err
-		}
-		b.scope = s // closed with the build
-		if root, err = s.conn.Root(); err != nil {
-			return err
-		}
-	}
-	if b.cg, err = b.layout.Plan(root+s.unit.Path(), b.o.ID); err != nil {
-		return err
-	}
-	if s.conn == nil {
-		return nil
-	}
-	var r *specs.LinuxResources
-	if b.spec.Linux != nil {
-		r = b.spec.Linux.Resources
-	}
-	version, err := s.conn.Version()
-	if err != nil {
-		return err
-	}
-	if s.props, err = systemd.Properties(r, cgroup.DefaultDevices(), b.cg.Mode() == cgroup.V2, version); err != nil {
-		return err
-	}
-	s.props = append(s.props, systemd.OOMPolicy(r, version)...)
-	extra, err := systemd.FromAnnotations(b.spec.Annotations)
-	s.props = append(s.props, extra...)
-	return err
-}
-
 // startScope has systemd make the unit with init in it, and the limits that it
 // knows; then it is as if Hutch had made the cgroups itself. Init waits meanwhile.
-func (b *build) startScope() error {
-	s := b.scope
-	if err := s.conn.StartScope(s.unit, []int{b.child.Pid}, b.cg.Mode() == cgroup.V2, s.props); err != nil {
+func (m *maker) startScope() error {
+	p := m.plan
+	if err := m.host.bus.StartScope(p.unit.Unit, []int{m.child.Pid}, p.cgroup.Mode() == cgroup.V2, p.unit.props); err != nil {
 		return fmt.Errorf("linux.cgroupsPath: %w", err)
 	}
-	b.onFailure(func() {
-		b.endChild()
-		b.warnIf(b.cg.Undo())
-		b.warnIf(s.conn.Stop(s.unit))
-	})
-	if err := b.cg.Adopt(b.child.Pid); err != nil {
+	m.scoped = true
+	if err := p.cgroup.Adopt(m.child.Pid); err != nil {
 		return err
 	}
-	return b.fillCgroup()
+	return m.fillCgroup()
+}
+
+// undoScope takes back the unit, if it has been made, with all that is in it.
+func (m *maker) undoScope() {
+	if m.scoped {
+		m.killInit() // systemd waits for its end
+		m.r.warnIf(m.plan.cgroup.Undo())
+		m.r.warnIf(m.host.bus.Stop(m.plan.unit.Unit))
+	}
 }
 
 // stopScope ends the container's unit, whose processes have been killed. What
@@ -93,8 +78,8 @@ func (c *container) stopScope() error {
 	return conn.Stop(systemd.Unit{Name: c.rec.Cgroup.Unit})
 }
 
-// setScope gives systemd the limits that it would otherwise reset to what it has
-// been told before. Device rules do not change, and are left out.
+// setScope sets the limits in systemd too, which would otherwise reset them to those that
+// it knows. Device rules do not change, and are left out.
 func (c *container) setScope(r *specs.LinuxResources) error {
 	if c.rec.Cgroup.Unit == "" {
 		return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/proc"
+	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/internal/trace"
 )
 
@@ -120,15 +121,17 @@ func (c *container) release(pidfd int) error {
 		return err
 	}
 	c.dir.Unlock()
-	failure, err := c.readReports(result, pidfd, hooks)
-	if err != nil {
+	r := &reports{fd: result, pidfd: pidfd, failed: c.reported}
+	s := newServer("init", nil, c.cg)
+	s.next, s.ended = r.next, func() error { return nil }
+	if err := hooks.follow(s); err != nil {
 		c.abort()
 		return err
 	}
-	if failure != nil {
-		return explainMemory(failure)
+	if r.failure != nil {
+		return explainMemory(r.failure)
 	}
-	if !hooks.executing || proc.EndedBeforeExec(c.rec.Pid, c.rec.PidStart) {
+	if !s.executing || proc.EndedBeforeExec(c.rec.Pid, c.rec.PidStart) {
 		return startDeath(c.cg)
 	}
 	return nil
@@ -146,7 +149,7 @@ func (c *container) goOn(pidfd int) error {
 	return c.dir.GoWith(text, compile.HookFrame, pidfd)
 }
 
-// startDeath is the error of an init that was ended between its release and the
+// startDeath returns the error of an init that was ended between its release and the
 // program that it was to execute.
 func startDeath(cg cgroup.Manager) error {
 	if err := oomKilled(cg, "init", "in its execve"); err != nil {
@@ -171,7 +174,7 @@ func (c *container) poststart() error {
 // Source: runtime-spec runtime.md "Lifecycle", steps 8, 9, 12 and 13.
 func (c *container) abort() {
 	if err := c.deleteForce(); !errors.Is(err, ErrNotExist) {
-		c.warnIf(err)
+		c.r.warnIf(err)
 	}
 }
 
@@ -185,25 +188,9 @@ func (c *container) poststop() {
 	}
 }
 
-func (c *container) warnIf(err error) {
-	if err != nil {
-		c.r.warn(err.Error() + ", ignoring")
-	}
-}
-
-// waitEnd waits until the process of pidfd has ended, at most ten seconds: a
-// process in uninterruptible sleep may stay longer.
+// waitEnd waits until the process of pidfd has ended, and reports whether it has: at most
+// ten seconds, longer than which a process in uninterruptible sleep may stay.
 func waitEnd(pidfd int) bool {
-	until := time.Now().Add(10 * time.Second)
-	for {
-		left := time.Until(until)
-		if left <= 0 {
-			return false
-		}
-		p := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-		n, err := unix.Poll(p, int(left.Milliseconds())+1)
-		if err == nil && n == 1 {
-			return true
-		}
-	}
+	n, err := sys.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, time.Now().Add(10*time.Second))
+	return err == nil && n == 1
 }

@@ -2,7 +2,6 @@ package life
 
 import (
 	"bufio"
-	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -20,54 +19,52 @@ import (
 // startHooks follows init's startContainer hooks by its messages.
 type startHooks struct {
 	hooks  []specs.Hook
-	now    int       // index of the one that runs, -1 before the first
-	end    time.Time // when that has to have ended, zero for no limit
+	now    int // index of the one that runs, -1 before the first
 	output []byte
-
-	executing bool // init has told, by result.fifo, that its execve comes next
 }
 
 func newStartHooks(hooks []specs.Hook) (*startHooks, error) {
 	return &startHooks{hooks: hooks, now: -1}, hook.Check(hooks, "startContainer")
 }
 
-// take takes a message of init. Its error is that of a hook that has failed.
-func (s *startHooks) take(tag uint32, value int64, data []byte) error {
-	switch {
-	case tag == compile.HookBegins && value >= 0 && value < int64(len(s.hooks)):
-		s.now, s.end, s.output = int(value), time.Time{}, nil
-		if limit := s.hooks[s.now].Timeout; limit != nil {
-			s.end = time.Now().Add(time.Duration(*limit) * time.Second)
+// follow serves an init that has been let go, until it has executed its program. The error
+// of a hook that has failed, or takes longer than its timeout, is as that of the others.
+func (h *startHooks) follow(s *server) error {
+	s.handlers = append(h.handlers(s), s.executes())
+	s.late = func() error { return hook.Late("startContainer", h.now, &h.hooks[h.now]) }
+	return s.serve()
+}
+
+// handlers returns those of the messages about hooks.
+func (h *startHooks) handlers(s *server) []handler {
+	begins := func(e program.Event) (answer, error) {
+		if e.Value < 0 || e.Value >= int64(len(h.hooks)) {
+			return silence, nil
 		}
-	case s.now < 0:
-	case tag == compile.HookOutput:
-		s.output = append([]byte(nil), data...)
-	case tag == compile.HookFailed:
-		return hook.Failure("startContainer", s.now, &s.hooks[s.now], unix.WaitStatus(value), s.output)
-	case tag == compile.Executing:
-		s.end = time.Time{}
+		h.now, h.output, s.deadline = int(e.Value), nil, time.Time{}
+		if limit := h.hooks[h.now].Timeout; limit != nil {
+			s.deadline = time.Now().Add(time.Duration(*limit) * time.Second)
+		}
+		return silence, nil
 	}
-	return nil
+	output := func(e program.Event) (answer, error) {
+		h.output = append([]byte(nil), e.Data...) // valid until the next message
+		return silence, nil
+	}
+	failed := func(e program.Event) (answer, error) {
+		if h.now < 0 {
+			return silence, nil
+		}
+		return silence, hook.Failure("startContainer", h.now, &h.hooks[h.now], unix.WaitStatus(e.Value), h.output)
+	}
+	return []handler{
+		{tag: compile.HookBegins, doing: "watch its timeout", serve: begins},
+		{tag: compile.HookOutput, doing: "keep its output for the error", serve: output},
+		{tag: compile.HookFailed, doing: "end the container", serve: failed},
+	}
 }
 
-// late is the error of a hook that takes longer than its timeout.
-func (s *startHooks) late() error {
-	return hook.Late("startContainer", s.now, &s.hooks[s.now])
-}
-
-// next waits for init's next message while its hooks run.
-func (s *startHooks) next(child *program.Child) (program.Event, error) {
-	e, err := child.NextBefore(s.end)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return e, s.late()
-	}
-	if err == nil {
-		err = s.take(e.Tag, e.Value, e.Data)
-	}
-	return e, err
-}
-
-// insideState is the state that a hook in the container finds: the process id is init's
+// insideState returns the state that a hook in the container finds: the process id is init's
 // "as seen by the container".
 //
 // Source: runtime-spec runtime.md "State".
@@ -84,7 +81,7 @@ func insideState(r *state.Record, s Status) ([]byte, error) {
 	return hookState(&seen, s), nil
 }
 
-// pidInside is the number of the process in its own pid namespace.
+// pidInside returns the number of the process in its own pid namespace.
 //
 // Source: proc_pid_status(5), "NSpid".
 func pidInside(pid int) (int, error) {
@@ -103,23 +100,23 @@ func pidInside(pid int) (int, error) {
 }
 
 // beginHooks sends init, which has been let go, the state for its hooks.
-func (b *build) beginHooks() (*startHooks, error) {
+func (m *maker) beginHooks() (*startHooks, error) {
 	var hooks []specs.Hook
-	if h := b.spec.Hooks; h != nil {
+	if h := m.bundle.spec.Hooks; h != nil {
 		hooks = h.StartContainer
 	}
-	s, err := newStartHooks(hooks)
+	started, err := newStartHooks(hooks)
 	if err != nil || len(hooks) == 0 {
-		return s, err
+		return started, err
 	}
-	text, err := insideState(b.rec, Created)
+	text, err := insideState(m.c.rec, Created)
 	if err != nil {
 		return nil, err
 	}
 	for frame := range state.Frames(text, compile.HookFrame) {
-		if err := b.child.Send(frame); err != nil {
-			return nil, b.child.Cause(err)
+		if err := m.child.Send(frame); err != nil {
+			return nil, m.child.Cause(err)
 		}
 	}
-	return s, nil
+	return started, nil
 }

@@ -34,7 +34,7 @@ func (r *Runtime) Update(id string, change func(*specs.LinuxResources)) error {
 	})
 }
 
-// resources are the limits as recorded.
+// resources returns the limits as recorded.
 func (c *container) resources() (*specs.LinuxResources, error) {
 	if c.rec.Resources != "" {
 		s, err := config.Decode([]byte(c.rec.Resources))

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
@@ -25,7 +26,7 @@ func hookProgram(t *testing.T, flags uint64) (*program.Program, *verify.Expect) 
 	return p, &verify.Expect{
 		Kind: verify.Hook, Spec: &specs.Spec{}, Hook: "/bin/hook", Exe: link.Register(), Std: [3]verify.Std{{Open: true}, {Open: true}, {Open: true}},
 		Join: flags, Pidfd: 9, OwnRoot: true, InitCwd: true,
-		Tags: verify.Tags{Executing: hookExecuting, Answered: func(uint32) bool { return false }},
+		Tags: verify.Tags{Executing: compile.Executing, Answered: func(uint32) bool { return false }},
 	}
 }
 
@@ -58,8 +59,7 @@ func TestHookProgramsAreProven(t *testing.T) {
 // where and the way to it.
 func TestPlanVerify(t *testing.T) {
 	p, e := hookProgram(t, unix.CLONE_NEWNS)
-	plan := &Plan{p: p, expect: e}
-	proof, err := plan.Verify()
+	proof, err := prove(p, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestPlanVerify(t *testing.T) {
 		t.Errorf("%v: %s", err, text.String())
 	}
 	e.Hook = "/bin/other"
-	if _, err := plan.Verify(); err == nil || !strings.Contains(err.Error(), "rule ends: instruction") || !strings.Contains(err.Error(), "\nway: ") {
+	if _, err := prove(p, e); err == nil || !strings.Contains(err.Error(), "rule ends: instruction") || !strings.Contains(err.Error(), "\nway: ") {
 		t.Errorf("another hook's program: %v", err)
 	}
 }

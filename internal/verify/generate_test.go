@@ -275,7 +275,7 @@ func (g *generator) exec() *compile.ExecInput {
 	s := &specs.Linux{}
 	g.namespaces(s)
 	g.linux(s)
-	in := &compile.ExecInput{Keyring: "_ses.77", Serial: one[int64](g, 0, 77), Linux: s, OwnKeyring: g.chance(2), Tasks: one(g, 0, 1, 9)}
+	in := &compile.ExecInput{Keyring: "_ses.77", Serial: one[int64](g, 0, 77), Linux: s, OwnKeyring: g.chance(2), Tasks: one(g, 0, 1, 9), Wait: g.chance(2)}
 	in.Process = g.process(s)
 	in.Host = g.host(in.Process)
 	in.Init = namespace.Init{Pid: 77, Pidfd: 9, OwnRoot: g.chance(4)}

@@ -95,7 +95,7 @@ func TestSeccompConditions(t *testing.T) {
 // exec, and has refused what it refuses; a call that it cannot know is ENOSYS.
 func TestSeccompDockersProfile(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("..", "..", "libcontainer", "seccomp", "testdata", "profiles", "docker.json"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "internal", "part", "seccomp", "testdata", "profiles", "docker.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

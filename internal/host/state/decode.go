@@ -61,8 +61,6 @@ func decodeRecord(text []byte, r *Record) (err error) {
 			r.RootMount = d.unsigned()
 		case "privatePid":
 			r.PrivatePid = d.bool()
-		case "configDigest":
-			r.ConfigDigest = d.text()
 		case "afterStart":
 			d.list(func() { r.AfterStart = append(r.AfterStart, d.failure()) })
 		case "hooks":

@@ -65,7 +65,6 @@ func appendRecord(b []byte, r *Record) []byte {
 		e.b = strconv.AppendUint(e.b, r.RootMount, 10)
 	}
 	e.bool("privatePid", r.PrivatePid)
-	e.text("configDigest", r.ConfigDigest)
 	list(e, "afterStart", r.AfterStart, func(f *Failure) {
 		e.number("pc", int64(f.PC))
 		e.text("text", f.Text)

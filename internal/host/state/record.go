@@ -41,9 +41,8 @@ type Record struct {
 	// RootMount is, for a container in the runtime's mount namespace, the id of
 	// the mount that Rootfs was on before the container was made: what lies on
 	// top of it at the end is the container's. 0 for others.
-	RootMount    uint64
-	PrivatePid   bool   // the container has a pid namespace of its own
-	ConfigDigest string // of config.json, as the caller defines it; empty is none
+	RootMount  uint64
+	PrivatePid bool // the container has a pid namespace of its own
 
 	// AfterStart has the texts of what can fail after start, when only start is
 	// there to tell.

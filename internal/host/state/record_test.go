@@ -23,7 +23,7 @@ func sample() *Record {
 		Cgroup:      Cgroup{Driver: "systemd", Unit: "hutch-web1.scope", User: true, Paths: map[string]string{"": "/sys/fs/cgroup/web1", "name=systemd": "/x"}, Own: true},
 		Rdt:         Rdt{Dir: "/sys/fs/resctrl/web1", Monitor: "/m", Own: true},
 		Namespaces:  []Namespace{{"pid", ""}, {"network", "/proc/1/ns/net"}},
-		HasProcess:  true, Process: `{"process":{"args":["a\n"]}}`, Resources: `{"linux":{}}`, OwnKeyring: true, Keyring: "_ses.0f", KeyringSerial: 77, RootMount: 7, PrivatePid: true, ConfigDigest: "abc",
+		HasProcess:  true, Process: `{"process":{"args":["a\n"]}}`, Resources: `{"linux":{}}`, OwnKeyring: true, Keyring: "_ses.0f", KeyringSerial: 77, RootMount: 7, PrivatePid: true,
 		AfterStart: []Failure{{PC: 7, Text: "process.args[0]: execute /bin/x"}, {}},
 		Hooks: Hooks{
 			StartContainer: []specs.Hook{{Path: "/a", Args: []string{"a", "", "b"}, Env: []string{"X=1"}, Timeout: &timeout}},
@@ -53,6 +53,18 @@ func TestRecordComesBack(t *testing.T) {
 		if err := decodeRecord(pretty.Bytes(), &Record{}); err != nil {
 			t.Errorf("%s, indented: %v", name, err)
 		}
+	}
+}
+
+// TestRecordOfOlderProgram: members that are no more are passed over.
+func TestRecordOfOlderProgram(t *testing.T) {
+	text := strings.Replace(string(appendRecord(nil, sample())), `"afterStart":`, `"configDigest":"abc","afterStart":`, 1)
+	got := &Record{}
+	if err := decodeRecord([]byte(text), got); err != nil || !strings.Contains(text, "configDigest") {
+		t.Fatalf("%v in %s", err, text)
+	}
+	if want := sample(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

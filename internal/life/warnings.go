@@ -10,12 +10,11 @@ import (
 	"github.com/hutch-project/hutch/internal/part/capability"
 )
 
-// warnOfGaps warns of what the configuration asks for and the container will not
-// have.
-func (b *build) warnOfGaps(s *specs.Spec) {
+// warnOfUnknown warns of capabilities that no kernel has: the container goes without them.
+func (r *Runtime) warnOfUnknown(s *specs.Spec) {
 	if p := s.Process; p != nil {
 		for _, n := range capability.Unknown(p.Capabilities) {
-			b.r.warn(fmt.Sprintf("process.capabilities: %q is no capability of Linux, ignoring", n))
+			r.warn(fmt.Sprintf("process.capabilities: %q is no capability of Linux, ignoring", n))
 		}
 	}
 }

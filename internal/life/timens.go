@@ -1,15 +1,19 @@
 package life
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
-// writeTimeOffsets gives the time namespace that the children of pid will be in
-// its offsets, which can be done only while nothing is in it.
+// writeTimeOffsets sets the offsets of the time namespace that the children of pid will be
+// in, which can be done only while nothing is in it.
 //
 // Source: time_namespaces(7), /proc/PID/timens_offsets.
 func writeTimeOffsets(pid int, offsets map[string]specs.LinuxTimeOffset) error {
@@ -24,18 +28,11 @@ func writeTimeOffsets(pid int, offsets map[string]specs.LinuxTimeOffset) error {
 			text = append(text, '\n')
 		}
 	}
-	return writeFile("/proc/"+strconv.Itoa(pid)+"/timens_offsets", text)
-}
-
-// writeFile writes text to an existing file of the kernel's in one call.
-func writeFile(path string, text []byte) error {
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+	path := "/proc/" + strconv.Itoa(pid) + "/timens_offsets"
+	err := sys.WriteFile(unix.AT_FDCWD, path, string(text))
+	var failed *fs.PathError
+	if errors.As(err, &failed) && failed.Op == "write" {
+		return fmt.Errorf("write %q to %s: %w", text, path, failed.Err)
 	}
-	defer unix.Close(fd)
-	if _, err := unix.Write(fd, text); err != nil {
-		return fmt.Errorf("write %q to %s: %w", text, path, err)
-	}
-	return nil
+	return err
 }

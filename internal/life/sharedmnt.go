@@ -10,23 +10,23 @@ import (
 	"github.com/hutch-project/hutch/internal/host/state"
 )
 
-// rootMount is the id of the mount that the root of the container is on, when it
+// rootMount returns the id of the mount that the root of the container is on, when it
 // shares the runtime's mount namespace, and 0 otherwise.
-func rootMount(s *specs.Spec, rec *state.Record) (uint64, error) {
-	if has(s, specs.MountNamespace) {
+func rootMount(b *bundle) (uint64, error) {
+	if has(b.spec, specs.MountNamespace) {
 		return 0, nil
 	}
-	fd, err := openRootPath(rec.Bundle, rec.Rootfs)
+	fd, err := openRootPath(b.dir, b.rootfs)
 	if err != nil {
-		return 0, &rootError{rec.Rootfs, err}
+		return 0, &rootError{b.rootfs, err}
 	}
 	defer unix.Close(fd)
 	id, _, err := mountOf(fd)
 	return id, err
 }
 
-// mountOf gives the id of the mount that the file is on, and whether the file is
-// its root.
+// mountOf returns the id of the mount that the file is on, and reports whether the file
+// is its root.
 //
 // Source: statx(2), STATX_MNT_ID (Linux 5.8).
 func mountOf(fd int) (id uint64, root bool, err error) {

@@ -1,0 +1,117 @@
+package life
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/config"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/validate"
+)
+
+// bundle is a configuration that has been read, adapted to the caller and checked.
+type bundle struct {
+	dir    string // of config.json
+	rootfs string // the directory at root.path, absolute
+	spec   *specs.Spec
+	text   []byte // of config.json
+}
+
+// readBundle reads and checks config.json in the directory dir.
+func (r *Runtime) readBundle(dir string) (*bundle, error) {
+	s, text, err := config.Load(dir, "")
+	if err != nil {
+		return nil, err
+	}
+	return r.newBundle(dir, s, text)
+}
+
+// newBundle adapts and checks the configuration s, whose text is kept for later commands.
+func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, error) {
+	// Before the checks, which are of what will be run.
+	if err := r.adapt(s); err != nil {
+		return nil, err
+	}
+	if err := idmapOptions(s); err != nil {
+		return nil, err
+	}
+	warnings, err := validate.Spec(s, validate.Options{Rootless: r.Rootless})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		r.warn(w)
+	}
+	r.warnOfUnknown(s)
+	for i := range s.Mounts { // relative sources are the bundle's
+		if m := &s.Mounts[i]; rootfs.IsBind(m) && !filepath.IsAbs(m.Source) {
+			m.Source = filepath.Join(dir, m.Source)
+		}
+	}
+	return &bundle{dir: dir, rootfs: rootPath(dir, s.Root.Path), spec: s, text: text}, nil
+}
+
+// linux returns the Linux part of the configuration, an empty one where there is none.
+func (b *bundle) linux() *specs.Linux {
+	if b.spec.Linux == nil {
+		return &specs.Linux{}
+	}
+	return b.spec.Linux
+}
+
+// read reads the bundle, and makes what the caller has named absolute.
+func (q *request) read(r *Runtime) (err error) {
+	if err := validate.ID(q.ID); err != nil {
+		return err
+	}
+	if err := absolute(&q.Bundle); err != nil {
+		return err
+	}
+	if err := absolute(&q.PidFile); err != nil {
+		return err
+	}
+	q.bundle, err = r.readBundle(q.Bundle)
+	return err
+}
+
+// checkTerminal refuses combinations of terminal and console socket that leave
+// the terminal without a reader, as runc does.
+func (q *request) checkTerminal() error {
+	terminal := q.bundle.spec.Process != nil && q.bundle.spec.Process.Terminal
+	detached := q.fifo || q.Detach
+	switch {
+	case terminal && detached && q.ConsoleSocket == "":
+		return errors.New("cannot allocate tty if runc will detach without setting console socket: give --console-socket, or set process.terminal to false")
+	case !terminal && q.ConsoleSocket != "":
+		return errors.New("cannot use console socket if runc will not detach or allocate tty: leave --console-socket out, or set process.terminal to true")
+	}
+	return nil
+}
+
+// absolute makes *path absolute; an empty path is the working directory for a
+// bundle and stays empty otherwise.
+func absolute(path *string) error {
+	if *path == "" {
+		return nil
+	}
+	p, err := filepath.Abs(*path)
+	*path = p
+	return err
+}
+
+// has reports whether the configuration has a namespace of the kind, new or joined.
+func has(s *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	return s.Linux != nil && slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == kind
+	})
+}
+
+// makes reports whether the configuration has a new namespace of the kind.
+func makes(s *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	return s.Linux != nil && slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == kind && n.Path == ""
+	})
+}

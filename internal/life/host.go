@@ -1,0 +1,213 @@
+package life
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/compile"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/rdt"
+	"github.com/hutch-project/hutch/internal/host/systemd"
+	"github.com/hutch-project/hutch/internal/nofile"
+	"github.com/hutch-project/hutch/internal/part/capability"
+	"github.com/hutch-project/hutch/internal/part/keyring"
+	"github.com/hutch-project/hutch/internal/part/lsm"
+	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/seat"
+)
+
+// host is what the running system is asked for one container, before anything of that
+// container is there. A plan is made of it and asks nothing further.
+type host struct {
+	compile.Host
+
+	layout    *cgroup.Layout     // nil where no cgroup matters
+	bus       *systemd.Conn      // nil without systemd's driver, and for a plan that is not run
+	systemd   int                // its version
+	slices    string             // the cgroup that systemd's slices are in
+	resctrl   string             // where the resctrl file system is mounted
+	modes     map[int]uint32     // see rootfs.PointModes
+	mounts    []rootfs.HostMount // with --no-pivot
+	rootMount uint64             // see the function of that name
+	keyring   string             // a new name for a session keyring
+	now       time.Time
+}
+
+// usualSystemd is the version that a plan which is not run is for.
+const usualSystemd = 255
+
+// askHost asks the running system. The caller closes what it returns.
+func (r *Runtime) askHost(q *request) (_ *host, err error) {
+	h := &host{now: time.Now().UTC()}
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	if err := h.askAny(q); err != nil {
+		return nil, err
+	}
+	if q.unit != nil {
+		if err := h.askSystemd(r, q.unit.user); err != nil {
+			return nil, err
+		}
+	}
+	if q.bundle.linux().IntelRdt != nil {
+		if h.resctrl = r.Resctrl; h.resctrl == "" {
+			if h.resctrl, err = rdt.Root(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if !q.NoNewKeyring {
+		if h.keyring, err = keyring.NewName(); err != nil {
+			return nil, err
+		}
+	}
+	if h.rootMount, err = rootMount(q.bundle); err != nil {
+		return nil, err
+	}
+	spec := q.bundle.spec
+	h.LSM = askLSM(spec.Process)
+	h.ProcOfPidNS = joinsPid(spec) && procOfPidNS()
+	if h.LastCap, h.HeldCaps, err = r.capabilities(spec.Process, has(spec, specs.UserNamespace)); err != nil {
+		return nil, err
+	}
+	if q.NoPivot && makes(spec, specs.MountNamespace) {
+		text, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			return nil, fmt.Errorf("--no-pivot: %w", err)
+		}
+		h.mounts = rootfs.ParseMounts(string(text))
+	}
+	return h, nil
+}
+
+// usualHost returns the host of a plan that is not run: what only root could ask, and what
+// belongs to one container, is taken to be as on a usual host, of a runtime that has
+// everything.
+func usualHost(q *request) (*host, error) {
+	h := &host{now: time.Now().UTC(), systemd: usualSystemd, resctrl: "/sys/fs/resctrl", keyring: keyring.Planned}
+	h.LastCap, h.HeldCaps, h.LSM = capability.Last(), ^uint64(0), lsm.Host{AppArmor: true, SELinux: true}
+	if err := h.askAny(q); err != nil {
+		h.close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// askAny asks what everybody may ask.
+func (h *host) askAny(q *request) (err error) {
+	spec := q.bundle.spec
+	if q.manager != Disabled || mountsCgroup(spec) {
+		if h.layout, err = cgroup.Detect(cgroup.Root); err != nil {
+			return err
+		}
+	}
+	h.Privileged, h.Nested, h.NoNodes = seat.Mounts(), seat.Nested(), !seat.MakesNodes()
+	h.User = !seat.HostRoot() && !seat.Capable(unix.CAP_SYS_PTRACE)
+	h.Ignored, h.Std, h.FewFiles = process.IgnoredSignals(), process.StdFiles(), fewFiles()
+	h.modes = rootfs.PointModes(q.bundle.rootfs, spec.Mounts)
+	return nil
+}
+
+// askSystemd connects to the service manager.
+func (h *host) askSystemd(r *Runtime, user bool) (err error) {
+	if h.bus, err = r.dialSystemd(user); err != nil {
+		return err
+	}
+	if h.slices, err = h.bus.Root(); err != nil {
+		return err
+	}
+	h.systemd, err = h.bus.Version()
+	return err
+}
+
+// close lets go of what was opened to ask. A nil host may be closed.
+func (h *host) close() {
+	if h == nil {
+		return
+	}
+	if h.layout != nil {
+		h.layout.Close()
+	}
+	if h.bus != nil {
+		h.bus.Close()
+	}
+}
+
+// fewFiles reports whether the limit of open files is so low that the descriptors of an
+// ordinary container would not all be open at once.
+func fewFiles() bool {
+	const ordinary = 256
+	_, hard := nofile.Inherited()
+	return hard < ordinary
+}
+
+// mountsCgroup reports whether a mount shows the container cgroups.
+func mountsCgroup(s *specs.Spec) bool {
+	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool {
+		return m.Type == "cgroup" || m.Type == "cgroup2"
+	})
+}
+
+// joinsPid reports whether the container is to be in a pid namespace that exists.
+func joinsPid(s *specs.Spec) bool {
+	return has(s, specs.PIDNamespace) && !makes(s, specs.PIDNamespace)
+}
+
+// procOfPidNS reports whether the kernel can mount a procfs for a pid namespace that the
+// caller is not in, which it can from Linux 6.18 on.
+//
+// Source: kernel filesystems/proc.rst, "pidns".
+func procOfPidNS() bool {
+	ctx, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(ctx)
+	ns, err := unix.Open("/proc/self/ns/pid", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(ns)
+	return unix.FsconfigSetFd(ctx, "pidns", ns) == nil
+}
+
+// capabilities returns the kernel's highest one and the set that the runtime can grant p.
+// It warns of those that are asked for beyond that.
+func (r *Runtime) capabilities(p *specs.Process, userns bool) (last int, held uint64, err error) {
+	last = capability.Last()
+	if p == nil || p.Capabilities == nil {
+		return last, 0, nil
+	}
+	if held, err = capability.Held(); err != nil {
+		return 0, 0, err
+	}
+	if !userns {
+		if missing := capability.NotGranted(p.Capabilities, last, held); len(missing) > 0 {
+			report := r.warn
+			if len(p.Capabilities.Inheritable) == 0 { // as Buildah always writes it
+				report = r.note
+			}
+			report("process.capabilities: cannot be granted in the ambient set without the permitted and inheritable ones, nor when the runtime lacks them: " +
+				strings.Join(missing, ", ") + ", ignoring")
+		}
+	}
+	return last, held, nil
+}
+
+// askLSM asks for the security modules only when a label is set.
+func askLSM(p *specs.Process) lsm.Host {
+	if p == nil || p.ApparmorProfile == "" && p.SelinuxLabel == "" {
+		return lsm.Host{}
+	}
+	return lsm.Ask()
+}

@@ -1,0 +1,100 @@
+package life
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/hutch-project/hutch/internal/compile"
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+// Plan compiles the bundle as Create would, and runs nothing. It needs no root:
+// what only root could ask of the host is taken to be as on a usual host.
+func (r *Runtime) Plan(o *CreateOptions) (*Plan, error) {
+	own := *o
+	if own.ID == "" {
+		own.ID = "plan"
+	}
+	p, err := r.planOnly(&own)
+	if err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	r.debugUnknownCalls(p.out)
+	return p, nil
+}
+
+func (r *Runtime) planOnly(o *CreateOptions) (*Plan, error) {
+	q := &request{CreateOptions: o, manager: r.CgroupManager, stateDir: r.stateDir(o.ID), fifo: true}
+	if err := q.read(r); err != nil {
+		return nil, err
+	}
+	if err := q.planUnit(); err != nil {
+		return nil, err
+	}
+	h, err := usualHost(q)
+	if err != nil {
+		return nil, err
+	}
+	defer h.close()
+	p, err := r.plan(q, h)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.compile(nil)
+}
+
+// lines returns the program, its two sections, and behind them the parent's half.
+func (p *Plan) lines() []program.Line {
+	lines := p.out.Program.List(&program.ListOptions{TagName: compile.TagName})
+	return append(lines, p.runtimeLines()...)
+}
+
+// runtimeLines lists what the runtime does at which message of init, in the order of the
+// program: the work at a barrier, or else what the handler of the message does. What the
+// program may send several times for one element is one line.
+func (p *Plan) runtimeLines() []program.Line {
+	var lines []program.Line
+	handlers := (&maker{request: *p.request, plan: p}).allHandlers()
+	seen := map[string]bool{}
+	add := func(tag uint32, element, doing string) {
+		line := program.Line{
+			Section: "runtime", PC: len(lines), Call: "on", Args: []string{strconv.Quote(compile.TagName(tag))},
+			Element: element, Doing: doing,
+		}
+		if key := line.Args[0] + element + "\n" + doing; !seen[key] {
+			seen[key] = true
+			lines = append(lines, line)
+		}
+	}
+	for pc := range p.out.Program.Child {
+		in := &p.out.Program.Child[pc]
+		switch in.Op {
+		case program.OpTell, program.OpTellData, program.OpTellFd:
+		default:
+			continue
+		}
+		for i := range handlers {
+			if h := &handlers[i]; h.matches(in.NR) && h.doing != "" {
+				add(in.NR, p.out.Program.Note(in).Element.String(), h.doing)
+			}
+		}
+		for _, w := range p.work.at(in.NR) {
+			add(in.NR, w.element, w.doing)
+		}
+	}
+	return lines
+}
+
+// allHandlers returns the handlers of all messages of init's program.
+func (m *maker) allHandlers() []handler {
+	started := newServer("init", nil, nil)
+	return append(append(m.handlers(), (&startHooks{}).handlers(started)...), started.executes())
+}
+
+// WriteText writes a line an instruction, with the config element it is for, and a line
+// for each thing that the runtime does at a message of init.
+func (p *Plan) WriteText(w io.Writer) error { return program.WriteText(w, p.lines()) }
+
+// WriteJSON writes an array of objects, one a line of WriteText.
+func (p *Plan) WriteJSON(w io.Writer) error { return program.WriteJSON(w, p.lines()) }

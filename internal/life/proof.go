@@ -1,0 +1,104 @@
+package life
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/hutch-project/hutch/internal/jsontext"
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/verify"
+)
+
+// Proof is what has been shown of a plan: each rule that programs are held to, with the
+// instructions that satisfy it.
+type Proof struct {
+	report *verify.Report
+}
+
+// Verify proves the program of p against the configuration on all the ways that it can
+// take. The error names the rule that is broken, where, and how the program comes there.
+func (p *Plan) Verify() (*Proof, error) { return prove(p.out.Program, p.expect()) }
+
+func prove(p *program.Program, expect *verify.Expect) (*Proof, error) {
+	r, err := verify.Program(p, expect)
+	var broken *verify.Error
+	if errors.As(err, &broken) {
+		err = fmt.Errorf("plan: %w\nrule: %s\nway: %s\nstate: %s", err, broken.Rule, broken.Way(), broken.State)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Proof{r}, nil
+}
+
+// WriteText writes two lines a rule: its name and its text, and the instructions by
+// their numbers in the listing of the plan.
+func (p *Proof) WriteText(w io.Writer) error {
+	var b []byte
+	for _, proof := range p.report.Proofs {
+		b = append(append(append(append(b, proof.Rule.ID()...), ": "...), proof.Rule.String()...), "\n    "...)
+		switch {
+		case proof.Waived != "":
+			b = append(append(b, "not held to: "...), proof.Waived...)
+		case proof.Rule.Everywhere():
+			b = append(b, "held to at every instruction"...)
+		case len(proof.Places) == 0:
+			b = append(b, "no instruction of this program is concerned"...)
+		default:
+			b = appendPlaces(b, proof.Places)
+		}
+		b = append(b, '\n')
+	}
+	_, err := w.Write(b)
+	return err
+}
+
+// appendPlaces appends the instructions, runs of them as 3-5.
+func appendPlaces(b []byte, places []verify.Place) []byte {
+	for i := 0; i < len(places); i++ {
+		first := i
+		for i+1 < len(places) && places[i+1].Parent == places[i].Parent && places[i+1].PC == places[i].PC+1 {
+			i++
+		}
+		if first > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(b, places[first].String()...)
+		if i > first {
+			b = strconv.AppendInt(append(b, '-'), int64(places[i].PC), 10)
+		}
+	}
+	return b
+}
+
+// WriteJSON writes an array of objects, one a rule.
+func (p *Proof) WriteJSON(w io.Writer) error {
+	b := []byte{'['}
+	for i, proof := range p.report.Proofs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = jsontext.AppendString(append(b, "\n{\"rule\":"...), proof.Rule.ID())
+		b = jsontext.AppendString(append(b, `,"says":`...), proof.Rule.String())
+		if proof.Waived != "" {
+			b = jsontext.AppendString(append(b, `,"waived":`...), proof.Waived)
+		}
+		b = append(b, `,"instructions":[`...)
+		for j, place := range proof.Places {
+			if j > 0 {
+				b = append(b, ',')
+			}
+			section := "child"
+			if place.Parent {
+				section = "parent"
+			}
+			b = jsontext.AppendString(append(b, `{"section":`...), section)
+			b = append(strconv.AppendInt(append(b, `,"pc":`...), int64(place.PC), 10), '}')
+		}
+		b = append(b, "]}"...)
+	}
+	_, err := w.Write(append(b, "\n]\n"...))
+	return err
+}
