@@ -25,6 +25,7 @@ var createCommand = cli.Command{
 // createFlags are the flags of create, which run has, too.
 var createFlags = []cli.Flag{
 	{Name: "bundle", Alias: "b", Word: cli.Dir, Usage: "`DIR` of config.json (default: the working directory)"},
+	{Name: "config", Alias: "f", Word: cli.File, Usage: "`FILE` to read in place of the bundle's config.json"},
 	{Name: "console-socket", Word: cli.File, Usage: "unix socket at `PATH` that takes the terminal's descriptor"},
 	{Name: "pidfd-socket", Word: cli.File, Usage: "unix socket at `PATH` that takes the pidfd of init"},
 	{Name: "pid-file", Word: cli.File, Usage: "`FILE` for the process id of init"},
@@ -57,7 +58,7 @@ func newCreate(l *cli.Line) (*libcontainer.CreateOptions, error) {
 		return nil, err
 	}
 	return &libcontainer.CreateOptions{
-		ID: l.Words[0], Bundle: bundle,
+		ID: l.Words[0], Bundle: bundle, ConfigFile: l.String("config"),
 		ConsoleSocket: l.String("console-socket"), PidfdSocket: l.String("pidfd-socket"),
 		PidFile: l.String("pid-file"), TraceFile: l.String("trace"),
 		NoPivot: l.Bool("no-pivot"), NoNewKeyring: l.Bool("no-new-keyring"),
