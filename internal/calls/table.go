@@ -3,10 +3,10 @@ package calls
 import (
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/longid"
+	"github.com/hutch-project/hutch/internal/id32"
 )
 
-// table has the rows by number. Calls that take ids are those of 32 bits, see longid.
+// table has the rows by number. Calls that take ids are those of 32 bits, see id32.
 var table = [...]Call{
 	unix.SYS_READ:         {Name: "read", Args: [6]Kind{Fd, OutNext, Int}, Result: Count},
 	unix.SYS_WRITE:        {Name: "write", Args: [6]Kind{Fd, In, Int}, Result: Count},
@@ -37,7 +37,7 @@ var table = [...]Call{
 	unix.SYS_READLINKAT: {Name: "readlinkat", Args: [6]Kind{Dir, Path, OutNext, Int}, Result: Count},
 	unix.SYS_FCHMODAT:   {Name: "fchmodat", Args: [6]Kind{Dir, Path, Mode}},
 	unix.SYS_FCHOWNAT:   {Name: "fchownat", Args: [6]Kind{Dir, Path, Int, Int, At}},
-	longid.Fchown:       {Name: "fchown", Args: [6]Kind{Fd, Int, Int}},
+	id32.Fchown:         {Name: "fchown", Args: [6]Kind{Fd, Int, Int}},
 	unix.SYS_FACCESSAT:  {Name: "faccessat", Args: [6]Kind{Dir, Path, Access}},
 	unix.SYS_FACCESSAT2: {Name: "faccessat2", Args: [6]Kind{Dir, Path, Access, AtAccess}},
 	unix.SYS_FCHDIR:     {Name: "fchdir", Args: [6]Kind{Fd}},
@@ -66,9 +66,9 @@ var table = [...]Call{
 	unix.SYS_SETNS:             {Name: "setns", Args: [6]Kind{Fd, CloneFlags}},
 	unix.SYS_SETSID:            {Name: "setsid", Result: Pid},
 	unix.SYS_SETPGID:           {Name: "setpgid", Args: [6]Kind{Int, Int}},
-	longid.Setresuid:           {Name: "setresuid", Args: [6]Kind{Int, Int, Int}},
-	longid.Setresgid:           {Name: "setresgid", Args: [6]Kind{Int, Int, Int}},
-	longid.Setgroups:           {Name: "setgroups", Args: [6]Kind{Int, Groups}},
+	id32.Setresuid:             {Name: "setresuid", Args: [6]Kind{Int, Int, Int}},
+	id32.Setresgid:             {Name: "setresgid", Args: [6]Kind{Int, Int, Int}},
+	id32.Setgroups:             {Name: "setgroups", Args: [6]Kind{Int, Groups}},
 	unix.SYS_CAPSET:            {Name: "capset", Args: [6]Kind{CapHead, CapData}},
 	unix.SYS_PRCTL:             {Name: "prctl", Args: [6]Kind{Prctl, PrctlArg, PrctlArg, PrctlArg, PrctlArg}, Least: 2, Result: Varies},
 	unix.SYS_SECCOMP:           {Name: "seccomp", Args: [6]Kind{Seccomp, SeccompFlag, Fprog}, Result: Varies},

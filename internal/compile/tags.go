@@ -12,7 +12,7 @@ import (
 //
 // Further tags belong to the packages that emit them: rootfs.TargetTag and on,
 // rootfs.CopyUpTag and on, terminal.ConsoleTag, user.HomeTag,
-// keyring.MadeTag and keyring.QuotaTag.
+// keyring.MadeTag.
 const (
 	Adopt       = 1  // value: the process that goes on in this one's place; no answer
 	Born        = 2  // value: the serial number of the keyring, unless there is a user namespace. The runtime records init; a barrier where it has to write id mappings and limits, or to move network devices
@@ -51,8 +51,6 @@ func TagName(tag uint32) string {
 		return "hook failed"
 	case tag == user.HomeTag:
 		return "home directory"
-	case tag == keyring.QuotaTag:
-		return "keyring quota"
 	case tag == keyring.MadeTag:
 		return "keyring"
 	case tag == terminal.ConsoleTag:

@@ -47,6 +47,8 @@ func floors() map[string]int {
 
 		"internal/program/call":       1, // on top of program, see onTop
 		"internal/program/call/idiom": 1,
+
+		"internal/host/cgroup/device": 1, // below cgroup/limit, which drives it
 	}
 }
 

@@ -20,7 +20,7 @@ func timed() map[string]string {
 		"tests/engines/life_test.go":            least,
 		"internal/host/systemd/real_test.go":    "times are logged, not compared",
 		"internal/verify/fuzz_test.go":          "times are logged, not compared",
-		"internal/host/systemd/conn_test.go":    "a pause between the parts of a line, of any length",
+		"internal/dbus/conn_test.go":            "a pause between the parts of a line, of any length",
 		"internal/part/seccomp/kernel_test.go":  "a child polls; its parent's test has the bound",
 		"internal/host/cgroup/threads_test.go":  "a child polls; its parent's test has the bound",
 		"internal/host/state/state_test.go":     "a time of today is not one of 1970",

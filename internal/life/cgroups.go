@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/seat"
 )
@@ -32,14 +33,14 @@ func (p *Plan) planCgroup(q *request) (err error) {
 			return err
 		}
 	}
-	p.settings, err = cgroup.NewSettings(linux.Resources, p.cgroup.Mode())
+	p.settings, err = limit.New(linux.Resources, p.cgroup.Mode())
 	return err
 }
 
 // leaveCgroups plans a container that stays in the caller's cgroups.
 func (p *Plan) leaveCgroups() (err error) {
 	p.cgroup = cgroup.NoPlan()
-	p.settings, err = cgroup.NewSettings(nil, p.cgroup.Mode())
+	p.settings, err = limit.New(nil, p.cgroup.Mode())
 	return err
 }
 
@@ -92,7 +93,7 @@ func (m *maker) toleratesNoCgroup(err error) bool {
 // to the container's user.
 func (m *maker) fillCgroup() error {
 	p := m.plan
-	if err := p.cgroup.Apply(p.settings); err != nil {
+	if err := p.settings.Apply(p.cgroup); err != nil {
 		return err
 	}
 	if uid, ok := cgroupOwner(m.bundle.spec); ok {

@@ -8,7 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/cgroupfs"
+	"github.com/hutch-project/hutch/internal/host/cgroup/stats"
 	"github.com/hutch-project/hutch/internal/jsontext"
 	"github.com/hutch-project/hutch/internal/sys"
 )
@@ -31,7 +32,7 @@ func (r *Runtime) Stats(id string) ([]byte, error) {
 }
 
 func (c *container) stats() ([]byte, error) {
-	s, err := c.cg.Stats()
+	s, err := stats.Read(c.cg.Paths())
 	if err != nil {
 		return nil, err
 	}
@@ -68,11 +69,11 @@ func (r *Runtime) Events(id string, interval time.Duration, w io.Writer) error {
 
 func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error {
 	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
-	oom, err := c.cg.OOM()
+	oom, err := stats.WatchOOM(c.cg.Paths())
 	if err == nil {
 		defer oom.Close()
 		fds[1].Fd = int32(oom.Fd())
-	} else if !errors.Is(err, cgroup.ErrNoController) {
+	} else if !errors.Is(err, cgroupfs.ErrNoController) {
 		return err
 	}
 	next := time.Now()
@@ -109,7 +110,7 @@ func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error
 }
 
 // writeOOM writes an event for each kill that the watch has seen; io.EOF is the last.
-func (c *container) writeOOM(oom *cgroup.OOMWatch, w io.Writer) error {
+func (c *container) writeOOM(oom *stats.OOMWatch, w io.Writer) error {
 	n, end := oom.Read()
 	if end != nil && end != io.EOF {
 		return end

@@ -368,7 +368,6 @@ func (e *execution) next(time.Time) (program.Event, error) {
 func (e *execution) handlers() []handler {
 	return []handler{
 		{tag: compile.Born, doing: "set what the process may not", serve: e.cloned},
-		e.r.quotaHandler(),
 		e.console.handler(e.o.ConsoleSocket, func() []int { return []int{e.child.Pidfd, e.pidfd} }, e.console.connect),
 		homeHandler(e.child, e.p),
 		{tag: compile.Adopt, doing: "prove that it is the runtime's child, and follow it", serve: e.reparent},

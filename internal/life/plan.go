@@ -7,6 +7,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
 	"github.com/hutch-project/hutch/internal/host/notify"
 	"github.com/hutch-project/hutch/internal/host/rdt"
 	"github.com/hutch-project/hutch/internal/host/state"
@@ -36,7 +37,7 @@ type Plan struct {
 	*request
 	host     *host
 	cgroup   *cgroup.Plan
-	settings *cgroup.Settings // of linux.resources
+	settings *limit.Settings  // of linux.resources
 	rdt      *rdt.Group       // nil without linux.intelRdt
 	record   *state.Record    // as it is before init is there
 	work     workList[*maker] // the runtime's own, at the barriers

@@ -7,7 +7,9 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/hutch-project/hutch/internal/dbus"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	cgdevice "github.com/hutch-project/hutch/internal/host/cgroup/device"
 	"github.com/hutch-project/hutch/internal/host/systemd"
 	"github.com/hutch-project/hutch/internal/seat"
 )
@@ -16,7 +18,7 @@ import (
 type unit struct {
 	systemd.Unit
 	user  bool // the user's service manager makes it
-	props []systemd.Property
+	props []dbus.Property
 }
 
 // newUnit returns the unit at cgroupsPath of the container id.
@@ -30,7 +32,7 @@ func newUnit(cgroupsPath, id string) (_ *unit, err error) {
 // annotations ask for.
 func (u *unit) describe(b *bundle, mode cgroup.Mode, version int) (err error) {
 	r := b.linux().Resources
-	if u.props, err = systemd.Properties(r, cgroup.DefaultDevices(), mode == cgroup.V2, version); err != nil {
+	if u.props, err = systemd.Properties(r, cgdevice.Defaults(), mode == cgroup.V2, version); err != nil {
 		return err
 	}
 	u.props = append(u.props, systemd.OOMPolicy(r, version)...)
@@ -94,7 +96,7 @@ func (c *container) setScope(r *specs.LinuxResources) error {
 		return err
 	}
 	props, err := systemd.Properties(r, nil, c.mode() == cgroup.V2, version)
-	props = slices.DeleteFunc(props, func(p systemd.Property) bool { return strings.HasPrefix(p.Name, "Device") })
+	props = slices.DeleteFunc(props, func(p dbus.Property) bool { return strings.HasPrefix(p.Name, "Device") })
 	if err != nil || len(props) == 0 {
 		return err
 	}

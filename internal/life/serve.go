@@ -10,6 +10,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/stats"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/trace"
 )
@@ -139,7 +140,7 @@ func (s *server) endedEarly() error {
 // oomKilled returns an error where the OOM killer has ended a process, nil where it has
 // not.
 func oomKilled(cg cgroup.Manager, name, when string) error {
-	n, err := cg.OOMKills()
+	n, err := stats.OOMKills(cg.Paths())
 	if n > 0 {
 		return fmt.Errorf("the OOM killer ended %s %s: linux.resources.memory.limit is too low; raise it", name, when)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/config"
-	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
 )
 
 // Update changes the limits of a container: change gets those that it has and
@@ -49,11 +49,11 @@ func (c *container) resources() (*specs.LinuxResources, error) {
 }
 
 func (c *container) setResources(was, now *specs.LinuxResources) error {
-	old, err := cgroup.NewSettings(was, c.mode())
+	old, err := limit.New(was, c.mode())
 	if err != nil {
 		return err
 	}
-	limit, err := cgroup.NewSettings(now, c.mode())
+	changed, err := limit.New(now, c.mode())
 	if err != nil {
 		return err
 	}
@@ -64,12 +64,12 @@ func (c *container) setResources(was, now *specs.LinuxResources) error {
 	if err := c.setScope(now); err != nil {
 		return errors.Join(err, c.setScope(was))
 	}
-	if err := c.cg.Update(old, limit); err != nil {
+	if err := changed.Update(old, c.cg.Paths()); err != nil {
 		return errors.Join(err, c.setScope(was))
 	}
 	c.rec.Resources = string(text)
 	if err := c.dir.Save(c.rec); err != nil {
-		return errors.Join(err, c.setScope(was), c.cg.Update(limit, old))
+		return errors.Join(err, c.setScope(was), old.Update(changed, c.cg.Paths()))
 	}
 	return nil
 }

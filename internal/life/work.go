@@ -73,7 +73,7 @@ func (p *Plan) parentWork() (list workList[*maker]) {
 	list.add(p.unit != nil, compile.Born, "linux.cgroupsPath",
 		"have systemd make the scope with init in it", (*maker).startScope)
 	// Behind the scope, in whose cgroups they are written.
-	list.add(p.settings.Unborn(), compile.Born, "linux.resources",
+	list.add(p.settings.HasDeferred(), compile.Born, "linux.resources",
 		"set the limits that init's clone would have run into", (*maker).setDeferred)
 	// Init becomes root of its user namespace by them as soon as it goes on.
 	list.add(newUser, compile.Born, "linux.uidMappings",
@@ -119,7 +119,7 @@ func (m *maker) barrier(tag uint32, phase string) handler {
 
 func (m *maker) joinRdt() error { return m.plan.rdt.Join(m.child.Pid) }
 
-func (m *maker) setDeferred() error { return m.plan.cgroup.Born(m.plan.settings) }
+func (m *maker) setDeferred() error { return m.plan.settings.ApplyDeferred(m.plan.cgroup) }
 
 func (m *maker) writeMappings() error {
 	l := m.bundle.spec.Linux

@@ -6,15 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/calls"
-	"github.com/hutch-project/hutch/internal/longid"
+	"github.com/hutch-project/hutch/internal/id32"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
 const (
-	setgroups = uint64(longid.Setgroups)
-	setresuid = uint64(longid.Setresuid)
-	setresgid = uint64(longid.Setresgid)
-	fchown    = uint64(longid.Fchown)
+	setgroups = uint64(id32.Setgroups)
+	setresuid = uint64(id32.Setresuid)
+	setresgid = uint64(id32.Setresgid)
+	fchown    = uint64(id32.Fchown)
 )
 
 // check refuses a call that breaks a rule where it stands, whatever comes of it.

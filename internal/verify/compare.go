@@ -55,8 +55,8 @@ func (w *walker) known(s *state, pc, i int, v value) {
 		s.done(fKeyring) // it is the container's
 		w.note(pc, Keyring)
 	}
-	if v.k == kErr && v.proof&pKeyring != 0 && (v.num == negative(unix.ENOSYS) || v.num == negative(unix.EDQUOT)) {
-		s.done(fKeyring) // a kernel without keys, or a quota that is used up
+	if v.k == kErr && v.proof&pKeyring != 0 && v.num == negative(unix.ENOSYS) {
+		s.done(fKeyring) // a kernel without keys
 		w.note(pc, Keyring)
 	}
 }

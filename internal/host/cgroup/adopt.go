@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 )
 
 // Adopt takes the place of Create for a container whose process pid another
@@ -15,30 +17,30 @@ import (
 // cpu, cpuacct, io, blkio, memory, devices, pids on v1, and cpuset on v2.
 func (p *Plan) Adopt(pid int) error {
 	p.created = true
-	for i := range p.places {
-		c := &p.places[i]
-		if c.name == "" || strings.HasPrefix(c.name, "name=") {
-			if !exists(c.abs) {
+	for i := range p.dirs {
+		d := &p.dirs[i]
+		if d.name == "" || strings.HasPrefix(d.name, "name=") {
+			if !cgroupfs.Exists(d.Abs) {
 				return fmt.Errorf("cgroup %s: is missing, where systemd should have made it; "+
-					"is %s mounted as systemd has it?", c.abs, p.root)
+					"is %s mounted as systemd has it?", d.Abs, p.root)
 			}
 			continue
 		}
-		if err := c.adopt(pid); err != nil {
-			return fmt.Errorf("cgroup %s: %w", c.abs, err)
+		if err := d.adopt(pid); err != nil {
+			return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 		}
 	}
 	return nil
 }
 
-func (c *place) adopt(pid int) error {
-	if err := c.mkdir(); err != nil {
+func (d *directory) adopt(pid int) error {
+	if err := d.mkdir(); err != nil {
 		return err
 	}
-	if hasController(c.name, "cpuset") {
-		if err := inheritCpuset(c.fd, c.rel); err != nil {
+	if hasController(d.name, "cpuset") { // before the process, which an empty cpuset refuses
+		if err := inheritCpuset(d.Dir); err != nil {
 			return err
 		}
 	}
-	return writeFile(c.fd, c.rel+"/cgroup.procs", strconv.Itoa(pid))
+	return d.Write("cgroup.procs", strconv.Itoa(pid))
 }

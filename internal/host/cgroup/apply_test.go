@@ -1,72 +1,49 @@
-package cgroup
+package cgroup_test
 
 import (
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/cgroupfs"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
 )
 
 // applied makes cgroups with limits and takes them away after the test.
-func applied(t *testing.T, l *Layout, r *specs.LinuxResources) (*Plan, Manager) {
+func applied(t *testing.T, l *cgroup.Layout, r *specs.LinuxResources) (*cgroup.Plan, cgroup.Manager) {
 	t.Helper()
 	p, m := planned(t, l, "/"+unique())
-	if err := p.Apply(settings(t, r, l.Mode)); err != nil {
+	if err := settings(t, r, l.Mode).Apply(p); err != nil {
 		t.Fatal(err)
 	}
 	return p, m
 }
 
-func settings(t testing.TB, r *specs.LinuxResources, mode Mode) *Settings {
+func settings(t testing.TB, r *specs.LinuxResources, mode cgroup.Mode) *limit.Settings {
 	t.Helper()
-	s, err := NewSettings(r, mode)
+	s, err := limit.New(r, mode)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// needs skips the test where the hierarchy lacks a controller.
-func needs(t *testing.T, l *Layout, controllers ...string) {
-	t.Helper()
-	for _, c := range controllers {
-		if !has(t, l, c) {
-			t.Skipf("needs the controller %s on cgroup %s", c, l.Mode)
-		}
-	}
-}
-
-func has(t *testing.T, l *Layout, controller string) bool {
-	t.Helper()
-	for i := range l.hierarchies {
-		h := &l.hierarchies[i]
-		if l.Mode != V2 && hasController(h.name, controller) {
-			return true
-		}
-		if l.Mode == V2 {
-			text, err := readLine(h.fd, "cgroup.controllers")
-			if err != nil {
-				t.Fatal(err)
-			}
-			return lists(text, controller)
-		}
-	}
-	return false
-}
-
 // content reads a file of the container's cgroup.
-func content(t *testing.T, p *Plan, controller, name string) string {
+func content(t *testing.T, p *cgroup.Plan, controller, name string) string {
 	t.Helper()
-	at, ok := p.find(controller)
+	at, ok := p.Dir(controller)
 	if !ok {
 		t.Fatalf("no hierarchy has %s", controller)
 	}
-	text, err := os.ReadFile(at.abs + "/" + name)
+	text, err := os.ReadFile(at.Abs + "/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +51,7 @@ func content(t *testing.T, p *Plan, controller, name string) string {
 }
 
 // inside runs a shell script in the cgroups and gives its standard error.
-func inside(t *testing.T, p *Plan, script string) string {
+func inside(t *testing.T, p *cgroup.Plan, script string) string {
 	t.Helper()
 	var stderr strings.Builder
 	cmd := started(t, p, func(cmd *exec.Cmd) { cmd.Stderr = &stderr }, script)
@@ -110,16 +87,16 @@ func TestApplyWritesEachLimit(t *testing.T) {
 			{"hugetlb", "hugetlb.2MB.rsvd.limit_in_bytes", "4194304", "hugetlb.2MB.rsvd.max", "4194304"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			forEach(t, func(t *testing.T, l *Layout) {
+			forEach(t, func(t *testing.T, l *cgroup.Layout) {
 				needs(t, l, c.files[0].controller)
 				r := *c.r
-				if l.Mode == V2 && len(c.files) > 1 && c.name == "cpu" {
+				if l.Mode == cgroup.V2 && len(c.files) > 1 && c.name == "cpu" {
 					needs(t, l, "memory", "pids")
 				}
 				p, _ := applied(t, l, &r)
 				for _, f := range c.files {
 					name, want := f.v1, f.wantV1
-					if l.Mode == V2 {
+					if l.Mode == cgroup.V2 {
 						name, want = f.v2, f.wantV2
 					}
 					if got := content(t, p, f.controller, name); got != want {
@@ -146,17 +123,17 @@ func TestApplyV1Only(t *testing.T) {
 		{"net_prio", "net_prio.ifpriomap", "lo 5", &specs.LinuxResources{Network: &specs.LinuxNetwork{Priorities: []specs.LinuxInterfacePriority{{Name: "lo", Priority: 5}}}}},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			forEach(t, func(t *testing.T, l *Layout) {
-				if l.Mode == V2 {
+			forEach(t, func(t *testing.T, l *cgroup.Layout) {
+				if l.Mode == cgroup.V2 {
 					t.Skip("needs cgroup v1")
 				}
 				needs(t, l, c.controller)
 				p, _ := planned(t, l, "/"+unique())
-				at, _ := p.find(c.controller)
-				if c.controller == "cpu" && !exists(at.abs+"/"+c.file) {
+				at, _ := p.Dir(c.controller)
+				if c.controller == "cpu" && !cgroupfs.Exists(at.Abs+"/"+c.file) {
 					t.Skip("needs a kernel with " + c.file)
 				}
-				if err := p.Apply(settings(t, c.r, l.Mode)); err != nil {
+				if err := settings(t, c.r, l.Mode).Apply(p); err != nil {
 					t.Fatal(err)
 				}
 				if got := content(t, p, c.controller, c.file); !strings.Contains(got, c.want) {
@@ -169,22 +146,22 @@ func TestApplyV1Only(t *testing.T) {
 
 // TestApplyUnified is of v2 alone.
 func TestApplyUnified(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
-		if l.Mode != V2 {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
+		if l.Mode != cgroup.V2 {
 			t.Skip("needs cgroup v2")
 		}
 		p, _ := planned(t, l, "/"+unique())
-		if err := p.Apply(settings(t, &specs.LinuxResources{Unified: map[string]string{"cgroup.max.depth": "3"}}, V2)); err != nil {
+		if err := settings(t, &specs.LinuxResources{Unified: map[string]string{"cgroup.max.depth": "3"}}, cgroup.V2).Apply(p); err != nil {
 			t.Fatal(err)
 		}
 		if got := content(t, p, "", "cgroup.max.depth"); got != "3" {
 			t.Errorf("cgroup.max.depth is %q", got)
 		}
-		err := p.Apply(settings(t, &specs.LinuxResources{Unified: map[string]string{"nonesuch.max": "3"}}, V2))
-		if !errors.Is(err, ErrNoController) || !strings.Contains(err.Error(), "linux.resources.unified[nonesuch.max]") {
+		err := settings(t, &specs.LinuxResources{Unified: map[string]string{"nonesuch.max": "3"}}, cgroup.V2).Apply(p)
+		if !errors.Is(err, cgroupfs.ErrNoController) || !strings.Contains(err.Error(), "linux.resources.unified[nonesuch.max]") {
 			t.Errorf("a controller that there is not: %v", err)
 		}
-		err = p.Apply(settings(t, &specs.LinuxResources{Unified: map[string]string{"cgroup.nonesuch": "3"}}, V2))
+		err = settings(t, &specs.LinuxResources{Unified: map[string]string{"cgroup.nonesuch": "3"}}, cgroup.V2).Apply(p)
 		if !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "this kernel has no cgroup.nonesuch") {
 			t.Errorf("a file that there is not: %v", err)
 		}
@@ -192,10 +169,10 @@ func TestApplyUnified(t *testing.T) {
 }
 
 func TestApplyNamesFieldFileAndValue(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, "cpuset")
 		p, _ := planned(t, l, "/"+unique())
-		err := p.Apply(settings(t, cpu(specs.LinuxCPU{Cpus: "4095"}), l.Mode))
+		err := settings(t, cpu(specs.LinuxCPU{Cpus: "4095"}), l.Mode).Apply(p)
 		if err == nil {
 			t.Fatal("no error")
 		}
@@ -208,16 +185,16 @@ func TestApplyNamesFieldFileAndValue(t *testing.T) {
 }
 
 func TestApplyNeedsTheController(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
-		if has(t, l, "net_cls") || l.Mode == V2 && has(t, l, "memory") {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
+		if has(t, l, "net_cls") || l.Mode == cgroup.V2 && has(t, l, "memory") {
 			t.Skip("needs a host that lacks controllers")
 		}
 		r := &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(1))}}
-		if l.Mode == V2 {
+		if l.Mode == cgroup.V2 {
 			r = memory(64<<20, 0)
 		}
 		p, _ := planned(t, l, "/"+unique())
-		if err := p.Apply(settings(t, r, l.Mode)); !errors.Is(err, ErrNoController) {
+		if err := settings(t, r, l.Mode).Apply(p); !errors.Is(err, cgroupfs.ErrNoController) {
 			t.Errorf("got %v, want ErrNoController", err)
 		} else {
 			t.Log(err)
@@ -228,42 +205,42 @@ func TestApplyNeedsTheController(t *testing.T) {
 // TestApplyEnablesDownThePath goes below cgroups that hand on nothing, and then
 // below one that cannot, as it has a process.
 func TestApplyEnablesDownThePath(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
-		if l.Mode != V2 {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
+		if l.Mode != cgroup.V2 {
 			t.Skip("needs cgroup v2")
 		}
-		root, err := readLine(l.hierarchies[0].fd, "cgroup.controllers")
+		root, err := cgroupfs.ReadLine(unix.AT_FDCWD, l.Root+"/cgroup.controllers")
 		if err != nil {
 			t.Fatal(err)
 		}
 		top := "/" + unique()
 		p, _ := planned(t, l, top+"/a/b/c")
-		if err := p.Apply(settings(t, nil, V2)); err != nil {
+		if err := settings(t, nil, cgroup.V2).Apply(p); err != nil {
 			t.Fatal(err)
 		}
-		if got := content(t, p, "", "cgroup.controllers"); got != trim(root) {
-			t.Errorf("the container has %q, the root %q", got, trim(root))
+		if got := content(t, p, "", "cgroup.controllers"); got != strings.TrimSpace(root) {
+			t.Errorf("the container has %q, the root %q", got, strings.TrimSpace(root))
 		}
-		if !lists(root, "memory") {
+		if !slices.Contains(strings.Fields(root), "memory") {
 			return
 		}
 		busy, _ := planned(t, l, top+"-busy")
 		born(t, busy, "echo ready; exec sleep 1000")
 		inner, _ := planned(t, l, top+"-busy/inner")
-		err = inner.Apply(settings(t, memory(64<<20, 0), V2))
-		if !errors.Is(err, ErrNoController) || !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "has processes of its own") {
+		err = settings(t, memory(64<<20, 0), cgroup.V2).Apply(inner)
+		if !errors.Is(err, cgroupfs.ErrNoController) || !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "has processes of its own") {
 			t.Errorf("below a cgroup with a process: %v", err)
 		}
 	})
 }
 
 func TestPidsLimitHasEffect(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, "pids")
 		for _, limit := range []int64{0, 1} {
 			p, _ := planned(t, l, "/"+unique())
 			s := settings(t, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &limit}}, l.Mode)
-			if err := p.Apply(s); err != nil {
+			if err := s.Apply(p); err != nil {
 				t.Fatal(err)
 			}
 			r, w, err := os.Pipe()
@@ -272,7 +249,7 @@ func TestPidsLimitHasEffect(t *testing.T) {
 			}
 			var stderr strings.Builder
 			cmd := started(t, p, func(cmd *exec.Cmd) { cmd.Stdin, cmd.Stderr = r, &stderr }, "read line; (:); echo >&2 unreached")
-			if err := p.Born(s); err != nil {
+			if err := s.ApplyDeferred(p); err != nil {
 				t.Fatal(err)
 			}
 			if got := content(t, p, "pids", "pids.max"); got != "1" {
@@ -289,7 +266,7 @@ func TestPidsLimitHasEffect(t *testing.T) {
 }
 
 func TestLittleMemoryIsEnoughToStart(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, "memory")
 		p, _ := applied(t, l, memory(512<<10, 0))
 		if got := inside(t, p, "echo >&2 alive"); got != "alive\n" {
@@ -300,8 +277,8 @@ func TestLittleMemoryIsEnoughToStart(t *testing.T) {
 
 // TestDevicesHaveEffect opens /dev/kmsg, 1:11, which no default rule allows.
 func TestDevicesHaveEffect(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
-		if l.Mode != V2 {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
+		if l.Mode != cgroup.V2 {
 			needs(t, l, "devices")
 		}
 		for _, c := range []struct {

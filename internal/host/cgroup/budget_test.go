@@ -1,4 +1,4 @@
-package cgroup
+package cgroup_test
 
 import (
 	"errors"
@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
 )
 
 // The bounds of system calls of Create, Apply and Entry with typical limits, the
@@ -26,7 +29,7 @@ func TestSystemCallBudget(t *testing.T) {
 		t.Skip("needs strace")
 	}
 	for mode := range roots(t) {
-		if l, err := Detect(roots(t)[mode]); err != nil || mode == V2 && !has(t, l, "memory") {
+		if l, err := cgroup.Detect(roots(t)[mode]); err != nil || mode == cgroup.V2 && !has(t, l, "memory") {
 			continue
 		}
 		out := filepath.Join(t.TempDir(), "trace")
@@ -41,7 +44,7 @@ func TestSystemCallBudget(t *testing.T) {
 		}
 		calls := between(t, string(trace))
 		bound := budgetV1
-		if mode == V2 {
+		if mode == cgroup.V2 {
 			bound = budgetV2
 		}
 		t.Logf("%s: %d system calls", mode, len(calls))
@@ -85,7 +88,7 @@ func TestHotPath(t *testing.T) {
 	if name == "" {
 		t.Skip("is run by TestSystemCallBudget")
 	}
-	forEach(t, func(t *testing.T, l *Layout) {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		if l.Mode.String() != name {
 			t.Skip("not now")
 		}
@@ -93,7 +96,7 @@ func TestHotPath(t *testing.T) {
 		planned(t, l, "/"+unique()) // the first create enables controllers
 		s := settings(t, typical(), l.Mode)
 		first, _ := planned(t, l, "/"+unique())
-		if err := first.Apply(s); err != nil {
+		if err := s.Apply(first); err != nil {
 			t.Fatal(err)
 		}
 		p, err := l.Plan("/"+unique(), "")
@@ -103,9 +106,9 @@ func TestHotPath(t *testing.T) {
 		_ = unix.Access("/hutch-mark-begin", 0)
 		err = p.Create()
 		if err == nil {
-			err = p.Apply(s)
+			err = s.Apply(p)
 		}
-		var e *Entry
+		var e *cgroup.Entry
 		if err == nil {
 			e, err = p.Entry()
 		}
@@ -121,16 +124,16 @@ func TestHotPath(t *testing.T) {
 }
 
 func BenchmarkCreateApplyRemove(b *testing.B) {
-	for _, root := range []string{Root, Root + "/unified"} {
-		l, err := Detect(root)
+	for _, root := range []string{cgroup.Root, cgroup.Root + "/unified"} {
+		l, err := cgroup.Detect(root)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if l.Mode == None || os.Getuid() != 0 {
+		if l.Mode == cgroup.None || os.Getuid() != 0 {
 			continue
 		}
 		r := typical()
-		if root != Root { // the v2 part of a hybrid host has no controllers
+		if root != cgroup.Root { // the v2 part of a hybrid host has no controllers
 			r.Memory, r.CPU, r.Pids = nil, nil, nil
 		}
 		b.Run(l.Mode.String(), func(b *testing.B) {
@@ -140,12 +143,12 @@ func BenchmarkCreateApplyRemove(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				s, err := NewSettings(r, l.Mode)
+				s, err := limit.New(r, l.Mode)
 				if err == nil {
 					err = p.Create()
 				}
 				if err == nil {
-					err = p.Apply(s)
+					err = s.Apply(p)
 				}
 				if err := errors.Join(err, p.Undo()); err != nil {
 					b.Fatal(err)

@@ -1,11 +1,12 @@
 // Package cgroup places a container in the cgroups of the host: it finds what
-// hierarchies there are, plans and makes the container's directories, sets limits,
-// counts, freezes, and lists, kills and removes what is in them. It is the parent's
-// side and has effects; the container's process is born inside, by what an Entry
-// holds.
+// hierarchies there are, plans and makes the container's directories, and freezes,
+// lists, kills and removes what is in them. It is the parent's side and has effects;
+// the container's process is born inside, by what an Entry holds.
 //
-// Do not use it for the cgroup file systems that a container sees: those are
-// mounts. What systemd has to be told under its driver is not done here either.
+// On it stand limit, which writes linux.resources, with device for the rights to use
+// devices, and stats, which counts. Do not use it for the cgroup file systems that a
+// container sees: those are mounts. What systemd has to know under its driver is not
+// done here either.
 //
 // Source: cgroups(7); kernel admin-guide/cgroup-v2.rst and cgroup-v1/;
 // runtime-spec config-linux.md "Control groups".
@@ -19,10 +20,12 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 )
 
 // Root is where the host's cgroup hierarchies are mounted.
-const Root = "/sys/fs/cgroup"
+const Root = cgroupfs.Root
 
 var (
 	// ErrNoCgroups is returned when a cgroup is asked for by name on a host
@@ -44,9 +47,9 @@ type Paths map[string]string
 // record and the kernel's, so that two processes may hold a Manager each. A
 // directory that is gone is no error anywhere.
 type Manager interface {
-	// Paths is the record that Load takes. The caller does not change it.
+	// Paths returns the record that Load takes. The caller does not change it.
 	Paths() Paths
-	// Exists says whether one of the directories is there.
+	// Exists reports whether one of the directories is there.
 	Exists() bool
 	// Pids lists the members, those of sub-cgroups included, in ascending
 	// order and in the caller's pid namespace. A process is a member by its main
@@ -58,29 +61,14 @@ type Manager interface {
 	// and thaws what was frozen where a frozen process would not die. It does
 	// not wait for their end, and leaves the caller alone.
 	KillAll() error
-	// Frozen says whether the container is paused.
+	// Frozen reports whether the container is paused.
 	Frozen() bool
 	// Freeze stops all processes of the container and of its sub-cgroups and
 	// waits, at most ten seconds, until they stand still; what does not is
-	// thawed again and an error. ErrCannotFreeze says that there is no freezer.
+	// thawed again and an error. ErrCannotFreeze is returned where there is no freezer.
 	// A cgroup with the caller in it, or with a thread of it or of another
 	// process that is no member, is not frozen.
 	Freeze() error
-	// Update makes the writes of s in the running container. When one fails,
-	// those before it are taken back to the values that the files had, and the
-	// error says whether that succeeded. Values that are not changed are
-	// written too, as something else may have changed the files. Device rules
-	// are set only when old, the settings so far, has others; old may be nil.
-	Update(old, s *Settings) error
-	// Stats reads what the container has used.
-	Stats() (*Stats, error)
-	// OOM begins to watch for the OOM killer. ErrNoController says that the
-	// container has no memory controller.
-	OOM() (*OOMWatch, error)
-	// OOMKills is how many processes of the container the OOM killer has
-	// killed, 0 where that is not counted. The error is unix.ENOENT or ENODEV,
-	// wrapped, when the cgroup that counts is gone.
-	OOMKills() (int, error)
 	// Thaw lets the container and all its sub-cgroups run, where the freezer
 	// is there. On v1 a signal to a frozen process needs it to have effect.
 	Thaw() error
@@ -90,7 +78,7 @@ type Manager interface {
 	Remove() error
 }
 
-// Load gives the Manager of a record. An empty record is a container without
+// Load returns the Manager of a record. An empty record is a container without
 // cgroups.
 func Load(p Paths) (Manager, error) {
 	for name, dir := range p {
@@ -111,7 +99,7 @@ func Load(p Paths) (Manager, error) {
 	return v1{p}, nil
 }
 
-// Mode is the layout that the record was made on, for NewSettings.
+// Mode returns the layout that the record was made on.
 func (p Paths) Mode() Mode {
 	_, unified := p[""]
 	switch {
@@ -125,7 +113,7 @@ func (p Paths) Mode() Mode {
 	return V1
 }
 
-// names gives the hierarchies of p in a fixed order, the unified one first.
+// names returns the hierarchies of p in a fixed order, the unified one first.
 func (p Paths) names() []string {
 	s := make([]string, 0, len(p))
 	for name := range p {
@@ -135,14 +123,32 @@ func (p Paths) names() []string {
 	return s
 }
 
-// with gives the directory of the hierarchy that has controller.
-func (p Paths) with(controller string) (string, bool) {
-	for name, dir := range p {
-		for c := range strings.SplitSeq(name, ",") {
-			if c == controller {
-				return dir, true
-			}
+// With returns the directory of the hierarchy that a controller is in.
+func (p Paths) With(controller string) (path string, ok bool) {
+	for name, path := range p {
+		if hasController(name, controller) {
+			return path, true
 		}
 	}
 	return "", false
+}
+
+// Dir returns the container's directory for the files of a controller, which on v2 is
+// one for all.
+func (p Paths) Dir(controller string) (dir cgroupfs.Dir, ok bool) {
+	path, ok := p[""], true
+	if p.Mode() != V2 {
+		path, ok = p.With(controller)
+	}
+	return cgroupfs.At(path), ok
+}
+
+// hasController reports whether the controller c is one of the hierarchy name.
+func hasController(name, c string) bool {
+	for s := range strings.SplitSeq(name, ",") {
+		if s == c {
+			return true
+		}
+	}
+	return false
 }

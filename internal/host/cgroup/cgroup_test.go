@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -169,8 +170,8 @@ func TestBornInside(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range p.places {
-			want := ":" + p.places[i].name + ":/" + p.places[i].rel + "\n"
+		for i := range p.dirs {
+			want := ":" + p.dirs[i].name + ":/" + p.dirs[i].Path + "\n"
 			if !strings.Contains(string(text), want) {
 				t.Errorf("/proc/PID/cgroup has no line ending in %q:\n%s", want, text)
 			}
@@ -232,15 +233,15 @@ func TestNestedCgroupsAreListedKilledAndRemoved(t *testing.T) {
 	forEach(t, func(t *testing.T, l *Layout) {
 		p, m := planned(t, l, unique())
 		cmd := born(t, p, "echo ready; exec sleep 1000")
-		for i := range p.places {
-			deep := filepath.Join(p.places[i].abs, "a", "b")
-			for _, dir := range []string{deep, filepath.Join(p.places[i].abs, "c")} {
+		for i := range p.dirs {
+			deep := filepath.Join(p.dirs[i].Abs, "a", "b")
+			for _, dir := range []string{deep, filepath.Join(p.dirs[i].Abs, "c")} {
 				if err := os.MkdirAll(dir, 0o755); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if hasController(p.places[i].name, "cpuset") {
-				if err := inheritCpuset(p.places[i].fd, p.places[i].rel+"/a/b"); err != nil {
+			if hasController(p.dirs[i].name, "cpuset") {
+				if err := inheritCpuset(cgroupfs.Dir{FD: p.dirs[i].FD, Path: p.dirs[i].Path + "/a/b"}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -285,7 +286,7 @@ func TestRemoveGoesDeeperThanPaths(t *testing.T) {
 		if err := m.Remove(); err != nil {
 			t.Fatal(err)
 		}
-		if exists(m.Paths()[name]) {
+		if cgroupfs.Exists(m.Paths()[name]) {
 			t.Error("still exists")
 		}
 	})
@@ -376,7 +377,7 @@ func TestCreateRefusesUsedAndFrozen(t *testing.T) {
 			t.Errorf("frozen: got %v, want %v", err, ErrFrozen)
 		}
 		for _, dir := range m.Paths() {
-			if exists(dir + "/x") {
+			if cgroupfs.Exists(dir + "/x") {
 				t.Errorf("the refused Create has left %s/x", dir)
 			}
 		}
@@ -406,7 +407,7 @@ func TestUndoTakesParents(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, dir := range p.Paths() {
-			if above := strings.TrimSuffix(dir, "/a/b"); above == dir || exists(above) {
+			if above := strings.TrimSuffix(dir, "/a/b"); above == dir || cgroupfs.Exists(above) {
 				t.Errorf("%s is left", above)
 			}
 		}
@@ -444,7 +445,7 @@ func TestRemoveTellsWhatStays(t *testing.T) {
 		if l.Mode == V2 {
 			name = ""
 		}
-		dir, ok := m.Paths().with(name)
+		dir, ok := m.Paths().With(name)
 		if !ok {
 			t.Skip("needs the cpu hierarchy")
 		}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -22,20 +23,20 @@ import (
 func (p *Plan) Create() (retErr error) {
 	defer func() {
 		if retErr != nil {
-			_ = p.Undo() // what it made is empty; the first error is the one to tell
+			_ = p.Undo() // what it made is empty; the first error is the one to return
 		}
 	}()
-	for i := range p.places {
-		c := &p.places[i]
-		if err := c.mkdir(); err != nil {
-			return fmt.Errorf("cgroup %s: %w", c.abs, err)
+	for i := range p.dirs {
+		d := &p.dirs[i]
+		if err := d.mkdir(); err != nil {
+			return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 		}
-		if err := c.check(); err != nil {
-			return fmt.Errorf("cgroup %s: %w", c.abs, err)
+		if err := d.check(); err != nil {
+			return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 		}
-		if hasController(c.name, "cpuset") {
-			if err := inheritCpuset(c.fd, c.rel); err != nil {
-				return fmt.Errorf("cgroup %s: %w", c.abs, err)
+		if hasController(d.name, "cpuset") {
+			if err := inheritCpuset(d.Dir); err != nil {
+				return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 			}
 		}
 	}
@@ -44,20 +45,20 @@ func (p *Plan) Create() (retErr error) {
 }
 
 // mkdir makes the directory. Parents are looked at only when one is missing.
-func (c *place) mkdir() error {
+func (d *directory) mkdir() error {
 	// A parent that another runtime's Undo removes at the same time is made
 	// again: each such round needs one container that failed, so few do.
 	for range 100 {
-		err := unix.Mkdirat(c.fd, c.rel, 0o755)
+		err := unix.Mkdirat(d.FD, d.Path, 0o755)
 		switch err {
 		case nil:
-			c.made = true
+			d.made = true
 			return nil
 		case unix.EEXIST:
 			return nil
 		case unix.EINTR:
 		case unix.ENOENT:
-			if err := c.mkdirAbove(); err != nil {
+			if err := d.mkdirAbove(); err != nil {
 				return err
 			}
 		default:
@@ -67,20 +68,20 @@ func (c *place) mkdir() error {
 	return fmt.Errorf("mkdir: a parent is removed again and again: %w", unix.ENOENT)
 }
 
-func (c *place) mkdirAbove() error {
-	for i := range len(c.rel) {
-		if c.rel[i] != '/' {
+func (d *directory) mkdirAbove() error {
+	for i := range len(d.Path) {
+		if d.Path[i] != '/' {
 			continue
 		}
-		err := unix.Mkdirat(c.fd, c.rel[:i], 0o755)
+		err := unix.Mkdirat(d.FD, d.Path[:i], 0o755)
 		switch err {
 		case nil:
-			c.above = append(c.above, c.rel[:i])
+			d.above = append(d.above, d.Path[:i])
 		case unix.EEXIST:
 		case unix.ENOENT:
 			return nil // removed between two steps: mkdir comes here again
 		default:
-			return fmt.Errorf("mkdir %s: %w", c.rel[:i], err)
+			return fmt.Errorf("mkdir %s: %w", d.Path[:i], err)
 		}
 	}
 	return nil
@@ -88,23 +89,23 @@ func (c *place) mkdirAbove() error {
 
 // usable refuses a directory that somebody else has made, as root for a container of the
 // same id, before a look at who is in there.
-func (c *place) usable() error {
+func (d *directory) usable() error {
 	if seat.HostRoot() {
 		return nil
 	}
-	if err := unix.Faccessat(c.fd, c.rel+"/cgroup.procs", unix.W_OK, unix.AT_EACCESS); err != nil {
+	if err := unix.Faccessat(d.FD, d.Path+"/cgroup.procs", unix.W_OK, unix.AT_EACCESS); err != nil {
 		return fmt.Errorf("it is there, and not the caller's: %w", err)
 	}
 	return nil
 }
 
 // check refuses a directory that is in use or frozen.
-func (c *place) check() error {
-	if !c.made {
-		if err := c.usable(); err != nil {
+func (d *directory) check() error {
+	if !d.made {
+		if err := d.usable(); err != nil {
 			return err
 		}
-		l, err := survey(c.abs, c.name == "")
+		l, err := survey(d.Abs, d.name == "")
 		if err != nil {
 			return err
 		}
@@ -113,17 +114,18 @@ func (c *place) check() error {
 			return fmt.Errorf("%w: %d process(es) found", ErrNotEmpty, n)
 		}
 	}
+	// Its process would be born frozen, and nobody would know to thaw it.
 	name, bad := "", ""
 	switch {
-	case c.name == "":
+	case d.name == "":
 		name, bad = "cgroup.events", "frozen 1"
-	case hasController(c.name, "freezer"):
+	case hasController(d.name, "freezer"):
 		name, bad = "freezer.state", "FR" // FROZEN, FREEZING
 	default:
 		return nil
 	}
-	text, err := readLine(c.fd, c.rel+"/"+name)
-	if err != nil && !gone(err) {
+	text, err := d.ReadLine(name)
+	if err != nil && !cgroupfs.IsGone(err) {
 		return err
 	}
 	if strings.Contains(text, bad) {
@@ -140,84 +142,29 @@ func (c *place) check() error {
 // does: by then others may count on them.)
 func (p *Plan) Undo() error {
 	var errs []error
+	// Only then are the members the container's. They die first: a cgroup with
+	// processes cannot be removed.
 	if p.created {
 		errs = append(errs, p.Manager().KillAll())
 		p.created = false
 	}
 	deadline := time.Now().Add(removeWait)
-	for i := range p.places {
-		c := &p.places[i]
-		if c.made {
-			if err := removeTree(c.abs, c.name == "", deadline); err != nil {
+	for i := range p.dirs {
+		d := &p.dirs[i]
+		if d.made {
+			if err := removeTree(d.Abs, d.name == "", deadline); err != nil {
 				errs = append(errs, err)
 				continue
 			}
-			c.made = false
+			d.made = false
 		}
-		for len(c.above) > 0 {
-			last := len(c.above) - 1
-			if unix.Unlinkat(c.fd, c.above[last], unix.AT_REMOVEDIR) != nil {
+		for len(d.above) > 0 {
+			last := len(d.above) - 1
+			if unix.Unlinkat(d.FD, d.above[last], unix.AT_REMOVEDIR) != nil {
 				break // in use by others
 			}
-			c.above = c.above[:last]
+			d.above = d.above[:last]
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// Entry is how a process enters the container's cgroups. The caller closes it.
-type Entry struct {
-	// Cgroup is a descriptor of the cgroup v2 directory for
-	// CLONE_INTO_CGROUP, -1 without one.
-	Cgroup int
-	// Tasks are the "tasks" files of cgroup v1, the freezer's last. The process
-	// writes "0" to each.
-	Tasks   []int
-	freezer int // index in Tasks, -1 for none
-}
-
-// Entry opens what the entry into the planned cgroups needs. Create comes before.
-//
-// Source: clone(2), CLONE_INTO_CGROUP; kernel cgroup-v1/cgroups.rst, 2.2
-// "Attaching processes" for "0", which stands for the writer.
-func (p *Plan) Entry() (*Entry, error) {
-	e := &Entry{Cgroup: -1, freezer: -1, Tasks: make([]int, 0, len(p.places))}
-	for i := range p.places {
-		c := &p.places[i]
-		var fd int
-		var err error
-		if c.name == "" {
-			fd, err = beneath(c.fd, c.rel, unix.O_PATH|unix.O_DIRECTORY)
-			e.Cgroup = fd
-		} else if fd, err = beneath(c.fd, c.rel+"/tasks", unix.O_WRONLY); err == nil {
-			e.Tasks = append(e.Tasks, fd)
-		}
-		if err != nil {
-			e.Close()
-			return nil, fmt.Errorf("cgroup %s: open: %w", c.abs, err)
-		}
-	}
-	return e, nil
-}
-
-// Close closes the descriptors.
-func (e *Entry) Close() {
-	if e.Cgroup >= 0 {
-		unix.Close(e.Cgroup)
-		e.Cgroup = -1
-	}
-	for _, fd := range e.Tasks {
-		unix.Close(fd)
-	}
-	e.Tasks = nil
-}
-
-// hasController says whether the hierarchy name has the controller c.
-func hasController(name, c string) bool {
-	for s := range strings.SplitSeq(name, ",") {
-		if s == c {
-			return true
-		}
-	}
-	return false
 }

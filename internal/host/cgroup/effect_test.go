@@ -1,6 +1,7 @@
-package cgroup
+package cgroup_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -8,14 +9,17 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/stats"
 )
 
 func TestQuotaThrottles(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, "cpu")
 		p, m := applied(t, l, cpu(specs.LinuxCPU{Quota: ptr(int64(2000)), Period: ptr(uint64(10000))}))
 		born(t, p, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo ready; exec sleep 1000")
-		s, err := m.Stats()
+		s, err := stats.Read(m.Paths())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +30,7 @@ func TestQuotaThrottles(t *testing.T) {
 }
 
 func TestCpusetPins(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, "cpuset")
 		p, _ := applied(t, l, cpu(specs.LinuxCPU{Cpus: "0"}))
 		if got := inside(t, p, "grep Cpus_allowed_list /proc/self/status >&2"); got != "Cpus_allowed_list:\t0\n" {
@@ -37,13 +41,13 @@ func TestCpusetPins(t *testing.T) {
 
 // TestMemoryLimitKills has a shell grow beyond its limit.
 func TestMemoryLimitKills(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, "memory")
 		p, m := applied(t, l, memory(8<<20, 0))
 		if got := inside(t, p, "x=$(head -c 16000000 /dev/zero | tr '\\0' a); echo >&2 alive"); strings.Contains(got, "alive") {
 			t.Errorf("16 MB with a limit of 8 MiB: %q", got)
 		}
-		if n, err := m.OOMKills(); n == 0 || err != nil {
+		if n, err := stats.OOMKills(m.Paths()); n == 0 || err != nil {
 			t.Errorf("OOMKills: %d, %v", n, err)
 		}
 	})
@@ -70,8 +74,8 @@ func disk(t *testing.T) (major, minor int64) {
 }
 
 func TestBlockIO(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
-		needs(t, l, map[bool]string{true: "io", false: "blkio"}[l.Mode == V2])
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
+		needs(t, l, map[bool]string{true: "io", false: "blkio"}[l.Mode == cgroup.V2])
 		major, minor := disk(t)
 		limits := func(n uint64) *specs.LinuxResources {
 			list := []specs.LinuxThrottleDevice{rate(major, minor, n)}
@@ -82,10 +86,10 @@ func TestBlockIO(t *testing.T) {
 		p, m := applied(t, l, limits(1<<20))
 		check := func(want string) {
 			t.Helper()
-			if l.Mode == V2 {
+			if l.Mode == cgroup.V2 {
 				line := ""
 				if want != "" {
-					line = device(major, minor) + strings.NewReplacer("N", want).Replace(" rbps=N wbps=N riops=N wiops=N")
+					line = fmt.Sprintf("%d:%d", major, minor) + strings.NewReplacer("N", want).Replace(" rbps=N wbps=N riops=N wiops=N")
 				}
 				if got := content(t, p, "io", "io.max"); got != line {
 					t.Errorf("io.max is %q, want %q", got, line)
@@ -95,7 +99,7 @@ func TestBlockIO(t *testing.T) {
 			for _, name := range []string{"read_bps", "write_bps", "read_iops", "write_iops"} {
 				line := ""
 				if want != "" {
-					line = device(major, minor) + " " + want
+					line = fmt.Sprintf("%d:%d", major, minor) + " " + want
 				}
 				if got := content(t, p, "blkio", "blkio.throttle."+name+"_device"); got != line {
 					t.Errorf("%s is %q, want %q", name, got, line)
@@ -105,13 +109,13 @@ func TestBlockIO(t *testing.T) {
 		check("1048576")
 		bad := limits(2 << 20)
 		bad.BlockIO.ThrottleWriteIOPSDevice = []specs.LinuxThrottleDevice{rate(4000, 1, 5)}
-		err := m.Update(nil, settings(t, bad, l.Mode))
+		err := settings(t, bad, l.Mode).Update(nil, m.Paths())
 		if err == nil || !strings.Contains(err.Error(), "linux.resources.blockIO.throttleWriteIOPSDevice[0]") ||
 			!strings.Contains(err.Error(), "no such device") {
 			t.Errorf("a device that there is not: %v", err)
 		}
 		check("1048576")
-		if err := m.Update(nil, settings(t, limits(0), l.Mode)); err != nil {
+		if err := settings(t, limits(0), l.Mode).Update(nil, m.Paths()); err != nil {
 			t.Fatal(err)
 		}
 		check("")
@@ -119,22 +123,22 @@ func TestBlockIO(t *testing.T) {
 }
 
 func TestBlockIOWeight(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
-		needs(t, l, map[bool]string{true: "io", false: "blkio"}[l.Mode == V2])
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
+		needs(t, l, map[bool]string{true: "io", false: "blkio"}[l.Mode == cgroup.V2])
 		p, _ := planned(t, l, "/"+unique())
-		err := p.Apply(settings(t, &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: ptr(uint16(500))}}, l.Mode))
-		at, _ := p.find(map[bool]string{true: "io", false: "blkio"}[l.Mode == V2])
+		err := settings(t, &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: ptr(uint16(500))}}, l.Mode).Apply(p)
+		at, _ := p.Dir(map[bool]string{true: "io", false: "blkio"}[l.Mode == cgroup.V2])
 		for name, want := range map[string]string{
 			"blkio.bfq.weight": "500", "blkio.weight": "500", "io.bfq.weight": "default 500", "io.weight": "default 4950",
 		} {
-			got, readErr := os.ReadFile(at.abs + "/" + name)
+			got, readErr := os.ReadFile(at.Abs + "/" + name)
 			if readErr != nil {
 				continue
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			if trim(string(got)) != want {
+			if strings.TrimSpace(string(got)) != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
 			}
 			return

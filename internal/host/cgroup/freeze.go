@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 )
 
 // freezeWait bounds the wait until all processes stand still: one in a call that
@@ -22,8 +24,8 @@ var ErrCannotFreeze = errors.New("container has no cgroup freezer")
 //
 // Source: cgroup-v2.rst, cgroup.freeze and cgroup.events.
 func freezeV2(dir string) error {
-	err := writeFile(unix.AT_FDCWD, dir+"/cgroup.freeze", "1")
-	if errors.Is(err, unix.ENOENT) && exists(dir) {
+	err := cgroupfs.WriteFile(unix.AT_FDCWD, dir+"/cgroup.freeze", "1")
+	if errors.Is(err, unix.ENOENT) && cgroupfs.Exists(dir) {
 		return fmt.Errorf("%w: %w", ErrCannotFreeze, err)
 	}
 	if err != nil {
@@ -36,7 +38,7 @@ func freezeV2(dir string) error {
 	if err == nil {
 		err = fmt.Errorf("%s: its processes do not stand still within %s", dir, freezeWait)
 	}
-	return errors.Join(err, writeFile(unix.AT_FDCWD, dir+"/cgroup.freeze", "0"))
+	return errors.Join(err, cgroupfs.WriteFile(unix.AT_FDCWD, dir+"/cgroup.freeze", "0"))
 }
 
 // errCallerInside refuses to freeze the calling process, which could then not go
@@ -83,14 +85,14 @@ func freezeV1(dir string, deadline time.Time) error {
 	}
 }
 
-// freezeOnce says whether all stand still. It takes back what it did when a thread
+// freezeOnce reports whether all stand still. It takes back what it did when a thread
 // of another process has come in meanwhile.
 func freezeOnce(dir string) (bool, error) {
 	file := dir + "/freezer.state"
-	if err := writeFile(unix.AT_FDCWD, file, "FROZEN"); err != nil {
+	if err := cgroupfs.WriteFile(unix.AT_FDCWD, file, "FROZEN"); err != nil {
 		return false, err
 	}
-	state, err := readLine(unix.AT_FDCWD, file)
+	state, err := cgroupfs.ReadLine(unix.AT_FDCWD, file)
 	if err != nil {
 		return false, err
 	}
@@ -111,8 +113,8 @@ func standsNot(dir string, l listing) error {
 
 // thawV1 thaws the cgroup alone.
 func thawV1(dir string) error {
-	err := writeFile(unix.AT_FDCWD, dir+"/freezer.state", "THAWED")
-	if gone(err) {
+	err := cgroupfs.WriteFile(unix.AT_FDCWD, dir+"/freezer.state", "THAWED")
+	if cgroupfs.IsGone(err) {
 		return nil
 	}
 	return err

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 )
 
 // Mode is how the host mounts its cgroups.
@@ -19,7 +21,7 @@ const (
 	V2                 // one cgroup v2 mount
 )
 
-// String gives the mode's usual name.
+// String returns the mode's usual name.
 func (m Mode) String() string {
 	switch m {
 	case V1:
@@ -62,7 +64,7 @@ type hierarchy struct {
 // Source: cgroups(7), "/proc files"; statfs(2).
 func Detect(root string) (*Layout, error) {
 	return detect(root, func() (string, error) {
-		text, err := readFile(unix.AT_FDCWD, "/proc/self/cgroup")
+		text, err := cgroupfs.ReadFile(unix.AT_FDCWD, "/proc/self/cgroup")
 		if errors.Is(err, unix.ENOENT) {
 			return "", nil // a kernel without cgroups
 		}
@@ -125,7 +127,7 @@ func parseSelf(line string) (name, path string, ok bool) {
 	return name, path, ok && strings.HasPrefix(path, "/")
 }
 
-// unifiedOf is the cgroup v2 in the text of a /proc/PID/cgroup.
+// unifiedOf returns the cgroup v2 in the text of a /proc/PID/cgroup.
 func unifiedOf(text string) (path string, ok bool) {
 	for line := range strings.Lines(text) {
 		if name, own, ok := parseSelf(line); ok && name == "" {
@@ -164,7 +166,7 @@ func realName(root int, name string) string {
 	return string(buf[:n])
 }
 
-// openMount opens a directory and tells its file system.
+// openMount opens a directory and returns its file system's magic number.
 func openMount(at int, path string) (fd int, magic int64, err error) {
 	fd, err = unix.Openat(at, path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 	"github.com/hutch-project/hutch/internal/proc"
 )
 
@@ -24,10 +25,10 @@ type listing struct {
 	strangers []int
 }
 
-// hasCaller says whether the calling process is a member.
+// hasCaller reports whether the calling process is a member.
 func (l listing) hasCaller() bool { return slices.Contains(l.members, os.Getpid()) }
 
-// others are the members but for the calling process.
+// others returns the members but for the calling process.
 func (l listing) others() []int { return without(l.members, os.Getpid()) }
 
 // aliens names the strangers, for errors.
@@ -88,7 +89,7 @@ func (l *listing) add(dir string, pid int, tasks []int) error {
 	return nil
 }
 
-// whereabouts says whether the process pid, whose main thread has ended, has threads
+// whereabouts reports whether the process pid, whose main thread has ended, has threads
 // in the cgroup dir, and whether it has some outside.
 func whereabouts(dir string, pid int) (inside, outside bool, err error) {
 	list, err := proc.Threads(pid)
@@ -120,7 +121,7 @@ func whereabouts(dir string, pid int) (inside, outside bool, err error) {
 // has ended or is about to.
 type thread struct{ within, ends bool }
 
-// judge says whether there are threads inside, and whether there are living ones
+// judge reports whether there are threads inside, and whether there are living ones
 // outside. One inside that is about to end counts for both: its process ends, and
 // whose that was is not to be seen any more.
 func judge(list []thread) (inside, outside bool) {
@@ -131,7 +132,7 @@ func judge(list []thread) (inside, outside bool) {
 	return inside, outside
 }
 
-// without is list without n, in memory of its own.
+// without returns list without n, in memory of its own.
 func without(list []int, n int) []int {
 	return slices.DeleteFunc(slices.Clone(list), func(m int) bool { return m == n })
 }
@@ -141,13 +142,13 @@ func contains(sorted []int, n int) bool {
 	return ok
 }
 
-// ids gives the numbers in the file of the cgroup dir and of all below it, in
+// ids returns the numbers in the file of the cgroup dir and of all below it, in
 // ascending order, each once.
 func ids(dir, file string) ([]int, error) {
 	var out []int
 	top := true
-	err := walk(dir, func(fd int) error {
-		text, err := readFile(fd, file)
+	err := cgroupfs.Walk(dir, func(fd int) error {
+		text, err := cgroupfs.ReadFile(fd, file)
 		if errors.Is(err, unix.EOPNOTSUPP) && !top {
 			return nil // threaded: the processes stand in the domain above
 		}

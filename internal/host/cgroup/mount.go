@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 )
 
 // Mount describes one hierarchy for a "cgroup" mount inside a container.
@@ -18,10 +20,10 @@ type Mount struct {
 
 // Mounts describes the hierarchies of the host and the container's place in each.
 func (p *Plan) Mounts() []Mount {
-	out := make([]Mount, 0, len(p.places))
-	for i := range p.places {
-		c := &p.places[i]
-		out = append(out, c.mount(p.root, c.rel))
+	out := make([]Mount, 0, len(p.dirs))
+	for i := range p.dirs {
+		d := &p.dirs[i]
+		out = append(out, d.mount(p.root, d.Path))
 	}
 	return out
 }
@@ -40,7 +42,7 @@ func (l *Layout) OwnMounts() []Mount {
 		h := &l.hierarchies[i]
 		own := strings.TrimPrefix(h.own, "/")
 		if own != "" {
-			if fd, err := beneath(h.fd, own, unix.O_PATH|unix.O_DIRECTORY); err == nil {
+			if fd, err := cgroupfs.Beneath(h.fd, own, unix.O_PATH|unix.O_DIRECTORY); err == nil {
 				unix.Close(fd)
 			} else {
 				own = ""

@@ -1,10 +1,6 @@
 package cgroup
 
-import (
-	"fmt"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // none is the Manager of a container without cgroups.
 type none struct{}
@@ -19,12 +15,3 @@ func (none) Freeze() error               { return ErrCannotFreeze }
 func (none) Frozen() bool                { return false }
 func (none) Thaw() error                 { return nil }
 func (none) Remove() error               { return nil }
-func (none) Stats() (*Stats, error)      { return &Stats{}, nil }
-
-// Update is an error when there is something to set.
-func (none) Update(_, s *Settings) error {
-	if len(s.writes) > 0 {
-		return fmt.Errorf("%s: the container has no cgroups: %w", s.writes[0].Field, ErrNoCgroups)
-	}
-	return nil
-}

@@ -1,23 +1,36 @@
-package cgroup
+package cgroup_test
 
 import (
 	"errors"
 	"io"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/cgroupfs"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/stats"
+	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
+// readable waits until there may be news of w, and reports whether there is before the
+// deadline.
+func readable(t *testing.T, w *stats.OOMWatch, deadline time.Time) bool {
+	t.Helper()
+	n, err := sys.Poll([]unix.PollFd{{Fd: int32(w.Fd()), Events: unix.POLLIN}}, deadline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n > 0
+}
+
 func TestOOM(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, "memory")
 		p, m := applied(t, l, memory(8<<20, 8<<20))
-		w, err := m.OOM()
+		w, err := stats.WatchOOM(m.Paths())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +41,7 @@ func TestOOM(t *testing.T) {
 		inside(t, p, "exec head -c 100M /dev/zero | (exec tail -c 100M) >/dev/null")
 		deadline := testwait.Deadline()
 		total := 0
-		for total == 0 && poll([]unix.PollFd{{Fd: int32(w.Fd()), Events: unix.POLLIN}}, deadline) {
+		for total == 0 && readable(t, w, deadline) {
 			n, err := w.Read()
 			if err != nil && err != io.EOF {
 				t.Fatal(err)
@@ -38,14 +51,14 @@ func TestOOM(t *testing.T) {
 		if total == 0 {
 			t.Error("no event")
 		}
-		kills, err := m.OOMKills()
+		kills, err := stats.OOMKills(m.Paths())
 		if kills < 1 || err != nil {
 			t.Errorf("OOMKills: %d, %v", kills, err)
 		}
 		if err := m.Remove(); err != nil {
 			t.Fatal(err)
 		}
-		if !poll([]unix.PollFd{{Fd: int32(w.Fd()), Events: unix.POLLIN}}, deadline) {
+		if !readable(t, w, deadline) {
 			t.Fatal("no event for the cgroup's end")
 		}
 		for err == nil && time.Now().Before(deadline) {
@@ -53,7 +66,7 @@ func TestOOM(t *testing.T) {
 			n, err = w.Read()
 			total += n
 		}
-		if l.Mode == V2 && total != kills {
+		if l.Mode == cgroup.V2 && total != kills {
 			t.Errorf("%d kills were told, of %d", total, kills)
 		}
 		if err != io.EOF {
@@ -65,14 +78,14 @@ func TestOOM(t *testing.T) {
 // TestOOMEndsWithTheContainer wants an event when the last process ends without
 // an OOM.
 func TestOOMEndsWithTheContainer(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, "memory")
 		p, m := planned(t, l, "/"+unique())
-		if err := p.Apply(settings(t, nil, l.Mode)); err != nil {
+		if err := settings(t, nil, l.Mode).Apply(p); err != nil {
 			t.Fatal(err)
 		}
 		cmd := born(t, p, "echo ready; exec sleep 1000")
-		w, err := m.OOM()
+		w, err := stats.WatchOOM(m.Paths())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,13 +94,13 @@ func TestOOMEndsWithTheContainer(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait()
-		if l.Mode != V2 { // there the cgroup's removal tells it
+		if l.Mode != cgroup.V2 { // there the cgroup's removal tells it
 			if err := m.Remove(); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for deadline := testwait.Deadline(); err == nil; {
-			if !poll([]unix.PollFd{{Fd: int32(w.Fd()), Events: unix.POLLIN}}, deadline) {
+			if !readable(t, w, deadline) {
 				t.Fatal("no event")
 			}
 			var n int
@@ -102,56 +115,16 @@ func TestOOMEndsWithTheContainer(t *testing.T) {
 }
 
 func TestOOMNeedsTheController(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		if has(t, l, "memory") {
 			t.Skip("needs a host without the memory controller")
 		}
 		_, m := planned(t, l, "/"+unique())
-		if _, err := m.OOM(); !errors.Is(err, ErrNoController) {
+		if _, err := stats.WatchOOM(m.Paths()); !errors.Is(err, cgroupfs.ErrNoController) {
 			t.Errorf("got %v, want ErrNoController", err)
 		}
-		if n, err := m.OOMKills(); n != 0 || err != nil {
+		if n, err := stats.OOMKills(m.Paths()); n != 0 || err != nil {
 			t.Errorf("OOMKills: %d, %v", n, err)
-		}
-	})
-}
-
-func TestChown(t *testing.T) {
-	forEach(t, func(t *testing.T, l *Layout) {
-		p, _ := planned(t, l, "/"+unique())
-		if err := p.Chown(12345, 54321); err != nil {
-			t.Fatal(err)
-		}
-		list, err := os.ReadFile("/sys/kernel/cgroup/delegate")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range p.places {
-			dir := p.places[i].abs
-			entries, err := os.ReadDir(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			names := []string{"."}
-			for _, e := range entries {
-				names = append(names, e.Name())
-			}
-			for _, name := range names {
-				var st unix.Stat_t
-				if err := unix.Lstat(dir+"/"+name, &st); err != nil {
-					t.Fatal(err)
-				}
-				want := [2]uint32{}
-				if l.Mode == V2 && (name == "." || lists(string(list), name)) {
-					want = [2]uint32{12345, 54321}
-				}
-				if got := [2]uint32{st.Uid, st.Gid}; got != want {
-					t.Errorf("%s/%s belongs to %v, want %v", dir, name, got, want)
-				}
-			}
-		}
-		if l.Mode == V2 && !strings.Contains(string(list), "cgroup.procs") {
-			t.Errorf("the kernel's list is %q", list)
 		}
 	})
 }

@@ -5,27 +5,29 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 )
 
 // Plan is where a container's cgroups are going to be. Nothing is made before
 // Create. It uses the Layout's descriptors.
 type Plan struct {
-	places  []place
+	dirs    []directory
 	mode    Mode
 	root    string
 	created bool // Create has succeeded: the members are the container's
 }
 
-// place is the container's directory in one hierarchy.
-type place struct {
+// directory is the container's directory in one hierarchy. Its path is from the mount
+// point, neither empty nor with a leading slash.
+type directory struct {
 	*hierarchy
-	rel   string // from the mount point, neither empty nor with a leading slash
-	abs   string
-	made  bool     // Create has made rel
+	cgroupfs.Dir
+	made  bool     // Create has made it
 	above []string // parents that Create has made, the outermost first
 }
 
-// NoPlan is the plan of a container that stays in the caller's cgroups.
+// NoPlan returns the plan of a container that stays in the caller's cgroups.
 func NoPlan() *Plan { return &Plan{mode: None, root: Root} }
 
 // Plan decides where the container id is placed. cgroupsPath is
@@ -55,7 +57,7 @@ func (l *Layout) Plan(cgroupsPath, id string) (*Plan, error) {
 		}
 		return p, nil
 	}
-	p.places = make([]place, 0, len(l.hierarchies))
+	p.dirs = make([]directory, 0, len(l.hierarchies))
 	for i := range l.hierarchies {
 		h := &l.hierarchies[i]
 		rel := inner
@@ -64,26 +66,28 @@ func (l *Layout) Plan(cgroupsPath, id string) (*Plan, error) {
 				return nil, fmt.Errorf("%s: %q: %w; give an absolute linux.cgroupsPath", what, text, err)
 			}
 		}
-		p.places = append(p.places, place{hierarchy: h, rel: rel, abs: l.mountpoint(h) + "/" + rel})
+		p.dirs = append(p.dirs, directory{
+			hierarchy: h, Dir: cgroupfs.Dir{FD: h.fd, Path: rel, Abs: l.mountpoint(h) + "/" + rel},
+		})
 	}
 	return p, nil
 }
 
-// components checks path and gives it without empty and "." components.
+// components checks path and returns it without empty and "." components.
 func components(path string) (string, error) {
 	var out []string
-	for c := range strings.SplitSeq(path, "/") {
+	for name := range strings.SplitSeq(path, "/") {
 		switch {
-		case c == "" || c == ".":
+		case name == "" || name == ".":
 			continue
-		case c == "..":
+		case name == "..":
 			return "", fmt.Errorf("\"..\" is not allowed in a cgroup's path")
-		case len(c) > unix.NAME_MAX:
+		case len(name) > unix.NAME_MAX:
 			return "", fmt.Errorf("a component is longer than %d bytes", unix.NAME_MAX)
-		case strings.ContainsAny(c, "\x00\n"):
+		case strings.ContainsAny(name, "\x00\n"):
 			return "", fmt.Errorf("a cgroup's name has neither NUL nor newline")
 		}
-		out = append(out, c)
+		out = append(out, name)
 	}
 	if len(out) == 0 {
 		return "", fmt.Errorf("names the root of the cgroup hierarchy; name a cgroup below it")
@@ -110,18 +114,18 @@ func (l *Layout) below(h *hierarchy, inner string) (string, error) {
 	if own = strings.Trim(own, "/"); own == "" {
 		return inner, nil
 	}
-	for c := range strings.SplitSeq(own, "/") {
-		if c == ".." {
+	for name := range strings.SplitSeq(own, "/") {
+		if name == ".." {
 			return "", fmt.Errorf("the runtime's own cgroup /%s is outside of its cgroup namespace", own)
 		}
 	}
 	return own + "/" + inner, nil
 }
 
-// ownUnified is the runtime's own cgroup on v2.
+// ownUnified returns the runtime's own cgroup on v2.
 func (l *Layout) ownUnified() (string, error) {
 	if l.self == "" {
-		text, err := readFile(unix.AT_FDCWD, "/proc/self/cgroup")
+		text, err := cgroupfs.ReadFile(unix.AT_FDCWD, "/proc/self/cgroup")
 		if err != nil {
 			return "", err
 		}
@@ -133,9 +137,9 @@ func (l *Layout) ownUnified() (string, error) {
 	return "", fmt.Errorf("/proc/self/cgroup has no line for cgroup v2")
 }
 
-// visible gives own as it is seen below the mount point fd. In a container
+// visible returns own as it is seen below the mount point fd. In a container
 // without a cgroup namespace only the container's part of a hierarchy is
-// mounted, while /proc/self/cgroup tells the whole path: the longest part of it
+// mounted, while /proc/self/cgroup has the whole path: the longest part of it
 // that exists is what is left of it.
 func visible(fd int, own string) string {
 	for rest := strings.Trim(own, "/"); rest != ""; {
@@ -155,16 +159,16 @@ func (l *Layout) mountpoint(h *hierarchy) string {
 	return l.Root + "/" + h.dir
 }
 
-// Paths is the record of the plan, to be written down before Create.
+// Paths returns the record of the plan, to be written down before Create.
 func (p *Plan) Paths() Paths {
-	m := make(Paths, len(p.places))
-	for i := range p.places {
-		m[p.places[i].name] = p.places[i].abs
+	m := make(Paths, len(p.dirs))
+	for i := range p.dirs {
+		m[p.dirs[i].name] = p.dirs[i].Abs
 	}
 	return m
 }
 
-// Manager is the Manager of the planned cgroups.
+// Manager returns the Manager of the planned cgroups.
 func (p *Plan) Manager() Manager {
 	m, err := Load(p.Paths())
 	if err != nil {
@@ -174,5 +178,28 @@ func (p *Plan) Manager() Manager {
 	return m
 }
 
-// Mode is the layout of the host.
+// Mode returns the layout of the host.
 func (p *Plan) Mode() Mode { return p.mode }
+
+// Dir returns the container's directory in the hierarchy of a controller; ok is false
+// when that is in none. On v2 it is the same for all.
+func (p *Plan) Dir(controller string) (dir cgroupfs.Dir, ok bool) {
+	for i := range p.dirs {
+		d := &p.dirs[i]
+		if p.mode == V2 || hasController(d.name, controller) {
+			return d.Dir, true
+		}
+	}
+	return cgroupfs.Dir{}, false
+}
+
+// IsNew reports whether Create has made all directories, so that they are as the kernel
+// makes new ones.
+func (p *Plan) IsNew() bool {
+	for i := range p.dirs {
+		if !p.dirs[i].made {
+			return false
+		}
+	}
+	return true
+}

@@ -135,14 +135,14 @@ func TestDetectFollowsControllerLinks(t *testing.T) {
 func TestVisible(t *testing.T) {
 	forEach(t, func(t *testing.T, l *Layout) {
 		p, _ := planned(t, l, unique()+"/in")
-		c := &p.places[0]
+		c := &p.dirs[0]
 		for own, want := range map[string]string{
 			"/":                       "",
-			"/" + c.rel:               c.rel,
-			"/docker/0123/" + c.rel:   c.rel, // only /docker/0123 is mounted
+			"/" + c.Path:              c.Path,
+			"/docker/0123/" + c.Path:  c.Path, // only /docker/0123 is mounted
 			"/docker/hutch-absent-42": "",
 		} {
-			if got := visible(c.fd, own); got != want {
+			if got := visible(c.FD, own); got != want {
 				t.Errorf("%s: got %q, want %q", own, got, want)
 			}
 		}

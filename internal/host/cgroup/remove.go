@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 	"github.com/hutch-project/hutch/internal/proc"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // removeWait bounds the wait for the end of members that have got SIGKILL:
@@ -33,7 +35,7 @@ func removeTree(dir string, unified bool, deadline time.Time) error {
 		if err := wait(dir, deadline); err != nil {
 			return err
 		}
-		if err := walk(dir, nil, rmdir); err != nil && !errors.Is(err, unix.EBUSY) {
+		if err := cgroupfs.Walk(dir, nil, rmdir); err != nil && !errors.Is(err, unix.EBUSY) {
 			return err
 		}
 		err = rmdir(unix.AT_FDCWD, dir)
@@ -45,22 +47,17 @@ func removeTree(dir string, unified bool, deadline time.Time) error {
 		}
 		// Empty by its listing and yet busy: an exiting task, or on v1 the
 		// thread that forked the container, has still to leave. The kernel
-		// tells nobody when it does; it is a matter of one scheduling.
+		// notifies nobody when it does; it is a matter of one scheduling.
 		time.Sleep(time.Millisecond)
 	}
 }
 
 func rmdir(at int, name string) error {
-	for {
-		err := unix.Unlinkat(at, name, unix.AT_REMOVEDIR)
-		switch {
-		case err == unix.EINTR:
-		case err == nil, gone(err):
-			return nil
-		default:
-			return err
-		}
+	err := sys.Retry(func() error { return unix.Unlinkat(at, name, unix.AT_REMOVEDIR) })
+	if cgroupfs.IsGone(err) {
+		return nil
 	}
+	return err
 }
 
 // stays is the error of a cgroup that could not be emptied.
@@ -80,7 +77,7 @@ func stays(dir string, unified bool, reason error) error {
 // Source: cgroup-v2.rst, "[Un]populated Notification".
 func waitPopulated(dir string, deadline time.Time) error {
 	empty, err := waitEvent(dir, "populated 0", deadline)
-	if gone(err) || err == nil && empty {
+	if cgroupfs.IsGone(err) || err == nil && empty {
 		return nil
 	}
 	if err != nil {
@@ -89,26 +86,28 @@ func waitPopulated(dir string, deadline time.Time) error {
 	return stays(dir, true, unix.EBUSY)
 }
 
-// waitEvent waits until cgroup.events of a cgroup v2 has line; false says that
-// the deadline has passed.
+// waitEvent waits until cgroup.events of a cgroup v2 has line; false is returned
+// when the deadline has passed.
 func waitEvent(dir, line string, deadline time.Time) (bool, error) {
-	fd, err := unix.Open(dir+"/cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	fd, err := sys.Open(unix.AT_FDCWD, dir+"/cgroup.events", unix.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return false, fmt.Errorf("open %s/cgroup.events: %w", dir, err)
 	}
 	defer unix.Close(fd)
 	var buf [256]byte
 	for {
-		n, err := unix.Pread(fd, buf[:], 0)
+		n, err := sys.Retry1(func() (int, error) { return unix.Pread(fd, buf[:], 0) })
 		switch {
-		case err == unix.EINTR:
-			continue
 		case err != nil:
 			return false, fmt.Errorf("read %s/cgroup.events: %w", dir, err)
 		case strings.Contains(string(buf[:n]), line):
 			return true, nil
 		}
-		if !poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, deadline) {
+		changed, err := sys.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, deadline)
+		if err != nil {
+			return false, fmt.Errorf("poll %s/cgroup.events: %w", dir, err)
+		}
+		if changed == 0 {
 			return false, nil
 		}
 	}
@@ -127,9 +126,12 @@ func waitMembers(dir string, deadline time.Time) error {
 		// One at a time will do: all have to end.
 		fd, err := proc.Pidfd(pids[0])
 		if err == nil {
-			ended := poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, deadline)
+			ended, err := sys.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, deadline)
 			unix.Close(fd)
-			if !ended {
+			if err != nil {
+				return fmt.Errorf("%s: poll: %w", dir, err)
+			}
+			if ended == 0 {
 				return stays(dir, false, unix.EBUSY)
 			}
 		} else if !errors.Is(err, unix.ESRCH) {
@@ -138,20 +140,5 @@ func waitMembers(dir string, deadline time.Time) error {
 		if !time.Now().Before(deadline) {
 			return stays(dir, false, unix.EBUSY)
 		}
-	}
-}
-
-// poll waits for an event on fds; false says that the deadline has passed.
-func poll(fds []unix.PollFd, deadline time.Time) bool {
-	for {
-		left := time.Until(deadline).Milliseconds() + 1
-		if left <= 0 {
-			return false
-		}
-		n, err := unix.Poll(fds, int(left))
-		if err == unix.EINTR {
-			continue
-		}
-		return n > 0
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
@@ -206,7 +207,7 @@ func TestThreadOfAnotherProcessIsNoMember(t *testing.T) {
 // TestThreadOfAnotherProcessIsNotFrozen holds the freezer off while one is inside.
 func TestThreadOfAnotherProcessIsNotFrozen(t *testing.T) {
 	forV1(t, func(t *testing.T, p *Plan, m Manager) {
-		dir, ok := m.Paths().with("freezer")
+		dir, ok := m.Paths().With("freezer")
 		if !ok {
 			t.Skip("needs the freezer")
 		}
@@ -218,7 +219,7 @@ func TestThreadOfAnotherProcessIsNotFrozen(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
-		if text, err := readLine(unix.AT_FDCWD, dir+"/freezer.state"); err != nil || text != "THAWED\n" {
+		if text, err := cgroupfs.ReadLine(unix.AT_FDCWD, dir+"/freezer.state"); err != nil || text != "THAWED\n" {
 			t.Errorf("the state is %q, %v", text, err)
 		}
 		if n := written(); n != 1 {
@@ -227,7 +228,7 @@ func TestThreadOfAnotherProcessIsNotFrozen(t *testing.T) {
 		if frozen, err := freezeOnce(dir); frozen || err != nil {
 			t.Errorf("frozen with the thread of another process: %v, %v", frozen, err)
 		}
-		if text, err := readLine(unix.AT_FDCWD, dir+"/freezer.state"); err != nil || text != "THAWED\n" {
+		if text, err := cgroupfs.ReadLine(unix.AT_FDCWD, dir+"/freezer.state"); err != nil || text != "THAWED\n" {
 			t.Errorf("after it came in, the state is %q, %v", text, err)
 		}
 		// It waits for one that leaves.
@@ -293,7 +294,7 @@ func TestJudgeOfThreads(t *testing.T) {
 // are found, beside a thread of another process.
 func TestKillAllDoesNotFreezeAnotherProcess(t *testing.T) {
 	forV1(t, func(t *testing.T, _ *Plan, m Manager) {
-		freezer, ok := m.Paths().with("freezer")
+		freezer, ok := m.Paths().With("freezer")
 		if !ok {
 			t.Skip("needs the freezer")
 		}
@@ -309,7 +310,7 @@ func TestKillAllDoesNotFreezeAnotherProcess(t *testing.T) {
 			if got := m.(v1).stall(c.l); got != c.frozen {
 				t.Errorf("%s: stalled: %v", c.name, got)
 			}
-			text, err := readLine(unix.AT_FDCWD, freezer+"/freezer.state")
+			text, err := cgroupfs.ReadLine(unix.AT_FDCWD, freezer+"/freezer.state")
 			if got := text != "THAWED\n"; err != nil || got != c.frozen {
 				t.Errorf("%s: the state is %q, %v", c.name, text, err)
 			}

@@ -1,4 +1,4 @@
-package cgroup
+package cgroup_test
 
 import (
 	"os"
@@ -7,8 +7,10 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/hutch-project/hutch/internal/bpf"
+	"github.com/hutch-project/hutch/internal/cgroupfs"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/device"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -20,37 +22,47 @@ func TestDevicesInAUserNamespace(t *testing.T) {
 			t.Fatal("not seen to be in a user namespace")
 		}
 		unified := kind == "v2"
-		find := func(string) (spot, bool) { return spot{unix.AT_FDCWD, dir, dir}, true }
-		if unified {
-			if err := rules(t).attach(spot{unix.AT_FDCWD, dir, dir}, true); !isPermission(err) {
-				t.Fatalf("the kernel has attached a program: %v", err)
-			}
+		rules, err := device.New(nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err := rules(t).set(find, unified, nil, false); err != nil {
+		find := func(string) (cgroupfs.Dir, bool) { return cgroupfs.At(dir), true }
+		if err := rules.Set(find, unified, nil, false); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	forEach(t, func(t *testing.T, l *Layout) {
+	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		if !seat.Initial() {
 			t.Skip("needs the first user namespace")
 		}
-		if l.Mode != V2 {
+		if l.Mode != cgroup.V2 {
 			needs(t, l, "devices")
 		}
 		p, _ := planned(t, l, "/"+unique())
-		at, _ := p.find("devices")
+		at, _ := p.Dir("devices")
 		cmd := exec.Command(os.Args[0], "-test.run=^TestDevicesInAUserNamespace$", "-test.v")
 		kind := "v1"
-		if l.Mode == V2 {
+		if l.Mode == cgroup.V2 {
 			kind = "v2"
 		}
-		cmd.Env = append(os.Environ(), "HUTCH_TEST_USERNS="+kind+":"+at.abs)
+		cmd.Env = append(os.Environ(), "HUTCH_TEST_USERNS="+kind+":"+at.Abs)
 		one := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: one, GidMappings: one}
 		out, err := cmd.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "--- PASS: TestDevicesInAUserNamespace") {
 			t.Errorf("%v: %s", err, out)
+		}
+		if l.Mode != cgroup.V2 {
+			return
+		}
+		opened, err := os.Open(at.Abs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer opened.Close()
+		if ids, err := bpf.AttachedDevice(int(opened.Fd())); err != nil || len(ids) != 0 {
+			t.Errorf("the kernel has attached programs: %v, %v", ids, err)
 		}
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 )
 
 // v1 is a container's cgroups on v1, or with the name "" on hybrid: one
@@ -17,24 +19,24 @@ func (m v1) Paths() Paths { return m.paths }
 
 func (m v1) Exists() bool {
 	for _, dir := range m.paths {
-		if exists(dir) {
+		if cgroupfs.Exists(dir) {
 			return true
 		}
 	}
 	return false
 }
 
-// listing is the directory whose members are the container's, and whether it is
+// listing returns the directory whose members are the container's, and whether it is
 // cgroup v2's: any would do, as all processes are born in all of them and cannot
 // leave; one controller's is taken as long as it is there.
 func (m v1) listing() (dir string, unified bool) {
 	for _, c := range [...]string{"devices", "pids", "freezer", "memory"} {
-		if dir, ok := m.paths.with(c); ok && exists(dir) {
+		if dir, ok := m.paths.With(c); ok && cgroupfs.Exists(dir) {
 			return dir, false
 		}
 	}
 	for _, name := range m.paths.names() {
-		if dir := m.paths[name]; exists(dir) {
+		if dir := m.paths[name]; cgroupfs.Exists(dir) {
 			return dir, name == ""
 		}
 	}
@@ -74,46 +76,36 @@ func (m v1) KillAll() error {
 
 // stall freezes the members that l lists, where that can be and hits nobody else.
 func (m v1) stall(l listing) bool {
-	freezer, ok := m.paths.with("freezer")
+	freezer, ok := m.paths.With("freezer")
 	if !ok || len(l.strangers) > 0 || l.hasCaller() {
 		return false
 	}
-	return writeFile(unix.AT_FDCWD, freezer+"/freezer.state", "FROZEN") == nil
+	return cgroupfs.WriteFile(unix.AT_FDCWD, freezer+"/freezer.state", "FROZEN") == nil
 }
 
 func (m v1) Frozen() bool {
-	dir, ok := m.paths.with("freezer")
+	dir, ok := m.paths.With("freezer")
 	if !ok {
 		return false
 	}
-	text, err := readFile(unix.AT_FDCWD, dir+"/freezer.state")
+	text, err := cgroupfs.ReadFile(unix.AT_FDCWD, dir+"/freezer.state")
 	return err == nil && strings.HasPrefix(text, "FR") // FROZEN, FREEZING
 }
 
 func (m v1) Freeze() error {
-	dir, ok := m.paths.with("freezer")
+	dir, ok := m.paths.With("freezer")
 	if !ok {
 		return fmt.Errorf("%w: freezer is in no mounted cgroup v1 hierarchy", ErrCannotFreeze)
 	}
 	return freezeV1(dir, time.Now().Add(freezeWait))
 }
 
-func (m v1) Update(old, s *Settings) error { return update(m.find, false, old, s) }
-
-func (m v1) Stats() (*Stats, error) { return statsV1(m.paths) }
-
-// find gives the directory in the hierarchy of a controller.
-func (m v1) find(controller string) (spot, bool) {
-	dir, ok := m.paths.with(controller)
-	return spot{unix.AT_FDCWD, dir, dir}, ok
-}
-
 func (m v1) Thaw() error {
-	dir, ok := m.paths.with("freezer")
+	dir, ok := m.paths.With("freezer")
 	if !ok {
 		return nil
 	}
-	return walk(dir, func(fd int) error { return writeFile(fd, "freezer.state", "THAWED") }, nil)
+	return cgroupfs.Walk(dir, func(fd int) error { return cgroupfs.WriteFile(fd, "freezer.state", "THAWED") }, nil)
 }
 
 func (m v1) Remove() error {

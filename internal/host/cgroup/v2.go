@@ -6,13 +6,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/cgroupfs"
 )
 
 // v2 is a container's cgroup v2: the directory.
 type v2 string
 
 func (m v2) Paths() Paths  { return Paths{"": string(m)} }
-func (m v2) Exists() bool  { return exists(string(m)) }
+func (m v2) Exists() bool  { return cgroupfs.Exists(string(m)) }
 func (m v2) Remove() error { return removeTree(string(m), true, time.Now().Add(removeWait)) }
 
 func (m v2) list() (listing, error) { return survey(string(m), true) }
@@ -37,22 +39,22 @@ func (m v2) SignalAll(sig unix.Signal) error { return signal(m.list, sig) }
 // Source: cgroup-v2.rst, cgroup.kill. Frozen processes are killed too; kernel
 // cgroup.c, __cgroup_kill.
 func (m v2) KillAll() error {
-	events, err := readFile(unix.AT_FDCWD, string(m)+"/cgroup.events")
+	events, err := cgroupfs.ReadFile(unix.AT_FDCWD, string(m)+"/cgroup.events")
 	if err == nil && strings.Contains(events, "populated 0") {
 		return nil
 	}
 	if l, err := m.list(); err != nil || !l.hasCaller() {
-		err := writeFile(unix.AT_FDCWD, string(m)+"/cgroup.kill", "1")
-		if err != nil && exists(string(m)) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
+		err := cgroupfs.WriteFile(unix.AT_FDCWD, string(m)+"/cgroup.kill", "1")
+		if err != nil && cgroupfs.Exists(string(m)) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
 			return err
 		}
 	}
 	return kill(string(m), m.list, nil)
 }
 
-// Frozen asks for the container's own freezing, not for that of a cgroup above.
+// Frozen reports the container's own freezing, not for that of a cgroup above.
 func (m v2) Frozen() bool {
-	text, err := readFile(unix.AT_FDCWD, string(m)+"/cgroup.freeze")
+	text, err := cgroupfs.ReadFile(unix.AT_FDCWD, string(m)+"/cgroup.freeze")
 	return err == nil && strings.HasPrefix(text, "1")
 }
 
@@ -63,21 +65,6 @@ func (m v2) Freeze() error {
 	return freezeV2(string(m))
 }
 
-func (m v2) Update(old, s *Settings) error { return update(m.find, true, old, s) }
-
-func (m v2) Stats() (*Stats, error) { return statsV2(string(m)) }
-
-// find gives the directory, which has all controllers.
-func (m v2) find(string) (spot, bool) { return spot{unix.AT_FDCWD, string(m), string(m)}, true }
-
 func (m v2) Thaw() error {
-	return walk(string(m), func(fd int) error { return writeFile(fd, "cgroup.freeze", "0") }, nil)
-}
-
-// trim takes the newline off.
-func trim(s string) string { return strings.TrimSpace(s) }
-
-func exists(dir string) bool {
-	var st unix.Stat_t
-	return unix.Fstatat(unix.AT_FDCWD, dir, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
+	return cgroupfs.Walk(string(m), func(fd int) error { return cgroupfs.WriteFile(fd, "cgroup.freeze", "0") }, nil)
 }

@@ -7,12 +7,14 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"github.com/hutch-project/hutch/internal/dbus"
 )
 
 // annotationPrefix begins the annotations that are unit properties.
 const annotationPrefix = "org.systemd.property."
 
-// FromAnnotations gives the properties that annotations named
+// FromAnnotations returns the properties that annotations named
 // "org.systemd.property.NAME" ask for, in the order of their names. The value is
 // in GVariant's text format, as in "uint64 5", "true", "'text'" or
 // "['a.service', 'b.service']". A name that ends with "Sec" after a lower-case
@@ -20,8 +22,8 @@ const annotationPrefix = "org.systemd.property."
 // microseconds.
 //
 // Source: runc's docs/systemd.md, "Auxiliary properties".
-func FromAnnotations(annotations map[string]string) ([]Property, error) {
-	var list []Property
+func FromAnnotations(annotations map[string]string) ([]dbus.Property, error) {
+	var list []dbus.Property
 	for key, text := range annotations {
 		name, ok := strings.CutPrefix(key, annotationPrefix)
 		if !ok {
@@ -33,64 +35,64 @@ func FromAnnotations(annotations map[string]string) ([]Property, error) {
 		}
 		list = append(list, p)
 	}
-	slices.SortFunc(list, func(a, b Property) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b dbus.Property) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }
 
-func fromAnnotation(name, text string) (Property, error) {
+func fromAnnotation(name, text string) (dbus.Property, error) {
 	if len(name) < 3 {
-		return Property{}, errors.New("the property's name has fewer than 3 letters")
+		return dbus.Property{}, errors.New("the property's name has fewer than 3 letters")
 	}
 	for i := range len(name) {
 		if !letter(name[i]) {
-			return Property{}, errors.New("the property's name has other characters than letters")
+			return dbus.Property{}, errors.New("the property's name has other characters than letters")
 		}
 	}
-	v, err := parseText(text)
+	v, err := dbus.ParseText(text)
 	if err != nil {
-		return Property{}, fmt.Errorf("%q: %w", text, err)
+		return dbus.Property{}, fmt.Errorf("%q: %w", text, err)
 	}
 	if stem, ok := strings.CutSuffix(name, "Sec"); ok && stem != "" && 'a' <= stem[len(stem)-1] && stem[len(stem)-1] <= 'z' {
 		name = stem + "USec"
 		if v, err = microseconds(&v); err != nil {
-			return Property{}, fmt.Errorf("%q: %w", text, err)
+			return dbus.Property{}, fmt.Errorf("%q: %w", text, err)
 		}
 	}
-	return Property{name, v}, nil
+	return dbus.Property{Name: name, Value: v}, nil
 }
 
 func letter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 
 // microseconds converts a number of seconds of any type; the largest of type t is
 // infinity in both.
-func microseconds(v *Value) (Value, error) {
+func microseconds(v *dbus.Value) (dbus.Value, error) {
 	const perSecond = 1000000
 	errRange := errors.New("is no number of seconds of a unit's time")
-	if len(v.sig) != 1 {
-		return Value{}, errRange
+	if len(v.Signature()) != 1 {
+		return dbus.Value{}, errRange
 	}
-	switch v.sig[0] {
+	switch v.Signature()[0] {
 	case 't':
-		if v.num == Infinity {
+		if v.Bits() == infinity {
 			return *v, nil
 		}
 	case 'y', 'q', 'u':
 	case 'n', 'i', 'x':
-		if int64(v.num) < 0 {
-			return Value{}, errRange
+		if int64(v.Bits()) < 0 {
+			return dbus.Value{}, errRange
 		}
 	case 'd':
-		us := math.Float64frombits(v.num) * perSecond
+		us := math.Float64frombits(v.Bits()) * perSecond
 		if !(us >= 0 && us < 1<<63) {
-			return Value{}, errRange
+			return dbus.Value{}, errRange
 		}
-		return Uint64(uint64(us)), nil
+		return dbus.Uint64(uint64(us)), nil
 	default:
-		return Value{}, errRange
+		return dbus.Value{}, errRange
 	}
-	hi, us := bits.Mul64(v.num, perSecond)
+	hi, us := bits.Mul64(v.Bits(), perSecond)
 	if hi != 0 {
-		return Value{}, errRange
+		return dbus.Value{}, errRange
 	}
-	return Uint64(us), nil
+	return dbus.Uint64(us), nil
 }

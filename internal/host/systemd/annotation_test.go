@@ -83,23 +83,3 @@ func TestFromAnnotationsErrors(t *testing.T) {
 		}
 	}
 }
-
-// FuzzText wants each value that is taken to be marshalled with its own type.
-func FuzzText(f *testing.F) {
-	for _, s := range []string{"uint64 5", "['a']", "@a(st) [('a', 5)]", "(1,)", "1e5", `'\u0041'`, "@ay []", "signature 'as'"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		v, err := parseText(s)
-		if err != nil {
-			return
-		}
-		if typeLength(v.sig, 0) != len(v.sig) {
-			t.Fatalf("%q has the type %q", s, v.sig)
-		}
-		b := appendCall(nil, 1, busMethod("X"), []Value{properties([]Property{{"Abc", v}})})
-		if size, err := sizeOf(b); len(b) <= maxMessage && (err != nil || size != len(b)) {
-			t.Fatalf("%q: size %d of %d, %v", s, size, len(b), err)
-		}
-	})
-}

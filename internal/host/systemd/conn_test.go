@@ -2,16 +2,12 @@ package systemd
 
 import (
 	"errors"
-	"io"
-	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/hutch-project/hutch/tests/testwait"
+	"github.com/hutch-project/hutch/internal/dbus"
 )
 
 var testUnit = Unit{"system.slice", "hutch-x.scope"}
@@ -19,14 +15,14 @@ var testUnit = Unit{"system.slice", "hutch-x.scope"}
 const testJob = objectPath + "/job/7"
 
 // started answers the calls of a start whose job ends with result.
-func started(result string) func(m *message, serial uint32) []byte {
-	return func(m *message, serial uint32) []byte {
-		switch m.member {
+func started(result string) func(m *dbus.Message) []byte {
+	return func(m *dbus.Message) []byte {
+		switch m.Member {
 		case "StartTransientUnit", "StopUnit":
-			return append(answerBytes(serial, ":1.0", "o", Value{sig: "o", text: testJob}),
+			return append(answerBytes(m.Serial, ":1.0", dbus.ObjectPath(testJob)),
 				removed(":1.0", testUnit.Name, testJob, result)...)
 		default:
-			return answerBytes(serial, ":1.0", "")
+			return answerBytes(m.Serial, ":1.0")
 		}
 	}
 }
@@ -45,75 +41,75 @@ func TestStartScopeIsOneMessageToSystemd(t *testing.T) {
 func TestStartScopeAnswers(t *testing.T) {
 	exists := "org.freedesktop.systemd1.UnitExists"
 	for name, c := range map[string]struct {
-		answer func(m *message, serial uint32) []byte
+		answer func(m *dbus.Message) []byte
 		is     error
 		text   string
 	}{
 		"silence": {
-			func(*message, uint32) []byte { return nil }, ErrTimeout,
+			func(*dbus.Message) []byte { return nil }, dbus.ErrTimeout,
 			"systemd: StartTransientUnit hutch-x.scope: no answer within 200ms; is systemd overloaded? see systemctl list-jobs",
 		},
 		"a job that never ends": {
-			func(m *message, serial uint32) []byte {
-				return answerBytes(serial, ":1.0", "o", Value{sig: "o", text: testJob})
-			}, ErrTimeout, "no answer within 200ms",
+			func(m *dbus.Message) []byte {
+				return answerBytes(m.Serial, ":1.0", dbus.ObjectPath(testJob))
+			}, dbus.ErrTimeout, "no answer within 200ms",
 		},
 		"the end of another job, and one that another client makes up": {
-			func(m *message, serial uint32) []byte {
-				b := append(answerBytes(serial, ":1.0", "o", Value{sig: "o", text: testJob}), removed(":1.9", testUnit.Name, testJob, "done")...)
+			func(m *dbus.Message) []byte {
+				b := append(answerBytes(m.Serial, ":1.0", dbus.ObjectPath(testJob)), removed(":1.9", testUnit.Name, testJob, "done")...)
 				return append(append(b, removed(":1.0", testUnit.Name, testJob+"8", "done")...), removed(":1.0", "y.scope", testJob, "done")...)
-			}, ErrTimeout, "no answer",
+			}, dbus.ErrTimeout, "no answer",
 		},
 		"answers to other calls": {
-			func(m *message, serial uint32) []byte { return answerBytes(serial+1000, ":1.0", "") }, ErrTimeout, "no answer",
+			func(m *dbus.Message) []byte { return answerBytes(m.Serial+1000, ":1.0") }, dbus.ErrTimeout, "no answer",
 		},
 		"signals without end": {
-			func(m *message, serial uint32) []byte {
+			func(m *dbus.Message) []byte {
 				return slices.Repeat(removed(":1.0", testUnit.Name, testJob+"8", "done"), 5000)
-			}, ErrTimeout, "no answer",
+			}, dbus.ErrTimeout, "no answer",
 		},
 		"garbage": {
-			func(m *message, serial uint32) []byte { return slices.Repeat([]byte{0xff}, 100) }, errMalformed,
+			func(m *dbus.Message) []byte { return slices.Repeat([]byte{0xff}, 100) }, dbus.ErrMalformed,
 			"systemd: StartTransientUnit hutch-x.scope: malformed D-Bus message",
 		},
 		"a message of 2 GiB": {
-			func(m *message, serial uint32) []byte {
+			func(m *dbus.Message) []byte {
 				return []byte{'l', 2, 0, 1, 0, 0, 0, 0x7f, 1, 0, 0, 0, 0, 0, 0, 0}
-			}, errTooLarge, "more than 1 MiB",
+			}, dbus.ErrTooLarge, "more than 1 MiB",
 		},
 		"an answer of another type": {
-			func(m *message, serial uint32) []byte { return answerBytes(serial, ":1.0", "s", String("x")) }, errMalformed, "malformed",
+			func(m *dbus.Message) []byte { return answerBytes(m.Serial, ":1.0", dbus.String("x")) }, dbus.ErrMalformed, "malformed",
 		},
 		"a refused match rule": {
-			func(m *message, serial uint32) []byte {
-				if m.member == "AddMatch" {
-					return errorBytes(serial, "org.freedesktop.DBus.Error.LimitsExceeded", "too many rules")
+			func(m *dbus.Message) []byte {
+				if m.Member == "AddMatch" {
+					return errorBytes(m.Serial, "org.freedesktop.DBus.Error.LimitsExceeded", "too many rules")
 				}
-				return started("done")(m, serial)
+				return started("done")(m)
 			}, nil, "systemd: StartTransientUnit hutch-x.scope: AddMatch: too many rules (org.freedesktop.DBus.Error.LimitsExceeded)",
 		},
 		"no systemd on the bus": {
-			func(m *message, serial uint32) []byte {
-				if m.member == "StartTransientUnit" {
-					return errorBytes(serial, "org.freedesktop.DBus.Error.ServiceUnknown", "not provided")
+			func(m *dbus.Message) []byte {
+				if m.Member == "StartTransientUnit" {
+					return errorBytes(m.Serial, "org.freedesktop.DBus.Error.ServiceUnknown", "not provided")
 				}
-				return answerBytes(serial, ":1.0", "")
+				return answerBytes(m.Serial, ":1.0")
 			}, ErrNoBus, "not provided (org.freedesktop.DBus.Error.ServiceUnknown)",
 		},
 		"a unit that runs": {
-			func(m *message, serial uint32) []byte {
-				if m.member == "StartTransientUnit" {
-					return errorBytes(serial, exists, "Unit hutch-x.scope was already loaded.")
+			func(m *dbus.Message) []byte {
+				if m.Member == "StartTransientUnit" {
+					return errorBytes(m.Serial, exists, "Unit hutch-x.scope was already loaded.")
 				}
-				return answerBytes(serial, ":1.0", "")
+				return answerBytes(m.Serial, ":1.0")
 			}, ErrUnitExists, "systemd: StartTransientUnit hutch-x.scope: Unit hutch-x.scope was already loaded. (" + exists + ")",
 		},
 		"a job that fails": {started("failed"), ErrJob, `its result is "failed"; see systemctl status hutch-x.scope`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := newPeer(t, c.answer).dial()
-			if c.is == ErrTimeout {
-				conn.timeout = 200 * time.Millisecond
+			if c.is == dbus.ErrTimeout {
+				conn.bus.SetTimeout(200 * time.Millisecond)
 			}
 			err := conn.StartScope(testUnit, []int{1}, true, nil)
 			if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.text) {
@@ -125,14 +121,14 @@ func TestStartScopeAnswers(t *testing.T) {
 
 func TestStaleUnitIsReset(t *testing.T) {
 	stale := true
-	p := newPeer(t, func(m *message, serial uint32) []byte {
-		if m.member == "ResetFailedUnit" {
+	p := newPeer(t, func(m *dbus.Message) []byte {
+		if m.Member == "ResetFailedUnit" {
 			stale = false
 		}
-		if m.member == "StartTransientUnit" && stale {
-			return errorBytes(serial, "org.freedesktop.systemd1.UnitExists", "")
+		if m.Member == "StartTransientUnit" && stale {
+			return errorBytes(m.Serial, "org.freedesktop.systemd1.UnitExists", "")
 		}
-		return started("done")(m, serial)
+		return started("done")(m)
 	})
 	if err := p.dial().StartScope(testUnit, []int{1}, true, nil); err != nil {
 		t.Fatal(err)
@@ -144,11 +140,11 @@ func TestStaleUnitIsReset(t *testing.T) {
 }
 
 func TestStopTakesAMissingUnitForStopped(t *testing.T) {
-	p := newPeer(t, func(m *message, serial uint32) []byte {
-		if m.member == "StopUnit" || m.member == "ResetFailedUnit" {
-			return errorBytes(serial, "org.freedesktop.systemd1.NoSuchUnit", "Unit hutch-x.scope not loaded.")
+	p := newPeer(t, func(m *dbus.Message) []byte {
+		if m.Member == "StopUnit" || m.Member == "ResetFailedUnit" {
+			return errorBytes(m.Serial, "org.freedesktop.systemd1.NoSuchUnit", "Unit hutch-x.scope not loaded.")
 		}
-		return answerBytes(serial, ":1.0", "")
+		return answerBytes(m.Serial, ":1.0")
 	})
 	c := p.dial()
 	if err := c.Stop(testUnit); err != nil {
@@ -162,11 +158,11 @@ func TestStopTakesAMissingUnitForStopped(t *testing.T) {
 
 func TestVersionAndRoot(t *testing.T) {
 	text := "252.39-1~deb12u2"
-	p := newPeer(t, func(m *message, serial uint32) []byte {
-		if m.member != "Get" {
+	p := newPeer(t, func(m *dbus.Message) []byte {
+		if m.Member != "Get" {
 			return nil
 		}
-		return answerBytes(serial, ":1.0", "v", Value{sig: "v", items: []Value{String(text)}})
+		return answerBytes(m.Serial, ":1.0", dbus.Variant(dbus.String(text)))
 	})
 	c := p.dial()
 	if n, err := c.Version(); n != 252 || err != nil {
@@ -180,62 +176,6 @@ func TestVersionAndRoot(t *testing.T) {
 		if n, err := parseVersion(s); n != want || (err == nil) != (want != 0) {
 			t.Errorf("parseVersion(%q) = %d, %v, want %d", s, n, err, want)
 		}
-	}
-}
-
-// TestHandshake has peers that say each of replies in turn, in the parts that "|" divides.
-func TestHandshake(t *testing.T) {
-	for name, c := range map[string]struct {
-		replies []string
-		ok      bool
-	}{
-		"by credentials":            {[]string{"DATA\r\n", "OK 1\r\n"}, true},
-		"at once":                   {[]string{"OK 1\r\n"}, true},
-		"by the user id":            {[]string{"REJECTED EXTERNAL\r\n", "OK 1\r\n"}, true},
-		"refused":                   {[]string{"REJECTED\r\n", "REJECTED\r\n"}, false},
-		"asks for ever":             {slices.Repeat([]string{"DATA\r\n"}, 10), false},
-		"another protocol":          {[]string{strings.Repeat("x", 5000)}, false},
-		"a line in parts":           {[]string{"DA|TA\r|\n", "OK 1\r\n"}, true},
-		"silence":                   {nil, false},
-		"closed before it has said": {[]string{""}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "s")
-			l, err := net.Listen("unix", path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			go func() {
-				conn, err := l.Accept()
-				if err != nil {
-					return
-				}
-				defer conn.Close()
-				buf := make([]byte, 512)
-				for _, r := range c.replies {
-					conn.Read(buf)
-					for part := range strings.SplitSeq(r, "|") {
-						if _, err := io.WriteString(conn, part); err != nil || r == "" {
-							return
-						}
-						time.Sleep(5 * time.Millisecond)
-					}
-				}
-				io.Copy(io.Discard, conn)
-			}()
-			limit := testwait.Bound()
-			if c.replies == nil {
-				limit = 300 * time.Millisecond
-			}
-			conn, err := address{path, true}.dial(false, limit)
-			if (err == nil) != c.ok {
-				t.Errorf("dial: %v, want success %v", err, c.ok)
-			}
-			if err == nil {
-				conn.Close()
-			}
-		})
 	}
 }
 
@@ -261,11 +201,11 @@ func TestDialTellsWhatWasTried(t *testing.T) {
 
 // TestDialPassesABusWithoutSystemd has one bus without systemd and one with it.
 func TestDialPassesABusWithoutSystemd(t *testing.T) {
-	bus := newPeer(t, func(m *message, serial uint32) []byte {
-		return errorBytes(serial, "org.freedesktop.DBus.Error.NameHasNoOwner", "not there")
+	bus := newPeer(t, func(m *dbus.Message) []byte {
+		return errorBytes(m.Serial, "org.freedesktop.DBus.Error.NameHasNoOwner", "not there")
 	})
-	other := newPeer(t, func(m *message, serial uint32) []byte {
-		return answerBytes(serial, "", "v", Value{sig: "v", items: []Value{String("255")}})
+	other := newPeer(t, func(m *dbus.Message) []byte {
+		return answerBytes(m.Serial, "", dbus.Variant(dbus.String("255")))
 	})
 	c, err := Bus{User: true, Session: "unix:path=" + bus.path + ";unix:path=" + other.path}.Dial()
 	if err != nil {
@@ -297,35 +237,5 @@ func TestUserBusAddresses(t *testing.T) {
 		if got, _ := c.bus.addresses(); !slices.Equal(got, c.want) {
 			t.Errorf("%+v: got %v, want %v", c.bus, got, c.want)
 		}
-	}
-}
-
-// TestFullQueue connects to a peer that takes no connections.
-func TestFullQueue(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	listenWithoutRoom(t, path)
-	_, err := address{path, false}.dial(false, 200*time.Millisecond)
-	if !errors.Is(err, ErrTimeout) {
-		t.Errorf("got %v, want ErrTimeout", err)
-	}
-}
-
-func TestNothingStaysOpen(t *testing.T) {
-	count := func() int {
-		list, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(list)
-	}
-	before := count()
-	for range 20 {
-		if c, err := (address{"/nowhere/bus", false}).dial(false, time.Second); err == nil {
-			c.Close()
-			t.Fatal("connected to nothing")
-		}
-	}
-	if after := count(); after > before+5 {
-		t.Errorf("%d descriptors, %d before", after, before)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/dbus"
 )
 
 // versionMajor is the version of systemd that takes "char-MAJOR".
@@ -41,24 +43,24 @@ const (
 // Source: systemd.resource-control(5), DevicePolicy, DeviceAllow.
 func (b *builder) devices(rules, defaults []specs.LinuxDeviceCgroup) {
 	all, list, exact := allowList(rules, defaults)
-	entries := Value{sig: "a(ss)"}
+	var entries []dbus.Value
 	for i := range list {
 		name, ok := list[i].name(b.version)
 		if !ok {
 			exact = false
 			continue
 		}
-		entries.items = append(entries.items, structOf(String(name), String(list[i].letters())))
+		entries = append(entries, dbus.Struct(dbus.String(name), dbus.String(list[i].letters())))
 	}
 	policy := "strict"
 	if all || !exact && b.v2 {
-		policy, entries.items = "auto", nil
+		policy, entries = "auto", nil
 	}
 	b.list = append(b.list,
-		Property{"DevicePolicy", String(policy)},
-		Property{"DeviceAllow", Value{sig: "a(ss)"}}) // takes away what is set
-	if len(entries.items) > 0 {
-		b.list = append(b.list, Property{"DeviceAllow", entries})
+		dbus.Property{Name: "DevicePolicy", Value: dbus.String(policy)},
+		dbus.Property{Name: "DeviceAllow", Value: dbus.Array("(ss)")}) // takes away what is set
+	if len(entries) > 0 {
+		b.list = append(b.list, dbus.Property{Name: "DeviceAllow", Value: dbus.Array("(ss)", entries...)})
 	}
 }
 
@@ -100,7 +102,7 @@ func allowList(rules, defaults []specs.LinuxDeviceCgroup) (all bool, list []allo
 	return false, list, exact
 }
 
-// read gives a rule as an entry for each of kinds.
+// read returns a rule as an entry for each of kinds.
 func read(r *specs.LinuxDeviceCgroup) (a allowed, kinds string) {
 	a = allowed{major: every, minor: every}
 	if r.Major != nil {
@@ -150,7 +152,7 @@ func remove(list []allowed, a allowed) (_ []allowed, ok bool) {
 	return kept, ok
 }
 
-// name gives the specifier for DeviceAllow; ok is false where there is none.
+// name returns the specifier for DeviceAllow; ok is false where there is none.
 func (a *allowed) name(version int) (name string, ok bool) {
 	kind := pick(a.kind == 'b', "block", "char")
 	switch {

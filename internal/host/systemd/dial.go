@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hutch-project/hutch/internal/dbus"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -36,7 +37,7 @@ func (b Bus) Dial() (*Conn, error) {
 	list, skipped := b.addresses()
 	tried := skipped
 	for _, a := range list {
-		c, err := a.dial(b.User, Timeout)
+		c, err := a.dial(b.User, timeout)
 		if err == nil {
 			if _, err = c.Version(); err == nil {
 				return c, nil
@@ -44,7 +45,7 @@ func (b Bus) Dial() (*Conn, error) {
 			c.Close()
 		}
 		tried = append(tried, a.socket+": "+err.Error())
-		if errors.Is(err, ErrTimeout) {
+		if errors.Is(err, dbus.ErrTimeout) {
 			break // one time-out is long enough
 		}
 	}
@@ -59,7 +60,7 @@ func (b Bus) Dial() (*Conn, error) {
 	return nil, fmt.Errorf("%w: %s; %s", ErrNoBus, strings.Join(tried, "; "), remedy)
 }
 
-// addresses gives what to try, in order, and what was left out and why.
+// addresses returns what to try, in order, and what was left out and why.
 func (b Bus) addresses() (list []address, skipped []string) {
 	if !b.User {
 		list = append(list, address{"/run/dbus/system_bus_socket", false})
@@ -88,7 +89,7 @@ func (b Bus) addresses() (list []address, skipped []string) {
 	return list, skipped
 }
 
-// parse gives the socket of one address.
+// parse returns the socket of one address.
 func (b Bus) parse(one string) (string, error) {
 	rest, ok := strings.CutPrefix(one, "unix:")
 	if !ok {
@@ -136,26 +137,13 @@ func unescape(s string) (string, error) {
 	return string(out), nil
 }
 
-// dial connects, authenticates and, on a bus, says hello. The answer to that
-// comes with the first call's.
+// dial connects and, on a bus, says hello.
 func (a address) dial(user bool, timeout time.Duration) (*Conn, error) {
-	c := &Conn{fd: -1, user: user, direct: a.direct, timeout: timeout}
-	c.begin("connect")
-	var err error
-	if c.fd, err = connect(a.socket, c.deadline); err != nil {
-		return nil, err
-	}
-	if err = c.authenticate(); err == nil && !a.direct {
-		err = c.post(busMethod("Hello"))
-	}
+	conn, err := dbus.Dial(a.socket, !a.direct, timeout)
 	if err != nil {
-		c.Close()
-		return nil, err
+		return nil, explain(err, user)
 	}
+	c := &Conn{bus: conn, user: user, direct: a.direct}
+	conn.Signals = c.signal
 	return c, nil
-}
-
-// busMethod is a method of the bus itself.
-func busMethod(member string) method {
-	return method{"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", member}
 }

@@ -2,72 +2,45 @@ package systemd
 
 import (
 	"bufio"
-	"encoding/binary"
 	"io"
 	"net"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/hutch-project/hutch/internal/dbus"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
-// reply marshals a message as a peer would send it: little-endian, from the
-// header fields that are not empty.
-func reply(kind byte, serial, replyTo uint32, fields [][3]string, body []byte) []byte {
-	b := append32([]byte{'l', kind, 0, 1}, uint32(len(body)))
-	b = append32(append32(b, serial), 0)
-	for _, f := range fields { // code, type, value
-		b = appendSignature(append(pad(b, 8), f[0][0]), f[1])
-		if f[1] == "g" {
-			b = appendSignature(b, f[2])
-		} else {
-			b = appendString(b, f[2])
-		}
-	}
-	if replyTo != 0 {
-		b = append32(appendSignature(append(pad(b, 8), fieldReplySerial), "u"), replyTo)
-	}
-	binary.LittleEndian.PutUint32(b[12:], uint32(len(b)-fixedHeader))
-	return append(pad(b, 8), body...)
-}
-
-func body(args ...Value) (b []byte) {
-	for i := range args {
-		b = args[i].appendTo(b)
-	}
-	return b
-}
-
-func answerBytes(to uint32, sender, sig string, args ...Value) []byte {
-	return reply(kindReturn, 99, to, [][3]string{{"\x07", "s", sender}, {"\x08", "g", sig}}, body(args...))
+func answerBytes(to uint32, sender string, args ...dbus.Value) []byte {
+	m := dbus.Message{Kind: dbus.Return, Serial: 99, ReplySerial: to, Sender: sender}
+	return m.Append(nil, args...)
 }
 
 func errorBytes(to uint32, name, text string) []byte {
-	return reply(kindError, 99, to, [][3]string{{"\x04", "s", name}, {"\x07", "s", ":1.0"}, {"\x08", "g", "s"}}, body(String(text)))
+	m := dbus.Message{Kind: dbus.Failure, Serial: 99, ReplySerial: to, ErrorName: name, Sender: ":1.0"}
+	return m.Append(nil, dbus.String(text))
 }
 
-func signalBytes(sender, member, sig string, b []byte) []byte {
-	return reply(kindSignal, 99, 0, [][3]string{{"\x01", "o", objectPath}, {"\x02", "s", manager},
-		{"\x03", "s", member}, {"\x07", "s", sender}, {"\x08", "g", sig}}, b)
+func signalBytes(sender, member string, args ...dbus.Value) []byte {
+	m := dbus.Message{Kind: dbus.Signal, Serial: 99, Path: objectPath, Interface: manager, Member: member, Sender: sender}
+	return m.Append(nil, args...)
 }
 
 func removed(sender, unit, job, result string) []byte {
-	return signalBytes(sender, "JobRemoved", "uoss", body(Uint32(1), Value{sig: "o", text: job}, String(unit), String(result)))
+	return signalBytes(sender, "JobRemoved", dbus.Uint32(1), dbus.ObjectPath(job), dbus.String(unit), dbus.String(result))
 }
 
 // peer is a fake bus with systemd on it. answer gives the bytes for a call.
 type peer struct {
 	t      *testing.T
 	path   string
-	answer func(m *message, serial uint32) []byte
+	answer func(m *dbus.Message) []byte
 	calls  chan string // members of the calls that came in
 }
 
 // newPeer listens until the test ends.
-func newPeer(t *testing.T, answer func(m *message, serial uint32) []byte) *peer {
+func newPeer(t *testing.T, answer func(m *dbus.Message) []byte) *peer {
 	t.Helper()
 	p := &peer{t: t, path: filepath.Join(t.TempDir(), "bus"), answer: answer, calls: make(chan string, 100)}
 	l, err := net.Listen("unix", p.path)
@@ -111,26 +84,26 @@ func (p *peer) serve(conn net.Conn) {
 
 func (p *peer) messages(conn net.Conn, r io.Reader) {
 	for {
-		head := make([]byte, fixedHeader)
+		head := make([]byte, dbus.FixedHeader)
 		if _, err := io.ReadFull(r, head); err != nil {
 			return
 		}
-		size, err := sizeOf(head)
+		size, err := dbus.Size(head)
 		if err != nil {
 			p.t.Errorf("the client sent %x: %v", head, err)
 			return
 		}
-		b := append(head, make([]byte, size-fixedHeader)...)
-		if _, err := io.ReadFull(r, b[fixedHeader:]); err != nil {
+		b := append(head, make([]byte, size-dbus.FixedHeader)...)
+		if _, err := io.ReadFull(r, b[dbus.FixedHeader:]); err != nil {
 			return
 		}
-		m, err := parse(b)
+		m, err := dbus.Parse(b)
 		if err != nil {
 			p.t.Errorf("the client sent %x: %v", b, err)
 			return
 		}
-		p.calls <- m.member
-		out := p.answer(m, binary.LittleEndian.Uint32(b[8:]))
+		p.calls <- m.Member
+		out := p.answer(m)
 		if out == nil {
 			continue
 		}
@@ -159,32 +132,6 @@ func (p *peer) seen() (list []string) {
 			list = append(list, m)
 		default:
 			return list
-		}
-	}
-}
-
-// listenWithoutRoom makes a socket whose queue of connections is full.
-func listenWithoutRoom(t *testing.T, path string) {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
-	for { // as many as there is room for
-		one, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { unix.Close(one) })
-		if unix.Connect(one, &unix.SockaddrUnix{Name: path}) != nil {
-			return
 		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/dbus"
 )
 
 // real connects to the systemd that runs here: the user's for who is not root, or
@@ -148,7 +150,7 @@ func TestRealScope(t *testing.T) {
 	}
 	check("started")
 	wantFile(t, d+"/pids.max", "33")
-	if err := c.SetProperties(u, true, []Property{{"TasksMax", Uint64(44)}}); err != nil {
+	if err := c.SetProperties(u, true, []dbus.Property{{Name: "TasksMax", Value: dbus.Uint64(44)}}); err != nil {
 		t.Error(err)
 	}
 	wantFile(t, d+"/pids.max", "44")
@@ -173,7 +175,7 @@ func TestRealScope(t *testing.T) {
 	if err := c.Stop(u); err != nil {
 		t.Errorf("a second Stop: %v", err)
 	}
-	if err := c.SetProperties(u, true, []Property{{"TasksMax", Uint64(4)}}); err == nil {
+	if err := c.SetProperties(u, true, []dbus.Property{{Name: "TasksMax", Value: dbus.Uint64(4)}}); err == nil {
 		t.Error("SetProperties of no unit succeeded")
 	}
 }
@@ -295,7 +297,7 @@ func TestRealStaleUnit(t *testing.T) {
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	out.Read(make([]byte, 1))
-	if err := c.StartScope(u, []int{cmd.Process.Pid}, unified(), []Property{{"TimeoutStopUSec", Uint64(200000)}}); err != nil {
+	if err := c.StartScope(u, []int{cmd.Process.Pid}, unified(), []dbus.Property{{Name: "TimeoutStopUSec", Value: dbus.Uint64(200000)}}); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"stop", u.Name}
@@ -352,7 +354,7 @@ func TestRealPrivateSocket(t *testing.T) {
 	if !a.direct {
 		t.Fatalf("%+v has no direct address", list)
 	}
-	c, err := a.dial(bus.User, Timeout)
+	c, err := a.dial(bus.User, timeout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +375,7 @@ func TestRealPrivateSocket(t *testing.T) {
 func TestRealErrors(t *testing.T) {
 	c, bus := real(t)
 	u := unitFor(t, c, bus.User, "bad")
-	err := c.StartScope(u, []int{sleeper(t)}, unified(), []Property{{"Nonsense", Bool(true)}})
+	err := c.StartScope(u, []int{sleeper(t)}, unified(), []dbus.Property{{Name: "Nonsense", Value: dbus.Bool(true)}})
 	if err == nil || !strings.Contains(err.Error(), "Nonsense") {
 		t.Errorf("an unknown property: %v", err)
 	}

@@ -3,13 +3,15 @@ package systemd
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
-	"strconv"
 	"strings"
 
-	"github.com/hutch-project/hutch/internal/fromv1"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/cgroupconv"
+	"github.com/hutch-project/hutch/internal/cpulist"
+	"github.com/hutch-project/hutch/internal/dbus"
 )
 
 // Versions of systemd that brought properties.
@@ -27,6 +29,9 @@ const (
 // Source: kernel admin-guide/cgroup-v2.rst, cpu.max; scheduler/sched-bwc.rst.
 const defaultPeriod = 100000
 
+// infinity is the value of type t that stands for "no limit".
+const infinity = math.MaxUint64
+
 // Properties turns r into properties for StartScope and SetProperties. r is all
 // that the container is to have, not the changed part of it: a quota without a
 // period stands for one of the kernel's default period. defaults are device rules
@@ -40,7 +45,7 @@ const defaultPeriod = 100000
 //
 // Source: runtime-spec config-linux.md "Control groups"; systemd.resource-control(5),
 // org.freedesktop.systemd1(5).
-func Properties(r *specs.LinuxResources, defaults []specs.LinuxDeviceCgroup, v2 bool, version int) ([]Property, error) {
+func Properties(r *specs.LinuxResources, defaults []specs.LinuxDeviceCgroup, v2 bool, version int) ([]dbus.Property, error) {
 	if r == nil {
 		r = &specs.LinuxResources{}
 	}
@@ -53,9 +58,9 @@ func Properties(r *specs.LinuxResources, defaults []specs.LinuxDeviceCgroup, v2 
 	}
 	if r.BlockIO != nil && r.BlockIO.Weight != nil && *r.BlockIO.Weight != 0 {
 		if v2 {
-			b.set("IOWeight", Uint64(fromv1.IOWeight(*r.BlockIO.Weight)))
+			b.set("IOWeight", dbus.Uint64(cgroupconv.IOWeight(*r.BlockIO.Weight)))
 		} else {
-			b.set("BlockIOWeight", Uint64(uint64(*r.BlockIO.Weight)))
+			b.set("BlockIOWeight", dbus.Uint64(uint64(*r.BlockIO.Weight)))
 		}
 	}
 	if v2 {
@@ -72,7 +77,7 @@ const resources = "linux.resources"
 
 // builder collects the properties and the first error.
 type builder struct {
-	list    []Property
+	list    []dbus.Property
 	v2      bool
 	version int
 	err     error
@@ -84,23 +89,23 @@ func (b *builder) fail(field string, err error) {
 	}
 }
 
-// set gives a property its value, which replaces an earlier one.
-func (b *builder) set(name string, v Value) {
+// set returns a property its value, which replaces an earlier one.
+func (b *builder) set(name string, v dbus.Value) {
 	for i := range b.list {
 		if b.list[i].Name == name {
 			b.list[i].Value = v
 			return
 		}
 	}
-	b.list = append(b.list, Property{name, v})
+	b.list = append(b.list, dbus.Property{Name: name, Value: v})
 }
 
-// limit is n, or Infinity for fromv1.Unlimited.
-func limit(n int64) Value {
+// limit is n, or infinity for cgroupconv.Unlimited.
+func limit(n int64) dbus.Value {
 	if n < 0 {
-		return Uint64(Infinity)
+		return dbus.Uint64(infinity)
 	}
-	return Uint64(uint64(n))
+	return dbus.Uint64(uint64(n))
 }
 
 func (b *builder) memory(m *specs.LinuxMemory) {
@@ -117,7 +122,7 @@ func (b *builder) memory(m *specs.LinuxMemory) {
 	if low != 0 {
 		b.set("MemoryLow", limit(low))
 	}
-	only, set, err := fromv1.SwapMax(most, swap)
+	only, set, err := cgroupconv.SwapMax(most, swap)
 	b.fail("memory.swap", err)
 	if set {
 		b.set("MemorySwapMax", limit(only))
@@ -130,23 +135,23 @@ func (b *builder) cpu(c *specs.LinuxCPU) {
 	}
 	if s := value(c.Shares); s != 0 {
 		if b.v2 {
-			b.set("CPUWeight", Uint64(fromv1.CPUWeight(s)))
+			b.set("CPUWeight", dbus.Uint64(cgroupconv.CPUWeight(s)))
 		} else {
-			b.set("CPUShares", Uint64(s))
+			b.set("CPUShares", dbus.Uint64(s))
 		}
 	}
 	if b.v2 && value(c.Idle) == 1 {
 		b.idle()
 	}
 	b.quota(value(c.Quota), value(c.Period))
-	b.cpuset("cpu.cpus", "AllowedCPUs", c.Cpus)
-	b.cpuset("cpu.mems", "AllowedMemoryNodes", c.Mems)
+	b.cpuset("cpu.cpus", "AllowedCPUs", c.Cpus, cpulist.MaxCPU)
+	b.cpuset("cpu.mems", "AllowedMemoryNodes", c.Mems, cpulist.MaxNode)
 }
 
 // idle sets the policy SCHED_IDLE, which a weight of 0 stands for.
 func (b *builder) idle() {
 	if b.version >= versionCPUIdle {
-		b.set("CPUWeight", Uint64(0))
+		b.set("CPUWeight", dbus.Uint64(0))
 	}
 }
 
@@ -160,9 +165,9 @@ func (b *builder) quota(quota int64, period uint64) {
 		return
 	}
 	if period != 0 && b.version >= versionCPUQuotaPeriod {
-		b.set("CPUQuotaPeriodUSec", Uint64(period))
+		b.set("CPUQuotaPeriodUSec", dbus.Uint64(period))
 	}
-	perSecond := uint64(Infinity)
+	perSecond := uint64(infinity)
 	if quota > 0 {
 		if period == 0 {
 			period = defaultPeriod
@@ -174,60 +179,40 @@ func (b *builder) quota(quota int64, period uint64) {
 			if rest != 0 {
 				n++
 			}
-			if n < Infinity/percent {
+			if n < infinity/percent {
 				perSecond = n * percent
 			}
 		}
 	}
-	b.set("CPUQuotaPerSecUSec", Uint64(perSecond))
+	b.set("CPUQuotaPerSecUSec", dbus.Uint64(perSecond))
 }
 
-func (b *builder) cpuset(field, property, list string) {
+func (b *builder) cpuset(field, property, list string, highest int) {
 	if strings.TrimSpace(list) == "" || b.version < versionCpuset {
 		return
 	}
-	mask, err := bitmap(list)
+	mask, err := bitmap(list, highest)
 	if err != nil {
 		b.fail(field, fmt.Errorf("%q: %w", list, err))
 		return
 	}
-	b.set(property, Bytes(mask))
+	b.set(property, dbus.Bytes(mask))
 }
 
-// highest is the highest number of a CPU or a memory node that is taken; kernels
-// have 8192 CPUs and 1024 nodes at most.
-const highest = 65535
-
-// bitmap turns a list as "0-3,8" into a mask of bits: byte 0 has numbers 0 to 7.
+// bitmap returns a list as "0-3,8" as a mask of bits: byte 0 has the numbers 0 to 7.
 //
 // Source: cpuset(7), "List format".
-func bitmap(list string) ([]byte, error) {
-	var mask []byte
-	for r := range strings.SplitSeq(list, ",") {
-		r = strings.TrimSpace(r)
-		if r == "" {
-			continue
-		}
-		from, to, isRange := strings.Cut(r, "-")
-		if !isRange {
-			to = from
-		}
-		first, err := strconv.ParseUint(from, 10, 32)
-		last, err2 := strconv.ParseUint(to, 10, 32)
-		if err != nil || err2 != nil || first > last || last > highest {
-			return nil, fmt.Errorf("%q is no range of numbers; give a list as 0-3,8", r)
-		}
-		for n := first; n <= last; n++ {
-			for uint64(len(mask)) <= n/8 {
-				mask = append(mask, 0)
-			}
-			mask[n/8] |= 1 << (n % 8)
-		}
-	}
-	if mask == nil {
+func bitmap(list string, highest int) ([]byte, error) {
+	// The kernel passes over empty parts.
+	parts := strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' })
+	if len(parts) == 0 {
 		return nil, errors.New("has no numbers")
 	}
-	return mask, nil
+	ranges, err := cpulist.Parse(strings.Join(parts, ","), highest)
+	if err != nil {
+		return nil, fmt.Errorf("%w; give a list as 0-3,8", err)
+	}
+	return cpulist.Bitmap(ranges), nil
 }
 
 // tasks sets the number of processes, -1 for no limit. systemd refuses 0.

@@ -1,31 +1,26 @@
-// Package systemd puts a container into a transient scope unit: it speaks D-Bus
-// with the system's or the user's systemd, says where a unit's cgroup is, and
-// turns linux.resources and annotations into unit properties. It is the parent's
-// side and has effects.
+// Package systemd puts a container into a transient scope unit: it calls the system's
+// or the user's systemd by package dbus, returns where a unit's cgroup is, and turns
+// linux.resources and annotations into unit properties. It is the parent's side and has
+// effects.
 //
-// Its D-Bus is what these few calls need and no more: a client without objects
-// and without threads, on one unix socket. Do not use it as a general one. It
-// trusts its peer for nothing but the answers: messages are bounded, a malformed
-// one ends the connection, and every wait has an end.
-//
-// Source: org.freedesktop.systemd1(5); systemd.resource-control(5);
-// systemd.scope(5); the D-Bus Specification.
+// Source: org.freedesktop.systemd1(5); systemd.resource-control(5); systemd.scope(5).
 package systemd
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
+
+	"github.com/hutch-project/hutch/internal/dbus"
 )
 
-// Timeout is how long one operation may take, all its messages together.
-const Timeout = 30 * time.Second
+// timeout is how long one operation may take, all its messages together.
+const timeout = 30 * time.Second
 
 var (
 	// ErrNoBus is returned when there is no way to talk to systemd.
 	ErrNoBus = errors.New("systemd cannot be reached")
-	// ErrTimeout is returned when an operation has not ended within Timeout.
-	ErrTimeout = errors.New("no answer")
 	// ErrUnitExists is returned when there is a unit of that name already, and
 	// it is not one that has failed or ended.
 	ErrUnitExists = errors.New("the unit exists already")
@@ -35,41 +30,80 @@ var (
 	ErrJob = errors.New("systemd has not done the job")
 )
 
-// Error is an error that the peer has answered with.
-type Error struct {
-	Name    string // "org.freedesktop.systemd1.UnitExists"
-	Message string // for people; may be empty
+// Conn is a connection to one systemd, for the calls about a container. It is
+// not for use by two goroutines at once, nor for many units: each one whose job
+// is waited for leaves a match rule on the bus, which has room for some hundred.
+type Conn struct {
+	bus    *dbus.Conn
+	user   bool
+	direct bool   // systemd's own socket: without a bus between
+	what   string // for errors: what the operation is
+
+	watched []string // units whose jobs are reported
+	jobs    []job    // that have ended, and were not asked for
+	version int      // of systemd, 0 when not known yet
 }
 
-func (e *Error) Error() string {
-	if e.Message == "" {
-		return e.Name
+// job is what JobRemoved has.
+type job struct{ sender, path, unit, result string }
+
+// Close ends the connection.
+func (c *Conn) Close() { c.bus.Close() }
+
+// begin starts an operation, whose name is for errors.
+func (c *Conn) begin(what string) {
+	c.what = what
+	c.bus.Begin()
+}
+
+// fail returns an error with the operation that it is of and what can be done.
+func (c *Conn) fail(err error) error {
+	if err == nil {
+		return nil
 	}
-	return e.Message + " (" + e.Name + ")"
+	return fmt.Errorf("systemd: %s: %w", c.what, explain(err, c.user))
 }
 
-// Is lets errors.Is find ErrUnitExists, ErrNoUnit, and ErrNoBus for a bus that
-// systemd is not on.
-func (e *Error) Is(target error) bool {
-	switch strings.TrimPrefix(e.Name, "org.freedesktop.DBus.Error.") {
+// explain returns an error of a peer as one of this package, with a remedy for one that
+// does not answer.
+func explain(err error, user bool) error {
+	var answer *dbus.Error
+	switch {
+	case errors.Is(err, dbus.ErrTimeout):
+		return fmt.Errorf("%w; is systemd overloaded? see systemctl %slist-jobs", err, pick(user, "--user ", ""))
+	case errors.As(err, &answer):
+		if kind := kindOf(answer.Name); kind != nil {
+			return &peerError{err, kind}
+		}
+	}
+	return err
+}
+
+// peerError is an error of the peer that is one of this package's.
+type peerError struct{ err, kind error }
+
+func (e *peerError) Error() string   { return e.err.Error() }
+func (e *peerError) Unwrap() []error { return []error{e.err, e.kind} }
+
+// kindOf returns the error of this package that the name of a peer's stands for, which
+// may be nil: ErrNoBus for a bus that systemd is not on.
+func kindOf(name string) error {
+	switch strings.TrimPrefix(name, "org.freedesktop.DBus.Error.") {
 	case "ServiceUnknown", "NameHasNoOwner":
-		return target == ErrNoBus
+		return ErrNoBus
 	}
-	switch strings.TrimPrefix(e.Name, "org.freedesktop.systemd1.") {
+	switch strings.TrimPrefix(name, "org.freedesktop.systemd1.") {
 	case "UnitExists":
-		return target == ErrUnitExists
+		return ErrUnitExists
 	case "NoSuchUnit":
-		return target == ErrNoUnit
+		return ErrNoUnit
 	}
-	return false
+	return nil
 }
 
-// Property is a unit's property by its D-Bus name, which may differ from that in
-// unit files: "CPUQuotaPerSecUSec", not "CPUQuota".
-type Property struct {
-	Name  string
-	Value Value
+func pick(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
 }
-
-// String gives the property as busctl and systemd's documentation have it.
-func (p Property) String() string { return p.Name + "=" + p.Value.String() }

@@ -6,9 +6,12 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/cpulist"
+	"github.com/hutch-project/hutch/internal/dbus"
 )
 
-// unified gives systemd the files of cgroup v2 that it would write itself. They
+// unified returns systemd the files of cgroup v2 that it would write itself. They
 // come last, as they have the last word in the cgroup's files.
 //
 // Source: the choice of files is runc's (docs/systemd.md).
@@ -36,8 +39,8 @@ func (b *builder) unified(m map[string]string) {
 	if text, ok := m["cpu.max"]; ok {
 		b.cpuMax(text)
 	}
-	b.cpuset(field("cpuset.cpus"), "AllowedCPUs", m["cpuset.cpus"])
-	b.cpuset(field("cpuset.mems"), "AllowedMemoryNodes", m["cpuset.mems"])
+	b.cpuset(field("cpuset.cpus"), "AllowedCPUs", m["cpuset.cpus"], cpulist.MaxCPU)
+	b.cpuset(field("cpuset.mems"), "AllowedMemoryNodes", m["cpuset.mems"], cpulist.MaxNode)
 }
 
 func field(file string) string { return "unified[" + file + "]" }
@@ -78,20 +81,20 @@ func (b *builder) cpuMax(text string) {
 	b.quota(quota, period)
 }
 
-// OOMPolicy says whether the OOM killer takes all processes of the scope or one,
+// OOMPolicy reports whether the OOM killer takes all processes of the scope or one,
 // when r has it as unified["memory.oom.group"]. It is for StartScope alone: systemd
 // does not change it in a unit that runs.
 //
 // Source: systemd.scope(5), OOMPolicy.
-func OOMPolicy(r *specs.LinuxResources, version int) []Property {
+func OOMPolicy(r *specs.LinuxResources, version int) []dbus.Property {
 	if r == nil || version < versionOOMPolicy {
 		return nil
 	}
 	switch strings.TrimSpace(r.Unified["memory.oom.group"]) {
 	case "0":
-		return []Property{{"OOMPolicy", String("continue")}}
+		return []dbus.Property{{Name: "OOMPolicy", Value: dbus.String("continue")}}
 	case "1":
-		return []Property{{"OOMPolicy", String("kill")}}
+		return []dbus.Property{{Name: "OOMPolicy", Value: dbus.String("kill")}}
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hutch-project/hutch/internal/dbus"
 )
 
 const (
@@ -14,15 +16,18 @@ const (
 	manager    = service + ".Manager"
 )
 
-// managerMethod is a method of systemd's manager object.
-func managerMethod(member string) method { return method{service, objectPath, manager, member} }
+// managerMethod returns a method of systemd's manager object.
+func managerMethod(member string) dbus.Method {
+	return dbus.Method{Destination: service, Path: objectPath, Interface: manager, Member: member}
+}
 
-// fail says which operation an error is of.
-func (c *Conn) fail(err error) error {
-	if err == nil {
-		return nil
+// call calls a method; its errors are of this package where they have a name here.
+func (c *Conn) call(m dbus.Method, args ...dbus.Value) (*dbus.Message, error) {
+	answer, err := c.bus.Call(m, args...)
+	if err != nil && !errors.Is(err, dbus.ErrTimeout) { // that one fail explains
+		err = explain(err, c.user)
 	}
-	return fmt.Errorf("systemd: %s: %w", c.what, err)
+	return answer, err
 }
 
 // StartScope makes the transient scope u with the processes pids, whose limits
@@ -33,7 +38,7 @@ func (c *Conn) fail(err error) error {
 // with its processes.
 //
 // Source: org.freedesktop.systemd1(5), StartTransientUnit; systemd.scope(5).
-func (c *Conn) StartScope(u Unit, pids []int, v2 bool, props []Property) error {
+func (c *Conn) StartScope(u Unit, pids []int, v2 bool, props []dbus.Property) error {
 	c.begin("StartTransientUnit " + u.Name)
 	if u.isSlice() {
 		return c.fail(fmt.Errorf("systemd takes processes into scopes, not into slices; "+
@@ -42,37 +47,37 @@ func (c *Conn) StartScope(u Unit, pids []int, v2 bool, props []Property) error {
 	list := append(scopeProperties(u, pids, v2), props...)
 	err := c.start(u, list)
 	if errors.Is(err, ErrUnitExists) {
-		_ = c.reset(u) // does nothing to a unit that runs: the second attempt tells
+		_ = c.reset(u) // does nothing to a unit that runs: the second attempt fails then
 		err = c.start(u, list)
 	}
 	return c.fail(err)
 }
 
 // scopeProperties are what each scope has.
-func scopeProperties(u Unit, pids []int, v2 bool) []Property {
-	members := Value{sig: "au", items: make([]Value, len(pids))}
+func scopeProperties(u Unit, pids []int, v2 bool) []dbus.Property {
+	members := make([]dbus.Value, len(pids))
 	for i, pid := range pids {
-		members.items[i] = Uint32(uint32(pid))
+		members[i] = dbus.Uint32(uint32(pid))
 	}
-	// Accounting gives the controllers to the scope's cgroup. On v1 systemd
+	// Accounting returns the controllers to the scope's cgroup. On v1 systemd
 	// ignores BlockIO* once an IO* property is set.
-	return []Property{
-		{"Description", String("hutch container " + u.Name)},
-		{"Slice", String(u.Slice)},
-		{"PIDs", members},
-		{"Delegate", Bool(true)},
-		{"DefaultDependencies", Bool(false)},
-		{"MemoryAccounting", Bool(true)},
-		{"CPUAccounting", Bool(true)},
-		{pick(v2, "IOAccounting", "BlockIOAccounting"), Bool(true)},
-		{"TasksAccounting", Bool(true)},
+	return []dbus.Property{
+		{Name: "Description", Value: dbus.String("hutch container " + u.Name)},
+		{Name: "Slice", Value: dbus.String(u.Slice)},
+		{Name: "PIDs", Value: dbus.Array("u", members...)},
+		{Name: "Delegate", Value: dbus.Bool(true)},
+		{Name: "DefaultDependencies", Value: dbus.Bool(false)},
+		{Name: "MemoryAccounting", Value: dbus.Bool(true)},
+		{Name: "CPUAccounting", Value: dbus.Bool(true)},
+		{Name: pick(v2, "IOAccounting", "BlockIOAccounting"), Value: dbus.Bool(true)},
+		{Name: "TasksAccounting", Value: dbus.Bool(true)},
 	}
 }
 
 // start starts the unit once.
-func (c *Conn) start(u Unit, list []Property) error {
+func (c *Conn) start(u Unit, list []dbus.Property) error {
 	err := c.job(u, managerMethod("StartTransientUnit"),
-		String(u.Name), String("replace"), properties(list), Value{sig: "a(sa(sv))"})
+		dbus.String(u.Name), dbus.String("replace"), dbus.Properties(list), dbus.Array("(sa(sv))"))
 	if errors.Is(err, ErrJob) {
 		_ = c.reset(u) // the job's end is the error to tell
 	}
@@ -84,7 +89,7 @@ func (c *Conn) start(u Unit, list []Property) error {
 // that are left, and SIGKILL after a while: end them first.
 func (c *Conn) Stop(u Unit) error {
 	c.begin("StopUnit " + u.Name)
-	err := c.job(u, managerMethod("StopUnit"), String(u.Name), String("replace"))
+	err := c.job(u, managerMethod("StopUnit"), dbus.String(u.Name), dbus.String("replace"))
 	if err == nil || errors.Is(err, ErrNoUnit) || errors.Is(err, ErrJob) {
 		if e := c.reset(u); err == nil || errors.Is(err, ErrNoUnit) {
 			err = e
@@ -95,7 +100,7 @@ func (c *Conn) Stop(u Unit) error {
 
 // reset lets systemd forget a unit that has failed. That there is none is no error.
 func (c *Conn) reset(u Unit) error {
-	_, err := c.call(managerMethod("ResetFailedUnit"), String(u.Name))
+	_, err := c.call(managerMethod("ResetFailedUnit"), dbus.String(u.Name))
 	if errors.Is(err, ErrNoUnit) {
 		return nil
 	}
@@ -104,9 +109,9 @@ func (c *Conn) reset(u Unit) error {
 
 // SetProperties changes properties of the unit: until it ends when runtime is
 // true, and for ever otherwise, which makes no sense for a scope.
-func (c *Conn) SetProperties(u Unit, runtime bool, props []Property) error {
+func (c *Conn) SetProperties(u Unit, runtime bool, props []dbus.Property) error {
 	c.begin("SetUnitProperties " + u.Name)
-	_, err := c.call(managerMethod("SetUnitProperties"), String(u.Name), Bool(runtime), properties(props))
+	_, err := c.call(managerMethod("SetUnitProperties"), dbus.String(u.Name), dbus.Bool(runtime), dbus.Properties(props))
 	return c.fail(err)
 }
 
@@ -155,16 +160,18 @@ func parseVersion(s string) (int, error) {
 
 // property gets a property of type s.
 func (c *Conn) property(path, iface, name string) (string, error) {
-	m, err := c.call(method{service, path, "org.freedesktop.DBus.Properties", "Get"}, String(iface), String(name))
+	m, err := c.call(dbus.Method{
+		Destination: service, Path: path, Interface: "org.freedesktop.DBus.Properties", Member: "Get",
+	}, dbus.String(iface), dbus.String(name))
 	if err != nil {
 		return "", err
 	}
-	if m.typeOf != "v" || m.body.signature() != "s" {
-		return "", errMalformed
+	if m.Signature != "v" || m.Body.Signature() != "s" {
+		return "", dbus.ErrMalformed
 	}
-	s := m.body.string()
-	if m.body.bad {
-		return "", errMalformed
+	s := m.Body.String()
+	if m.Body.Bad() {
+		return "", dbus.ErrMalformed
 	}
 	return s, nil
 }
@@ -173,7 +180,7 @@ func (c *Conn) property(path, iface, name string) (string, error) {
 //
 // Subscribe is not called: systemd tells a job's end to who has queued it, and
 // subscribers have it send all that happens to all units.
-func (c *Conn) job(u Unit, m method, args ...Value) error {
+func (c *Conn) job(u Unit, m dbus.Method, args ...dbus.Value) error {
 	if err := c.watch(u); err != nil {
 		return err
 	}
@@ -181,14 +188,14 @@ func (c *Conn) job(u Unit, m method, args ...Value) error {
 	if err != nil {
 		return err
 	}
-	path := answer.body.string()
-	if answer.typeOf != "o" || answer.body.bad {
-		return errMalformed
+	path := answer.Body.String()
+	if answer.Signature != "o" || answer.Body.Bad() {
+		return dbus.ErrMalformed
 	}
 	for {
 		for i, j := range c.jobs {
 			// The sender too: on a bus anybody may send us signals.
-			if j.path != path || j.sender != answer.sender {
+			if j.path != path || j.sender != answer.Sender {
 				continue
 			}
 			c.jobs = slices.Delete(c.jobs, i, i+1)
@@ -198,17 +205,8 @@ func (c *Conn) job(u Unit, m method, args ...Value) error {
 			}
 			return nil
 		}
-		m, err := c.next()
-		if err != nil {
+		if _, err := c.bus.Receive(); err != nil { // signal keeps the ends of jobs
 			return err
-		}
-		switch m.kind {
-		case kindSignal:
-			c.signal(m)
-		case kindReturn, kindError:
-			if err := c.unwaited(m); err != nil {
-				return err
-			}
 		}
 	}
 }
@@ -224,7 +222,8 @@ func (c *Conn) watch(u Unit) error {
 	if c.direct {
 		return nil
 	}
-	return c.post(busMethod("AddMatch"), String("type='signal',sender='"+service+"',path='"+objectPath+
+	forget := func() { c.watched = nil } // a rule that the bus has refused is asked for again
+	return c.bus.Post(dbus.BusMethod("AddMatch"), forget, dbus.String("type='signal',sender='"+service+"',path='"+objectPath+
 		"',interface='"+manager+"',member='JobRemoved',arg2='"+u.Name+"'"))
 }
 
@@ -232,13 +231,13 @@ func (c *Conn) watch(u Unit) error {
 const mostJobs = 64
 
 // signal keeps the ends of jobs and drops all other signals.
-func (c *Conn) signal(m *message) {
-	if m.member != "JobRemoved" || m.iface != manager || m.path != objectPath || m.typeOf != "uoss" {
+func (c *Conn) signal(m *dbus.Message) {
+	if m.Member != "JobRemoved" || m.Interface != manager || m.Path != objectPath || m.Signature != "uoss" {
 		return
 	}
-	m.body.uint32()
-	j := job{sender: m.sender, path: m.body.string(), unit: m.body.string(), result: m.body.string()}
-	if m.body.bad || !slices.Contains(c.watched, j.unit) {
+	m.Body.Uint32()
+	j := job{sender: m.Sender, path: m.Body.String(), unit: m.Body.String(), result: m.Body.String()}
+	if m.Body.Bad() || !slices.Contains(c.watched, j.unit) {
 		return
 	}
 	if len(c.jobs) == mostJobs {

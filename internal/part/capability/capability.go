@@ -73,7 +73,7 @@ func (s *Sets) Bounding(b *program.Builder) {
 		}
 	}
 	b = b.Element(program.T("process.capabilities")).Doing(program.T("keep the permitted set over the change of ids"))
-	// execve clears it.
+	// Without it setresuid(2) clears the permitted set, too. execve clears it.
 	call.PrctlKeepCaps(b)
 }
 
@@ -81,7 +81,7 @@ func (s *Sets) Bounding(b *program.Builder) {
 // of the mask hold stay effective until Drop.
 func (s *Sets) Apply(b *program.Builder, hold uint64) {
 	b = b.Element(program.T("process.capabilities")).Doing(program.T("set the effective, permitted and inheritable set"))
-	s.set(b, hold)
+	s.set(b, hold) // before the ambient set, which takes only what is permitted and inheritable
 	b = b.Element(program.T("process.capabilities.ambient")).Doing(program.T("clear the set"))
 	call.PrctlAmbientClear(b)
 	for n := 0; n <= s.last; n++ {

@@ -20,15 +20,9 @@ import (
 	"github.com/hutch-project/hutch/internal/program/call"
 )
 
-// Tags of messages for which init does not wait.
-const (
-	// QuotaTag tells the parent that the user's quota of keys is used up, so
-	// that the container keeps the caller's keyring.
-	QuotaTag = 0x101
-	// MadeTag tells the serial number of the keyring, where it is made after the
-	// parent has recorded init.
-	MadeTag = 0x102
-)
+// MadeTag is the tag of the message with the serial number of the keyring, where it is
+// made after the parent has recorded init, who does not wait.
+const MadeTag = 0x102
 
 // Permissions, for what is possessed and for other processes of the owner. A
 // session keyring that is joined by name must be found by its owner; that its
@@ -61,13 +55,13 @@ func NewName() (string, error) {
 
 // Make emits the making of the session keyring of a container and gives the
 // register of its serial number. It comes when the process is root of the
-// container's user namespace, who then owns it. A kernel without keys and a
-// used-up quota are no errors; the register is negative then.
+// container's user namespace, who then owns it. A kernel without keys is no error; the
+// register is negative then.
 func Make(b *program.Builder, name string) program.Reg {
 	b = b.Element(program.T("process")).Doing(program.T("make the session keyring")) // its name is a secret
 	ring, done := b.RegOf(-1), b.Label()
 	join(b, name, ring, done)
-	restrict(b, ring, possessed|findable)
+	restrict(b, ring, possessed|findable) // before the process is anybody else's
 	b.Bind(done)
 	return ring
 }
@@ -93,20 +87,16 @@ func Join(b *program.Builder, name string, serial int64) {
 }
 
 // join emits the joining of a keyring, which is made when there is none of the
-// name, or always without a name. Without keys, or with no quota left, the program
-// goes on at none.
+// name, or always without a name. Without keys the program goes on at none. A quota that
+// is used up is an error: the process would keep the caller's keyring, and containers of
+// the same user can use it up.
 func join(b *program.Builder, name string, ring program.Reg, none program.Label) {
-	quota, joined := b.Label(), b.Label()
+	joined := b.Label()
 	call.KeyctlJoin(b, name).To(ring).Ignore()
 	b.If(ring, program.Ge, 0, joined)
 	b.IfErrno(ring, unix.ENOSYS, none)
-	b.IfErrno(ring, unix.EDQUOT, quota)
-	step := b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING; --no-new-keyring keeps the caller's"))
+	step := b.Step(program.T("keyctl KEYCTL_JOIN_SESSION_KEYRING (is the quota used up: kernel.keys.maxkeys, maxbytes; --no-new-keyring keeps the caller's)"))
 	call.KeyctlJoin(step, name).To(ring) // fails with its errno
-	b.Jump(joined)                       // unless it has come to work
-	b.Bind(quota)
-	b.Step(program.T("the quota of keys is used up")).Tell(QuotaTag, 0)
-	b.Jump(none)
 	b.Bind(joined)
 }
 

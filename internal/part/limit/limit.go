@@ -82,7 +82,7 @@ func Rlimits(b *program.Builder, p *specs.Process) {
 			setRlimit(b, l.nr, l.v)
 			continue
 		}
-		if v, ok := l.room(); ok {
+		if v, ok := l.room(); ok { // LastRlimits sets it, when nothing is needed any more
 			b := b.Doing(l.doing)
 			call := setRlimit(b.Step(program.T("leave room until the end")), l.nr, v)
 			if l.nr == unix.RLIMIT_NPROC {

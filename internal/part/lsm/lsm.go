@@ -43,6 +43,7 @@ func Emit(b *program.Builder, proc program.Reg, p *specs.Process, h Host) {
 			b.Fault(fmt.Errorf("%q: AppArmor: %w; leave the profile out", l, ErrOff))
 			return
 		}
+		// It counts at execve; until then the runtime's own confinement stays.
 		write(b, proc, "apply the profile %s", l, "exec "+l, "self/attr/apparmor/exec")
 	}
 	if l := p.SelinuxLabel; l != "" {

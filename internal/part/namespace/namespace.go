@@ -139,10 +139,10 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 		}
 	}
 	if user {
-		s.enterUser(b)
+		s.enterUser(b) // after those of the caller's user namespace, which it may not join from inside
 	}
 	switch {
-	case !s.twice():
+	case !s.twice(): // the clone that made the child has made them
 	case !s.lastClone:
 		cloneAgain(b, s.made&^late, adopt)
 	case s.made&^late != 0:

@@ -37,7 +37,7 @@ func Env(b *program.Builder, p *specs.Process, extra []string, askHome func(*pro
 	for _, v := range extra {
 		add(v)
 	}
-	if !home {
+	if !home { // last, when nothing else has it
 		list = append(list, askHome(b))
 	}
 	m := b.Zero((len(list) + 1) * word)

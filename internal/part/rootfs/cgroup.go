@@ -63,7 +63,7 @@ func (r *Root) cgroupAt(b *program.Builder, f *newFS, dir string, target program
 		}
 		call.OpenTree(step, call.Cwd(), call.PathTo(b, dir), flags).To(tree)
 		step = b.Step(program.T("set its options"))
-		setattr(step, tree, flags&unix.AT_RECURSIVE != 0, &unix.MountAttr{Attr_set: attrs, Propagation: r.beneath()})
+		setattr(step, tree, flags&unix.AT_RECURSIVE != 0, &unix.MountAttr{Attr_set: attrs, Propagation: r.innerPropagation()})
 	}
 	b.Bind(attached)
 	attach(b.Step(program.T("attach it")), tree, target)

@@ -107,7 +107,7 @@ func TestHostsProcIsNoStandIn(t *testing.T) {
 		{"sysfs of its own network", Config{Userns: true, NewNet: true, Spec: &specs.Spec{Linux: pids}}, "sysfs", ""},
 		{"sysfs of the host's", Config{Userns: true, Spec: &specs.Spec{Linux: pids}}, "sysfs", "/sys"},
 	} {
-		if got := New(test.c).instead(&specs.Mount{Type: test.kind}); got != test.want {
+		if got := New(test.c).fallbackSource(&specs.Mount{Type: test.kind}); got != test.want {
 			t.Errorf("%s: %q, want %q", test.rule, got, test.want)
 		}
 	}

@@ -31,10 +31,10 @@ func (r *Root) Handle(c *program.Child, e program.Event) (more bool, err error) 
 		return false, fmt.Errorf("program: init told the unknown tag %#x", e.Tag)
 	}
 	i := int(e.Tag-TargetTag) &^ asDir
-	if i >= len(r.wanted) {
+	if i >= len(r.targets) {
 		return false, fmt.Errorf("program: init asks for the unknown target %d", i)
 	}
-	w := r.wanted[i]
+	w := r.targets[i]
 	root := e.Fd
 	if r.c.SourcesInParent {
 		root = c.Kept(r.Fd) // our own, in place of one that is told

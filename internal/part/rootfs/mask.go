@@ -59,7 +59,7 @@ func (r *Root) masks(b *program.Builder) {
 		dir, done := b.Label(), b.Label()
 		step := b.Step(program.T("cover it by the null device"))
 		attach(step, r.null, fd).On(unix.EINVAL, dir) // one is a directory, the other is not
-		if !last {
+		if !last {                                    // after attach: a detached mount cannot be cloned
 			r.cloneNext(b.Step(program.T("clone the null device")), r.null)
 		}
 		b.Jump(done)
@@ -116,9 +116,9 @@ func (r *Root) below(p string) (program.Reg, string) {
 	return r.Fd, p
 }
 
-// there emits the opening of a path below the root; when it is missing the program
+// openExisting emits the opening of a path below the root; when it is missing the program
 // goes on at next.
-func (r *Root) there(b *program.Builder, dir program.Reg, name call.Path, next program.Label) program.Reg {
+func (r *Root) openExisting(b *program.Builder, dir program.Reg, name call.Path, next program.Label) program.Reg {
 	fd, opened := b.RegOf(-1), b.Label()
 	step := b.Step(program.T("open it"))
 	openAt(step, call.In(dir), name, unix.O_PATH, inRoot).To(fd).Ignore()

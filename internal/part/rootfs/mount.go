@@ -16,11 +16,11 @@ func (r *Root) Mount(b *program.Builder) {
 		call.MountPropagation(b, call.PathTo(b, "/"), unix.MS_REC|unix.MS_SLAVE)
 	}
 	if !r.c.SourcesInParent {
-		r.open(b)
+		r.open(b) // before cutOff: the host's tree is still there
 	}
 	r.cutOff(b)
-	r.attachRoot(b)
-	r.attachStore(b)
+	r.attachRoot(b)  // before the mounts: they are attached in it
+	r.attachStore(b) // before what is cloned of it: only attached mounts can be
 	umask, masks := b.Reg(), b.Element(program.T("process.user.umask"))
 	call.Umask(masks.Doing(program.T("set the umask for what is made")), call.N(0)).To(umask)
 	for i := range r.mounts {

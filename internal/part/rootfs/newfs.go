@@ -64,7 +64,7 @@ func (r *Root) looksAtMode(i int) bool {
 
 // readonly reports whether the options make the new mount read-only.
 func (r *Root) readonly(s *source) bool {
-	return s.o.change.then(s.o.below).set&unix.MOUNT_ATTR_RDONLY != 0
+	return s.o.change.merge(s.o.below).set&unix.MOUNT_ATTR_RDONLY != 0
 }
 
 // ownReadonly reports whether ro must be for the mount alone. Their superblock is
@@ -93,23 +93,23 @@ func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
 		mode = r.modeOf(b, target)
 	}
 	bind, done := b.Label(), b.Label()
-	instead := r.instead(m)
-	if instead != "" {
+	fallback := r.fallbackSource(m)
+	if fallback != "" {
 		f.mountAPI(b, s.tree, bind)
 		b.Jump(done)
 		b.Bind(bind)
-		step := b.Step(program.T("bind the host's %s instead", instead))
-		call.OpenTree(step, call.Cwd(), call.PathTo(b, instead), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).To(s.tree)
+		step := b.Step(program.T("bind the host's %s instead", fallback))
+		call.OpenTree(step, call.Cwd(), call.PathTo(b, fallback), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).To(s.tree)
 		set := f.attrs
-		if m.Type == "sysfs" {
+		if m.Type == "sysfs" { // the host's, and not the container's to write to
 			set |= unix.MOUNT_ATTR_RDONLY
 		}
-		setattr(step, s.tree, true, &unix.MountAttr{Attr_set: set, Propagation: r.beneath()})
+		setattr(step, s.tree, true, &unix.MountAttr{Attr_set: set, Propagation: r.innerPropagation()})
 		b.Bind(done)
 	} else {
 		f.mountAPI(b, s.tree, noLabel)
 	}
-	if mode != 0 {
+	if mode != 0 { // before it is attached: nobody sees it with another mode
 		step := b.Step(program.T("give it the mode of the mount point"))
 		call.Fchmodat(step, call.In(s.tree), call.PathTo(b, "."), call.Value(mode))
 	}
@@ -136,11 +136,11 @@ func (r *Root) modeOf(b *program.Builder, dir program.Reg) program.Reg {
 	return buf.Reg(at)
 }
 
-// instead returns what of the host is bound when the kernel allows no new mount of the
+// fallbackSource returns what of the host is bound when the kernel allows no new mount of the
 // type, as in a user namespace which does not own what it shows: empty for nothing.
 // A procfs of the host shows its processes, so it is none where the container has
 // its own.
-func (r *Root) instead(m *specs.Mount) string {
+func (r *Root) fallbackSource(m *specs.Mount) string {
 	switch {
 	case !r.c.Userns:
 	case m.Type == "sysfs" && !r.c.NewNet:
@@ -178,7 +178,7 @@ type newFS struct {
 
 // newFS returns the file system that a mount of the configuration asks for.
 func (r *Root) newFS(m *specs.Mount, s *source) *newFS {
-	f := &newFS{kind: m.Type, source: m.Source, data: s.o.data, flags: s.o.flags, legacy: s.o.legacy, attrs: s.o.change.then(s.o.below).set}
+	f := &newFS{kind: m.Type, source: m.Source, data: s.o.data, flags: s.o.flags, legacy: s.o.legacy, attrs: s.o.change.merge(s.o.below).set}
 	if m.Type == "proc" {
 		f.pidNS = r.c.PidNS
 	}

@@ -89,9 +89,9 @@ func (r *Root) open(b *program.Builder) {
 	}
 }
 
-// beneath returns the propagation of the root's tree while mounts are made in it, and
+// innerPropagation returns the propagation of the root's tree while mounts are made in it, and
 // of binds that have no other: nothing of it reaches the host.
-func (r *Root) beneath() uint64 {
+func (r *Root) innerPropagation() uint64 {
 	if r.c.SharedMounts || r.prop.flag == unix.MS_PRIVATE || r.prop.flag == unix.MS_UNBINDABLE {
 		return unix.MS_PRIVATE
 	}
@@ -161,16 +161,16 @@ func (r *Root) openInside(b *program.Builder, s *source) {
 func (r *Root) attributes(b *program.Builder, s *source) {
 	prop, propBelow := s.o.prop, uint64(0)
 	if prop == 0 && r.prop.flag != unix.MS_SHARED {
-		propBelow = r.beneath()
+		propBelow = r.innerPropagation()
 	} else if s.o.propRecursive {
 		prop, propBelow = 0, prop
 	}
 	top, below := r.bindChange(s), s.o.below
 	if r.c.Userns { // what is mounted below keeps what the host has restricted
-		top, below.clr = top.then(change{clr: below.clr}), below.clr&unix.MOUNT_ATTR__ATIME
+		top, below.clr = top.merge(change{clr: below.clr}), below.clr&unix.MOUNT_ATTR__ATIME
 	}
 	if !s.o.recursive { // then there is nothing below
-		top, below, prop, propBelow = top.then(below), change{}, prop|propBelow, 0
+		top, below, prop, propBelow = top.merge(below), change{}, prop|propBelow, 0
 	}
 	step := b.Step(program.T("set its options (needs Linux 5.12: mount_setattr)"))
 	if !top.empty() || prop != 0 {

@@ -28,8 +28,8 @@ type change struct{ set, clr uint64 }
 
 func (c change) empty() bool { return c.set|c.clr == 0 }
 
-// then is c followed by d, as one change.
-func (c change) then(d change) change {
+// merge returns c followed by d, as one change.
+func (c change) merge(d change) change {
 	return change{c.set&^d.clr | d.set, c.clr&^d.set | d.clr}
 }
 
@@ -60,9 +60,9 @@ func (o *options) parse(name string) {
 	case row == nil:
 		o.data = append(o.data, name)
 	case row.kind == ofMount && tree:
-		o.below = o.below.then(row.attrs).without(row.back)
+		o.below = o.below.merge(row.attrs).without(row.back)
 	case row.kind == ofMount:
-		o.change, o.named = o.change.then(row.attrs).without(row.back), true
+		o.change, o.named = o.change.merge(row.attrs).without(row.back), true
 	case row.kind == ofFileSystem && row.undoes:
 		o.legacy &^= row.flag
 		o.flags = slices.DeleteFunc(o.flags, func(word string) bool { return word == row.word })

@@ -21,12 +21,14 @@ func (r *Root) Pivot(b *program.Builder) {
 		}
 		r.hideHost(b)
 	}
+	// By descriptor: no name is resolved on the way to the new root.
 	call.Fchdir(b.Step(program.T("fchdir")), call.In(r.Fd))
 	if r.c.NoPivot || r.c.SharedMounts {
 		call.Chroot(b.Step(program.T("chroot")), call.PathTo(b, "."))
 		return
 	}
 	step := b.Step(program.T("pivot_root (on a ramdisk use --no-pivot)"))
+	// The old root is then on top of the new one, so no directory in it is needed for it.
 	call.PivotRoot(step, call.PathTo(b, "."), call.PathTo(b, "."))
 	call.Umount2(b.Step(program.T("unmount the host's tree")), call.PathTo(b, "."), unix.MNT_DETACH)
 }
@@ -47,8 +49,8 @@ func (r *Root) Finish(b *program.Builder) {
 		b := b.Element(program.T("root.readonly")).Doing(program.T("make the root read-only (needs Linux 5.12: mount_setattr)"))
 		setattr(b, r.Fd, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}
-	r.propagate(b)
-	r.prove(b)
+	r.propagate(b) // after pivot_root, which refuses shared mounts
+	r.prove(b)     // last: of what the container will see
 }
 
 // propagate emits linux.rootfsPropagation. The tree was opened with it, but for

@@ -137,7 +137,7 @@ type Root struct {
 	dev      program.Reg // /dev of the container; 0 until it is opened
 	devOwn   bool        // nothing but this program has reached /dev yet
 	made     []node
-	wanted   []wanted // targets that the parent may have to make, by index
+	targets  []missingTarget // targets that the parent may have to make, by index
 	deferred []late
 }
 

@@ -26,7 +26,7 @@ func (r *Root) openRoot(b *program.Builder) {
 		r.displace(b, h.dir)
 	}
 	r.displaceBundle(b, h)
-	setattr(b.Step(program.T("set its propagation")), r.Fd, true, &unix.MountAttr{Propagation: r.beneath()})
+	setattr(b.Step(program.T("set its propagation")), r.Fd, true, &unix.MountAttr{Propagation: r.innerPropagation()})
 }
 
 // hostDirs are descriptors of the host: of the directory at root.path, and of the

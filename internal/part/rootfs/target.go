@@ -19,8 +19,8 @@ type place struct {
 	tag   uint32      // of the request to the parent; target sets it
 }
 
-// wanted is a target that the parent may be asked to make.
-type wanted struct {
+// missingTarget is a target that the parent may be asked to make.
+type missingTarget struct {
 	dest string
 	dir  bool
 }
@@ -32,11 +32,12 @@ type wanted struct {
 // and needs no further look. Only when there is a link is it followed, inside the
 // root, and must not have led into procfs.
 func (r *Root) target(b *program.Builder, p place) program.Reg {
+	// Below a mount that nobody else has reached no link can be in the way.
 	if dir := r.mountedDir(path.Dir(p.dest)); dir != 0 && p.src == 0 {
 		return r.targetIn(b, dir, p)
 	}
-	p.tag = uint32(TargetTag + len(r.wanted))
-	r.wanted = append(r.wanted, wanted{p.dest, p.src == 0})
+	p.tag = uint32(TargetTag + len(r.targets))
+	r.targets = append(r.targets, missingTarget{p.dest, p.src == 0})
 	fd, got, missing, link := b.RegOf(-1), b.Label(), b.Label(), b.Label()
 	opening := program.T("open target %s", p.dest)
 	if p.plain {
@@ -55,6 +56,7 @@ func (r *Root) target(b *program.Builder, p place) program.Reg {
 		b.Jump(got)
 	}
 
+	// First by the child itself, which costs no message; the parent can where it may not.
 	b.Bind(missing)
 	kind := r.kind(making, p)
 	ask := b.Label()
@@ -68,7 +70,7 @@ func (r *Root) target(b *program.Builder, p place) program.Reg {
 		b.Bind(got)
 		return fd
 	}
-	b.Bind(link)
+	b.Bind(link) // only here: where links are refused, this is not reached
 	r.followTarget(b, p, fd)
 	b.Bind(got)
 	return fd
@@ -96,6 +98,7 @@ func (r *Root) followTarget(b *program.Builder, p place, fd program.Reg) {
 	if allowedUnderProc(p.dest) {
 		return
 	}
+	// The name was checked before; a link of the image may have led into procfs all the same.
 	buf, ok := b.Zero(idiom.StatfsSize), b.Label()
 	step = b.Step(program.T("check target %s", p.dest))
 	call.Fstatfs(step, call.In(fd), buf)

@@ -23,7 +23,7 @@ func ResetAffinity(b *program.Builder) {
 	for i := range mask {
 		mask[i] = 0xff
 	}
-	affinity(b, mask).Ignore()
+	affinity(b, mask).Ignore() // a host may forbid it: the process runs where its caller did
 }
 
 // InitialAffinity emits process.execCPUAffinity.initial, for a process that is

@@ -34,10 +34,12 @@ func Open(b *program.Builder, root program.Reg, p *specs.Process) (ptmx, slave p
 	step := b.Step(program.T("open /dev/pts/ptmx of the container (mount a devpts on /dev/pts)"))
 	ptmx = idiom.OpenIn(step, root, "/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY, idiom.InRoot).Fd()
 	idiom.MustBeOn(b.Step(program.T("/dev/pts/ptmx is not on a devpts")), ptmx, unix.DEVPTS_SUPER_MAGIC, unix.ENODEV)
+	// Before the other end is opened, which a locked terminal refuses.
 	call.IoctlUnlock(b.Step(program.T("unlock it")), call.In(ptmx))
+	// By the master, and not by its name in /dev/pts, which may be another terminal's.
 	step = b.Step(program.T("open its other end"))
 	slave = call.IoctlPeer(step, call.In(ptmx), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC).Fd()
-	consoleSize(b, ptmx, p.ConsoleSize)
+	consoleSize(b, ptmx, p.ConsoleSize) // before anybody could ask for it
 	if uid := p.User.UID; uid != 0 {
 		// The group stays the one of the devpts, as with its option gid.
 		step := b.Step(program.T("hand it to the user"))

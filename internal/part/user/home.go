@@ -54,6 +54,7 @@ func AskHome(b *program.Builder) program.Mem {
 	buf := b.Zero(idiom.StatxSize)
 	call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_TYPE, buf).To(r).Ignore()
 	b.If(r, program.Ne, 0, closeIt)
+	// Of the file that is open: a look at the name could find another one.
 	b.IfWord(idiom.FileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFREG, closeIt)
 	fs := b.Zero(idiom.StatfsSize)
 	call.Fstatfs(b, call.In(fd), fs).To(r).Ignore()

@@ -27,7 +27,7 @@ func IDs(b *program.Builder, p *specs.Process) {
 	u := p.User
 	b = b.Element(program.T("process.user.gid")).Doing(program.T("change to group %s", id(u.GID)))
 	mustBeID(b, u.GID)
-	call.Setresgid(b, u.GID)
+	call.Setresgid(b, u.GID) // before the user: it needs CAP_SETGID
 	b = b.Element(program.T("process.user.uid")).Doing(program.T("change to user %s", id(u.UID)))
 	mustBeID(b, u.UID)
 	call.Setresuid(b, u.UID)

@@ -3,7 +3,7 @@ package call
 import (
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/longid"
+	"github.com/hutch-project/hutch/internal/id32"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -170,7 +170,7 @@ func Fchownat(b *program.Builder, dir Fd, name Path, o Owner, flags uint64) prog
 }
 
 func Fchown(b *program.Builder, fd Fd, o Owner) program.Call {
-	return b.Sys(longid.Fchown, arg(fd), arg(o.UID), arg(o.GID))
+	return b.Sys(id32.Fchown, arg(fd), arg(o.UID), arg(o.GID))
 }
 
 // Faccessat asks for the real ids.

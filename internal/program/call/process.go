@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/calls"
-	"github.com/hutch-project/hutch/internal/longid"
+	"github.com/hutch-project/hutch/internal/id32"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/sigaction"
 )
@@ -53,13 +53,13 @@ func Setpgid(b *program.Builder) program.Call { return b.Sys(unix.SYS_SETPGID, n
 // Setresuid changes all three user ids.
 func Setresuid(b *program.Builder, id uint32) program.Call {
 	a := program.Imm(id)
-	return b.Sys(longid.Setresuid, a, a, a)
+	return b.Sys(id32.Setresuid, a, a, a)
 }
 
 // Setresgid changes all three group ids.
 func Setresgid(b *program.Builder, id uint32) program.Call {
 	a := program.Imm(id)
-	return b.Sys(longid.Setresgid, a, a, a)
+	return b.Sys(id32.Setresgid, a, a, a)
 }
 
 func Setgroups(b *program.Builder, gids []uint32) program.Call {
@@ -67,7 +67,7 @@ func Setgroups(b *program.Builder, gids []uint32) program.Call {
 	for _, g := range gids {
 		list = binary.NativeEndian.AppendUint32(list, g)
 	}
-	return b.Sys(longid.Setgroups, program.Imm(len(gids)), b.Bytes(append(list, 0, 0, 0, 0)).Arg())
+	return b.Sys(id32.Setgroups, program.Imm(len(gids)), b.Bytes(append(list, 0, 0, 0, 0)).Arg())
 }
 
 // CapSets are the sets of capset(2).

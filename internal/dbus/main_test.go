@@ -1,0 +1,9 @@
+package dbus
+
+import (
+	"testing"
+
+	"github.com/hutch-project/hutch/tests/testplain"
+)
+
+func TestMain(m *testing.M) { testplain.Main(m) }

@@ -1,0 +1,106 @@
+package cgroup
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/cgroupfs"
+	"github.com/hutch-project/hutch/internal/sys"
+)
+
+// Entry is how a process enters the container's cgroups. The caller closes it.
+type Entry struct {
+	// Cgroup is a descriptor of the cgroup v2 directory for
+	// CLONE_INTO_CGROUP, -1 without one.
+	Cgroup int
+	// Tasks are the "tasks" files of cgroup v1, the freezer's last. The process
+	// writes "0" to each.
+	Tasks   []int
+	freezer int // index in Tasks, -1 for none
+}
+
+// Entry opens what the entry into the planned cgroups needs. Create comes before.
+//
+// Source: clone(2), CLONE_INTO_CGROUP; kernel cgroup-v1/cgroups.rst, 2.2
+// "Attaching processes" for "0", which stands for the writer.
+func (p *Plan) Entry() (*Entry, error) {
+	e := &Entry{Cgroup: -1, freezer: -1, Tasks: make([]int, 0, len(p.dirs))}
+	for i := range p.dirs {
+		d := &p.dirs[i]
+		var fd int
+		var err error
+		if d.name == "" {
+			fd, err = cgroupfs.Beneath(d.FD, d.Path, unix.O_PATH|unix.O_DIRECTORY)
+			e.Cgroup = fd
+		} else if fd, err = cgroupfs.Beneath(d.FD, d.Path+"/tasks", unix.O_WRONLY); err == nil {
+			e.Tasks = append(e.Tasks, fd)
+		}
+		if err != nil {
+			e.Close()
+			return nil, fmt.Errorf("cgroup %s: open: %w", d.Abs, err)
+		}
+	}
+	return e, nil
+}
+
+// Close closes the descriptors.
+func (e *Entry) Close() {
+	if e.Cgroup >= 0 {
+		unix.Close(e.Cgroup)
+		e.Cgroup = -1
+	}
+	for _, fd := range e.Tasks {
+		unix.Close(fd)
+	}
+	e.Tasks = nil
+}
+
+// Enter opens what the birth in the recorded cgroups, or sub-cgroups of them,
+// needs. The caller closes the Entry.
+func (p Paths) Enter(sub Sub) (*Entry, error) {
+	e := &Entry{Cgroup: -1, freezer: -1}
+	used := 0
+	for _, name := range p.names() {
+		dir := p[name]
+		for c, rest := range sub {
+			if c == name || c != "" && hasController(name, c) {
+				used++
+				if rest != "" {
+					dir += "/" + rest
+				}
+				break
+			}
+		}
+		var fd int
+		var err error
+		if name == "" {
+			fd, err = sys.Open(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+			e.Cgroup = fd
+		} else if fd, err = sys.Open(unix.AT_FDCWD, dir+"/tasks", unix.O_WRONLY|unix.O_NOFOLLOW, 0); err == nil {
+			if hasController(name, "freezer") {
+				e.freezer = len(e.Tasks)
+			}
+			e.Tasks = append(e.Tasks, fd)
+		}
+		if err != nil {
+			e.Close()
+			return nil, fmt.Errorf("cgroup %s: open: %w", dir, err)
+		}
+	}
+	e.freezerLast()
+	if used < len(sub) {
+		e.Close()
+		return nil, fmt.Errorf("invalid --cgroup argument: the container has no cgroup for one of the controllers; %s", p.hierarchies())
+	}
+	return e, nil
+}
+
+// freezerLast puts the freezer's file behind the others: who enters a frozen cgroup stops
+// there.
+func (e *Entry) freezerLast() {
+	if e.freezer >= 0 {
+		last := len(e.Tasks) - 1
+		e.Tasks[e.freezer], e.Tasks[last] = e.Tasks[last], e.Tasks[e.freezer]
+	}
+}
