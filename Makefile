@@ -25,8 +25,9 @@ BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
-	fmt vet lint floors types cross hello-bundle test-deps box bin/box containerd
+.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-arm64 vm-s390x vm-kernels vm-security \
+	bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
+	fmt vet lint floors types plain cross hello-bundle test-deps box bin/box containerd
 
 build:
 	$(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o hutch .
@@ -124,6 +125,14 @@ mutants-quick:
 integration: build box
 	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m ./tests/integration
 
+# plain builds without what is done for speed alone (docs/decisions, from 0005 on), and
+# runs the tests of what differs then: PLAIN=pattern picks those that drive the binary.
+PLAIN ?= TestCreateStart|TestRun|TestExec|TestKill|TestDelete|TestSignals|TestHook|TestMasks|TestTerminal
+plain: box
+	$(GO) build -trimpath -tags $(TAGS),plain -ldflags "$(LDFLAGS)" -o bin/hutch-plain .
+	$(GO) test -exec $(BOX) -tags $(TAGS),plain ./internal/program/... ./internal/sigaction ./internal/part/terminal ./internal/life
+	RUNTIME=$(CURDIR)/bin/hutch-plain $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m ./tests/integration -run '$(PLAIN)'
+
 # surroundings runs a part of the tests, and a container's life, under some three dozen
 # odd callers: SURROUNDINGS=pattern picks some of them, surroundings-quick one of a kind.
 surroundings: build
@@ -155,6 +164,20 @@ engines: build box containerd cri
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite
+
+# These are not part of test: the integration tests' core on other architectures and with
+# other kernels, the oldest that packages give and the newest, and all hostile tests.
+KERNELS ?= 5.13 5.15 6.0 6.12 7
+
+vm-arm64 vm-s390x:
+	tests/install qemu-system-aarch64:qemu-system-arm qemu-system-s390x:qemu-system-misc
+	GO=$(GO) tests/vm/suite arch $(@:vm-%=%)
+
+vm-kernels: build
+	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite kernel $(KERNELS)
+
+vm-security: build
+	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite security
 
 # bench-vm compares in the virtual machine, where crun can make its cgroups, in two minutes.
 bench-vm: build bin/bench/bench bin/bench/floor

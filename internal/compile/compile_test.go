@@ -15,7 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 	"github.com/hutch-project/hutch/internal/template"
 )
 
@@ -195,8 +195,8 @@ func TestListings(t *testing.T) {
 	for name, in := range inputs() {
 		t.Run(name, func(t *testing.T) {
 			var got, again bytes.Buffer
-			list(t, in, &got)
-			list(t, in, &again)
+			writeListing(t, in, &got)
+			writeListing(t, in, &again)
 			if got.String() != again.String() {
 				t.Error("the same input has given two programs")
 			}
@@ -214,7 +214,7 @@ func TestExecListings(t *testing.T) {
 				t.Fatalf("%d registers for %d cgroups, %v", len(tasks), in.Tasks, err)
 			}
 			var got bytes.Buffer
-			if err := program.WriteText(&got, p.List(&program.ListOptions{TagName: TagName})); err != nil {
+			if err := list.WriteText(&got, list.Lines(p, &list.Options{TagName: TagName})); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, name, got.String())
@@ -240,7 +240,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func list(t *testing.T, in *Input, to *bytes.Buffer) {
+func writeListing(t *testing.T, in *Input, to *bytes.Buffer) {
 	t.Helper()
 	out, err := Compile(in)
 	if err != nil {
@@ -249,7 +249,7 @@ func list(t *testing.T, in *Input, to *bytes.Buffer) {
 	if len(out.Tasks) != in.Tasks {
 		t.Errorf("%d registers for %d cgroups", len(out.Tasks), in.Tasks)
 	}
-	if err := program.WriteText(to, out.Program.List(&program.ListOptions{TagName: TagName})); err != nil {
+	if err := list.WriteText(to, list.Lines(out.Program, &list.Options{TagName: TagName})); err != nil {
 		t.Fatal(err)
 	}
 }

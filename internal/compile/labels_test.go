@@ -13,6 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 	"github.com/hutch-project/hutch/internal/template"
 	"github.com/hutch-project/hutch/internal/validate"
 )
@@ -33,7 +34,7 @@ func TestLabelListing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got bytes.Buffer
-	if err := program.WriteText(&got, out.Program.List(&program.ListOptions{TagName: TagName})); err != nil {
+	if err := list.WriteText(&got, list.Lines(out.Program, &list.Options{TagName: TagName})); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "labels", got.String())
@@ -76,7 +77,7 @@ func FuzzPrograms(f *testing.F) {
 // holds checks what each program keeps to, whatever its configuration is.
 func holds(t *testing.T, p *program.Program, executes bool) {
 	t.Helper()
-	lines := p.List(&program.ListOptions{TagName: TagName})
+	lines := list.Lines(p, &list.Options{TagName: TagName})
 	dumpable, execve := -1, -1
 	for i, l := range lines {
 		args := strings.Join(l.Args, ", ")
@@ -93,7 +94,7 @@ func holds(t *testing.T, p *program.Program, executes bool) {
 		t.Errorf("PR_SET_DUMPABLE at %d, execve at %d", dumpable, execve)
 	}
 	var text bytes.Buffer
-	if err := program.WriteText(&text, lines); err != nil {
+	if err := list.WriteText(&text, lines); err != nil {
 		t.Error(err)
 	}
 }

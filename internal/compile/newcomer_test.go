@@ -8,18 +8,19 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 )
 
 // child returns the instructions of p's child section.
-func child(p *program.Program) []program.Line {
-	return slices.DeleteFunc(p.List(&program.ListOptions{TagName: TagName}), func(l program.Line) bool { return l.Section != "child" })
+func child(p *program.Program) []list.Line {
+	return slices.DeleteFunc(list.Lines(p, &list.Options{TagName: TagName}), func(l list.Line) bool { return l.Section != "child" })
 }
 
 // text returns the call with its arguments.
-func text(l program.Line) string { return l.Call + "(" + strings.Join(l.Args, ", ") + ")" }
+func text(l list.Line) string { return l.Call + "(" + strings.Join(l.Args, ", ") + ")" }
 
 // indexOf returns the index of the last line of the call before the index end, -1 for none.
-func indexOf(lines []program.Line, call string, end int) int {
+func indexOf(lines []list.Line, call string, end int) int {
 	for i := end - 1; i >= 0; i-- {
 		if lines[i].Call == call {
 			return i

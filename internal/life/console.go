@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/part/terminal"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // console is the caller's end of the terminal of an attached process. The zero value is
@@ -20,7 +20,7 @@ type console struct {
 // handler takes the terminal's master, and hands it to socket, as takeTerminal does. then
 // is called when it is here; nil does nothing.
 func (c *console) handler(socket string, while func() []int, then func() error) handler {
-	serve := func(e program.Event) (_ answer, err error) {
+	serve := func(e spawn.Event) (_ answer, err error) {
 		c.master, err = takeTerminal(e.Fd, socket, while()...)
 		if err == nil && then != nil {
 			err = then()

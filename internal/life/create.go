@@ -11,7 +11,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/notify"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/part/terminal"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/hutch-project/hutch/internal/validate"
 )
@@ -53,7 +53,7 @@ func (m *maker) load() (undo func(), err error) {
 		return nil, err
 	}
 	if flags := unsharedEarly(m.bundle.spec); flags != 0 {
-		m.forker = program.NewForker(flags)
+		m.forker = spawn.NewForker(flags)
 	}
 	return nil, nil
 }

@@ -86,8 +86,11 @@ func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error
 			if _, err := w.Write(line); err != nil {
 				return err
 			}
-			next = next.Add(interval)
-			continue
+			// Statistics that take longer than the interval come one after another, and the
+			// end is seen between them.
+			if next = next.Add(interval); time.Until(next) < 0 {
+				next = time.Now()
+			}
 		}
 		n, err := sys.Poll(fds, next)
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/hutch-project/hutch/internal/trace"
 	"github.com/hutch-project/hutch/internal/validate"
@@ -82,7 +83,7 @@ type execution struct {
 	pidfd   int // init's
 	init    namespace.Init
 	work    workList[*execution] // the runtime's own, at the barriers
-	child   *program.Child
+	child   *spawn.Child
 	console console // of an attached process
 	trace   *trace.Trace
 	signals *terminal.Forwarder // nil for a detached one
@@ -285,7 +286,7 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	defer unlink()
 	e.signals.Ready()
 	e.trace.Phase("clone")
-	e.child, err = spawnHidden(p, &program.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
+	e.child, err = spawnHidden(p, &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
 	return err
 }
 
@@ -357,7 +358,7 @@ func (e *execution) server() *server {
 // next waits for the next message of the process. Init's end takes the process along when
 // it is in init's own pid namespace, and a delete does when it is in cgroups of the
 // container; where neither is, others may have stopped it for good.
-func (e *execution) next(time.Time) (program.Event, error) {
+func (e *execution) next(time.Time) (spawn.Event, error) {
 	if e.c.rec.PrivatePid || len(e.c.rec.Cgroup.Paths) > 0 {
 		return e.child.Next()
 	}
@@ -371,14 +372,14 @@ func (e *execution) handlers() []handler {
 		e.console.handler(e.o.ConsoleSocket, func() []int { return []int{e.child.Pidfd, e.pidfd} }, e.console.connect),
 		homeHandler(e.child, e.p),
 		{tag: compile.Adopt, doing: "prove that it is the runtime's child, and follow it", serve: e.reparent},
-		{tag: compile.Loading, doing: "hand the seccomp listener to the agent", serve: func(ev program.Event) (answer, error) {
+		{tag: compile.Loading, doing: "hand the seccomp listener to the agent", serve: func(ev spawn.Event) (answer, error) {
 			return release, sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
 		}},
 	}
 }
 
 // reparent follows the second process, which is in init's pid namespace.
-func (e *execution) reparent(ev program.Event) (answer, error) {
+func (e *execution) reparent(ev spawn.Event) (answer, error) {
 	if err := e.child.Adopt(ev); err != nil {
 		return silence, err
 	}
@@ -386,7 +387,7 @@ func (e *execution) reparent(ev program.Event) (answer, error) {
 }
 
 // cloned sets what the process may not.
-func (e *execution) cloned(program.Event) (answer, error) {
+func (e *execution) cloned(spawn.Event) (answer, error) {
 	return release, e.work.do(compile.Born, e)
 }
 

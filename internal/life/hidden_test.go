@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // opened makes this process dumpable, as it is before it has to do with a container.
@@ -33,7 +34,7 @@ func TestSpawnedIsHidden(t *testing.T) {
 	b.Tell(1, got)
 	p, err := b.Program()
 	must(t, err)
-	c, err := spawnHidden(p, &program.Options{Cgroup: -1})
+	c, err := spawnHidden(p, &spawn.Options{Cgroup: -1})
 	must(t, err)
 	defer c.Close()
 	defer c.Kill()

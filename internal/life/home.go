@@ -6,7 +6,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/part/user"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // home looks for the home directory of a user in the container's passwd file, which the
@@ -18,9 +18,9 @@ type home struct {
 
 // homeHandler answers a piece of the file with the home directory of the user, or asks
 // for the next piece.
-func homeHandler(child *program.Child, p *specs.Process) handler {
+func homeHandler(child *spawn.Child, p *specs.Process) handler {
 	h := &home{}
-	serve := func(e program.Event) (answer, error) {
+	serve := func(e spawn.Event) (answer, error) {
 		dir, found := h.find(e.Data, p.User.UID)
 		if !found {
 			return silence, child.Send(user.HomeMore())

@@ -15,6 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -80,15 +81,15 @@ func (m *maker) clone() (undo func(), err error) {
 	for i, fd := range entry.Tasks {
 		out.Program.Set(out.Tasks[i], int64(fd))
 	}
-	spawn := spawnHidden
+	start := spawnHidden
 	if seat.User() && !out.Namespaces.Joins() {
 		// The new process's files in /proc have to be its user's, who writes
 		// the mappings. Nobody is in its namespaces yet to look into it.
-		spawn = spawnChild
+		start = spawnChild
 	}
-	m.child, err = spawn(out.Program, &program.Options{
+	m.child, err = start(out.Program, &spawn.Options{
 		Flags: out.CloneFlags, Cgroup: entry.Cgroup, Forker: m.forker, Trace: m.trace != nil, Fault: testFault,
-		Meanwhile: m.subset,
+		WhileForking: m.subset,
 	})
 	if err != nil {
 		return nil, err
@@ -139,7 +140,7 @@ func (m *maker) serve() (undo func(), err error) {
 // handlers returns those of the messages that init sends until it is ready for start, in the
 // order in which they come.
 func (m *maker) handlers() []handler {
-	ready := func(program.Event) (answer, error) { return finish, nil }
+	ready := func(spawn.Event) (answer, error) { return finish, nil }
 	handlers := append([]handler{
 		{tag: compile.Adopt, doing: "prove that it is the runtime's child, record and follow it", serve: m.reparent},
 		{tag: compile.Born, doing: "record the serial number of the session keyring", serve: m.cloned},
@@ -159,7 +160,7 @@ func (m *maker) handlers() []handler {
 
 // reparent follows the process that the program has cloned into the container's pid
 // namespace, and records it.
-func (m *maker) reparent(e program.Event) (answer, error) {
+func (m *maker) reparent(e spawn.Event) (answer, error) {
 	if err := m.child.Adopt(e); err != nil {
 		return silence, err
 	}
@@ -167,7 +168,7 @@ func (m *maker) reparent(e program.Event) (answer, error) {
 }
 
 // cloned does for init what only the runtime may do. Init waits only where there is some.
-func (m *maker) cloned(e program.Event) (answer, error) {
+func (m *maker) cloned(e spawn.Event) (answer, error) {
 	m.trace.Phase("cloned")
 	if err := m.recordKeyring(e.Value); err != nil {
 		return silence, err
@@ -179,7 +180,7 @@ func (m *maker) cloned(e program.Event) (answer, error) {
 }
 
 // target makes mount points, and steers the filling of a tmpfs.
-func (m *maker) target(e program.Event) (answer, error) {
+func (m *maker) target(e spawn.Event) (answer, error) {
 	more, err := m.plan.out.Root.Handle(m.child, e)
 	if more {
 		return silence, err
@@ -187,7 +188,7 @@ func (m *maker) target(e program.Event) (answer, error) {
 	return release, err
 }
 
-func (m *maker) listener(e program.Event) (answer, error) {
+func (m *maker) listener(e spawn.Event) (answer, error) {
 	return finish, sendListener(m.child, e, m.bundle.spec.Linux.Seccomp, m.plan.record, Creating, m.child.Pidfd)
 }
 
@@ -195,15 +196,15 @@ func (m *maker) listener(e program.Event) (answer, error) {
 // its execve: not dumpable, it and its descriptors belong to the host's root.
 //
 // Source: CVE-2016-9962; proc(5), "/proc/PID"; prctl(2).
-func spawnHidden(p *program.Program, o *program.Options) (*program.Child, error) {
+func spawnHidden(p *program.Program, o *spawn.Options) (*spawn.Child, error) {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl PR_SET_DUMPABLE 0: %w", err)
 	}
 	return spawnChild(p, o)
 }
 
-func spawnChild(p *program.Program, o *program.Options) (*program.Child, error) {
-	c, err := program.Spawn(p, o)
+func spawnChild(p *program.Program, o *spawn.Options) (*spawn.Child, error) {
+	c, err := spawn.Spawn(p, o)
 	if errors.Is(err, unix.EAGAIN) {
 		err = fmt.Errorf("%w: as many processes as allowed; raise linux.resources.pids.limit, or the user's RLIMIT_NPROC", err)
 	}

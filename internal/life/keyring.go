@@ -2,12 +2,12 @@ package life
 
 import (
 	"github.com/hutch-project/hutch/internal/part/keyring"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // keyringHandlers answer init about the session keyring that it makes.
 func (m *maker) keyringHandlers() []handler {
-	made := func(e program.Event) (answer, error) { return silence, m.recordKeyring(e.Value) }
+	made := func(e spawn.Event) (answer, error) { return silence, m.recordKeyring(e.Value) }
 	return []handler{
 		{tag: keyring.MadeTag, doing: "record the serial number of the session keyring", serve: made},
 	}

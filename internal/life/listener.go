@@ -12,7 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/jsontext"
 	"github.com/hutch-project/hutch/internal/part/terminal"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // listenerWait bounds the wait for the child's one call that loads its filter.
@@ -25,7 +25,7 @@ const listenerWait = 10 * time.Second
 //
 // Source: seccomp_unotify(2); runtime-spec config-linux.md "The Container Process
 // State".
-func sendListener(child *program.Child, e program.Event, s *specs.LinuxSeccomp, r *state.Record, status Status, while ...int) error {
+func sendListener(child *spawn.Child, e spawn.Event, s *specs.LinuxSeccomp, r *state.Record, status Status, while ...int) error {
 	listener, err := listenerOf(child, e)
 	if err != nil {
 		return fmt.Errorf("linux.seccomp: %w", err)
@@ -39,7 +39,7 @@ func sendListener(child *program.Child, e program.Event, s *specs.LinuxSeccomp, 
 
 // listenerOf returns the descriptor that came with the message e, or that the child has by
 // the number that it has sent.
-func listenerOf(child *program.Child, e program.Event) (int, error) {
+func listenerOf(child *spawn.Child, e spawn.Event) (int, error) {
 	if e.Fd < 0 {
 		return takeListener(child, int(e.Value))
 	}
@@ -53,7 +53,7 @@ func listenerOf(child *program.Child, e program.Event) (int, error) {
 // takeListener takes descriptor fd of the child when it is there.
 //
 // Source: pidfd_getfd(2).
-func takeListener(child *program.Child, fd int) (int, error) {
+func takeListener(child *spawn.Child, fd int) (int, error) {
 	for end := time.Now().Add(listenerWait); ; {
 		listener, err := unix.PidfdGetfd(child.Pidfd, fd, 0)
 		if err == nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 )
 
 // Plan compiles the bundle as Create would, and runs nothing. It needs no root:
@@ -45,20 +46,20 @@ func (r *Runtime) planOnly(o *CreateOptions) (*Plan, error) {
 }
 
 // lines returns the program, its two sections, and behind them the parent's half.
-func (p *Plan) lines() []program.Line {
-	lines := p.out.Program.List(&program.ListOptions{TagName: compile.TagName})
+func (p *Plan) lines() []list.Line {
+	lines := list.Lines(p.out.Program, &list.Options{TagName: compile.TagName})
 	return append(lines, p.runtimeLines()...)
 }
 
 // runtimeLines lists what the runtime does at which message of init, in the order of the
 // program: the work at a barrier, or else what the handler of the message does. What the
 // program may send several times for one element is one line.
-func (p *Plan) runtimeLines() []program.Line {
-	var lines []program.Line
+func (p *Plan) runtimeLines() []list.Line {
+	var lines []list.Line
 	handlers := (&maker{request: *p.request, plan: p}).allHandlers()
 	seen := map[string]bool{}
 	add := func(tag uint32, element, doing string) {
-		line := program.Line{
+		line := list.Line{
 			Section: "runtime", PC: len(lines), Call: "on", Args: []string{strconv.Quote(compile.TagName(tag))},
 			Element: element, Doing: doing,
 		}
@@ -94,7 +95,7 @@ func (m *maker) allHandlers() []handler {
 
 // WriteText writes a line an instruction, with the config element it is for, and a line
 // for each thing that the runtime does at a message of init.
-func (p *Plan) WriteText(w io.Writer) error { return program.WriteText(w, p.lines()) }
+func (p *Plan) WriteText(w io.Writer) error { return list.WriteText(w, p.lines()) }
 
 // WriteJSON writes an array of objects, one a line of WriteText.
-func (p *Plan) WriteJSON(w io.Writer) error { return program.WriteJSON(w, p.lines()) }
+func (p *Plan) WriteJSON(w io.Writer) error { return list.WriteJSON(w, p.lines()) }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -212,7 +213,7 @@ func TestNextWhile(t *testing.T) {
 	b.Exit(0)
 	p, err := b.Program()
 	must(t, err)
-	child, err := program.Spawn(p, &program.Options{Cgroup: -1})
+	child, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
 	must(t, err)
 	defer func() { child.Kill(); child.Close() }()
 	other := exec.Command("sleep", "1000")
@@ -230,7 +231,7 @@ func TestNextWhile(t *testing.T) {
 	}()
 	must(t, other.Process.Kill())
 	_ = other.Wait()
-	if err := testwait.Value(t, "the end of the wait for a child whose other process has ended", got); !errors.Is(err, program.ErrOrphaned) {
-		t.Errorf("got %v, want %v", err, program.ErrOrphaned)
+	if err := testwait.Value(t, "the end of the wait for a child whose other process has ended", got); !errors.Is(err, spawn.ErrOrphaned) {
+		t.Errorf("got %v, want %v", err, spawn.ErrOrphaned)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/part/terminal"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/trace"
 )
 
@@ -19,13 +19,13 @@ type maker struct {
 	// operation is what the caller has asked for, as errors name it: create or run.
 	operation string
 
-	forker *program.Forker // makes the network namespace meanwhile; may be nil
-	host   *host           // after "plan"
+	forker *spawn.Forker // makes the network namespace meanwhile; may be nil
+	host   *host         // after "plan"
 	plan   *Plan
 	dir    *state.Dir // after "record"
 	c      *container
-	child  *program.Child // after "clone"
-	scoped bool           // systemd has been asked for the unit
+	child  *spawn.Child // after "clone"
+	scoped bool         // systemd has been asked for the unit
 
 	link    *selfexe.Link // nil where the executable needs none
 	console console       // of an attached run

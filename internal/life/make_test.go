@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/compile"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // TestUndoInReverse: a step that fails has what was done before it, and what it has done
@@ -42,18 +42,18 @@ func TestUndoInReverse(t *testing.T) {
 // the messages is the child's success when it has said that execve comes next.
 func TestServer(t *testing.T) {
 	ended := errors.New("ended early")
-	served := func(events ...program.Event) error {
+	served := func(events ...spawn.Event) error {
 		s := newServer("the test", nil, nil)
-		s.handlers = []handler{s.executes(), {tag: 0x10, below: 0x20, serve: func(e program.Event) (answer, error) {
+		s.handlers = []handler{s.executes(), {tag: 0x10, below: 0x20, serve: func(e spawn.Event) (answer, error) {
 			if e.Value != 0 {
 				return finish, nil
 			}
 			return silence, nil
 		}}}
 		s.ended = func() error { return ended }
-		s.next = func(time.Time) (program.Event, error) {
+		s.next = func(time.Time) (spawn.Event, error) {
 			if len(events) == 0 {
-				return program.Event{}, program.ErrEnded
+				return spawn.Event{}, spawn.ErrEnded
 			}
 			e := events[0]
 			events = events[1:]
@@ -61,7 +61,7 @@ func TestServer(t *testing.T) {
 		}
 		return s.serve()
 	}
-	message := func(tag uint32, value int64) program.Event { return program.Event{Tag: tag, Value: value, Fd: -1} }
+	message := func(tag uint32, value int64) spawn.Event { return spawn.Event{Tag: tag, Value: value, Fd: -1} }
 	if err := served(message(0x10, 0), message(0x1f, 0)); err != ended {
 		t.Errorf("the end without a word: %v", err)
 	}
@@ -73,7 +73,7 @@ func TestServer(t *testing.T) {
 	}
 	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	must(t, err)
-	if err := served(program.Event{Tag: 0x20, Fd: null}); err == nil || err.Error() != "program: the test told the unknown tag 32" {
+	if err := served(spawn.Event{Tag: 0x20, Fd: null}); err == nil || err.Error() != "program: the test told the unknown tag 32" {
 		t.Errorf("an unknown tag: %v", err)
 	}
 	if unix.Close(null) == nil {

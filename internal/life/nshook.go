@@ -13,6 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // inNamespaces starts createContainer hooks: as root of the container's namespaces, with
@@ -35,7 +36,7 @@ func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid i
 		return -1, 0, err
 	}
 	defer done()
-	c, err := spawnHidden(p, &program.Options{Cgroup: -1})
+	c, err := spawnHidden(p, &spawn.Options{Cgroup: -1})
 	if err != nil {
 		return -1, 0, err
 	}
@@ -49,14 +50,14 @@ func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid i
 
 // server serves the process of a hook up to the execution of its program. Whoever waits
 // for the hook sees how it has ended, also before that.
-func (n *inNamespaces) server(c *program.Child) *server {
+func (n *inNamespaces) server(c *spawn.Child) *server {
 	s := newServer("the process of the hook", c, nil)
-	reparent := func(e program.Event) (answer, error) { return release, c.Adopt(e) }
+	reparent := func(e spawn.Event) (answer, error) { return release, c.Adopt(e) }
 	s.handlers = []handler{
 		{tag: compile.Adopt, doing: "prove that it is the runtime's child, and follow it", serve: reparent},
 		s.executes(),
 	}
-	s.next = func(time.Time) (program.Event, error) {
+	s.next = func(time.Time) (spawn.Event, error) {
 		return c.NextWhile(n.init.Pidfd) // in a shared pid namespace others may stop the child
 	}
 	s.ended = func() error { return nil }

@@ -24,6 +24,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/template"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
@@ -34,7 +35,7 @@ import (
 // It is none that Spawn makes: on amd64 that has nothing of the package-level variables
 // which a fuzzer's and a coverage's instrumentation count in.
 type puppet struct {
-	child *program.Child
+	child *spawn.Child
 	peer  int
 	code  []program.Instr
 }
@@ -53,15 +54,16 @@ func newPuppet(t *testing.T, p *program.Program) *puppet {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	must(t, err)
-	c := &program.Child{}
+	c := &spawn.Child{}
 	c.Pid, c.Pidfd = sleeper(t)
 	setField(c, "p", p)
+	setField(c, "follower", p.Follow())
 	setField(c, "sock", pair[0])
 	return &puppet{child: c, peer: pair[1], code: p.Child}
 }
 
 // setField sets a field of c that only Spawn sets.
-func setField[T any](c *program.Child, name string, value T) {
+func setField[T any](c *spawn.Child, name string, value T) {
 	f := reflect.ValueOf(c).Elem().FieldByName(name)
 	*(*T)(f.Addr().UnsafePointer()) = value
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 	"github.com/hutch-project/hutch/internal/template"
 )
 
@@ -134,11 +135,11 @@ func TestPlanListsTheRuntimesHalf(t *testing.T) {
 	})
 	want := []string{"born linux.uidMappings", "hooks hooks.createContainer", "home directory process.env", "ready process",
 		"hook begins hooks.startContainer[0]", "executing "}
-	var text, list strings.Builder
+	var text, listed strings.Builder
 	must(t, p.WriteText(&text))
-	must(t, p.WriteJSON(&list))
-	var lines []program.Line
-	must(t, json.Unmarshal([]byte(list.String()), &lines))
+	must(t, p.WriteJSON(&listed))
+	var lines []list.Line
+	must(t, json.Unmarshal([]byte(listed.String()), &lines))
 	var got []string
 	for i, l := range lines {
 		if l.Section == "runtime" {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/part/process"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/sys"
 )
 
@@ -24,17 +24,17 @@ const (
 // of the instruction, the value, which is the errno of a failure. The output of a hook
 // follows its message, whose value is its length.
 type reports struct {
-	fd, pidfd int                       // of the fifo; of init
-	failed    func(program.Event) error // returns the error of a failure
-	failure   error                     // what init has reported of itself, nil when execve has succeeded
+	fd, pidfd int                     // of the fifo; of init
+	failed    func(spawn.Event) error // returns the error of a failure
+	failure   error                   // what init has reported of itself, nil when execve has succeeded
 
 	buf, rest []byte // rest is what has been read and is not served
 }
 
 // next waits for the next message, until the deadline if there is one: the error is
-// os.ErrDeadlineExceeded then, and program.ErrEnded behind the last one. A failure is
+// os.ErrDeadlineExceeded then, and spawn.ErrEnded behind the last one. A failure is
 // kept, and what comes behind it is its consequence.
-func (r *reports) next(deadline time.Time) (program.Event, error) {
+func (r *reports) next(deadline time.Time) (spawn.Event, error) {
 	for {
 		for m, size := parseReport(r.rest); size > 0; m, size = parseReport(r.rest) {
 			r.rest = r.rest[size:]
@@ -47,7 +47,7 @@ func (r *reports) next(deadline time.Time) (program.Event, error) {
 			}
 		}
 		if err := r.read(deadline); err != nil {
-			return program.Event{}, err
+			return spawn.Event{}, err
 		}
 	}
 }
@@ -61,7 +61,7 @@ func (r *reports) read(deadline time.Time) error {
 	case late:
 		return os.ErrDeadlineExceeded
 	case ended:
-		return program.ErrEnded
+		return spawn.ErrEnded
 	}
 	if r.buf == nil {
 		r.buf = make([]byte, 4096)
@@ -74,7 +74,7 @@ func (r *reports) read(deadline time.Time) error {
 		return fmt.Errorf("read result.fifo: %w", err)
 	}
 	if n == 0 {
-		return program.ErrEnded
+		return spawn.ErrEnded
 	}
 	r.rest = append(r.rest, r.buf[:n]...)
 	return nil
@@ -97,11 +97,11 @@ func awaitReport(fd, pidfd int, end time.Time) (late, ended bool, err error) {
 
 // parseReport returns the first message of p and its size, which is 0 while it is not all
 // there.
-func parseReport(p []byte) (program.Event, int) {
+func parseReport(p []byte) (spawn.Event, int) {
 	if len(p) < reportLen {
-		return program.Event{}, 0
+		return spawn.Event{}, 0
 	}
-	m := program.Event{
+	m := spawn.Event{
 		Tag: binary.NativeEndian.Uint32(p), PC: int(binary.NativeEndian.Uint32(p[4:])),
 		Value: int64(binary.NativeEndian.Uint64(p[8:])), Fd: -1,
 	}
@@ -110,14 +110,14 @@ func parseReport(p []byte) (program.Event, int) {
 	}
 	size := reportLen + int(m.Value)
 	if len(p) < size {
-		return program.Event{}, 0
+		return spawn.Event{}, 0
 	}
 	m.Data = p[reportLen:size]
 	return m, size
 }
 
 // reported returns the error of a failure, in the words that the record has for it.
-func (c *container) reported(m program.Event) error {
+func (c *container) reported(m spawn.Event) error {
 	errno := unix.Errno(m.Value)
 	for _, a := range c.rec.AfterStart {
 		if a.PC != m.PC {

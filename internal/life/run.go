@@ -8,7 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/proc"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // Run creates a container, starts it, waits for the end of its process and
@@ -123,7 +123,7 @@ func (m *maker) start() (undo func(), err error) {
 
 // await waits for the end of the child, passing signals on, and returns its exit
 // status, 128+n when signal n ended it.
-func await(child *program.Child, signals *terminal.Forwarder) (int, error) {
+func await(child *spawn.Child, signals *terminal.Forwarder) (int, error) {
 	if err := signals.Wait(child.Pidfd); err != nil {
 		return -1, err
 	}

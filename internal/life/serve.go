@@ -11,7 +11,7 @@ import (
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/cgroup/stats"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/trace"
 )
 
@@ -30,7 +30,7 @@ const (
 type handler struct {
 	tag, below uint32 // below is 0 for one tag alone
 	doing      string // for the listing of a plan; empty where the work at the barrier has it
-	serve      func(program.Event) (answer, error)
+	serve      func(spawn.Event) (answer, error)
 }
 
 // matches reports whether the messages of tag are the handler's.
@@ -40,14 +40,14 @@ func (h *handler) matches(tag uint32) bool {
 
 // server answers the messages of a child that runs a program: of init, of a further
 // process, of a hook. It is the only reader of messages. What it takes is proven to
-// be the program's before, see program.Child.Next; what a message carries is for its
+// be the program's before, see spawn.Child.Next; what a message carries is for its
 // handler to prove.
 type server struct {
 	who      string         // what is served, for errors
-	child    *program.Child // nil where messages come by result.fifo
+	child    *spawn.Child   // nil where messages come by result.fifo
 	cgroup   cgroup.Manager // says whether the OOM killer has been there
 	handlers []handler
-	next     func(deadline time.Time) (program.Event, error)
+	next     func(deadline time.Time) (spawn.Event, error)
 	deadline time.Time    // for the next message, zero for none
 	late     func() error // the error of a message that is late
 	trace    *trace.Trace // gets a phase for each message; may be nil
@@ -57,7 +57,7 @@ type server struct {
 }
 
 // newServer serves a child: its end without a word is an error.
-func newServer(who string, child *program.Child, cg cgroup.Manager, handlers ...handler) *server {
+func newServer(who string, child *spawn.Child, cg cgroup.Manager, handlers ...handler) *server {
 	s := &server{who: who, child: child, cgroup: cg, handlers: handlers, next: child.NextBefore}
 	s.ended = s.endedEarly
 	return s
@@ -65,7 +65,7 @@ func newServer(who string, child *program.Child, cg cgroup.Manager, handlers ...
 
 // executes returns the handler for the message that execve comes next.
 func (s *server) executes() handler {
-	serve := func(program.Event) (answer, error) {
+	serve := func(spawn.Event) (answer, error) {
 		s.executing, s.deadline = true, time.Time{} // what runs from now on may take for ever
 		return silence, nil
 	}
@@ -84,9 +84,9 @@ func (s *server) serve() error {
 			finished, err = s.handle(e)
 		}
 		switch {
-		case errors.Is(err, program.ErrEnded) && s.executing:
+		case errors.Is(err, spawn.ErrEnded) && s.executing:
 			return nil
-		case errors.Is(err, program.ErrEnded):
+		case errors.Is(err, spawn.ErrEnded):
 			return s.ended()
 		case finished || err != nil:
 			return err
@@ -95,7 +95,7 @@ func (s *server) serve() error {
 }
 
 // handle answers one message, and reports whether it was the last.
-func (s *server) handle(e program.Event) (finished bool, err error) {
+func (s *server) handle(e spawn.Event) (finished bool, err error) {
 	if s.trace != nil {
 		s.trace.Phase("message of " + s.who)
 	}

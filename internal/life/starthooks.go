@@ -13,7 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/host/hook"
 	"github.com/hutch-project/hutch/internal/host/state"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // startHooks follows init's startContainer hooks by its messages.
@@ -37,7 +37,7 @@ func (h *startHooks) follow(s *server) error {
 
 // handlers returns those of the messages about hooks.
 func (h *startHooks) handlers(s *server) []handler {
-	begins := func(e program.Event) (answer, error) {
+	begins := func(e spawn.Event) (answer, error) {
 		if e.Value < 0 || e.Value >= int64(len(h.hooks)) {
 			return silence, nil
 		}
@@ -47,11 +47,11 @@ func (h *startHooks) handlers(s *server) []handler {
 		}
 		return silence, nil
 	}
-	output := func(e program.Event) (answer, error) {
+	output := func(e spawn.Event) (answer, error) {
 		h.output = append([]byte(nil), e.Data...) // valid until the next message
 		return silence, nil
 	}
-	failed := func(e program.Event) (answer, error) {
+	failed := func(e spawn.Event) (answer, error) {
 		if h.now < 0 {
 			return silence, nil
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/netdev"
 	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/namespace"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -109,7 +109,7 @@ func (p *Plan) parentWork() (list workList[*maker]) {
 
 // barrier answers at a barrier where init waits for nothing but the work there.
 func (m *maker) barrier(tag uint32, phase string) handler {
-	return handler{tag: tag, serve: func(program.Event) (answer, error) {
+	return handler{tag: tag, serve: func(spawn.Event) (answer, error) {
 		if phase != "" {
 			m.trace.Phase(phase)
 		}

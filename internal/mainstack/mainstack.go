@@ -1,3 +1,5 @@
+//go:build !plain
+
 // Package mainstack gives the main goroutine the stack that a command needs, at
 // the start of the program and in one step. Else it grows three times, each time
 // deeper in calls: what the runtime looks up about each function on the stack

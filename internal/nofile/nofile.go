@@ -25,5 +25,5 @@ func get() (l rlimit) {
 	return l
 }
 
-// Inherited is the soft and the hard limit that the process was started with.
+// Inherited returns the soft and the hard limit that the process was started with.
 func Inherited() (soft, hard uint64) { return inherited.soft, inherited.hard }

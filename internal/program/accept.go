@@ -6,37 +6,50 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// accept checks a message against the program and moves on. A failure is returned as
-// the *Error that it tells of.
-func (c *Child) accept(m *message, data, fd int) error {
-	pc := int(m.pc)
-	if m.pc >= uint32(len(c.p.Child)) || !c.p.reaches(c.at, pc) {
-		return c.refuse(m, "the child cannot have come there")
+// Follower knows by the messages of a child where in its program it may be.
+type Follower struct {
+	p  *Program
+	at int // where the child may have gone on since its last message
+}
+
+// Follow returns the Follower of a child that begins with p.
+func (p *Program) Follow() Follower { return Follower{p: p} }
+
+// Accept checks a message against the program and moves on: it carries data bytes, and
+// a descriptor where fd is true. A failure is returned as the *Error that it tells of.
+func (f *Follower) Accept(m *Message, data int, fd bool) error {
+	pc := int(m.PC)
+	if m.PC >= uint32(len(f.p.Child)) || !f.p.reaches(f.at, pc) {
+		return refuse(m, "the child cannot have come there")
 	}
-	in := &c.p.Child[pc]
-	if m.tag == tagFailed {
-		if fd >= 0 || data > 0 {
-			return c.refuse(m, "a failure carries nothing")
+	in := &f.p.Child[pc]
+	if m.Tag == tagFailed {
+		if fd || data > 0 {
+			return refuse(m, "a failure carries nothing")
 		}
-		return c.p.Failure(pc, unix.Errno(m.value))
+		return f.p.Failure(pc, unix.Errno(m.Value))
 	}
 	switch {
-	case in.NR != m.tag:
-		return c.refuse(m, "the instruction tells another")
-	case in.Op == OpTell && data == 0 && fd < 0:
-	case in.Op == OpTellData && fd < 0 && m.value == int64(data):
-	case in.Op == OpTellFd && data == 0 && fd >= 0:
+	case in.NR != m.Tag:
+		return refuse(m, "the instruction tells another")
+	case in.Op == OpTell && data == 0 && !fd:
+	case in.Op == OpTellData && !fd && m.Value == int64(data):
+	case in.Op == OpTellFd && data == 0 && fd:
 	default:
-		return c.refuse(m, "the instruction sends no such message")
+		return refuse(m, "the instruction sends no such message")
 	}
-	c.at = pc + 1
-	if f := c.p.forkTold(pc); f != nil {
-		c.at = int(f.child) // the second process goes on
+	f.at = pc + 1
+	if fork := f.p.forkTold(pc); fork != nil {
+		f.at = int(fork.child) // the second process goes on
 	}
 	return nil
 }
 
-// forkTold is the fork that the instruction pc tells of, nil for none.
+func refuse(m *Message, why string) error {
+	return fmt.Errorf("program: message %#x of instruction %d: %s: it is not the program's", m.Tag, m.PC, why)
+}
+
+// forkTold returns the fork that the instruction pc tells of, nil for none.
 func (p *Program) forkTold(pc int) *forked {
 	for i := range p.forks {
 		if int(p.forks[i].tell) == pc {
@@ -44,10 +57,6 @@ func (p *Program) forkTold(pc int) *forked {
 		}
 	}
 	return nil
-}
-
-func (c *Child) refuse(m *message, why string) error {
-	return fmt.Errorf("program: message %#x of instruction %d: %s: it is not the program's", m.tag, m.pc, why)
 }
 
 // reaches reports whether a process at the instruction from can come to the

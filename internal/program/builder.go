@@ -67,7 +67,7 @@ func New() *Builder {
 	return b
 }
 
-// Sync is the register of the child's end of the socket to the parent. Reports
+// Sync returns the register of the child's end of the socket to the parent. Reports
 // and messages go there; a program that outlives its parent may put another
 // descriptor on the same number by dup3.
 func (b *Builder) Sync() Reg { return b.sync }
@@ -153,7 +153,7 @@ func Struct[S any](b *Builder, v *S) Mem {
 	return b.Bytes(unsafe.Slice((*byte)(unsafe.Pointer(v)), int(unsafe.Sizeof(*v))))
 }
 
-// Str is the address of s with a NUL after it. Equal strings share their bytes:
+// Str returns the address of s with a NUL after it. Equal strings share their bytes:
 // they must not be written.
 func (b *Builder) Str(s string) Arg {
 	if strings.IndexByte(s, 0) >= 0 {
@@ -161,7 +161,7 @@ func (b *Builder) Str(s string) Arg {
 		return Imm(0)
 	}
 	if off, ok := b.strs[s]; ok {
-		return Arg{argAddr, uint64(off)}
+		return Arg{ArgAddr, uint64(off)}
 	}
 	if b.strs == nil {
 		b.strs = make(map[string]uint32, 64)
@@ -170,7 +170,7 @@ func (b *Builder) Str(s string) Arg {
 	b.arena = append(b.arena, s...)
 	b.arena = append(b.arena, 0)
 	b.strs[s] = off
-	return Arg{argAddr, uint64(off)}
+	return Arg{ArgAddr, uint64(off)}
 }
 
 // Strv makes an array of pointers to the strings of s with a null pointer at its
@@ -205,7 +205,7 @@ func (b *Builder) Bind(l Label) {
 	b.labels[l] = int32(len(*b.section()))
 }
 
-// Len is the number of the section's instructions so far.
+// Len returns the number of the section's instructions so far.
 func (b *Builder) Len() int { return len(*b.section()) }
 
 // Fault makes Program return err: one of the configuration, which names its element, as it
@@ -298,7 +298,7 @@ func (b *Builder) IfErrno(r Reg, errno unix.Errno, l Label) {
 // with mask, compares with v as asked. Words under 8 bytes are taken unsigned.
 func (b *Builder) IfWord(m Mem, mask int64, c Cmp, v int64, l Label) {
 	b.add(Instr{Op: OpIf, Cmp: c, Width: uint8(m.Len), To: l,
-		Args: [6]Arg{{argAddr, uint64(m.Off)}, Imm(mask), Imm(v)}})
+		Args: [6]Arg{{ArgAddr, uint64(m.Off)}, Imm(mask), Imm(v)}})
 }
 
 // Tell sends tag and the value of r (0 for no register) to the parent.
@@ -337,7 +337,7 @@ func (b *Builder) more(m Mem) Mem {
 	h := more{}
 	h.msg.SetIovlen(1)
 	h.msg.SetControllen(unix.CmsgSpace(4))
-	h.iov[0].SetLen(int(unsafe.Sizeof(message{})))
+	h.iov[0].SetLen(int(unsafe.Sizeof(Message{})))
 	h.cmsg.SetLen(unix.CmsgLen(4))
 	h.cmsg.Level, h.cmsg.Type = unix.SOL_SOCKET, unix.SCM_RIGHTS
 	parts := Struct(b, &h)
@@ -404,7 +404,7 @@ func (b *Builder) Clone(flags uint64, tag uint32) {
 	m, pidfd := b.Zero(64), b.Reg()
 	b.Set(m.Reg(0), int64(unix.CLONE_PARENT|unix.CLONE_PIDFD|flags))
 	b.Pointer(m, 8, b.Low32(pidfd))
-	b.goOnIn(b.Sys(sysClone3, m.Arg(), Imm(m.Len)), pidfd, tag)
+	b.goOnIn(b.Sys(unix.SYS_CLONE3, m.Arg(), Imm(m.Len)), pidfd, tag)
 }
 
 // CloneFlags are the flags of CloneOld.

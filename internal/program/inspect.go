@@ -29,16 +29,22 @@ type Fork struct {
 	Child int // the instruction at which the second goes on
 }
 
-// Imm is the immediate that a is; ok is false for another argument.
-func (a Arg) Imm() (v uint64, ok bool) { return a.v, a.kind == argImm }
+// Kind returns what a is.
+func (a Arg) Kind() ArgKind { return a.kind }
 
-// Reg is the register whose value a is.
-func (a Arg) Reg() (r Reg, ok bool) { return Reg(a.v), a.kind == argReg }
+// Word returns the number, the offset or the register that a is.
+func (a Arg) Word() uint64 { return a.v }
 
-// Addr is the offset in the arena whose address a is.
-func (a Arg) Addr() (off uint32, ok bool) { return uint32(a.v), a.kind == argAddr }
+// Imm returns the immediate that a is; ok is false for another argument.
+func (a Arg) Imm() (v uint64, ok bool) { return a.v, a.kind == ArgImm }
 
-// Data is the n bytes of the arena at off, nil where it has not so many. They are the
+// Reg returns the register whose value a is.
+func (a Arg) Reg() (r Reg, ok bool) { return Reg(a.v), a.kind == ArgReg }
+
+// Addr returns the offset in the arena whose address a is.
+func (a Arg) Addr() (off uint32, ok bool) { return uint32(a.v), a.kind == ArgAddr }
+
+// Data returns the n bytes of the arena at off, nil where it has not so many. They are the
 // program's own: only tests write them.
 func (p *Program) Data(off, n uint32) []byte {
 	if uint64(off)+uint64(n) > uint64(len(p.arena)) {
@@ -47,10 +53,10 @@ func (p *Program) Data(off, n uint32) []byte {
 	return p.arena[off : off+n : off+n]
 }
 
-// Size is the length of the arena.
+// Size returns the length of the arena.
 func (p *Program) Size() uint32 { return uint32(len(p.arena)) }
 
-// CString is the string at off, up to its NUL.
+// CString returns the string at off, up to its NUL.
 func (p *Program) CString(off uint32) (string, bool) {
 	if uint64(off) >= uint64(len(p.arena)) {
 		return "", false
@@ -62,7 +68,7 @@ func (p *Program) CString(off uint32) (string, bool) {
 	return string(p.arena[off : off+uint32(i)]), true
 }
 
-// Pointer is where the pointer at off of the arena leads to, as an offset; ok is false
+// Pointer returns where the pointer at off of the arena leads to, as an offset; ok is false
 // where there is a null pointer or no room for one.
 func (p *Program) Pointer(off uint32) (to uint32, ok bool) {
 	const word = strconv.IntSize / 8
@@ -79,10 +85,10 @@ func (p *Program) Pointer(off uint32) (to uint32, ok bool) {
 	return uint32(v), v != 0 && v < uint64(len(p.arena))
 }
 
-// Sync is the register of the socket to the parent.
+// Sync returns the register of the socket to the parent.
 func (p *Program) Sync() Reg { return p.sync }
 
-// Closings are the program's closings of descriptors, in order.
+// Closings returns the program's closings of descriptors, in order.
 func (p *Program) Closings() []Closing {
 	out := make([]Closing, len(p.closings))
 	for i, c := range p.closings {
@@ -91,7 +97,7 @@ func (p *Program) Closings() []Closing {
 	return out
 }
 
-// Forks are the program's second processes.
+// Forks returns the program's second processes.
 func (p *Program) Forks() []Fork {
 	out := make([]Fork, len(p.forks))
 	for i, f := range p.forks {
@@ -100,7 +106,7 @@ func (p *Program) Forks() []Fork {
 	return out
 }
 
-// Copy is a program of its own that is the same as p, which was not run.
+// Copy returns a program of its own that is the same as p, which was not run.
 func (p *Program) Copy() *Program {
 	q := *p
 	q.Parent, q.Child = slices.Clone(p.Parent), slices.Clone(p.Child)
@@ -127,6 +133,8 @@ func (in *Instr) GivesFd() bool {
 	return c.Result == calls.NewFd
 }
 
-// Capability is the name of the capability n, as CAP_CHOWN; its number where it has
-// none.
-func Capability(n int) string { return capability(uint64(n)) }
+// TellsData returns where an OpTellData has what it sends, as an offset.
+func (p *Program) TellsData(in *Instr) uint32 {
+	data, _ := p.Pointer(uint32(in.Args[1].v) + uint32(moreData))
+	return data
+}

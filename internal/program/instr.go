@@ -62,42 +62,36 @@ type Label int32
 
 // Arg is one argument of a system call.
 type Arg struct {
-	kind argKind
+	kind ArgKind
 	v    uint64
 }
 
-type argKind uint8
+// ArgKind is what an argument is.
+type ArgKind uint8
 
 const (
-	argImm  argKind = iota
-	argAddr         // the address of the arena's offset v
-	argReg          // the value of the register v
+	ArgImm  ArgKind = iota // a number
+	ArgAddr                // the address of an offset of the arena
+	ArgReg                 // the value of a register
 )
 
-// Imm is an immediate argument: a number, a flag word, a descriptor.
+// Imm returns an immediate argument: a number, a flag word, a descriptor.
 func Imm[T ~int | ~int32 | ~int64 | ~uint | ~uint32 | ~uint64 | ~uintptr](v T) Arg {
-	return Arg{argImm, uint64(v)}
+	return Arg{ArgImm, uint64(v)}
 }
 
-// Val is the value that r has when the call is made.
-func Val(r Reg) Arg { return Arg{argReg, uint64(r)} }
-
-// Addr is the address of the register r, for calls that write a word there or
-// read one.
-func Addr(r Reg) Arg { return Arg{argAddr, uint64(r)} }
+// Val returns the value that r has when the call is made.
+func Val(r Reg) Arg { return Arg{ArgReg, uint64(r)} }
 
 // Mem is a range of the arena.
 type Mem struct {
 	Off, Len uint32
 }
 
-// Arg is the address of m.
-func (m Mem) Arg() Arg { return Arg{argAddr, uint64(m.Off)} }
+// Arg returns the address of m.
+func (m Mem) Arg() Arg { return Arg{ArgAddr, uint64(m.Off)} }
 
-// At is the address of byte off of m.
-func (m Mem) At(off uint32) Arg { return Arg{argAddr, uint64(m.Off + off)} }
-
-// Reg is the word at byte off of m, which must be a multiple of 8, as a register.
+// Reg returns the word at byte off of m, which must be a multiple of 8, as a register.
 func (m Mem) Reg(off uint32) Reg { return Reg(m.Off + off) }
 
 // Instr is one instruction.

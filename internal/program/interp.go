@@ -1,8 +1,8 @@
 package program
 
 // This file is all of Go that runs in the child, between clone3 and execve, as
-// the only thread of a copy of the caller's memory; on amd64 of the program alone,
-// so that package-level variables are not there. The scheduler, the heap's locks
+// the only thread of a copy of the caller's memory; where package spawn has a bare
+// thread, of the program alone, so that package-level variables are not there. The scheduler, the heap's locks
 // and the garbage collector are in whatever state another thread left them in, or
 // are missing, so nothing here, nor what is called from here, may
 //
@@ -30,15 +30,15 @@ const exitFailed = 1
 // maxAgain bounds the tries of openat2 in a tree that is being renamed.
 const maxAgain = 1000
 
-// message is what the child writes: a tag, the index of the instruction, and
+// Message is what the child writes: a tag, the index of the instruction, and
 // the value told or the errno.
-type message struct {
-	tag, pc uint32
-	value   int64
+type Message struct {
+	Tag, PC uint32
+	Value   int64
 }
 
-// machine is what interpret needs, prepared before the clone.
-type machine struct {
+// Machine is what Interpret needs, prepared before the clone by Program.Machine.
+type Machine struct {
 	code  unsafe.Pointer // *Instr, n of them
 	n     int
 	arena unsafe.Pointer
@@ -50,11 +50,15 @@ type machine struct {
 	errno uintptr        // what it fails with
 }
 
-// interpret runs the program and does not return.
+// Interpret runs the program and does not return. It is called in the child, by the
+// function that has cloned it.
 //
 //go:nosplit
 //go:norace
-func interpret(m *machine) {
+func Interpret(m *Machine) {
+	// Else the child would keep its own socket open, and wait forever for a parent
+	// that has died.
+	syscall.RawSyscall6(syscall.SYS_CLOSE, m.peer, 0, 0, 0, 0, 0)
 	pc, again := 0, 0
 	for {
 		if pc >= m.n {
@@ -124,13 +128,13 @@ func interpret(m *machine) {
 }
 
 // settle stores the result of a call and gives the next instruction, -1 for a
-// failure that the program does not handle. To report that is interpret's: it
+// failure that the program does not handle. To report that is Interpret's: it
 // keeps the deepest stack within what nosplit functions may have, also when a fuzz
 // target's coverage is counted in them.
 //
 //go:nosplit
 //go:norace
-func settle(m *machine, in *Instr, pc int, r, e uintptr) int {
+func settle(m *Machine, in *Instr, pc int, r, e uintptr) int {
 	if in.Dst != 0 {
 		v := int64(r)
 		if e != 0 {
@@ -149,19 +153,19 @@ func settle(m *machine, in *Instr, pc int, r, e uintptr) int {
 
 //go:nosplit
 //go:norace
-func call(m *machine, in *Instr) (uintptr, uintptr) {
+func call(m *Machine, in *Instr) (uintptr, uintptr) {
 	r, _, e := syscall.RawSyscall6(uintptr(in.NR), arg(m, in, 0), arg(m, in, 1), arg(m, in, 2), arg(m, in, 3), arg(m, in, 4), arg(m, in, 5))
 	return r, uintptr(e)
 }
 
 //go:nosplit
 //go:norace
-func arg(m *machine, in *Instr, i uintptr) uintptr {
+func arg(m *Machine, in *Instr, i uintptr) uintptr {
 	a := (*Arg)(unsafe.Add(unsafe.Pointer(&in.Args), i*unsafe.Sizeof(Arg{})))
 	switch a.kind {
-	case argAddr:
+	case ArgAddr:
 		return uintptr(m.arena) + uintptr(a.v)
-	case argReg:
+	case ArgReg:
 		return uintptr(word(m, uint32(a.v)))
 	}
 	return uintptr(a.v)
@@ -169,13 +173,13 @@ func arg(m *machine, in *Instr, i uintptr) uintptr {
 
 //go:nosplit
 //go:norace
-func word(m *machine, off uint32) int64 {
+func word(m *Machine, off uint32) int64 {
 	return *(*int64)(unsafe.Add(m.arena, uintptr(off)))
 }
 
 //go:nosplit
 //go:norace
-func compare(m *machine, in *Instr) bool {
+func compare(m *Machine, in *Instr) bool {
 	p := unsafe.Add(m.arena, uintptr(in.Args[0].v))
 	var v int64
 	switch in.Width {
@@ -203,10 +207,10 @@ func compare(m *machine, in *Instr) bool {
 
 //go:nosplit
 //go:norace
-func tell(m *machine, tag uint32, pc int, v uintptr) {
-	p := (*message)(unsafe.Add(m.arena, messageOff))
-	p.tag, p.pc, p.value = tag, uint32(pc), int64(int(v))
-	syscall.RawSyscall6(syscall.SYS_WRITE, uintptr(word(m, m.sync)), uintptr(unsafe.Pointer(p)), unsafe.Sizeof(message{}), 0, 0, 0)
+func tell(m *Machine, tag uint32, pc int, v uintptr) {
+	p := (*Message)(unsafe.Add(m.arena, messageOff))
+	p.Tag, p.PC, p.Value = tag, uint32(pc), int64(int(v))
+	syscall.RawSyscall6(syscall.SYS_WRITE, uintptr(word(m, m.sync)), uintptr(unsafe.Pointer(p)), unsafe.Sizeof(Message{}), 0, 0, 0)
 }
 
 // tellMore sends the message of tell with what goes behind it. Its arguments are the
@@ -216,14 +220,14 @@ func tell(m *machine, tag uint32, pc int, v uintptr) {
 //
 //go:nosplit
 //go:norace
-func tellMore(m *machine, in *Instr, pc int) uintptr {
-	p := (*message)(unsafe.Add(m.arena, messageOff))
-	p.tag, p.pc, p.value = in.NR, uint32(pc), int64(int(arg(m, in, 0)))
+func tellMore(m *Machine, in *Instr, pc int) uintptr {
+	p := (*Message)(unsafe.Add(m.arena, messageOff))
+	p.Tag, p.PC, p.Value = in.NR, uint32(pc), int64(int(arg(m, in, 0)))
 	parts, nr, third := unsafe.Add(m.arena, uintptr(in.Args[1].v)), uintptr(sysSendmsg), uintptr(msgNosignal)
 	*(*int32)(unsafe.Add(parts, moreFd)) = int32(arg(m, in, 2))
 	if in.Op == OpTellData {
 		*(*uintptr)(unsafe.Add(parts, moreLen)) = arg(m, in, 3)
-		p.value = int64(arg(m, in, 3))
+		p.Value = int64(arg(m, in, 3))
 		parts, nr, third = unsafe.Add(parts, moreIov), syscall.SYS_WRITEV, 2
 	}
 	_, _, e := syscall.RawSyscall6(nr, uintptr(word(m, m.sync)), uintptr(parts), third, 0, 0, 0)
@@ -232,7 +236,7 @@ func tellMore(m *machine, in *Instr, pc int) uintptr {
 
 //go:nosplit
 //go:norace
-func fail(m *machine, pc int, errno uintptr) {
+func fail(m *Machine, pc int, errno uintptr) {
 	tell(m, tagFailed, pc, errno)
 	exit(exitFailed)
 }

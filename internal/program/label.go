@@ -10,7 +10,7 @@ type Text struct {
 	I    int
 }
 
-// T is a Text without a number.
+// T returns a Text without a number.
 func T(format string, s ...string) Text {
 	t := Text{F: format}
 	if len(s) > 0 {
@@ -22,7 +22,7 @@ func T(format string, s ...string) Text {
 	return t
 }
 
-// N is a Text with a number.
+// N returns a Text with a number.
 func N(format string, i int) Text { return Text{F: format, I: i} }
 
 // Note says where an instruction comes from and what it does it for.
@@ -81,7 +81,7 @@ func noteOf(labels []label, i int32) (n Note) {
 	return n
 }
 
-// Note is where the instruction in comes from.
+// Note returns where the instruction in comes from.
 func (p *Program) Note(in *Instr) Note {
 	if in.Note < 0 || int(in.Note) >= len(p.notes) {
 		return Note{}

@@ -6,7 +6,7 @@ import (
 	"github.com/hutch-project/hutch/internal/calls"
 )
 
-// CallName is the name of the system call nr, or its number when no program of
+// CallName returns the name of the system call nr, or its number when no program of
 // Hutch's uses it.
 func CallName(nr uintptr) string {
 	if c := calls.Of(uint32(nr)); c != nil {

@@ -36,7 +36,7 @@ type Error struct {
 	PC    int
 }
 
-// Error gives the note and the reason; the call's name stands between them when
+// Error returns the note and the reason; the call's name stands between them when
 // the note has no step, or the reason may be a seccomp filter that denies it. Errno 0
 // says that the note tells all.
 func (e *Error) Error() string {
@@ -55,10 +55,10 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap gives the errno.
+// Unwrap returns the errno.
 func (e *Error) Unwrap() error { return e.Errno }
 
-// Failure is the error that the child instruction pc reports with errno.
+// Failure returns the error that the child instruction pc reports with errno.
 func (p *Program) Failure(pc int, errno unix.Errno) *Error { return failure(p, p.Child, pc, errno) }
 
 func failure(p *Program, s []Instr, pc int, errno unix.Errno) *Error {

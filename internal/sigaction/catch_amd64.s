@@ -1,3 +1,5 @@
+//go:build !plain
+
 #include "textflag.h"
 
 // The handler. The kernel calls it as C does: the signal is in DI. It needs no

@@ -1,13 +1,13 @@
-//go:build !amd64
+//go:build !amd64 || plain
 
 package sigaction
 
 import "golang.org/x/sys/unix"
 
-// Catcher is for amd64 alone.
+// Catcher is for amd64 alone, and not for a plain build.
 type Catcher struct{ Fd int }
 
-// Catch is for amd64 alone: ok is false.
+// Catch reports false: os/signal has to do.
 func Catch([]unix.Signal) (c *Catcher, ok bool) { return nil, false }
 
 // Stop does nothing.

@@ -27,7 +27,7 @@ func SetIgnored(s unix.Signal, yes bool) {
 	_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&a)), 0, SetSize, 0, 0)
 }
 
-// Ignored says whether the process ignores the signal s.
+// Ignored reports whether the process ignores the signal s.
 //
 // Source: rt_sigaction(2).
 func Ignored(s unix.Signal) bool {

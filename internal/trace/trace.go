@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/jsontext"
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // Trace collects spans. It is for one goroutine.
@@ -42,7 +42,7 @@ type span struct {
 // kid is a process that ran a program.
 type kid struct {
 	pid    int
-	stamps []program.Stamp
+	stamps []spawn.Stamp
 	end    time.Duration
 }
 
@@ -89,7 +89,7 @@ func (t *Trace) endAt(at time.Duration) {
 // AddChild adds the instructions of the process pid, whose stamps may come in
 // any order. Each lasts until the next begins, the last until end, which is
 // CLOCK_MONOTONIC; 0 is now.
-func (t *Trace) AddChild(stamps []program.Stamp, pid int, end time.Duration) {
+func (t *Trace) AddChild(stamps []spawn.Stamp, pid int, end time.Duration) {
 	if t == nil || len(stamps) == 0 {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 type event struct {
@@ -87,7 +88,7 @@ func TestEndLeavesAGap(t *testing.T) {
 func TestInstructionsOfAChildLastUntilTheNext(t *testing.T) {
 	note := program.Note{Element: program.N("mounts[%d]", 1), Doing: program.T("mount %s", "/proc"), Step: program.T("attach")}
 	tr := New()
-	tr.AddChild([]program.Stamp{
+	tr.AddChild([]spawn.Stamp{
 		{PC: 0, Call: "openat2", At: 1000 * time.Nanosecond, Note: note},
 		{PC: 1, At: 5500 * time.Nanosecond}, // jumped back to 2: later than it
 		{PC: 2, Call: "read", At: 2250 * time.Nanosecond},
@@ -118,7 +119,7 @@ func TestInstructionsOfAChildLastUntilTheNext(t *testing.T) {
 func TestProcessesHaveNames(t *testing.T) {
 	tr := New()
 	tr.Phase("x")
-	tr.AddChild([]program.Stamp{{At: 1}}, 42, 0)
+	tr.AddChild([]spawn.Stamp{{At: 1}}, 42, 0)
 	got := map[int]string{}
 	for _, e := range written(t, tr) {
 		if e.Ph == "M" && e.Name == "process_name" {
@@ -142,7 +143,7 @@ func TestAChildThatRanIsTraced(t *testing.T) {
 	}
 	tr := New()
 	tr.Phase("clone")
-	c, err := program.Spawn(p, &program.Options{Cgroup: -1, Trace: true})
+	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1, Trace: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -299,7 +300,7 @@ func capSet(names []string) uint64 {
 	var set uint64
 	for _, name := range names {
 		for n := range 64 {
-			if program.Capability(n) == name && strings.HasPrefix(name, "CAP_") {
+			if enum.Capabilities.Name(uint64(n)) == name && strings.HasPrefix(name, "CAP_") {
 				set |= 1 << n
 			}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 	"github.com/hutch-project/hutch/internal/validate"
 	"github.com/hutch-project/hutch/internal/verify"
 )
@@ -79,7 +80,7 @@ func explain(t *testing.T, p *program.Program, err error) {
 		return
 	}
 	t.Errorf("%v\nway: %s\nstate: %s", e, e.Way(), e.State)
-	for _, l := range p.List(&program.ListOptions{TagName: compile.TagName}) {
+	for _, l := range list.Lines(p, &list.Options{TagName: compile.TagName}) {
 		if l.Section == "child" && l.PC >= e.Place.PC-12 && l.PC <= e.Place.PC+1 {
 			t.Logf("%d %s%q -> %s %s", l.PC, l.Call, l.Args, l.Result, l.OnError)
 		}

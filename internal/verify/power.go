@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -20,7 +21,7 @@ func (w *walker) checkPrctl(s *state, pc int, in *program.Instr) {
 		}
 	case unix.PR_CAPBSET_DROP:
 		if n := imm(in, 1); n < 64 && w.x.bounding&(1<<n) != 0 {
-			w.refuse(s, pc, Bounding, program.Capability(int(n))+" is the configuration's")
+			w.refuse(s, pc, Bounding, enum.Capabilities.Name(n)+" is the configuration's")
 		}
 	case unix.PR_SET_KEEPCAPS, unix.PR_CAP_AMBIENT, unix.PR_SET_MM:
 	default:

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 func ids(n ...uint32) (out []specs.LinuxIDMapping) {
@@ -29,7 +30,7 @@ func root(t *testing.T) {
 }
 
 // waiting makes a process in a new user namespace.
-func waiting(t *testing.T) *program.Child {
+func waiting(t *testing.T) *spawn.Child {
 	t.Helper()
 	b := program.New()
 	b.Barrier(1, 0)
@@ -37,7 +38,7 @@ func waiting(t *testing.T) *program.Child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := program.Spawn(p, &program.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1})
+	c, err := spawn.Spawn(p, &spawn.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

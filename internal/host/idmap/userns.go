@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -73,7 +74,7 @@ func makeNS(uids, gids []specs.LinuxIDMapping) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	c, err := program.Spawn(p, &program.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1})
+	c, err := spawn.Spawn(p, &spawn.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1})
 	if err != nil {
 		return -1, err
 	}

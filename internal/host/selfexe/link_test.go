@@ -13,6 +13,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // linkChild makes a child whose link is changed, shows what leads from it to
@@ -39,7 +40,7 @@ func linkChild(args []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := program.Spawn(p, &program.Options{Cgroup: -1, Flags: flags})
+	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1, Flags: flags})
 	done()
 	if err != nil {
 		return err
@@ -72,7 +73,7 @@ func linkChild(args []string) error {
 		return err
 	}
 	_, err = c.Next()
-	if errors.Is(err, program.ErrEnded) {
+	if errors.Is(err, spawn.ErrEnded) {
 		err = nil
 	}
 	fmt.Printf("execute: %v\n", err)
@@ -127,12 +128,12 @@ func TestWithoutLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := program.Spawn(p, &program.Options{Cgroup: -1})
+	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.Next(); !errors.Is(err, program.ErrEnded) {
+	if _, err := c.Next(); !errors.Is(err, spawn.ErrEnded) {
 		t.Errorf("got %v, want that the runtime is executed", err)
 	}
 	if ws, err := c.Wait(); err != nil || ws.ExitStatus() != 0 {
@@ -210,12 +211,12 @@ func BenchmarkLink(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				c, err := program.Spawn(p, &program.Options{Cgroup: -1})
+				c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
 				done()
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := c.Next(); !errors.Is(err, program.ErrEnded) {
+				if _, err := c.Next(); !errors.Is(err, spawn.ErrEnded) {
 					b.Fatal(err)
 				}
 				if ws, err := c.Wait(); err != nil || ws.ExitStatus() != 0 {

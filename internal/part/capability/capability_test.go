@@ -11,6 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 )
 
 // listing returns the program that emit makes, a line an instruction.
@@ -23,7 +24,7 @@ func listing(t *testing.T, emit func(b *program.Builder)) []string {
 		t.Fatal(err)
 	}
 	var text bytes.Buffer
-	if err := program.WriteText(&text, p.List(nil)); err != nil {
+	if err := list.WriteText(&text, list.Lines(p, nil)); err != nil {
 		t.Fatal(err)
 	}
 	return slices.DeleteFunc(strings.Split(text.String(), "\n"), func(line string) bool { return line == "" })

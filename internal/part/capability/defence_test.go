@@ -11,6 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // applied returns the lines Cap* of a process that came with all capabilities, two of
@@ -36,7 +37,7 @@ func applied(t *testing.T, c *specs.LinuxCapabilities, hold uint64) map[string]s
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := program.Spawn(p, &program.Options{Cgroup: -1})
+	child, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

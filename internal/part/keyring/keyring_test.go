@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // session returns a process that has run what emit appends, and its session keyring,
@@ -27,7 +28,7 @@ func session(t *testing.T, emit func(b *program.Builder)) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := program.Spawn(p, &program.Options{Cgroup: -1})
+	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

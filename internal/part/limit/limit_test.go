@@ -13,6 +13,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // limitLine returns one line of /proc/self/limits of a process made by emit.
@@ -168,7 +169,7 @@ func TestLimitsLeaveRoomUntilTheEnd(t *testing.T) {
 					b.Clone(0, adoptTag)
 				}
 				LastRlimits(b, p)
-			}, func(c *program.Child, e program.Event) {
+			}, func(c *spawn.Child, e spawn.Event) {
 				adopted = e.Tag == adoptTag
 				if err := errors.Join(c.Adopt(e), c.Release()); err != nil {
 					t.Error(err)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 )
 
 const resolve = "RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_XDEV"
@@ -24,7 +25,7 @@ func emit(p *specs.Process, h Host) (string, error) {
 		return "", err
 	}
 	var text bytes.Buffer
-	err = program.WriteText(&text, made.List(nil))
+	err = list.WriteText(&text, list.Lines(made, nil))
 	return text.String(), err
 }
 

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // TestLabelCrossesNoMount covers the directory with the file of the label: what is
@@ -59,7 +60,7 @@ func labelOver(t *testing.T, process *specs.Process, dir string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := program.Spawn(p, &program.Options{Cgroup: -1, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID})
+	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID})
 	if err != nil {
 		t.Fatal(err)
 	}

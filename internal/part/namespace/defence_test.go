@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // TestJoinedNamespaceIsOfItsType: a file that is a namespace of another type than the
@@ -43,7 +44,7 @@ func TestJoinedNamespaceIsOfItsType(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := program.Spawn(p, &program.Options{Cgroup: -1})
+			c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
 			if err == nil {
 				c.Kill()
 				c.Close()
@@ -80,7 +81,7 @@ func TestRootOfAUserNamespaceStaysClosed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := program.Spawn(p, &program.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1})
+			c, err := spawn.Spawn(p, &spawn.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/sigaction"
 	"github.com/hutch-project/hutch/tests/testplain"
 )
@@ -39,13 +40,13 @@ func NeedRoot(t *testing.T) {
 // Run runs the program that emit builds, then execve of args with env, and returns
 // what args printed, or the error that the child reported. Answer is called for each
 // message of the child.
-func Run(t *testing.T, flags uint64, args []string, emit func(*program.Builder), answer func(*program.Child, program.Event)) (string, error) {
+func Run(t *testing.T, flags uint64, args []string, emit func(*program.Builder), answer func(*spawn.Child, spawn.Event)) (string, error) {
 	t.Helper()
 	return RunEnv(t, flags, args, func(b *program.Builder) program.Mem { emit(b); return b.Strv([]string{"PATH=/bin"}) }, answer)
 }
 
 // RunEnv is Run with the environment that emit returns.
-func RunEnv(t *testing.T, flags uint64, args []string, emit func(*program.Builder) program.Mem, answer func(*program.Child, program.Event)) (string, error) {
+func RunEnv(t *testing.T, flags uint64, args []string, emit func(*program.Builder) program.Mem, answer func(*spawn.Child, spawn.Event)) (string, error) {
 	t.Helper()
 	if _, err := os.Stat(args[0]); err != nil {
 		t.Skip("needs " + args[0])
@@ -79,14 +80,14 @@ func PipeTo1(t *testing.T, b *program.Builder) *os.File {
 var writers = map[*os.File]int{}
 
 // Finish runs b's program to the end.
-func Finish(t *testing.T, b *program.Builder, flags uint64, out *os.File, answer func(*program.Child, program.Event)) (string, error) {
+func Finish(t *testing.T, b *program.Builder, flags uint64, out *os.File, answer func(*spawn.Child, spawn.Event)) (string, error) {
 	t.Helper()
 	p, err := b.Program()
 	if err != nil {
 		unix.Close(writers[out])
 		return "", err
 	}
-	c, err := program.Spawn(p, &program.Options{Flags: flags, Cgroup: -1})
+	c, err := spawn.Spawn(p, &spawn.Options{Flags: flags, Cgroup: -1})
 	unix.Close(writers[out])
 	delete(writers, out)
 	if err != nil {
@@ -109,7 +110,7 @@ func Finish(t *testing.T, b *program.Builder, flags uint64, out *os.File, answer
 		if _, err := c.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		if err == program.ErrEnded {
+		if err == spawn.ErrEnded {
 			err = nil
 		}
 		return text.String(), err
@@ -167,7 +168,7 @@ func Tell(t *testing.T, b *program.Builder, flags uint64) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := program.Spawn(p, &program.Options{Flags: flags, Cgroup: -1})
+	c, err := spawn.Spawn(p, &spawn.Options{Flags: flags, Cgroup: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

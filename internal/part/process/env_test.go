@@ -13,6 +13,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // environ returns the environment of a process with env and extra. passwd are the pieces of
@@ -22,7 +23,7 @@ func environ(t *testing.T, enter func(*program.Builder), env, extra []string, ho
 	out, err := runEnv(t, worldFlags, []string{busybox, "env"}, func(b *program.Builder) program.Mem {
 		enter(b)
 		return Env(b, &specs.Process{Env: env}, extra, user.AskHome)
-	}, func(c *program.Child, e program.Event) {
+	}, func(c *spawn.Child, e spawn.Event) {
 		if e.Tag != user.HomeTag || e.Fd >= 0 {
 			t.Fatalf("message %+v", e)
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // allNull are standard descriptors that are the null device.
@@ -37,7 +38,7 @@ func told(t *testing.T, b *program.Builder, flags uint64) (map[uint32]int64, err
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := program.Spawn(p, &program.Options{Flags: flags, Cgroup: -1})
+	c, err := spawn.Spawn(p, &spawn.Options{Flags: flags, Cgroup: -1})
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func told(t *testing.T, b *program.Builder, flags uint64) (map[uint32]int64, err
 	out := map[uint32]int64{}
 	for {
 		e, err := c.Next()
-		if errors.Is(err, program.ErrEnded) {
+		if errors.Is(err, spawn.ErrEnded) {
 			return out, nil
 		}
 		if err != nil {

@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // copier steers the child in copying a directory: files, directories and symbolic
@@ -17,7 +17,7 @@ import (
 // stay holes. What comes from the child is taken as data: names, sizes and modes are the
 // image's anyway, and are used for requests to the child only.
 type copier struct {
-	child *program.Child
+	child *spawn.Child
 	tag   uint32
 	dirs  int // directories so far
 }
@@ -231,10 +231,10 @@ func (c *copier) content(size int64) error {
 }
 
 // named asks for an operation on an entry.
-func (c *copier) named(op uint64, name string, a, b uint64) (program.Event, error) {
+func (c *copier) named(op uint64, name string, a, b uint64) (spawn.Event, error) {
 	req, err := request(op, name, a, b)
 	if err != nil {
-		return program.Event{}, err
+		return spawn.Event{}, err
 	}
 	return c.ask(req)
 }
@@ -249,9 +249,9 @@ func request(op uint64, name string, a, b uint64) (*copyRequest, error) {
 }
 
 // ask has one operation done; the error is its errno.
-func (c *copier) ask(req *copyRequest) (program.Event, error) {
+func (c *copier) ask(req *copyRequest) (spawn.Event, error) {
 	if err := c.send(req); err != nil {
-		return program.Event{}, err
+		return spawn.Event{}, err
 	}
 	return c.answer()
 }
@@ -264,7 +264,7 @@ func (c *copier) send(req *copyRequest) error {
 	return c.child.Send(append(p, req.name[:]...))
 }
 
-func (c *copier) answer() (program.Event, error) {
+func (c *copier) answer() (spawn.Event, error) {
 	e, err := c.child.Next()
 	switch {
 	case err != nil:

@@ -8,6 +8,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // A tmpfs with tmpcopyup begins with what the image has at its place. The child makes
@@ -238,7 +239,7 @@ func (c *copyServer) files(place []program.Label) {
 }
 
 // handleCopyUp steers the copy of the mount that e is of, to its end.
-func (r *Root) handleCopyUp(c *program.Child, e program.Event) error {
+func (r *Root) handleCopyUp(c *spawn.Child, e spawn.Event) error {
 	cp := &copier{child: c, tag: e.Tag}
 	if err := cp.tree(nil); err != nil {
 		if i := int(e.Tag - CopyUpTag); i < len(r.mounts) {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // copying is a child that serves the copy of src to dst, a tmpfs, and the copier that
@@ -22,7 +23,7 @@ type copying struct {
 	t        *testing.T
 	src, dst string
 	root     *Root
-	child    *program.Child
+	child    *spawn.Child
 	copier   *copier
 }
 
@@ -55,7 +56,7 @@ func (c *copying) serve() {
 	b.Exit(0)
 	p, err := b.Program()
 	must(c.t, err)
-	c.child, err = program.Spawn(p, &program.Options{Cgroup: -1})
+	c.child, err = spawn.Spawn(p, &spawn.Options{Cgroup: -1})
 	must(c.t, err)
 	c.t.Cleanup(func() { c.child.Kill(); c.child.Close() })
 	e, err := c.child.Next()
@@ -70,11 +71,11 @@ func (c *copying) serve() {
 func (c *copying) all() error {
 	c.t.Helper()
 	c.serve()
-	err := c.root.handleCopyUp(c.child, program.Event{Tag: CopyUpTag})
+	err := c.root.handleCopyUp(c.child, spawn.Event{Tag: CopyUpTag})
 	if err != nil {
 		return err
 	}
-	if e, err := c.child.Next(); !errors.Is(err, program.ErrEnded) {
+	if e, err := c.child.Next(); !errors.Is(err, spawn.ErrEnded) {
 		c.t.Fatalf("after the end: %+v, %v", e, err)
 	}
 	ws, err := c.child.Wait()
@@ -289,7 +290,7 @@ func TestCopyUpOfAnExchangedFile(t *testing.T) {
 				t.Errorf("%q, %v", text, err)
 			}
 			must(t, c.copier.send(&copyRequest{op: copyEnd}))
-			if _, err := c.child.Next(); !errors.Is(err, program.ErrEnded) {
+			if _, err := c.child.Next(); !errors.Is(err, spawn.ErrEnded) {
 				t.Error(err)
 			}
 		})
@@ -388,7 +389,7 @@ func TestCopyUpEndsWithItsChild(t *testing.T) {
 	must(t, unix.PidfdSendSignal(c.child.Pidfd, unix.SIGKILL, nil, 0))
 	_, err := c.child.Wait()
 	must(t, err)
-	if err := c.root.handleCopyUp(c.child, program.Event{Tag: CopyUpTag}); err == nil || !strings.Contains(err.Error(), "mounts[0]: copy the content of /up up") {
+	if err := c.root.handleCopyUp(c.child, spawn.Event{Tag: CopyUpTag}); err == nil || !strings.Contains(err.Error(), "mounts[0]: copy the content of /up up") {
 		t.Errorf("%v, want an error with mounts[0]", err)
 	}
 }

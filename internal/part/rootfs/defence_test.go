@@ -8,7 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // TestRefusedLinks: where the runtime mounts what programs trust, or makes what they
@@ -57,7 +57,7 @@ func TestRefusedLinks(t *testing.T) {
 // an error.
 func TestNothingIsMadeUnasked(t *testing.T) {
 	for _, tag := range []uint32{TargetTag, TargetTag + 3, TargetTag | asDir, CopyUpTag - 1} {
-		if _, err := New(Config{Spec: &specs.Spec{}}).Handle(nil, program.Event{Tag: tag}); err == nil {
+		if _, err := New(Config{Spec: &specs.Spec{}}).Handle(nil, spawn.Event{Tag: tag}); err == nil {
 			t.Errorf("the tag %#x is taken", tag)
 		}
 	}

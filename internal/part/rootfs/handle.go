@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // maxLinks bounds the symbolic links on the way to a target, as the kernel does.
@@ -23,7 +23,7 @@ func IsTag(tag uint32) bool { return tag >= TargetTag && tag < endTag }
 
 // Handle does what an event of TargetTag or CopyUpTag asks for; init waits for
 // one byte when more is false.
-func (r *Root) Handle(c *program.Child, e program.Event) (more bool, err error) {
+func (r *Root) Handle(c *spawn.Child, e spawn.Event) (more bool, err error) {
 	if e.Tag >= CopyUpTag && e.Tag < endTag {
 		return true, r.handleCopyUp(c, e)
 	}

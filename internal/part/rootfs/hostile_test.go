@@ -13,6 +13,8 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
+	"github.com/hutch-project/hutch/internal/program/list"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // Nothing is mounted below /proc, however it is written and whatever it is.
@@ -129,7 +131,7 @@ func TestLongListsAreLoops(t *testing.T) {
 }
 
 // listing returns the whole program of a root.
-func listing(t *testing.T, c Config) []program.Line {
+func listing(t *testing.T, c Config) []list.Line {
 	t.Helper()
 	b, r := program.New(), New(c)
 	r.Open(b)
@@ -138,7 +140,7 @@ func listing(t *testing.T, c Config) []program.Line {
 	r.Finish(b)
 	p, err := b.Program()
 	must(t, err)
-	return p.List(&program.ListOptions{})
+	return list.Lines(p, &list.Options{})
 }
 
 // What is below a procfs or sysfs of the configuration is masked in that mount,
@@ -173,7 +175,7 @@ func TestMovedProcIsNoticed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, proc(), defaults()[5])
 			w.late = func(b *program.Builder, _ *Root) { b.Barrier(paused, 0) }
-			w.before = func(*program.Child) {
+			w.before = func(*spawn.Child) {
 				must(t, os.Rename(w.inRoot(name), w.inRoot("moved")))
 				must(t, os.Mkdir(w.inRoot(name), 0o755))
 			}
@@ -199,13 +201,13 @@ func procProgram(t *testing.T, flags uint64, fault bool, before func(b *program.
 	b.Tell(1, buf.Reg(0))
 	p, err := b.Program()
 	must(t, err)
-	o := &program.Options{Flags: flags, Cgroup: -1}
-	for _, l := range p.List(&program.ListOptions{}) {
+	o := &spawn.Options{Flags: flags, Cgroup: -1}
+	for _, l := range list.Lines(p, &list.Options{}) {
 		if fault && l.Call == "fsmount" {
 			o.Fault = &program.Fault{PC: l.PC, Errno: unix.EPERM}
 		}
 	}
-	c, err := program.Spawn(p, o)
+	c, err := spawn.Spawn(p, o)
 	must(t, err)
 	defer func() { c.Kill(); c.Close() }()
 	return c.Expect(1)

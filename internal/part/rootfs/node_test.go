@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 )
 
 // changes tries all that can be changed of an inode, to what it is.
@@ -131,7 +132,7 @@ func TestUserNamespaceNodesOfTheHost(t *testing.T) {
 		w := newUserWorld(t, defaults()...)
 		denied := 0
 		w.fault = func(p *program.Program) *program.Fault {
-			for _, l := range p.List(&program.ListOptions{}) {
+			for _, l := range list.Lines(p, &list.Options{}) {
 				if l.Section == "parent" && l.Call == "mknodat" && strings.Contains(fmt.Sprint(l.Args), "null") {
 					denied++
 					return &program.Fault{Parent: true, PC: l.PC, Errno: unix.EPERM}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // reveal tries to mount a procfs and a sysfs without masks, in user namespaces.
@@ -83,7 +84,7 @@ func TestNoPivotIsCutOff(t *testing.T) {
 	must(t, os.Mkdir(w.path("later"), 0o755))
 	w.readHostMounts()
 	w.late = func(b *program.Builder, _ *Root) { b.Barrier(paused, 0) }
-	w.before = func(*program.Child) { mountOn(t, "proc", w.path("later")) }
+	w.before = func(*spawn.Child) { mountOn(t, "proc", w.path("later")) }
 	out, err := w.try(reveal)
 	if must(t, err); out != "done\n" {
 		t.Errorf("mounted: %q", out)

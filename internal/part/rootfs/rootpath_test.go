@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // root.path leads over no symbolic link, whoever opens it; the bundle's own path
@@ -98,7 +99,7 @@ func TestRootsDirectoryIsNotKept(t *testing.T) {
 		}
 		var seen []string
 		w.late = func(b *program.Builder, _ *Root) { b.Barrier(paused, 0) }
-		w.before = func(c *program.Child) {
+		w.before = func(c *spawn.Child) {
 			list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.Pid))
 			must(t, err)
 			for _, e := range list {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/tests/isolate"
 	"github.com/hutch-project/hutch/tests/testplain"
 )
@@ -49,7 +50,7 @@ type world struct {
 	flags  uint64 // of the clone
 	term   func(ptmx int)
 	idmaps bool                                    // give idmapped mounts a user namespace of the usual mapping
-	before func(c *program.Child)                  // called before the child is answered, each time
+	before func(c *spawn.Child)                    // called before the child is answered, each time
 	fault  func(p *program.Program) *program.Fault // what is to fail
 	late   func(b *program.Builder, r *Root)       // emits more, before Pivot
 	calls  map[string]int                          // system calls of the child, by what they are for
@@ -207,7 +208,7 @@ func (w *world) try(script string) (_ string, err error) {
 	if w.fault != nil {
 		fault = w.fault(prog)
 	}
-	c, err := program.Spawn(prog, &program.Options{Flags: w.flags, Cgroup: -1, Trace: true, Fault: fault})
+	c, err := spawn.Spawn(prog, &spawn.Options{Flags: w.flags, Cgroup: -1, Trace: true, Fault: fault})
 	unix.Close(p[1])
 	if err != nil {
 		return "", err
@@ -239,10 +240,10 @@ func userNamespace(t *testing.T) *os.File {
 }
 
 // attend answers the child until it has executed the script.
-func (w *world) attend(c *program.Child, r *Root) error {
+func (w *world) attend(c *spawn.Child, r *Root) error {
 	for {
 		e, err := c.Next()
-		if errors.Is(err, program.ErrEnded) {
+		if errors.Is(err, spawn.ErrEnded) {
 			return nil
 		}
 		if err != nil {
@@ -273,7 +274,7 @@ func (w *world) attend(c *program.Child, r *Root) error {
 }
 
 // count sums up the system calls that the child has made for the root.
-func (w *world) count(c *program.Child) {
+func (w *world) count(c *spawn.Child) {
 	w.calls, w.total = map[string]int{}, 0
 	for _, s := range c.Stamps() {
 		if e := s.Note.Element.String(); s.Call != "" && e != "test" && e != "" {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // TestChangeOfIDsStaysClosed: where a change of ids opens a process to others, which
@@ -33,7 +34,7 @@ func TestChangeOfIDsStaysClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := program.Spawn(p, &program.Options{Cgroup: -1})
+	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,10 +21,10 @@ type arg = program.Arg
 // Fd is an argument that is a descriptor.
 type Fd program.Arg
 
-// In is the descriptor that r holds when the call is made.
+// In returns the descriptor that r holds when the call is made.
 func In(r program.Reg) Fd { return Fd(program.Val(r)) }
 
-// Number is the descriptor n.
+// Number returns the descriptor n.
 func Number(n int) Fd { return Fd(program.Imm(n)) }
 
 // Cwd stands for the working directory, where a path is resolved from a descriptor.
@@ -33,42 +33,42 @@ func Cwd() Fd { return Fd(program.Imm(unix.AT_FDCWD)) }
 // Target is the number that dup3 puts a descriptor on.
 type Target program.Arg
 
-// As is the number n.
+// As returns the number n.
 func As(n int) Target { return Target(program.Imm(n)) }
 
-// Over is the number of the descriptor that r holds, which is closed by that.
+// Over returns the number of the descriptor that r holds, which is closed by that.
 func Over(r program.Reg) Target { return Target(program.Val(r)) }
 
 // Path is an argument that the kernel resolves. The empty one, with AT_EMPTY_PATH or its
 // like, is the descriptor before it.
 type Path program.Arg
 
-// PathTo is the path s.
+// PathTo returns the path s.
 func PathTo(b *program.Builder, s string) Path { return Path(b.Str(s)) }
 
-// PathIn is the path that m holds when the call is made, with a NUL behind it.
+// PathIn returns the path that m holds when the call is made, with a NUL behind it.
 func PathIn(m program.Mem) Path { return Path(m.Arg()) }
 
 // Text is a text that the kernel does not resolve.
 type Text program.Arg
 
-// TextOf is the text s.
+// TextOf returns the text s.
 func TextOf(b *program.Builder, s string) Text { return Text(b.Str(s)) }
 
-// TextIn is the text that m holds when the call is made, with a NUL behind it.
+// TextIn returns the text that m holds when the call is made, with a NUL behind it.
 func TextIn(m program.Mem) Text { return Text(m.Arg()) }
 
 // Num is a number that may be known only when the call is made.
 type Num program.Arg
 
-// N is the number n.
+// N returns the number n.
 func N[T ~int | ~int32 | ~int64 | ~uint32](n T) Num { return Num(program.Imm(n)) }
 
-// Value is the number that r holds.
+// Value returns the number that r holds.
 func Value(r program.Reg) Num { return Num(program.Val(r)) }
 
-// imm is an argument that is known beforehand.
+// imm returns an argument that is known beforehand.
 func imm(n uint64) program.Arg { return program.Imm(n) }
 
-// none is 0, or a null pointer.
+// none returns 0, or a null pointer.
 func none() program.Arg { return program.Imm(0) }

@@ -162,7 +162,7 @@ func processes() map[string]func(*world) program.Call {
 	}
 }
 
-// functions are the names of the exported functions of this package that emit a call.
+// functions returns the names of the exported functions of this package that emit a call.
 func functions(t *testing.T) []string {
 	t.Helper()
 	var out []string

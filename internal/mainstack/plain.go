@@ -1,0 +1,4 @@
+//go:build plain
+
+// Package mainstack does nothing in a plain build.
+package mainstack

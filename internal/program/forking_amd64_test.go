@@ -1,3 +1,0 @@
-package program
-
-const forking = "thread_amd64.go"

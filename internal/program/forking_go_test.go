@@ -1,5 +1,0 @@
-//go:build !amd64
-
-package program
-
-const forking = "thread_go.go"

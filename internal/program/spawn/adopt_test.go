@@ -1,0 +1,248 @@
+package spawn
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testwait"
+
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+// The second process says nothing before the parent knows of it, which then has its
+// pidfd and has reaped the first.
+func TestACloneWithinTheProgramIsAdopted(t *testing.T) {
+	noNewFds(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	b := program.New()
+	own := b.Reg()
+	b.Clone(unix.CLONE_NEWPID, 1)
+	b.Sys(unix.SYS_GETPID).To(own)
+	b.Barrier(2, own)
+	b.Exit(7)
+	c, err := Spawn(linked(t, b), &Options{Cgroup: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	first := c.Pid
+	e, err := c.Next()
+	if err != nil || e.Tag != 1 || e.Value == int64(first) || e.Value <= 0 || e.Fd < 0 {
+		t.Fatalf("%+v, %v; want another process than %d", e, err, first)
+	}
+	if err := c.Adopt(e); err != nil {
+		t.Fatal(err)
+	}
+	if c.Pid != int(e.Value) || c.Pidfd != e.Fd {
+		t.Errorf("process %d by %d is followed, want %d by %d", c.Pid, c.Pidfd, e.Value, e.Fd)
+	}
+	if _, err := unix.Wait4(first, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+		t.Errorf("the first process is not reaped: %v", err)
+	}
+	if testwait.Now(t, c.sock) {
+		t.Error("the second process speaks before it is answered")
+	}
+	if err := c.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := c.Expect(2); err != nil || v != 1 {
+		t.Errorf("the second process has number %d inside, %v; want 1", v, err)
+	}
+	if err := c.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if ws, err := c.Wait(); err != nil || ws.ExitStatus() != 7 {
+		t.Errorf("the process that goes on ended with %v, %v; want 7", ws.ExitStatus(), err)
+	}
+}
+
+// TestASocketThatIsHeldOpenHidesNoEnd: whoever may trace the second process can take its
+// end of the socket and keep it.
+func TestASocketThatIsHeldOpenHidesNoEnd(t *testing.T) {
+	b := program.New()
+	b.Clone(0, 1)
+	b.Barrier(2, 0)
+	b.Exit(0)
+	c := spawn(t, b)
+	e, err := c.Next()
+	if err == nil {
+		err = c.Adopt(e)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := unix.PidfdGetfd(c.Pidfd, int(c.p.Word(c.p.Sync())), 0)
+	if err != nil {
+		t.Skipf("take the child's socket: %v", err)
+	}
+	defer unix.Close(held)
+	if err := c.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Expect(2); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Release(); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan error, 1)
+	go func() {
+		_, err := c.Next()
+		got <- err
+	}()
+	if err := testwait.Value(t, "the end of the process is seen", got); !errors.Is(err, ErrEnded) {
+		t.Errorf("got %v, want %v", err, ErrEnded)
+	}
+}
+
+// ended reports whether the process of pidfd has.
+func ended(t *testing.T, pidfd int) bool {
+	t.Helper()
+	return testwait.Now(t, pidfd)
+}
+
+// grandchild returns a process that another one than this is the parent of.
+func grandchild(t *testing.T) (pid int) {
+	t.Helper()
+	cmd := exec.Command("/bin/sh", "-c", "exec 3<&0; cat <&3 & echo $!; wait")
+	in, err := cmd.StdinPipe() // at whose end all end
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err == nil {
+		pid, err = strconv.Atoi(strings.TrimSpace(line))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// waiting returns a child that waits for its parent.
+func waiting(t *testing.T) *Child {
+	t.Helper()
+	b := program.New()
+	b.Wait(1, b.Zero(1))
+	return spawnOf(t, b, &Options{Cgroup: -1})
+}
+
+func pidfdOf(t *testing.T, pid int) int {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+func TestAdoptTakesOnlyAChildByItsPidfd(t *testing.T) {
+	others := grandchild(t)
+	reaped := waiting(t)
+	for _, c := range []struct {
+		rule string
+		e    func(t *testing.T) Event
+		want error // nil for any
+	}{
+		{"the first process", nil, nil},
+		{"another number than the pidfd's", func(t *testing.T) Event {
+			child := waiting(t)
+			return Event{Value: int64(others), Fd: pidfdOf(t, child.Pid)}
+		}, nil},
+		{"the number of a child and another's pidfd", func(t *testing.T) Event {
+			return Event{Value: int64(waiting(t).Pid), Fd: pidfdOf(t, others)}
+		}, unix.ECHILD},
+		{"another's child", func(t *testing.T) Event { return Event{Value: int64(others), Fd: pidfdOf(t, others)} }, unix.ECHILD},
+		{"init", func(t *testing.T) Event { return Event{Value: 1, Fd: pidfdOf(t, 1)} }, unix.ECHILD},
+		{"the runtime", func(t *testing.T) Event {
+			return Event{Value: int64(os.Getpid()), Fd: pidfdOf(t, os.Getpid())}
+		}, unix.ECHILD},
+		{"a pidfd of one that was reaped", func(t *testing.T) Event {
+			fd := pidfdOf(t, reaped.Pid)
+			reaped.Kill()
+			return Event{Value: int64(reaped.Pid), Fd: fd}
+		}, unix.ECHILD},
+		{"no pidfd", func(t *testing.T) Event { return Event{Value: int64(waiting(t).Pid), Fd: -1} }, nil},
+		{"a descriptor that is none", func(t *testing.T) Event {
+			fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return Event{Value: int64(waiting(t).Pid), Fd: fd}
+		}, unix.EBADF},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			child := waiting(t)
+			pid, pidfd := child.Pid, child.Pidfd
+			var e Event
+			if c.e != nil {
+				e = c.e(t)
+			} else { // waiting for its end would never end
+				e = Event{Value: int64(pid), Fd: pidfdOf(t, pid)}
+			}
+			before := len(openFds(t))
+			if e.Fd >= 0 {
+				before-- // Adopt owns it
+			}
+			err := child.Adopt(e)
+			if err == nil || c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if n := len(openFds(t)); n != before {
+				t.Errorf("%d descriptors are open, want %d", n, before)
+			}
+			if child.Pid != pid || child.Pidfd != pidfd || ended(t, pidfd) {
+				t.Errorf("process %d by %d is followed (ended: %v), want %d by %d as before", child.Pid, child.Pidfd, ended(t, pidfd), pid, pidfd)
+			}
+			fd := pidfdOf(t, others)
+			defer unix.Close(fd)
+			if ended(t, fd) {
+				t.Error("another's child was ended")
+			}
+		})
+	}
+}
+
+// One that has ended, and was not reaped, is a child all the same: its end is told.
+func TestAnEndedChildCanBeAdopted(t *testing.T) {
+	noNewFds(t)
+	child := waiting(t)
+	b := program.New()
+	b.Exit(9)
+	p := linked(t, b)
+	second, err := Spawn(p, &Options{Cgroup: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Next(); !errors.Is(err, ErrEnded) {
+		t.Fatal(err)
+	}
+	if err := child.Release(); err != nil { // the first ends, as after a clone
+		t.Fatal(err)
+	}
+	pid := second.Pid
+	if err := child.Adopt(Event{Value: int64(pid), Fd: second.TakePidfd()}); err != nil {
+		t.Fatal(err)
+	}
+	second.Close()
+	if ws, err := child.Wait(); err != nil || ws.ExitStatus() != 9 {
+		t.Errorf("ended with %v, %v; want 9", ws.ExitStatus(), err)
+	}
+}

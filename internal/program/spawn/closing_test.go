@@ -1,0 +1,104 @@
+package spawn
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+func TestCloseExceptKeepsWhatIsNamed(t *testing.T) {
+	b := program.New()
+	var kept, closed program.Reg
+	b.InParent(func() {
+		closed = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/dev/null"), program.Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
+		kept = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/dev/null"), program.Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
+	})
+	b.CloseExcept(nil, kept)
+	r := b.Reg()
+	b.Sys(unix.SYS_FCNTL, program.Val(closed), program.Imm(unix.F_GETFD)).To(r).Ignore()
+	b.Tell(1, r)
+	b.Sys(unix.SYS_FCNTL, program.Val(kept), program.Imm(unix.F_GETFD)).To(r).Ignore()
+	b.Tell(2, r)
+	c := spawn(t, b)
+	if v, err := c.Expect(1); err != nil || v != -int64(unix.EBADF) {
+		t.Errorf("the other descriptor: %d, %v; want closed", v, err)
+	}
+	if v, err := c.Expect(2); err != nil || v != unix.FD_CLOEXEC {
+		t.Errorf("the kept descriptor: %d, %v; want open", v, err)
+	}
+}
+
+// The child's descriptors from lowest to highest are open before CloseExcept. They are
+// far above those of the test itself.
+const lowest, highest = 200, 215
+
+func TestCloseExceptAroundNumbersAndRegisters(t *testing.T) {
+	for _, c := range []struct {
+		rule     string
+		numbers  []int
+		regs     []int64
+		want     []int
+		withSync bool // the socket is one of the numbers
+	}{
+		{rule: "nothing"},
+		{rule: "a number", numbers: []int{205}, want: []int{205}},
+		{rule: "neighbours", numbers: []int{205, 206, 207}, want: []int{205, 206, 207}},
+		{rule: "holes", numbers: []int{200, 202, 204, 215}, want: []int{200, 202, 204, 215}},
+		{rule: "in any order", numbers: []int{209, 203, 208}, want: []int{203, 208, 209}},
+		{rule: "a register in a hole", numbers: []int{203, 205}, regs: []int64{204}, want: []int{203, 204, 205}},
+		{rule: "registers beside the numbers", numbers: []int{203, 204}, regs: []int64{205, 202}, want: []int{202, 203, 204, 205}},
+		{rule: "registers alone", regs: []int64{201, 214, 202}, want: []int{201, 202, 214}},
+		{rule: "a register that holds a number's", numbers: []int{203, 205}, regs: []int64{205}, want: []int{203, 205}},
+		{rule: "registers that hold none", numbers: []int{207}, regs: []int64{-1, -2}, want: []int{207}},
+		{rule: "numbers that are not open", numbers: []int{3000, 207}, want: []int{207}},
+		{rule: "the socket's number", numbers: []int{207}, want: []int{207}, withSync: true},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			b := program.New()
+			for fd := lowest; fd <= highest; fd++ {
+				b.Sys(unix.SYS_DUP3, program.Imm(0), program.Imm(fd), program.Imm(0))
+			}
+			regs := make([]program.Reg, len(c.regs))
+			for i, v := range c.regs {
+				regs[i] = b.RegOf(v)
+			}
+			numbers := c.numbers
+			if c.withSync {
+				for fd := 3; fd < lowest; fd++ {
+					numbers = append(numbers, fd)
+				}
+			}
+			b.CloseExcept(numbers, regs...)
+			open := b.Reg()
+			for fd := lowest; fd <= highest; fd++ {
+				b.Sys(unix.SYS_FCNTL, program.Imm(fd), program.Imm(unix.F_GETFD)).To(open).Ignore()
+				b.Tell(uint32(fd), open)
+			}
+			ch := spawn(t, b)
+			var got []int
+			for {
+				e, err := ch.Next()
+				if err != nil {
+					if !errors.Is(err, ErrEnded) {
+						t.Fatal(err)
+					}
+					break
+				}
+				if e.Value >= 0 {
+					got = append(got, int(e.Tag))
+				}
+			}
+			if fmt.Sprint(got) != fmt.Sprint(c.want) {
+				t.Errorf("%v are open, want %v", got, c.want)
+			}
+			if !slices.IsSorted(c.want) {
+				t.Fatal("the want is not sorted")
+			}
+		})
+	}
+}

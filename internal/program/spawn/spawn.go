@@ -1,0 +1,93 @@
+// Package spawn makes a process that runs a program, and talks to it: the clone, the
+// thread and the memory that the child has, its messages, its end.
+//
+// Do not use this package to decide anything: a program says what is done.
+package spawn
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/plain"
+	"github.com/hutch-project/hutch/internal/program"
+)
+
+// Options say how Spawn makes the child.
+type Options struct {
+	Flags  uint64  // CLONE_NEW* flags
+	Cgroup int     // descriptor of the cgroup v2 that the child is born in, -1 for the caller's
+	Forker *Forker // thread to fork on, with namespaces that it has; nil for one of its own
+	Trace  bool    // take a time stamp before each instruction
+
+	// WhileForking is called while the thread forks. It must not start processes.
+	WhileForking func()
+
+	// Fault makes one instruction fail: for tests.
+	Fault *program.Fault
+}
+
+// Spawn runs p's parent section, makes the child, and closes the descriptors of
+// the parent section. The error of an instruction is a *program.Error.
+//
+// Source: clone(2); the child's state is as fork.go says.
+func Spawn(p *program.Program, o *Options) (_ *Child, err error) {
+	c := &Child{p: p, follower: p.Follow(), sock: -1, Pidfd: -1}
+	defer func() {
+		p.CloseFds()
+		if err != nil {
+			c.Close()
+		}
+	}()
+	if err := p.RunParent(o.Fault); err != nil {
+		return nil, err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socketpair: %w", err)
+	}
+	defer unix.Close(pair[1])
+	c.sock = pair[0]
+	var trace unsafe.Pointer
+	if o.Trace {
+		c.trace, err = unix.Mmap(-1, 0, len(p.Child)*16+16, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+		if err != nil {
+			return nil, fmt.Errorf("mmap: %w", err)
+		}
+		trace = unsafe.Pointer(&c.trace[0])
+	}
+	m := p.Machine(pair[1], pair[0], trace, o.Fault)
+	f := o.Forker
+	if f == nil {
+		f = NewForker(0)
+		defer f.Close()
+	}
+	whileForking := o.WhileForking
+	if plain.Build && whileForking != nil {
+		whileForking()
+		whileForking = nil
+	}
+	if whileForking == nil {
+		whileForking = func() {}
+	}
+	c.Pid, c.Pidfd, err = f.clone(cloneArgsOf(o), m, whileForking)
+	runtime.KeepAlive(p)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func cloneArgsOf(o *Options) *cloneArgs {
+	args := &cloneArgs{
+		flags:      o.Flags | unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND,
+		exitSignal: uint64(unix.SIGCHLD),
+	}
+	if o.Cgroup >= 0 {
+		args.flags |= unix.CLONE_INTO_CGROUP
+		args.cgroup = uint64(o.Cgroup)
+	}
+	return args
+}
