@@ -29,7 +29,8 @@ func (r *Runtime) Create(o *CreateOptions) error {
 	if err := m.create(); err != nil {
 		return err
 	}
-	return m.trace.Write(o.TraceFile)
+	r.warnIf(m.trace.Write(o.TraceFile)) // the container is there, and stays
+	return nil
 }
 
 // catch begins to catch signals for an attached container.

@@ -49,6 +49,9 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 	if own.PreserveFds, retErr = preserved(o.PreserveFds, 0); retErr != nil {
 		return -1, retErr
 	}
+	if retErr = trace.Check(o.TraceFile); retErr != nil {
+		return -1, retErr
+	}
 	e := &execution{r: r, o: &own}
 	if !o.Detach {
 		e.signals = terminal.Forward(r.Alone)
@@ -61,8 +64,9 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 		e.kill()
 		return -1, err
 	}
-	if err := e.trace.Write(o.TraceFile); err != nil || o.Detach {
-		return 0, err
+	r.warnIf(e.trace.Write(o.TraceFile)) // the process runs, and is waited for
+	if o.Detach {
+		return 0, nil
 	}
 	status, err := await(e.child, e.signals)
 	e.console.proxy.Finish()

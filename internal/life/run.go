@@ -48,10 +48,8 @@ func (m *maker) runToEnd(o *CreateOptions) (status int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	m.undo = nil // from here on it is a container as any other
-	if err := m.trace.Write(o.TraceFile); err != nil {
-		return -1, err
-	}
+	m.undo = nil                           // from here on it is a container as any other
+	m.r.warnIf(m.trace.Write(o.TraceFile)) // the process runs, and is waited for
 	if o.Detach {
 		return 0, m.ready.pass(m.child.Pidfd, m.child.Pid)
 	}

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -29,7 +30,9 @@ func TestRefusedFileIsExplained(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			running.create().start().exec(nil, "/bin/refused").failed(t, tt.want)
+			if res := running.create().start().exec(nil, "/bin/refused"); res.code != 255 || !strings.Contains(res.stderr, tt.want) {
+				t.Errorf("want exit code 255 and %q: %v", tt.want, res)
+			}
 			b.run().failed(t, tt.want)
 			b.create().rt("start", b.id).failed(t, tt.want)
 		})
