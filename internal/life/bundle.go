@@ -7,7 +7,6 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/hutch-project/hutch/internal/config"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/validate"
 )
@@ -20,9 +19,9 @@ type bundle struct {
 	text   []byte // of config.json
 }
 
-// readBundle reads and checks config.json in the directory dir.
-func (r *Runtime) readBundle(dir string) (*bundle, error) {
-	s, text, err := config.Load(dir, "")
+// readBundle reads and checks config.json in the directory dir, or what e has in its place.
+func (r *Runtime) readBundle(dir string, e *Embedder) (*bundle, error) {
+	s, text, err := e.load(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +72,7 @@ func (q *request) read(r *Runtime) (err error) {
 	if err := absolute(&q.PidFile); err != nil {
 		return err
 	}
-	q.bundle, err = r.readBundle(q.Bundle)
+	q.bundle, err = r.readBundle(q.Bundle, q.Embed)
 	return err
 }
 
@@ -83,7 +82,7 @@ func (q *request) checkTerminal() error {
 	terminal := q.bundle.spec.Process != nil && q.bundle.spec.Process.Terminal
 	detached := q.fifo || q.Detach
 	switch {
-	case terminal && detached && q.ConsoleSocket == "":
+	case terminal && detached && q.ConsoleSocket == "" && q.Embed == nil:
 		return errors.New("cannot allocate tty if runc will detach without setting console socket: give --console-socket, or set process.terminal to false")
 	case !terminal && q.ConsoleSocket != "":
 		return errors.New("cannot use console socket if runc will not detach or allocate tty: leave --console-socket out, or set process.terminal to true")

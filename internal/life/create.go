@@ -29,6 +29,8 @@ func (r *Runtime) Create(o *CreateOptions) error {
 	if err := m.create(); err != nil {
 		return err
 	}
+	m.guard.end()
+	o.Embed.take(m.child, &m.console.master)
 	return m.trace.Write(o.TraceFile)
 }
 

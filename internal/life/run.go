@@ -115,7 +115,7 @@ func (m *maker) start() (undo func(), err error) {
 		return nil, err
 	}
 	if err := hooks.follow(newServer("init", m.child, m.c.cg)); err != nil {
-		return nil, explainMemory(m.c.explainExec(err))
+		return nil, explainMemory(err)
 	}
 	if rec := m.c.rec; proc.EndedBeforeExec(rec.Pid, rec.PidStart) {
 		return nil, startDeath(m.c.cg)
