@@ -3,7 +3,7 @@ package main
 import (
 	"os"
 
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var createCommand = command{
@@ -28,7 +28,7 @@ var createCommand = command{
 }
 
 // newCreate is what the flags of create and run say.
-func newCreate(f flags, name string) (*libcontainer.CreateOptions, error) {
+func newCreate(f flags, name string) (*life.CreateOptions, error) {
 	id, err := oneWord(f, name)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func newCreate(f flags, name string) (*libcontainer.CreateOptions, error) {
 			return nil, err
 		}
 	}
-	return &libcontainer.CreateOptions{
+	return &life.CreateOptions{
 		ID: id, Bundle: bundle,
 		ConsoleSocket: f.String("console-socket"), PidfdSocket: f.String("pidfd-socket"), PidFile: f.String("pid-file"),
 		NoPivot: f.Bool("no-pivot"), NoNewKeyring: f.Bool("no-new-keyring"), PreserveFds: f.Int("preserve-fds"),

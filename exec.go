@@ -10,7 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/config"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 // execFailed is the exit status when exec itself fails.
@@ -65,7 +65,7 @@ func runExec(f flags) (int, error) {
 	if len(args) == 0 {
 		return 0, errors.New("exec: requires the container id and the command, or --process and the container id")
 	}
-	o := &libcontainer.ExecOptions{
+	o := &life.ExecOptions{
 		ConsoleSocket: f.String("console-socket"), PidfdSocket: f.String("pidfd-socket"), PidFile: f.String("pid-file"),
 		Detach: f.Bool("detach"), IgnorePaused: f.Bool("ignore-paused"), Cgroups: f.StringSlice("cgroup"),
 		PreserveFds: f.Int("preserve-fds"), TraceFile: f.String("trace"),

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var killCommand = command{
@@ -44,12 +44,12 @@ const maxSignal = 64
 // RTMIN+n or RTMAX-n.
 //
 // Source: signal(7).
-func parseSignal(s string) (libcontainer.Signal, error) {
+func parseSignal(s string) (life.Signal, error) {
 	if n, err := strconv.Atoi(s); err == nil {
 		if n < 0 || n > maxSignal {
 			return 0, fmt.Errorf("unknown signal %q: numbers go from 0 to %d", s, maxSignal)
 		}
-		return libcontainer.Signal(n), nil
+		return life.Signal(n), nil
 	}
 	name := strings.TrimPrefix(strings.ToUpper(s), "SIG")
 	if sig := unix.SignalNum("SIG" + name); sig != 0 {
@@ -68,7 +68,7 @@ func parseSignal(s string) (libcontainer.Signal, error) {
 			}
 		}
 		if sig := base + n; sig >= 34 && sig <= maxSignal {
-			return libcontainer.Signal(sig), nil
+			return life.Signal(sig), nil
 		}
 	}
 	return 0, fmt.Errorf("unknown signal %q: give a name as TERM or SIGTERM, or a number", s)

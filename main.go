@@ -19,9 +19,9 @@ import (
 
 	"github.com/hutch-project/hutch/internal/handed"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
+	"github.com/hutch-project/hutch/internal/life"
 	_ "github.com/hutch-project/hutch/internal/mainstack"
 	"github.com/hutch-project/hutch/internal/seat"
-	"github.com/hutch-project/hutch/libcontainer"
 )
 
 // version is Hutch's own; commit is set by the linker.
@@ -140,7 +140,7 @@ type globalValues interface {
 }
 
 // newRuntime is the library's entry for the global flags.
-func newRuntime(c globalValues) (*libcontainer.Runtime, error) {
+func newRuntime(c globalValues) (*life.Runtime, error) {
 	root := c.String("root")
 	if root == "" {
 		root = defaultRoot()
@@ -149,7 +149,7 @@ func newRuntime(c globalValues) (*libcontainer.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &libcontainer.Runtime{
+	r := &life.Runtime{
 		Root: root, Alone: true, HookEnv: os.Environ, SessionBus: os.Getenv("DBUS_SESSION_BUS_ADDRESS"), RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), Warn: warn, Note: note, Debug: debug,
 	}
 	if r.CgroupManager, err = cgroupManager(c.String("cgroup-manager"), c.Bool("systemd-cgroup")); err != nil {
@@ -167,17 +167,17 @@ func newRuntime(c globalValues) (*libcontainer.Runtime, error) {
 }
 
 // cgroupManager is what the two flags choose.
-func cgroupManager(name string, systemd bool) (libcontainer.CgroupManager, error) {
-	all := [...]libcontainer.CgroupManager{libcontainer.Cgroupfs, libcontainer.Systemd, libcontainer.Disabled}
+func cgroupManager(name string, systemd bool) (life.CgroupManager, error) {
+	all := [...]life.CgroupManager{life.Cgroupfs, life.Systemd, life.Disabled}
 	switch {
 	case name == "" && systemd:
-		return libcontainer.Systemd, nil
+		return life.Systemd, nil
 	case name == "":
-		return libcontainer.Cgroupfs, nil
+		return life.Cgroupfs, nil
 	}
 	for _, m := range all {
 		if name == m.String() {
-			if systemd && m != libcontainer.Systemd {
+			if systemd && m != life.Systemd {
 				return 0, fmt.Errorf("--systemd-cgroup contradicts --cgroup-manager %s: give one of them", name)
 			}
 			return m, nil

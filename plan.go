@@ -7,7 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 func planCommand() *cli.Command {
@@ -32,7 +32,7 @@ func planCommand() *cli.Command {
 					return err
 				}
 			}
-			p, err := r.Plan(&libcontainer.CreateOptions{ID: c.Args().First(), Bundle: bundle, NoPivot: c.Bool("no-pivot")})
+			p, err := r.Plan(&life.CreateOptions{ID: c.Args().First(), Bundle: bundle, NoPivot: c.Bool("no-pivot")})
 			if err != nil {
 				return err
 			}

@@ -3,7 +3,7 @@ package main
 import (
 	"os"
 
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var startCommand = command{
@@ -23,6 +23,6 @@ var startCommand = command{
 		if err != nil {
 			return err
 		}
-		return r.Start(id, &libcontainer.StartOptions{TraceFile: f.String("trace"), NotifySocket: os.Getenv("NOTIFY_SOCKET")})
+		return r.Start(id, &life.StartOptions{TraceFile: f.String("trace"), NotifySocket: os.Getenv("NOTIFY_SOCKET")})
 	},
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/hutch-project/hutch/internal/config"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 func updateCommand() *cli.Command {
@@ -59,7 +59,7 @@ func updateCommand() *cli.Command {
 					return err
 				}
 			}
-			if err := r.Update(id, func(res *specs.LinuxResources) { libcontainer.Merge(res, with) }); err != nil {
+			if err := r.Update(id, func(res *specs.LinuxResources) { life.Merge(res, with) }); err != nil {
 				return errors.Join(err, undo())
 			}
 			return nil
