@@ -4,7 +4,7 @@ import (
 	"os"
 
 	"github.com/hutch-project/hutch/internal/cli"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var createCommand = cli.Command{
@@ -52,12 +52,12 @@ func create(l *cli.Line) error {
 }
 
 // newCreate returns what the flags of create and run ask for.
-func newCreate(l *cli.Line) (*libcontainer.CreateOptions, error) {
+func newCreate(l *cli.Line) (*life.CreateOptions, error) {
 	bundle, err := bundleDir(l)
 	if err != nil {
 		return nil, err
 	}
-	return &libcontainer.CreateOptions{
+	return &life.CreateOptions{
 		ID: l.Words[0], Bundle: bundle, ConfigFile: l.String("config"),
 		ConsoleSocket: l.String("console-socket"), PidfdSocket: l.String("pidfd-socket"),
 		PidFile: l.String("pid-file"), TraceFile: l.String("trace"),

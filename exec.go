@@ -11,7 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/config"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var execCommand = cli.Command{
@@ -70,7 +70,7 @@ func runExec(l *cli.Line) (int, error) {
 	if err := protect(); err != nil {
 		return 0, err
 	}
-	o := &libcontainer.ExecOptions{
+	o := &life.ExecOptions{
 		ConsoleSocket: l.String("console-socket"), PidfdSocket: l.String("pidfd-socket"),
 		PidFile: l.String("pid-file"), TraceFile: l.String("trace"),
 		Detach: l.Bool("detach"), IgnorePaused: l.Bool("ignore-paused"),

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/cli"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var killCommand = cli.Command{
@@ -60,12 +60,12 @@ const (
 // RTMIN+n or RTMAX-n.
 //
 // Source: signal(7).
-func parseSignal(s string) (libcontainer.Signal, error) {
+func parseSignal(s string) (life.Signal, error) {
 	if n, err := strconv.Atoi(s); err == nil {
 		if n < 0 || n > maxSignal {
 			return 0, fmt.Errorf("unknown signal %q: numbers go from 0 to %d", s, maxSignal)
 		}
-		return libcontainer.Signal(n), nil
+		return life.Signal(n), nil
 	}
 	name := strings.TrimPrefix(strings.ToUpper(s), "SIG")
 	if sig := unix.SignalNum("SIG" + name); sig != 0 {
@@ -84,7 +84,7 @@ func parseSignal(s string) (libcontainer.Signal, error) {
 			}
 		}
 		if sig := base + n; sig >= firstRealtime && sig <= maxSignal {
-			return libcontainer.Signal(sig), nil
+			return life.Signal(sig), nil
 		}
 	}
 	text := "give a name as TERM or SIGTERM, or a number"

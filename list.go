@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/cli"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var listCommand = cli.Command{
@@ -68,7 +68,7 @@ func list(l *cli.Line) error {
 // listTable returns the table of containers. On a terminal of so many columns it is for
 // people: ages in place of times, and no line longer than the terminal is wide. With none,
 // where a program reads it, nothing is left out.
-func listTable(all []libcontainer.State, columns int, now time.Time) string {
+func listTable(all []life.State, columns int, now time.Time) string {
 	rows := [][]string{{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}}
 	for _, s := range all {
 		created := s.Created.Format(time.RFC3339Nano)

@@ -6,12 +6,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 func TestListTable(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
-	all := []libcontainer.State{
+	all := []life.State{
 		{ID: "web1", Pid: 4711, Status: "running", Bundle: "/srv/bundles/of/some/depth/web1", Created: now.Add(-90 * time.Second), Owner: "root"},
 		{ID: strings.Repeat("0123456789abcdef", 4), Status: "stopped", Bundle: "/b", Created: now.Add(-50 * time.Hour), Owner: "root"},
 	}

@@ -17,9 +17,9 @@ import (
 	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/handed"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
+	"github.com/hutch-project/hutch/internal/life"
 	_ "github.com/hutch-project/hutch/internal/mainstack"
 	"github.com/hutch-project/hutch/internal/seat"
-	"github.com/hutch-project/hutch/libcontainer"
 )
 
 // version is Hutch's own; commit is set by the linker.
@@ -114,7 +114,7 @@ func handedOn(args []string) int {
 const maxHandedOn = 1 << 20
 
 // newRuntime returns the library's entry for the global flags.
-func newRuntime(l *cli.Line) (*libcontainer.Runtime, error) {
+func newRuntime(l *cli.Line) (*life.Runtime, error) {
 	c := &l.Global
 	root := c.String("root")
 	if root == "" {
@@ -124,7 +124,7 @@ func newRuntime(l *cli.Line) (*libcontainer.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &libcontainer.Runtime{
+	r := &life.Runtime{
 		Root: root, Alone: true, HookEnv: os.Environ,
 		SessionBus: os.Getenv("DBUS_SESSION_BUS_ADDRESS"), RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"),
 		Warn: warn, Note: note, Debug: debug,
@@ -144,17 +144,17 @@ func newRuntime(l *cli.Line) (*libcontainer.Runtime, error) {
 }
 
 // cgroupManager is what the two flags choose.
-func cgroupManager(name string, systemd bool) (libcontainer.CgroupManager, error) {
-	all := [...]libcontainer.CgroupManager{libcontainer.Cgroupfs, libcontainer.Systemd, libcontainer.Disabled}
+func cgroupManager(name string, systemd bool) (life.CgroupManager, error) {
+	all := [...]life.CgroupManager{life.Cgroupfs, life.Systemd, life.Disabled}
 	switch {
 	case name == "" && systemd:
-		return libcontainer.Systemd, nil
+		return life.Systemd, nil
 	case name == "":
-		return libcontainer.Cgroupfs, nil
+		return life.Cgroupfs, nil
 	}
 	for _, m := range all {
 		if name == m.String() {
-			if systemd && m != libcontainer.Systemd {
+			if systemd && m != life.Systemd {
 				return 0, fmt.Errorf("--systemd-cgroup contradicts --cgroup-manager %s: give one of them", name)
 			}
 			return m, nil

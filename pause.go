@@ -2,7 +2,7 @@ package main
 
 import (
 	"github.com/hutch-project/hutch/internal/cli"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var pauseCommand = cli.Command{
@@ -16,7 +16,7 @@ var pauseCommand = cli.Command{
 		{Line: "hutch pause web1", Does: "stop it where it is"},
 		{Line: "hutch pause web1 && hutch state web1", Does: "the status is paused then"},
 	},
-	Do: func(l *cli.Line) error { return withID(l, (*libcontainer.Runtime).Pause) },
+	Do: func(l *cli.Line) error { return withID(l, (*life.Runtime).Pause) },
 }
 
 var resumeCommand = cli.Command{
@@ -29,11 +29,11 @@ var resumeCommand = cli.Command{
 		{Line: "hutch resume web1", Does: "let it go on"},
 		{Line: "hutch pause web1; sleep 5; hutch resume web1", Does: "stop it for five seconds"},
 	},
-	Do: func(l *cli.Line) error { return withID(l, (*libcontainer.Runtime).Resume) },
+	Do: func(l *cli.Line) error { return withID(l, (*life.Runtime).Resume) },
 }
 
 // withID does something with the container that the line names.
-func withID(l *cli.Line, do func(*libcontainer.Runtime, string) error) error {
+func withID(l *cli.Line, do func(*life.Runtime, string) error) error {
 	r, err := newRuntime(l)
 	if err != nil {
 		return err

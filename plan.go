@@ -5,7 +5,7 @@ import (
 	"os"
 
 	"github.com/hutch-project/hutch/internal/cli"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var planCommand = cli.Command{
@@ -34,7 +34,7 @@ func plan(l *cli.Line) error {
 	if err != nil {
 		return err
 	}
-	o := &libcontainer.CreateOptions{NoPivot: l.Bool("no-pivot")}
+	o := &life.CreateOptions{NoPivot: l.Bool("no-pivot")}
 	if o.Bundle, err = bundleDir(l); err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"regexp"
 
 	"github.com/hutch-project/hutch/internal/cli"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 // regexUsage describes the flag --regex of kill and delete.
@@ -15,7 +15,7 @@ const regexUsage = "the id is a regular expression: do it to each container that
 // anywhere in them. What fails for one is warned of, and the others are gone on with.
 //
 // Source: crun's kill and delete.
-func eachMatch(l *cli.Line, r *libcontainer.Runtime, do func(id string) error) error {
+func eachMatch(l *cli.Line, r *life.Runtime, do func(id string) error) error {
 	expression, err := regexp.CompilePOSIX(l.Words[0])
 	if err != nil {
 		return fmt.Errorf("%s: --regex: %w", l.Command.Name, err)

@@ -4,7 +4,7 @@ import (
 	"os"
 
 	"github.com/hutch-project/hutch/internal/cli"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var startCommand = cli.Command{
@@ -30,6 +30,6 @@ func start(l *cli.Line) error {
 	if err != nil {
 		return err
 	}
-	o := &libcontainer.StartOptions{TraceFile: l.String("trace"), NotifySocket: os.Getenv("NOTIFY_SOCKET")}
+	o := &life.StartOptions{TraceFile: l.String("trace"), NotifySocket: os.Getenv("NOTIFY_SOCKET")}
 	return r.Start(l.Words[0], o)
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/config"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var updateCommand = cli.Command{
@@ -66,7 +66,7 @@ func update(l *cli.Line) error {
 			return err
 		}
 	}
-	if err := r.Update(id, func(res *specs.LinuxResources) { libcontainer.Merge(res, with) }); err != nil {
+	if err := r.Update(id, func(res *specs.LinuxResources) { life.Merge(res, with) }); err != nil {
 		return errors.Join(err, undo())
 	}
 	return nil

@@ -83,6 +83,8 @@ type CreateOptions struct {
 	ListenFds int
 	// NotifySocket is the caller's NOTIFY_SOCKET, empty when there is none.
 	NotifySocket string
+
+	Embed *Embedder // nil for a command
 }
 
 // Status is the runtime-spec's state of a container, and runc's "paused".

@@ -29,6 +29,8 @@ func (r *Runtime) Create(o *CreateOptions) error {
 	if err := m.create(); err != nil {
 		return err
 	}
+	m.guard.end()
+	o.Embed.take(m.child, &m.console.master)
 	r.warnIf(m.trace.Write(o.TraceFile)) // the container is there, and stays
 	return nil
 }

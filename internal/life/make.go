@@ -6,6 +6,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/part/terminal"
+	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/trace"
 )
@@ -30,6 +31,8 @@ type maker struct {
 	link    *selfexe.Link // nil where the executable needs none
 	console console       // of an attached run
 	signals *terminal.Forwarder
+	guard   guard
+	streams func(*program.Program) // see Embedder.streams
 	ready   *relay
 	trace   *trace.Trace
 
@@ -143,6 +146,7 @@ func (m *maker) takeBack() {
 
 // close lets go of what only this process holds.
 func (m *maker) close() {
+	m.guard.end()
 	m.console.close() // first: the caller's terminal is as before whatever follows
 	m.ready.close()
 	m.signals.Stop()
