@@ -32,7 +32,7 @@ func (r *Runtime) Stats(id string) ([]byte, error) {
 }
 
 func (c *container) stats() ([]byte, error) {
-	s, err := stats.Read(c.cg.Paths())
+	s, err := stats.Read(c.cg.Own())
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (r *Runtime) Events(id string, interval time.Duration, w io.Writer) error {
 
 func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error {
 	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
-	oom, err := stats.WatchOOM(c.cg.Paths())
+	oom, err := stats.WatchOOM(c.cg.Own())
 	if err == nil {
 		defer oom.Close()
 		fds[1].Fd = int32(oom.Fd())

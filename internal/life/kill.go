@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/host/cgroup"
 )
 
 // Kill sends sig to the container's init, or, with all, to all its processes.
@@ -89,6 +91,9 @@ func (c *container) outlived() (bool, error) {
 		return false, nil
 	}
 	pids, err := c.cg.Pids()
+	if errors.Is(err, cgroup.ErrTaken) {
+		return false, nil
+	}
 	return len(pids) > 0, err
 }
 

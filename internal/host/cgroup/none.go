@@ -6,6 +6,7 @@ import "golang.org/x/sys/unix"
 type none struct{}
 
 func (none) Paths() Paths         { return nil }
+func (none) Own() Paths           { return nil }
 func (none) Exists() bool         { return false }
 func (none) Pids() ([]int, error) { return nil, nil }
 func (none) KillAll() error       { return nil }

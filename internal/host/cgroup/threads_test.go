@@ -417,7 +417,7 @@ func TestInsideOwnCgroup(t *testing.T) {
 		name, dir, _ := strings.Cut(line, ":")
 		paths[name] = dir
 	}
-	m, err := Load(paths)
+	m, err := Load(paths, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
