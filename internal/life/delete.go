@@ -162,7 +162,7 @@ func (c *container) end() error {
 	if err := c.killInit(pidfd, unix.SIGKILL); err != nil && !errors.Is(err, ErrNotRunning) {
 		return err
 	}
-	if !waitEnd(pidfd) {
+	if !waitKilled(pidfd, c.cg, c.rec.Cgroup.Own) {
 		return fmt.Errorf("init, process %d, does not end after SIGKILL: it is in the kernel; try again later", c.rec.Pid)
 	}
 	return nil

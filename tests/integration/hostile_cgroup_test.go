@@ -41,3 +41,29 @@ func TestDeleteLeavesTheSuccessorAlone(t *testing.T) {
 		})
 	}
 }
+
+// TestDeleteAndKillOfContainerThatFreezesItself: on cgroup v1 a frozen process does not see
+// SIGKILL, and the processes of a container to which its freezer is writable freeze it again
+// whenever it is thawed.
+func TestDeleteAndKillOfContainerThatFreezesItself(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 thaws once")
+	if onV2(t) {
+		t.Skip("needs cgroup v1: a frozen process of v2 ends by SIGKILL")
+	}
+	const own = "/sys/fs/cgroup/freezer/freezer.state"
+	b := newBundle(t, sh("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do (while :; do echo FROZEN; done >"+own+") & done; wait"),
+		mount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"rw", "nosuid", "noexec", "nodev"}}))
+	for _, words := range [][]string{{"delete", "--force"}, {"kill"}} {
+		b.create().start()
+		state := b.cgroupDir("freezer") + "/freezer.state"
+		eventually(t, "it has frozen itself", func() bool { return strings.HasPrefix(readText(t, state), "FR") })
+		args := append(words, b.id)
+		if words[0] == "kill" {
+			args = append(args, "KILL")
+		}
+		b.rt(args...).ok(t)
+		b.wait()
+		b.rt("delete", "--force", b.id).ok(t)
+	}
+}

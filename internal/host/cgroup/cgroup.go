@@ -77,6 +77,9 @@ type Manager interface {
 	// Thaw lets the container and all its sub-cgroups run, where the freezer
 	// is there. On v1 a signal to a frozen process needs it to have effect.
 	Thaw() error
+	// Stuck reports whether a freezer of v1 keeps processes of the container that have
+	// got SIGKILL from ending, as another of its processes may have it do again.
+	Stuck() bool
 	// Remove waits until the members have ended, at most ten seconds, and
 	// removes the directories with their sub-cgroups. It kills nothing. The
 	// error says what stays and which processes hold it.

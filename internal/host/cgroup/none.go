@@ -15,4 +15,5 @@ func (none) SignalAll(unix.Signal) error { return nil }
 func (none) Freeze() error               { return ErrCannotFreeze }
 func (none) Frozen() bool                { return false }
 func (none) Thaw() error                 { return nil }
+func (none) Stuck() bool                 { return false }
 func (none) Remove() error               { return nil }

@@ -90,7 +90,49 @@ func (m v1) KillAll() error {
 		return nil
 	}
 	err := kill(dir, m.list, m.stall)
-	return errors.Join(err, m.Thaw())
+	return errors.Join(err, m.thawKilled())
+}
+
+// thawnLooks is how often members that have got SIGKILL are seen thawed before they count
+// as that for good: what else they do is a write to the freezer that was under way.
+const thawnLooks = 3
+
+// thawKilled thaws the members, which all have got SIGKILL, until they stay thawed.
+func (m v1) thawKilled() error {
+	deadline := time.Now().Add(freezeWait)
+	for looks := 0; ; {
+		if err := m.Thaw(); err != nil {
+			return err
+		}
+		l, err := m.list()
+		if err != nil || len(l.others()) == 0 {
+			return err
+		}
+		if looks++; m.Stuck() {
+			looks = 0
+		}
+		switch {
+		case looks == thawnLooks:
+			return nil
+		case !time.Now().Before(deadline):
+			return fmt.Errorf("the processes %v are frozen again whenever they are thawed", l.others())
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (m v1) Stuck() bool {
+	dir, ok := m.with("freezer")
+	if !ok {
+		return false
+	}
+	stuck := false
+	err := cgroupfs.Walk(dir, func(fd int) error {
+		text, err := cgroupfs.ReadLine(fd, "freezer.state")
+		stuck = stuck || strings.HasPrefix(text, "FR")
+		return err
+	}, nil)
+	return err == nil && stuck
 }
 
 // stall freezes the members that l lists, where that can be and hits nobody else.

@@ -92,6 +92,9 @@ func (m v2) Freeze() error {
 	return freezeV2(m.dir)
 }
 
+// Stuck is false: a frozen process of v2 ends by SIGKILL.
+func (m v2) Stuck() bool { return false }
+
 func (m v2) Thaw() error {
 	if !m.Exists() {
 		return nil
