@@ -99,6 +99,22 @@ func (t *Trace) AddChild(stamps []spawn.Stamp, pid int, end time.Duration) {
 	t.kids = append(t.kids, kid{pid, stamps, end})
 }
 
+// Check returns an error when the file path cannot be written, before there is anything to
+// write; it makes the file if need be. With an empty path it does nothing.
+func Check(path string) error {
+	if path == "" {
+		return nil
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
+		return nil // to open it is to wait for a reader, and to close it the end of what that reads
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("--trace: %w", err)
+	}
+	return f.Close()
+}
+
 // Write ends the phase that goes on and writes the file path, which it makes or
 // empties. With an empty path it does nothing.
 func (t *Trace) Write(path string) error {
