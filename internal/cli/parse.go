@@ -40,7 +40,7 @@ type setting struct {
 func Parse(t *Table, words []string) (*Line, error) {
 	l := &Line{Table: t}
 	l.Global = Values{nil, t.Globals, make([]setting, 0, 8)}
-	words, ended, err := l.take(&l.Global, words)
+	words, _, err := l.take(&l.Global, words)
 	if err != nil || l.Help || len(words) == 0 {
 		return l, err
 	}
@@ -49,6 +49,7 @@ func Parse(t *Table, words []string) (*Line, error) {
 	}
 	l.Values = Values{l.Command.Shared, l.Command.Flags, make([]setting, 0, 12)}
 	for words = words[1:]; len(words) > 0; words = words[1:] {
+		var ended bool
 		if words, ended, err = l.take(&l.Values, words); err != nil || l.Help {
 			return l, err
 		}
