@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 )
@@ -71,7 +72,7 @@ func (c *copier) tree(path []enteredDir) error {
 		for _, name := range names {
 			dir, err := c.entry(name)
 			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+				return fmt.Errorf("%s: %w", fault.Name(name), err)
 			}
 			if dir != nil {
 				dirs = append(dirs, name)
@@ -83,7 +84,7 @@ func (c *copier) tree(path []enteredDir) error {
 	}
 	for _, name := range dirs {
 		if err := c.dir(path, name); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", fault.Name(name), err)
 		}
 	}
 	return nil

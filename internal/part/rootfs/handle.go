@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
@@ -98,7 +99,7 @@ func (m *maker) walk() error {
 			err = fmt.Errorf("%w: the root file system is somebody else's; make it there, or make the root file system the container's", err)
 		}
 		if err != nil {
-			return fmt.Errorf("make %s in the container: %w", path.Join(at, part), err)
+			return fmt.Errorf("make %s in the container: %w", fault.Name(path.Join(at, part)), err)
 		}
 		if to == "" {
 			at = path.Join(at, part)
