@@ -7,9 +7,12 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/cli"
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/logsocket"
+	"github.com/hutch-project/hutch/internal/outfile"
 )
 
 // logTarget is where messages go, and which; the logger is made when the first comes.
@@ -55,12 +58,21 @@ func prepareLog(l *cli.Line) (err error) {
 		target = rest
 		fallthrough
 	default:
-		t.file, err = os.OpenFile(target, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+		t.file, err = openLog(target)
 	}
 	if err != nil {
 		return fmt.Errorf("--log: %w", err)
 	}
 	return nil
+}
+
+// openLog opens the file that the log is appended to.
+func openLog(path string) (*os.File, error) {
+	fd, err := outfile.Open(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // nameInLog returns the name of this program's messages in a log that others share: what
@@ -88,7 +100,7 @@ func logLine(level logrus.Level, p logsocket.Priority, text string) {
 	switch {
 	case logTarget.socket == nil:
 	case !logTarget.json: // the daemon adds time and level
-		logTarget.socket.Send(p, text)
+		logTarget.socket.Send(p, fault.Printable(text))
 		return
 	default:
 		l.SetOutput(&line)
@@ -110,7 +122,7 @@ func report(err error) {
 	if hasLog() {
 		logLine(logrus.ErrorLevel, logsocket.Error, err.Error())
 	}
-	fmt.Fprintln(os.Stderr, "hutch: "+err.Error())
+	fmt.Fprintln(os.Stderr, "hutch: "+fault.Printable(err.Error()))
 }
 
 // warn writes what was tolerated: to the log, or, where there is none, to standard error,
@@ -119,7 +131,7 @@ func warn(text string) {
 	switch {
 	case logTarget.level < logWarnings:
 	case !hasLog():
-		fmt.Fprintln(os.Stderr, "hutch: warning: "+text)
+		fmt.Fprintln(os.Stderr, "hutch: warning: "+fault.Printable(text))
 	default:
 		logLine(logrus.WarnLevel, logsocket.Warning, text)
 	}

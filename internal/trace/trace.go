@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/jsontext"
+	"github.com/hutch-project/hutch/internal/outfile"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
@@ -115,14 +116,14 @@ func Check(path string) error {
 	return f.Close()
 }
 
-// Write ends the phase that goes on and writes the file path, which it makes or
-// empties. With an empty path it does nothing.
+// Write ends the phase that goes on and writes the file path, which it makes anew. What
+// is no regular file is written to. With an empty path it does nothing.
 func (t *Trace) Write(path string) error {
 	if t == nil || path == "" {
 		return nil
 	}
 	t.End()
-	if err := os.WriteFile(path, t.append(nil), 0o644); err != nil {
+	if err := outfile.Replace(path, t.append(nil)); err != nil {
 		return fmt.Errorf("trace: %w", err)
 	}
 	return nil
