@@ -21,9 +21,11 @@ JSON ?=
 PREFIX ?= /usr/local
 SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
-COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build install uninstall demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-arm64 vm-s390x vm-kernels vm-security \
+.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-arm64 vm-s390x vm-kernels vm-security \
 	bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
 	fmt vet lint floors types plain cross hello-bundle test-deps box bin/box containerd
 
@@ -36,11 +38,17 @@ hutch:
 
 install: hutch
 	install -D -m 755 hutch $(SBINDIR)/hutch
-	install -D -m 644 man/hutch.8 $(MANDIR)/hutch.8
-	install -D -m 644 man/hutch.bash $(COMPLETIONDIR)/hutch
+	install -D -m 644 -t $(MANDIR) man/*.8
+	install -D -m 644 internal/cli/completion/bash $(BASHDIR)/hutch
+	install -D -m 644 internal/cli/completion/zsh $(ZSHDIR)/_hutch
+	install -D -m 644 internal/cli/completion/fish $(FISHDIR)/hutch.fish
 
 uninstall:
-	rm -f $(SBINDIR)/hutch $(MANDIR)/hutch.8 $(COMPLETIONDIR)/hutch
+	rm -f $(SBINDIR)/hutch $(MANDIR)/hutch.8 $(MANDIR)/hutch-*.8 $(BASHDIR)/hutch $(ZSHDIR)/_hutch $(FISHDIR)/hutch.fish
+
+# man writes the manual pages anew, from the table of commands and man/text.
+man:
+	$(GO) test -tags $(TAGS) -run TestManualPages . -update
 
 # The default bundle: config.json and rootfs/hello.
 hello-bundle bin/hello-bundle:
@@ -62,8 +70,10 @@ fmt:
 vet:
 	$(GO) vet -tags $(TAGS) ./...
 
-# SA1019 is off: a runtime reads the specification's deprecated fields too.
+# SA1019 is off: a runtime reads the specification's deprecated fields too. go.mod has what is
+# imported, and no more.
 lint: $(STATICCHECK)
+	$(GO) mod tidy -diff
 	$(STATICCHECK) -checks inherit,-SA1019 -tags $(TAGS) ./...
 
 $(STATICCHECK):
