@@ -97,6 +97,7 @@ func Compile(in *Input) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
+	ns.KeepGroups = in.KeepGroups
 	b := program.New()
 	f, err := filter(linux(in.Spec).Seccomp)
 	if err != nil {
@@ -229,9 +230,9 @@ func (c *compiler) namespaces() {
 	} else {
 		born.Doing(program.T("wait for the runtime to write mappings and limits")).Barrier(Born, ring)
 	}
-	c.root.Relock(b)   // after Born, too, and as the caller, who can go where the container's root cannot
-	c.ns.BecomeRoot(b) // after Born: without mappings there is no id 0
-	process.Setsid(b)  // after Enter, which may clone: a child leads no session
+	c.root.Relock(b)                  // after Born, too, and as the caller, who can go where the container's root cannot
+	c.ns.BecomeRoot(b, linux(c.Spec)) // after Born: without mappings there is no id 0
+	process.Setsid(b)                 // after Enter, which may clone: a child leads no session
 	if c.Keyring != "" && late {
 		ring := keyring.Make(b, c.Keyring)
 		b.Element(program.T("process")).Doing(program.T("tell the runtime of the session keyring")).Tell(keyring.MadeTag, ring)

@@ -163,7 +163,14 @@ func (e *execution) start(sub cgroup.Sub) (err error) {
 		return err
 	}
 	e.trace.Phase("set up")
-	return e.c.explainExec(e.explainJoin(e.server().serve()))
+	err = e.server().serve()
+	if err != nil {
+		// In a namespace of the image's making much may fail before init is looked at.
+		if left := new(leftError); errors.As(stayed(e.c.rec), &left) {
+			return left
+		}
+	}
+	return e.c.explainExec(e.explainJoin(err))
 }
 
 // explainJoin explains why a user cannot exec into a container that waits for start.
@@ -383,9 +390,10 @@ func (e *execution) next(time.Time) (spawn.Event, error) {
 func (e *execution) handlers() []handler {
 	return []handler{
 		{tag: compile.Born, doing: "set what the process may not", serve: e.cloned},
+		{tag: compile.Joined, doing: "see that init has left none of its namespaces", serve: e.joined},
 		e.console.handler(e.o.ConsoleSocket, func() []int { return []int{e.child.Pidfd, e.pidfd} }, e.connect),
 		homeHandler(e.child, e.p),
-		{tag: compile.Adopt, doing: "prove that it is the runtime's child, and follow it", serve: e.reparent},
+		{tag: compile.Adopt, doing: "prove that it is the runtime's child, follow it, and see that init has left none of its namespaces", serve: e.reparent},
 		{tag: compile.Loading, doing: "hand the seccomp listener to the agent", serve: func(ev spawn.Event) (answer, error) {
 			return release, sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
 		}},
@@ -400,8 +408,14 @@ func (e *execution) reparent(ev spawn.Event) (answer, error) {
 	if err := e.guard.watch(e.o.Embed, e.child, nil); err != nil {
 		return silence, err
 	}
+	if err := stayed(e.c.rec); err != nil {
+		return silence, err
+	}
 	return release, e.work.do(compile.Adopt, e)
 }
+
+// joined lets the process go on that has joined init's namespaces and is not cloned there.
+func (e *execution) joined(spawn.Event) (answer, error) { return release, stayed(e.c.rec) }
 
 // cloned sets what the process may not.
 func (e *execution) cloned(spawn.Event) (answer, error) {

@@ -117,6 +117,7 @@ func (m *maker) recordPid() error {
 		return err
 	}
 	m.plan.record.Pid, m.plan.record.PidStart = m.child.Pid, start
+	recordNamespaces(m.plan.record)
 	return m.dir.Save(m.plan.record)
 }
 

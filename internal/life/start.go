@@ -90,7 +90,7 @@ func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
 
 // init describes the container's init, held by pidfd, for those who join it.
 func (c *container) init(pidfd int) namespace.Init {
-	n := namespace.Init{Pid: c.rec.Pid, Pidfd: pidfd}
+	n := namespace.Init{Pid: c.rec.Pid, Pidfd: pidfd, KeepGroups: keepsGroups(c.rec.Annotations)}
 	for _, r := range c.rec.Namespaces {
 		n.Flags |= namespace.Flag(specs.LinuxNamespaceType(r.Type))
 	}

@@ -132,6 +132,9 @@ func (w *walker) failed(s *state, pc int, in *program.Instr, errno unix.Errno) {
 	switch {
 	case in.NR == unix.SYS_OPENAT2 && errno == unix.ENOENT:
 		w.missing(s, pc, w.sought(s, in))
+	case w.dropsGroups(s, in) && errno == unix.EPERM: // the caller has no right to, and so no groups but a user's
+		s.done(fNoGroups)
+		w.note(pc, IDs)
 	case uint64(in.NR) == setgroups && errno == unix.EPERM:
 		if n, _ := in.Args[0].Imm(); n == 0 && w.x.proc != nil && len(w.x.proc.User.AdditionalGids) == 0 {
 			s.done(fGroups)
