@@ -71,6 +71,7 @@ type Host struct {
 	Std         [3]process.StdFile
 	ProcOfPidNS bool // a procfs can be mounted for another pid namespace than the caller's (Linux 6.18)
 	FewFiles    bool // the caller may have few descriptors open at once
+	ManyFiles   bool // the caller may have more descriptors open than the process may
 	LSM         lsm.Host
 }
 

@@ -38,6 +38,8 @@ type ExecOptions struct {
 	Cgroups       []string // sub-cgroups, see cgroup.ParseSub
 	PreserveFds   int      // number of descriptors, from 3 on, handed to the process
 	TraceFile     string   // path of a Chrome trace to write; empty is none
+
+	Embed *Embedder // nil for a command; with one, Detach is set
 }
 
 // Exec runs a further process in the container id and waits for its end. It
@@ -47,6 +49,9 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 	defer func() { retErr = named("exec", id, retErr) }()
 	own := *o
 	if own.PreserveFds, retErr = preserved(o.PreserveFds, 0); retErr != nil {
+		return -1, retErr
+	}
+	if retErr = trace.Check(o.TraceFile); retErr != nil {
 		return -1, retErr
 	}
 	e := &execution{r: r, o: &own}
@@ -61,8 +66,11 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 		e.kill()
 		return -1, err
 	}
-	if err := e.trace.Write(o.TraceFile); err != nil || o.Detach {
-		return 0, err
+	e.guard.end()
+	o.Embed.take(e.child, &e.console.master)
+	r.warnIf(e.trace.Write(o.TraceFile)) // the process runs, and is waited for
+	if o.Detach {
+		return 0, nil
 	}
 	status, err := await(e.child, e.signals)
 	e.console.proxy.Finish()
@@ -83,10 +91,8 @@ type execution struct {
 	console console // of an attached process
 	trace   *trace.Trace
 	signals *terminal.Forwarder // nil for a detached one
-	// crowded is true when a limit of tasks leaves no room for the two that a process needs
-	// to come to the container: it is moved into the cgroups of procs when it is there.
-	crowded bool
-	procs   []string
+	guard   guard
+	crowd   crowd
 }
 
 // begin does all up to a process that has executed its program. It takes no lock: what it
@@ -120,7 +126,7 @@ func (e *execution) begin(id string) (err error) {
 // leaves no room for its way there, it is moved there when it is made.
 func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 	// A terminal cannot be handed over twice.
-	e.crowded = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
+	e.crowd.is = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
 	err := e.start(sub)
 	if !e.canMove(err, sub) {
 		return err
@@ -130,7 +136,7 @@ func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 		e.child.Close()
 		e.child = nil
 	}
-	e.crowded = true
+	e.crowd.is = true
 	if again := e.start(nil); again != nil {
 		return fmt.Errorf("%w; a limit of tasks is reached: linux.resources.pids.limit, one of a cgroup above, or RLIMIT_NPROC", err)
 	}
@@ -140,12 +146,14 @@ func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 // canMove reports whether err is that a limit of tasks was reached, and nothing was handed
 // over that cannot be so twice.
 func (e *execution) canMove(err error, sub cgroup.Sub) bool {
-	return errors.Is(err, unix.EAGAIN) && !e.crowded && !e.p.Terminal && len(sub) == 0 && len(e.c.rec.Cgroup.Paths) > 0
+	return errors.Is(err, unix.EAGAIN) && !e.crowd.is && !e.p.Terminal && len(sub) == 0 && len(e.c.rec.Cgroup.Paths) > 0
 }
 
 // start makes the process and serves it until it has executed its program.
-func (e *execution) start(sub cgroup.Sub) error {
-	err := e.spawn(sub)
+func (e *execution) start(sub cgroup.Sub) (err error) {
+	// Before the process is killed, which has no effect in a frozen cgroup v1.
+	defer func() { err = errors.Join(err, e.thaw()) }()
+	err = e.spawn(sub)
 	if errors.Is(err, unix.EBUSY) && len(sub) == 0 { // init has gone to a sub-cgroup
 		if sub, subErr := cgroup.Paths(e.c.rec.Cgroup.Paths).OfInit(e.c.rec.Pid); subErr == nil {
 			err = e.spawn(sub)
@@ -162,7 +170,7 @@ func (e *execution) start(sub cgroup.Sub) error {
 			return left
 		}
 	}
-	return e.explainJoin(err)
+	return e.c.explainExec(e.explainJoin(err))
 }
 
 // explainJoin explains why a user cannot exec into a container that waits for start.
@@ -173,11 +181,13 @@ func (e *execution) explainJoin(err error) error {
 	return err
 }
 
+var errPaused = errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+
 // allowed refuses containers that have no init that runs, and paused ones.
 func (e *execution) allowed() (err error) {
 	switch s := e.c.status(); {
-	case s == Paused && !e.o.IgnorePaused:
-		return errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+	case s == Paused && !e.o.IgnorePaused && e.paused():
+		return errPaused
 	case s == Stopped:
 		return errors.New("cannot exec in a stopped container")
 	case s == Creating:
@@ -215,7 +225,7 @@ func (e *execution) process() error {
 		return err
 	}
 	switch {
-	case e.p.Terminal && e.o.Detach && e.o.ConsoleSocket == "":
+	case e.p.Terminal && e.o.Detach && e.o.ConsoleSocket == "" && e.o.Embed == nil:
 		return errors.New("cannot allocate tty if runc will detach without setting console socket: give --console-socket, or leave the terminal out")
 	case e.o.ConsoleSocket != "" && !(e.p.Terminal && e.o.Detach):
 		return errors.New("cannot use console socket if runc will not detach or allocate tty: leave --console-socket out, or give --detach and a terminal")
@@ -271,8 +281,10 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	defer entry.Close()
 	in.Tasks = len(entry.Tasks)
 	var link *selfexe.Link
+	var streams func(*program.Program)
 	in.Shield = func(p *program.Builder) (err error) {
 		link, err = selfexe.Shield(p)
+		streams = e.o.Embed.streams(p)
 		return err
 	}
 	p, tasks, err := compile.Exec(in)
@@ -282,6 +294,7 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	for i, fd := range entry.Tasks {
 		p.Set(tasks[i], int64(fd))
 	}
+	streams(p)
 	unlink, err := link.Open(p)
 	if err != nil {
 		return err
@@ -290,14 +303,17 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	e.signals.Ready()
 	e.trace.Phase("clone")
 	e.child, err = spawnHidden(p, &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
-	return err
+	if err != nil {
+		return err
+	}
+	return e.guard.watch(e.o.Embed, e.child, p)
 }
 
 // entry opens what the process enters the container's cgroups, and its resctrl group, by.
 func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
 	paths := cgroup.Paths(e.c.rec.Cgroup.Paths)
-	if e.crowded {
-		paths, e.procs = paths.Uncounted()
+	if e.crowd.is {
+		paths, e.crowd.procs = paths.Uncounted()
 	}
 	entry, err := paths.Enter(sub)
 	if errors.Is(err, unix.ENOENT) && len(sub) == 0 { // init has been moved, and what is recorded removed
@@ -330,7 +346,7 @@ func (e *execution) input() (*compile.ExecInput, error) {
 		Init: e.init, Process: e.p, Linux: e.linux, Wait: len(e.work.at(compile.Born)) > 0,
 		KeepGroups: keepsGroups(e.c.rec.Annotations),
 		OwnKeyring: e.c.rec.OwnKeyring, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
-		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: process.StdFiles()},
+		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: e.o.Embed.std()},
 	}, nil
 }
 
@@ -341,12 +357,14 @@ func (e *execution) userns() bool { return e.init.Flags&unix.CLONE_NEWUSER != 0 
 func (e *execution) parentWork() (list workList[*execution]) {
 	clones := e.init.Clones() // the second process is moved, while it waits to be followed
 	// First, so that the process is in its cgroups whatever follows.
-	list.add(e.crowded && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
+	list.add(e.crowd.is && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
 	// These take capabilities in the initial user namespace, and come before another is joined.
 	list.add(e.p.OOMScoreAdj != nil, compile.Born, "process.oomScoreAdj",
 		"set the score for the OOM killer", (*execution).setScore)
 	list.add(e.userns(), compile.Born, "process.rlimits", "set the limits", (*execution).setLimits)
-	list.add(e.crowded && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)
+	// Last at the barrier: what waits there is not in the pid namespace yet.
+	list.add(e.crowd.is && clones, compile.Born, "linux.cgroupsPath", "have the container stand still", (*execution).freeze)
+	list.add(e.crowd.is && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)
 	return list
 }
 
@@ -373,7 +391,7 @@ func (e *execution) handlers() []handler {
 	return []handler{
 		{tag: compile.Born, doing: "set what the process may not", serve: e.cloned},
 		{tag: compile.Joined, doing: "see that init has left none of its namespaces", serve: e.joined},
-		e.console.handler(e.o.ConsoleSocket, func() []int { return []int{e.child.Pidfd, e.pidfd} }, e.console.connect),
+		e.console.handler(e.o.ConsoleSocket, func() []int { return []int{e.child.Pidfd, e.pidfd} }, e.connect),
 		homeHandler(e.child, e.p),
 		{tag: compile.Adopt, doing: "prove that it is the runtime's child, follow it, and see that init has left none of its namespaces", serve: e.reparent},
 		{tag: compile.Loading, doing: "hand the seccomp listener to the agent", serve: func(ev spawn.Event) (answer, error) {
@@ -385,6 +403,9 @@ func (e *execution) handlers() []handler {
 // reparent follows the second process, which is in init's pid namespace.
 func (e *execution) reparent(ev spawn.Event) (answer, error) {
 	if err := e.child.Adopt(ev); err != nil {
+		return silence, err
+	}
+	if err := e.guard.watch(e.o.Embed, e.child, nil); err != nil {
 		return silence, err
 	}
 	if err := stayed(e.c.rec); err != nil {
@@ -404,17 +425,6 @@ func (e *execution) cloned(spawn.Event) (answer, error) {
 func (e *execution) setScore() error { return e.r.setScore(e.child.Pid, e.p) }
 
 func (e *execution) setLimits() error { return limit.ApplyRlimits(e.child.Pid, e.p) }
-
-// move moves the process, which waits, into the cgroups that were too crowded to make it
-// there.
-func (e *execution) move() error {
-	for _, file := range e.procs {
-		if err := cgroup.Move(file, e.child.Pid); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // announce hands out the pidfd and the process id; the pid file comes last, since
 // engines take it for success.
@@ -443,7 +453,16 @@ func (e *execution) kill() {
 	}
 }
 
+// connect serves the terminal of an attached process.
+func (e *execution) connect() error {
+	if e.o.Detach {
+		return nil
+	}
+	return e.console.connect()
+}
+
 func (e *execution) close() {
+	e.guard.end()
 	e.signals.Stop()
 	e.console.close()
 	if e.child != nil {

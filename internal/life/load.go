@@ -83,7 +83,7 @@ func (c *container) load() (err error) {
 	if c.rec, err = c.dir.Record(); err != nil {
 		return err
 	}
-	c.cg, err = cgroup.Load(c.rec.Cgroup.Paths)
+	c.cg, err = cgroup.Load(c.rec.Cgroup.Paths, c.rec.Cgroup.Inodes)
 	return err
 }
 
@@ -140,7 +140,7 @@ func (c *container) statusBeforeInit() Status {
 func (r *Runtime) State(id string) (*State, error) {
 	c, err := r.open(id, false)
 	if err != nil {
-		return nil, err
+		return nil, named("state", id, err)
 	}
 	defer c.close()
 	s := c.state()
