@@ -48,7 +48,7 @@ func (m *maker) load() (undo func(), err error) {
 	if err := m.read(m.r); err != nil {
 		return nil, err
 	}
-	if err := hostSysctl(m.bundle.spec); err != nil {
+	if err := changesHost(m.bundle.spec); err != nil {
 		return nil, err
 	}
 	if err := m.checkTerminal(); err != nil {

@@ -2,12 +2,14 @@ package life
 
 import (
 	"fmt"
-	"strings"
+	"maps"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/part/capability"
+	"github.com/hutch-project/hutch/internal/part/sysctl"
 )
 
 // warnOfUnknown warns of capabilities that no kernel has: the container goes without them.
@@ -19,20 +21,46 @@ func (r *Runtime) warnOfUnknown(s *specs.Spec) {
 	}
 }
 
-// hostSysctl refuses net.* when the network namespace is joined by a path that
-// leads to the runtime's own: the host's values would be changed.
-func hostSysctl(s *specs.Spec) error {
+// changesHost refuses what would change the host: a kernel parameter, or a name, of a
+// namespace that is joined by a path which leads to the runtime's own. A name that the
+// host has already changes nothing.
+func changesHost(s *specs.Spec) error {
 	if s.Linux == nil {
 		return nil
 	}
-	for key := range s.Linux.Sysctl {
-		if !strings.HasPrefix(key, "net.") && !strings.HasPrefix(key, "net/") {
-			continue
+	for _, key := range slices.Sorted(maps.Keys(s.Linux.Sysctl)) {
+		if n := hostsOwn(s, sysctl.Namespace(key)); n != nil {
+			return fmt.Errorf("config.json: linux.sysctl[%q]: the %s namespace %s is the host's; give the container one of its own", key, n.Type, n.Path)
 		}
-		for _, n := range s.Linux.Namespaces {
-			if n.Type == specs.NetworkNamespace && n.Path != "" && sameFile(n.Path, "/proc/self/ns/net") {
-				return fmt.Errorf("config.json: linux.sysctl[%q]: the network namespace %s is the host's; give the container one of its own", key, n.Path)
-			}
+	}
+	if s.Hostname == "" && s.Domainname == "" {
+		return nil
+	}
+	n := hostsOwn(s, specs.UTSNamespace)
+	if n == nil {
+		return nil
+	}
+	var is unix.Utsname
+	if err := unix.Uname(&is); err != nil {
+		return fmt.Errorf("uname: %w", err)
+	}
+	for _, name := range [...][3]string{
+		{"hostname", s.Hostname, unix.ByteSliceToString(is.Nodename[:])}, {"domainname", s.Domainname, unix.ByteSliceToString(is.Domainname[:])},
+	} {
+		if name[1] != "" && name[1] != name[2] {
+			return fmt.Errorf("config.json: %s: the uts namespace %s is the host's; give the container one of its own, or leave %[1]s out", name[0], n.Path)
+		}
+	}
+	return nil
+}
+
+// hostsOwn returns the namespace of the type t when it is joined by a path and is the
+// runtime's own, else nil.
+func hostsOwn(s *specs.Spec, t specs.LinuxNamespaceType) *specs.LinuxNamespace {
+	file := map[specs.LinuxNamespaceType]string{specs.NetworkNamespace: "net", specs.IPCNamespace: "ipc", specs.UTSNamespace: "uts", specs.UserNamespace: "user"}[t]
+	for i := range s.Linux.Namespaces {
+		if n := &s.Linux.Namespaces[i]; file != "" && n.Type == t && n.Path != "" && sameFile(n.Path, "/proc/self/ns/"+file) {
+			return n
 		}
 	}
 	return nil

@@ -313,6 +313,9 @@ func TestSysctlRefused(t *testing.T) {
 		{"net of the host", "net.ipv4.ip_forward", withoutNamespace(specs.NetworkNamespace)},
 		{"net of the host, by path", "net.ipv4.ip_forward", namespace(specs.NetworkNamespace, "/proc/self/ns/net")},
 		{"ipc of the host", "kernel.msgmax", withoutNamespace(specs.IPCNamespace)},
+		{"ipc of the host, by path", "kernel.msgmni", namespace(specs.IPCNamespace, "/proc/self/ns/ipc")},
+		{"mqueue of the host, by path", "fs.mqueue.msg_max", namespace(specs.IPCNamespace, "/proc/self/ns/ipc")},
+		{"uts of the host, by path", "kernel.domainname", namespace(specs.UTSNamespace, "/proc/self/ns/uts")},
 		{"upwards", "net.ipv4.../../../kernel/core_pattern", nil},
 		{"upwards with slashes", "net/../kernel/core_pattern", nil},
 	}
@@ -332,6 +335,24 @@ func TestSysctlRefused(t *testing.T) {
 				t.Error("the host's core_pattern has changed")
 			}
 		})
+	}
+}
+
+// TestNamesOfTheHostAreRefused: a uts namespace that is joined by a path and is the host's
+// gets no name, but for the one that it has.
+func TestNamesOfTheHostAreRefused(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 changes the host's names")
+	was := [2]string{readText(t, "/proc/sys/kernel/hostname"), readText(t, "/proc/sys/kernel/domainname")}
+	joined := namespace(specs.UTSNamespace, "/proc/self/ns/uts")
+	refused(t, []string{"hostname", "is the host's"}, joined, func(s *specs.Spec) { s.Hostname = "another" })
+	refused(t, []string{"domainname", "is the host's"}, joined, func(s *specs.Spec) { s.Hostname, s.Domainname = "", "another" })
+	host := strings.TrimSpace(was[0])
+	if out := script(t, "cat /proc/sys/kernel/hostname", joined, func(s *specs.Spec) { s.Hostname = host }); out != host+"\n" {
+		t.Errorf("the name is %q", out)
+	}
+	if now := [2]string{readText(t, "/proc/sys/kernel/hostname"), readText(t, "/proc/sys/kernel/domainname")}; now != was {
+		t.Errorf("the host's names are %q, were %q", now, was)
 	}
 }
 

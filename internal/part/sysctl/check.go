@@ -45,30 +45,17 @@ func Check(c *check.Config) error {
 //
 // Source: namespaces(7) and the pages it names; user_namespaces(7).
 func separate(c *check.Config, element, key, path string) error {
-	top, _, _ := strings.Cut(path, "/")
-	var kind specs.LinuxNamespaceType // which has it
-	switch {
-	case top == "net":
-		kind = specs.NetworkNamespace
-	case top == "user":
-		kind = specs.UserNamespace
-	case strings.HasPrefix(path, "fs/mqueue/"):
-		kind = specs.IPCNamespace
-	case path == "kernel/domainname":
-		kind = specs.UTSNamespace
+	switch path {
+	case "kernel/domainname":
 		if value := c.Linux.Sysctl[key]; c.Domainname != "" && value != c.Domainname {
 			return fault.New(element, "is "+fault.Quote(value)+", while the property domainname is "+fault.Quote(c.Domainname), "remove one")
 		} else if err := check.String(element, value, 64); err != nil { // __NEW_UTS_LEN
 			return err
 		}
-	case path == "kernel/hostname":
+	case "kernel/hostname":
 		return fault.New(element, "conflicts with the property hostname", "set hostname")
 	}
-	switch path {
-	case "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
-		"kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced":
-		kind = specs.IPCNamespace
-	}
+	kind := namespaceOf(path)
 	if kind == "" {
 		return fault.New(element, "is not separate for each container: it would change the host's", "remove it")
 	}
@@ -76,4 +63,34 @@ func separate(c *check.Config, element, key, path string) error {
 		return fault.New(element, "needs a "+string(kind)+" namespace, or it would change the host's", `add {"type": "`+string(kind)+`"} to linux.namespaces`)
 	}
 	return nil
+}
+
+// Namespace returns the type of the namespaces that have the parameter key, each a value of
+// its own; empty for none.
+func Namespace(key string) specs.LinuxNamespaceType {
+	path, err := sysctlname.Path(key)
+	if err != nil {
+		return ""
+	}
+	return namespaceOf(path)
+}
+
+func namespaceOf(path string) specs.LinuxNamespaceType {
+	top, _, _ := strings.Cut(path, "/")
+	switch {
+	case top == "net":
+		return specs.NetworkNamespace
+	case top == "user":
+		return specs.UserNamespace
+	case strings.HasPrefix(path, "fs/mqueue/"):
+		return specs.IPCNamespace
+	}
+	switch path {
+	case "kernel/domainname":
+		return specs.UTSNamespace
+	case "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
+		"kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced":
+		return specs.IPCNamespace
+	}
+	return ""
 }
