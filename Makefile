@@ -21,9 +21,12 @@ JSON ?=
 PREFIX ?= /usr/local
 SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
-COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build install uninstall demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
+.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-arm64 vm-s390x vm-kernels vm-security \
+	bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
 	fmt vet lint floors types plain cross hello-bundle test-deps box bin/box containerd
 
 build:
@@ -35,11 +38,17 @@ hutch:
 
 install: hutch
 	install -D -m 755 hutch $(SBINDIR)/hutch
-	install -D -m 644 man/hutch.8 $(MANDIR)/hutch.8
-	install -D -m 644 man/hutch.bash $(COMPLETIONDIR)/hutch
+	install -D -m 644 -t $(MANDIR) man/*.8
+	install -D -m 644 internal/cli/completion/bash $(BASHDIR)/hutch
+	install -D -m 644 internal/cli/completion/zsh $(ZSHDIR)/_hutch
+	install -D -m 644 internal/cli/completion/fish $(FISHDIR)/hutch.fish
 
 uninstall:
-	rm -f $(SBINDIR)/hutch $(MANDIR)/hutch.8 $(COMPLETIONDIR)/hutch
+	rm -f $(SBINDIR)/hutch $(MANDIR)/hutch.8 $(MANDIR)/hutch-*.8 $(BASHDIR)/hutch $(ZSHDIR)/_hutch $(FISHDIR)/hutch.fish
+
+# man writes the manual pages anew, from the table of commands and man/text.
+man:
+	$(GO) test -tags $(TAGS) -run TestManualPages . -update
 
 # The default bundle: config.json and rootfs/hello.
 hello-bundle bin/hello-bundle:
@@ -61,8 +70,10 @@ fmt:
 vet:
 	$(GO) vet -tags $(TAGS) ./...
 
-# SA1019 is off: a runtime reads the specification's deprecated fields too.
+# SA1019 is off: a runtime reads the specification's deprecated fields too. go.mod has what is
+# imported, and no more.
 lint: $(STATICCHECK)
+	$(GO) mod tidy -diff
 	$(STATICCHECK) -checks inherit,-SA1019 -tags $(TAGS) ./...
 
 $(STATICCHECK):
@@ -155,6 +166,20 @@ engines: build box containerd cri
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite
+
+# These are not part of test: the integration tests' core on other architectures and with
+# other kernels, the oldest that packages give and the newest, and all hostile tests.
+KERNELS ?= 5.13 5.15 6.0 6.12 7
+
+vm-arm64 vm-s390x:
+	tests/install qemu-system-aarch64:qemu-system-arm qemu-system-s390x:qemu-system-misc
+	GO=$(GO) tests/vm/suite arch $(@:vm-%=%)
+
+vm-kernels: build
+	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite kernel $(KERNELS)
+
+vm-security: build
+	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite security
 
 # bench-vm compares in the virtual machine, where crun can make its cgroups, in two minutes.
 bench-vm: build bin/bench/bench bin/bench/floor

@@ -2,38 +2,40 @@ package main
 
 import (
 	"os"
-	"time"
 
-	"github.com/urfave/cli/v2"
+	"github.com/hutch-project/hutch/internal/cli"
 )
 
-func eventsCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "events",
-		Usage:     "tell what a container uses, and when the OOM killer comes",
-		ArgsUsage: "ID",
-		Flags: []cli.Flag{
-			&cli.DurationFlag{Name: "interval", Value: 5 * time.Second, Usage: "time between two stats events"},
-			&cli.BoolFlag{Name: "stats", Usage: "print one stats event and leave"},
-		},
-		Action: func(c *cli.Context) error {
-			id, err := oneID(c)
-			if err != nil {
-				return err
-			}
-			r, err := newRuntime(c)
-			if err != nil {
-				return err
-			}
-			if !c.Bool("stats") {
-				return r.Events(id, c.Duration("interval"), os.Stdout)
-			}
-			line, err := r.Stats(id)
-			if err != nil {
-				return err
-			}
-			_, err = os.Stdout.Write(line)
-			return err
-		},
+var eventsCommand = cli.Command{
+	Name:      "events",
+	Usage:     "print what a container uses, and when the OOM killer comes",
+	Arguments: "ID", Wants: oneID, Min: 1, Max: 1,
+	Words: []cli.Word{cli.ID}, States: []string{"running", "created", "paused"},
+	Flags: []cli.Flag{
+		{Name: "interval", Kind: cli.Duration, Default: "5s", Usage: "time between two stats events"},
+		{Name: "stats", Kind: cli.Bool, Usage: "print one stats event and leave"},
+	},
+	Help: "Prints what a container uses, as one JSON object a line: of type stats at each interval, of " +
+		"type oom when the kernel has killed a process for want of memory. It ends with the container.",
+	Examples: []cli.Example{
+		{Line: "hutch events --stats web1", Does: "once"},
+		{Line: "hutch events --interval 1s web1", Does: "each second, until the container ends"},
+	},
+	Do: events,
+}
+
+func events(l *cli.Line) error {
+	r, err := newRuntime(l)
+	if err != nil {
+		return err
 	}
+	if !l.Bool("stats") {
+		return r.Events(l.Words[0], l.Duration("interval"), os.Stdout)
+	}
+	line, err := r.Stats(l.Words[0])
+	if err != nil {
+		return err
+	}
+	_, err = os.Stdout.Write(line)
+	return err
 }

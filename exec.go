@@ -9,77 +9,84 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/config"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
-// execFailed is the exit status when exec itself fails.
-const execFailed = 255
-
-var execCommand = command{
-	name:     "exec",
-	usage:    "run a further process in a container",
-	words:    "ID COMMAND [ARGUMENT...], or with --process ID",
-	verbatim: true,
-	options: []option{
-		{name: "process", alias: "p", usage: "`FILE` with the process object, in place of all flags that change it"},
-		{name: "cwd", usage: "working `DIR` in the container"},
-		{name: "env", alias: "e", kind: list, usage: "set the environment variable `NAME=VALUE`"},
-		{name: "tty", alias: "t", kind: boolean, usage: "give the process a terminal"},
-		{name: "user", alias: "u", usage: "`UID[:GID]` of the process, numbers"},
-		{name: "additional-gids", alias: "g", kind: list, usage: "additional `GID`"},
-		{name: "detach", alias: "d", kind: boolean, usage: "return when the process runs"},
-		{name: "pid-file", usage: "`FILE` for the process id"},
-		{name: "console-socket", usage: "unix socket at `PATH` that takes the terminal's descriptor"},
-		{name: "pidfd-socket", usage: "unix socket at `PATH` that takes the pidfd of the process"},
-		{name: "process-label", usage: "SELinux `LABEL` of the process"},
-		{name: "apparmor", usage: "AppArmor `PROFILE` of the process"},
-		{name: "no-new-privs", kind: boolean, usage: "the process gains no privileges by execve"},
-		{name: "cap", alias: "c", kind: list, usage: "add the `CAPABILITY`"},
-		{name: "preserve-fds", kind: number, usage: "hand `N` descriptors, from 3 on, to the process"},
-		{name: "cgroup", kind: list, usage: "run in a sub-cgroup of the container, `[CONTROLLER,...:]PATH`"},
-		{name: "ignore-paused", kind: boolean, usage: "also in a paused container"},
-		{name: "trace", usage: "write a Chrome trace to `FILE`"},
+var execCommand = cli.Command{
+	Name:      "exec",
+	Usage:     "run a further process in a container",
+	Arguments: "ID COMMAND [ARGUMENT...]", Min: 1, Max: cli.Many,
+	Wants: "the container id and the command, or --process and the container id",
+	Words: []cli.Word{cli.ID}, States: []string{"running", "created", "paused"},
+	Verbatim: true,
+	Flags: []cli.Flag{
+		{Name: "process", Alias: "p", Word: cli.File, Usage: "`FILE` with the process object, in place of all flags that change it"},
+		{Name: "cwd", Usage: "working `DIR` in the container"},
+		{Name: "env", Alias: "e", Kind: cli.List, Usage: "set the environment variable `NAME=VALUE`"},
+		{Name: "tty", Alias: "t", Kind: cli.Bool, Usage: "give the process a terminal"},
+		{Name: "user", Alias: "u", Usage: "`UID[:GID]` of the process, numbers"},
+		{Name: "additional-gids", Alias: "g", Kind: cli.List, Usage: "additional `GID`"},
+		{Name: "detach", Alias: "d", Kind: cli.Bool, Usage: "return when the process runs"},
+		{Name: "pid-file", Word: cli.File, Usage: "`FILE` for the process id"},
+		{Name: "console-socket", Word: cli.File, Usage: "unix socket at `PATH` that takes the terminal's descriptor"},
+		{Name: "pidfd-socket", Word: cli.File, Usage: "unix socket at `PATH` that takes the pidfd of the process"},
+		{Name: "process-label", Usage: "SELinux `LABEL` of the process"},
+		{Name: "apparmor", Usage: "AppArmor `PROFILE` of the process"},
+		{Name: "no-new-privs", Kind: cli.Bool, Usage: "the process gains no privileges by execve"},
+		{Name: "cap", Alias: "c", Kind: cli.List, Usage: "add the `CAPABILITY`"},
+		{Name: "preserve-fds", Kind: cli.Int, Usage: "hand `N` descriptors, from 3 on, to the process"},
+		{Name: "cgroup", Kind: cli.List, Usage: "run in a sub-cgroup of the container, `[CONTROLLER,...:]PATH`"},
+		{Name: "ignore-paused", Kind: cli.Bool, Usage: "also in a paused container"},
+		{Name: "trace", Word: cli.File, Usage: "write a Chrome trace to `FILE`"},
 	},
-	do: func(f flags) error {
-		status, err := runExec(f)
-		if err != nil {
-			report(err)
-			return exitStatus(execFailed)
-		}
-		if status != 0 {
-			return exitStatus(status)
-		}
-		return nil
+	Help: "Runs a further process in the namespaces, the cgroup and under the limits of a created or " +
+		"running container. It is the container's own process with what the flags change, or, with " +
+		"--process, the one of a file, and no command is given. Flags stand before the id: what " +
+		"follows is the command's.",
+	Examples: []cli.Example{
+		{Line: "hutch exec --tty web1 sh", Does: "a shell in the container"},
+		{Line: "hutch exec -e LANG=C --user 1000:1000 web1 id -u", Does: "another user, with a variable"},
 	},
+	Exits: []cli.Exit{
+		{Status: "N", When: "the process ended with status N"},
+		{Status: "128+N", When: "signal N ended the process"},
+		{Status: "255", When: "exec itself failed; 1 for a mistake in its flags"},
+	},
+	Failed: 255,
+	Do:     execute,
 }
 
-func runExec(f flags) (int, error) {
+func execute(l *cli.Line) error {
+	status, err := runExec(l)
+	if err == nil && status != 0 {
+		return exitStatus(status)
+	}
+	return err
+}
+
+func runExec(l *cli.Line) (int, error) {
 	if err := protect(); err != nil {
 		return 0, err
 	}
-	args, err := f.Words()
-	if err != nil {
-		return 0, err
+	o := &life.ExecOptions{
+		ConsoleSocket: l.String("console-socket"), PidfdSocket: l.String("pidfd-socket"),
+		PidFile: l.String("pid-file"), TraceFile: l.String("trace"),
+		Detach: l.Bool("detach"), IgnorePaused: l.Bool("ignore-paused"),
+		Cgroups: l.List("cgroup"), PreserveFds: l.Int("preserve-fds"),
 	}
-	if len(args) == 0 {
-		return 0, errors.New("exec: requires the container id and the command, or --process and the container id")
-	}
-	o := &libcontainer.ExecOptions{
-		ConsoleSocket: f.String("console-socket"), PidfdSocket: f.String("pidfd-socket"), PidFile: f.String("pid-file"),
-		Detach: f.Bool("detach"), IgnorePaused: f.Bool("ignore-paused"), Cgroups: f.StringSlice("cgroup"),
-		PreserveFds: f.Int("preserve-fds"), TraceFile: f.String("trace"),
-	}
-	id, command := args[0], args[1:]
-	if file := f.String("process"); file != "" {
+	id, command := l.Words[0], l.Words[1:]
+	var err error
+	if file := l.String("process"); file != "" {
 		o.Process, err = readProcess(file)
 	} else {
-		o.Change, err = changes(f, command)
+		o.Change, err = changes(&l.Values, command)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("exec %s: %w", id, err)
 	}
-	r, err := newRuntime(f)
+	r, err := newRuntime(l)
 	if err != nil {
 		return 0, err
 	}
@@ -98,8 +105,8 @@ func readProcess(file string) (*specs.Process, error) {
 	return p, nil
 }
 
-// changes is what the flags make of the container's own process.
-func changes(f flags, command []string) (func(*specs.Process), error) {
+// changes returns what the flags make of the container's own process.
+func changes(f *cli.Values, command []string) (func(*specs.Process), error) {
 	if len(command) == 0 {
 		return nil, errors.New("requires a command, or --process")
 	}
@@ -108,7 +115,7 @@ func changes(f flags, command []string) (func(*specs.Process), error) {
 		return nil, err
 	}
 	var gids []uint32
-	for _, text := range f.StringSlice("additional-gids") {
+	for _, text := range f.List("additional-gids") {
 		gid, err := parseID(text)
 		if err != nil {
 			return nil, fmt.Errorf("--additional-gids: %w", err)
@@ -117,7 +124,7 @@ func changes(f flags, command []string) (func(*specs.Process), error) {
 	}
 	return func(p *specs.Process) {
 		p.Args, p.Terminal = command, f.Bool("tty")
-		p.Env = append(p.Env, f.StringSlice("env")...)
+		p.Env = append(p.Env, f.List("env")...)
 		if cwd := f.String("cwd"); cwd != "" {
 			p.Cwd = cwd
 		}
@@ -132,7 +139,7 @@ func changes(f flags, command []string) (func(*specs.Process), error) {
 		if f.IsSet("no-new-privs") {
 			p.NoNewPrivileges = f.Bool("no-new-privs")
 		}
-		addCapabilities(p, f.StringSlice("cap"))
+		addCapabilities(p, f.List("cap"))
 	}, nil
 }
 

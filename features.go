@@ -4,19 +4,24 @@ import (
 	"encoding/json"
 	"os"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/features"
 )
 
-func featuresCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "features",
-		Usage: "print what this build can do, as JSON",
-		Action: func(*cli.Context) error {
-			e := json.NewEncoder(os.Stdout)
-			e.SetIndent("", "    ")
-			return e.Encode(features.Document(version, commit))
-		},
-	}
+var featuresCommand = cli.Command{
+	Name:  "features",
+	Usage: "print what this build can do, as JSON",
+	Help:  "Prints what this build can do: the features structure of the runtime specification, as JSON.",
+	Max:   cli.Many, // as runc, which looks at none
+	Examples: []cli.Example{
+		{Line: "hutch features", Does: "print all"},
+		{Line: "hutch features | jq .mountOptions", Does: "print the options that mounts may have"},
+	},
+	Do: printFeatures,
+}
+
+func printFeatures(*cli.Line) error {
+	e := json.NewEncoder(os.Stdout)
+	e.SetIndent("", "    ")
+	return e.Encode(features.Document(version, commit))
 }

@@ -7,55 +7,71 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/cli"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
-var killCommand = command{
-	name:    "kill",
-	usage:   "send a signal (default TERM) to the init of a container",
-	words:   "ID [SIGNAL]",
-	options: []option{{name: "all", alias: "a", kind: boolean, usage: "send it to all processes of the container"}},
-	do: func(f flags) error {
-		words, err := f.Words()
-		if err != nil {
-			return err
-		}
-		if len(words) < 1 || len(words) > 2 {
-			return fmt.Errorf("kill: requires the container id and at most a signal; got %d arguments", len(words))
-		}
-		sig := unix.SIGTERM
-		if len(words) == 2 {
-			if sig, err = parseSignal(words[1]); err != nil {
-				return err
-			}
-		}
-		r, err := newRuntime(f)
-		if err != nil {
-			return err
-		}
-		return r.Kill(words[0], sig, f.Bool("all"))
+var killCommand = cli.Command{
+	Name:      "kill",
+	Usage:     "send a signal (default TERM) to the init of a container",
+	Arguments: "ID [SIGNAL]", Min: 1, Max: 2,
+	Wants: "1 or 2 arguments, the container id and a signal",
+	Words: []cli.Word{cli.ID, cli.Signal}, States: []string{"created", "running", "paused"},
+	Flags: []cli.Flag{
+		{Name: "all", Alias: "a", Kind: cli.Bool, Usage: "send it to all processes of the container"},
+		{Name: "regex", Alias: "r", Kind: cli.Bool, Usage: regexUsage},
 	},
+	Help: "Sends a signal, by name with or without SIG, or by number, to the init of a container. The " +
+		"first process of a pid namespace gets only signals that it handles, apart from KILL and STOP. " +
+		"HUP, INT, QUIT and TERM end a container that has not been started. KILL reaches all " +
+		"processes of a container without a pid namespace of its own. With --regex, what fails for one " +
+		"container is warned of.",
+	Examples: []cli.Example{
+		{Line: "hutch kill web1", Does: "ask its process to end"},
+		{Line: "hutch kill --all web1 KILL", Does: "end all its processes"},
+	},
+	Do: kill,
 }
 
-// maxSignal is the highest signal of Linux on most architectures.
-const maxSignal = 64
+func kill(l *cli.Line) error {
+	sig, err := unix.SIGTERM, error(nil)
+	if len(l.Words) == 2 {
+		if sig, err = parseSignal(l.Words[1]); err != nil {
+			return err
+		}
+	}
+	r, err := newRuntime(l)
+	if err != nil {
+		return err
+	}
+	send := func(id string) error { return r.Kill(id, sig, l.Bool("all")) }
+	if l.Bool("regex") {
+		return eachMatch(l, r, send)
+	}
+	return send(l.Words[0])
+}
+
+const (
+	maxSignal     = 64 // the highest signal of Linux on most architectures
+	firstRealtime = 34 // as the C library counts: it keeps 32 and 33
+)
 
 // parseSignal takes a number, a name with or without SIG in any case, and
 // RTMIN+n or RTMAX-n.
 //
 // Source: signal(7).
-func parseSignal(s string) (libcontainer.Signal, error) {
+func parseSignal(s string) (life.Signal, error) {
 	if n, err := strconv.Atoi(s); err == nil {
 		if n < 0 || n > maxSignal {
 			return 0, fmt.Errorf("unknown signal %q: numbers go from 0 to %d", s, maxSignal)
 		}
-		return libcontainer.Signal(n), nil
+		return life.Signal(n), nil
 	}
 	name := strings.TrimPrefix(strings.ToUpper(s), "SIG")
 	if sig := unix.SignalNum("SIG" + name); sig != 0 {
 		return sig, nil
 	}
-	for prefix, base := range map[string]int{"RTMIN": 34, "RTMAX": 64} {
+	for prefix, base := range map[string]int{"RTMIN": firstRealtime, "RTMAX": maxSignal} {
 		rest, ok := strings.CutPrefix(name, prefix)
 		if !ok {
 			continue
@@ -67,9 +83,24 @@ func parseSignal(s string) (libcontainer.Signal, error) {
 				break
 			}
 		}
-		if sig := base + n; sig >= 34 && sig <= maxSignal {
-			return libcontainer.Signal(sig), nil
+		if sig := base + n; sig >= firstRealtime && sig <= maxSignal {
+			return life.Signal(sig), nil
 		}
 	}
-	return 0, fmt.Errorf("unknown signal %q: give a name as TERM or SIGTERM, or a number", s)
+	text := "give a name as TERM or SIGTERM, or a number"
+	if like := cli.Nearest(name, signalNames()); like != "" {
+		text = "did you mean " + like + "?"
+	}
+	return 0, fmt.Errorf("unknown signal %q: %s", s, text)
+}
+
+// signalNames returns the names of the signals that have one, without SIG.
+func signalNames() []string {
+	var names []string
+	for n := unix.Signal(1); n < firstRealtime; n++ {
+		if name := strings.TrimPrefix(unix.SignalName(n), "SIG"); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -10,18 +10,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strconv"
 
-	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/handed"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
+	"github.com/hutch-project/hutch/internal/life"
 	_ "github.com/hutch-project/hutch/internal/mainstack"
 	"github.com/hutch-project/hutch/internal/seat"
-	"github.com/hutch-project/hutch/libcontainer"
 )
 
 // version is Hutch's own; commit is set by the linker.
@@ -42,7 +40,7 @@ type exitStatus int
 
 func (e exitStatus) Error() string { return "exit status " + strconv.Itoa(int(e)) }
 
-// run runs one command line and gives the exit status.
+// run runs one command line and returns the exit status.
 func run(args []string) int {
 	err := dispatch(args)
 	var status exitStatus
@@ -62,14 +60,35 @@ func dispatch(args []string) error {
 	if err := handed.Plug(handedOn(args)); err != nil {
 		return fmt.Errorf("--preserve-fds: %w", err)
 	}
-	l, ok := hot(args)
-	if !ok {
-		return app().Run(oneForm(args))
+	line, err := cli.Parse(&table, args[1:])
+	// Also after a mistake, since engines read the error in the log that the line names.
+	if logErr := prepareLog(line); err == nil {
+		err = logErr
 	}
-	if err := prepareLog(l); err != nil {
+	switch {
+	case err != nil:
+		return err
+	case line.Global.Bool("version"):
+		fmt.Print(versionText())
+		return nil
+	case line.Help || line.Command == nil:
+		return cli.WriteHelp(os.Stdout, line.Table, line.Command)
+	}
+	return do(line)
+}
+
+// do runs the command of a line.
+func do(l *cli.Line) error {
+	err := l.CheckWords()
+	if err == nil {
+		err = l.Command.Do(l)
+	}
+	var status exitStatus
+	if err == nil || l.Command.Failed == 0 || errors.As(err, &status) {
 		return err
 	}
-	return l.command.do(l)
+	report(err)
+	return exitStatus(l.Command.Failed)
 }
 
 // handedOn is the number of descriptors, from 3 on, that may have to be handed on,
@@ -77,7 +96,7 @@ func dispatch(args []string) error {
 func handedOn(args []string) int {
 	most := 0
 	for i, a := range args {
-		name, value, has := cut(a)
+		name, value, has := cli.Cut(a)
 		if name != "preserve-fds" {
 			continue
 		}
@@ -94,53 +113,9 @@ func handedOn(args []string) int {
 // maxHandedOn is more than anybody hands on: what is above is refused later, by name.
 const maxHandedOn = 1 << 20
 
-func app() *cli.App {
-	a := cli.NewApp()
-	a.Name = "hutch"
-	a.Usage = "run OCI bundles as containers"
-	a.Flags = cliFlags(globals[:])
-	a.Commands = commands()
-	a.HideVersion = false
-	a.DisableSliceFlagSeparator = true // a comma may stand in a variable
-	a.Version = version
-	a.ExitErrHandler = func(*cli.Context, error) {}
-	a.OnUsageError, a.Action = usageError, noCommand
-	for _, c := range a.Commands {
-		c.OnUsageError = usageError
-	}
-	a.Before = func(c *cli.Context) error { return prepareLog(c) }
-	cli.VersionPrinter = func(*cli.Context) { fmt.Print(versionText()) }
-	return a
-}
-
-func versionCommand() *cli.Command {
-	return &cli.Command{Name: "version", Usage: "print the version, as --version does", Action: func(*cli.Context) error {
-		fmt.Print(versionText())
-		return nil
-	}}
-}
-
-func versionText() string {
-	return "hutch version " + version + "\ncommit: " + commit + "\nspec: 1.3.0\ngo: " + runtime.Version() + "\n"
-}
-
-func commands() []*cli.Command {
-	all := make([]*cli.Command, 0, 16)
-	for _, c := range hotCommands {
-		all = append(all, c.cli())
-	}
-	return append(all, pauseCommand(), resumeCommand(), updateCommand(), eventsCommand(),
-		listCommand(), psCommand(), specCommand(), featuresCommand(), planCommand(), versionCommand())
-}
-
-// globalValues are the values of the flags before the command.
-type globalValues interface {
-	String(name string) string
-	Bool(name string) bool
-}
-
-// newRuntime is the library's entry for the global flags.
-func newRuntime(c globalValues) (*libcontainer.Runtime, error) {
+// newRuntime returns the library's entry for the global flags.
+func newRuntime(l *cli.Line) (*life.Runtime, error) {
+	c := &l.Global
 	root := c.String("root")
 	if root == "" {
 		root = defaultRoot()
@@ -149,8 +124,10 @@ func newRuntime(c globalValues) (*libcontainer.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &libcontainer.Runtime{
-		Root: root, Alone: true, HookEnv: os.Environ, SessionBus: os.Getenv("DBUS_SESSION_BUS_ADDRESS"), RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), Warn: warn, Note: note, Debug: debug,
+	r := &life.Runtime{
+		Root: root, Alone: true, HookEnv: os.Environ,
+		SessionBus: os.Getenv("DBUS_SESSION_BUS_ADDRESS"), RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"),
+		Warn: warn, Note: note, Debug: debug,
 	}
 	if r.CgroupManager, err = cgroupManager(c.String("cgroup-manager"), c.Bool("systemd-cgroup")); err != nil {
 		return nil, err
@@ -167,94 +144,23 @@ func newRuntime(c globalValues) (*libcontainer.Runtime, error) {
 }
 
 // cgroupManager is what the two flags choose.
-func cgroupManager(name string, systemd bool) (libcontainer.CgroupManager, error) {
-	all := [...]libcontainer.CgroupManager{libcontainer.Cgroupfs, libcontainer.Systemd, libcontainer.Disabled}
+func cgroupManager(name string, systemd bool) (life.CgroupManager, error) {
+	all := [...]life.CgroupManager{life.Cgroupfs, life.Systemd, life.Disabled}
 	switch {
 	case name == "" && systemd:
-		return libcontainer.Systemd, nil
+		return life.Systemd, nil
 	case name == "":
-		return libcontainer.Cgroupfs, nil
+		return life.Cgroupfs, nil
 	}
 	for _, m := range all {
 		if name == m.String() {
-			if systemd && m != libcontainer.Systemd {
+			if systemd && m != life.Systemd {
 				return 0, fmt.Errorf("--systemd-cgroup contradicts --cgroup-manager %s: give one of them", name)
 			}
 			return m, nil
 		}
 	}
 	return 0, fmt.Errorf("--cgroup-manager: %q is not cgroupfs, systemd or disabled", name)
-}
-
-// oneID is the command's only argument, a container id.
-func oneID(c *cli.Context) (string, error) {
-	args, err := reparse(c)
-	if err != nil {
-		return "", err
-	}
-	if len(args) != 1 {
-		return "", fmt.Errorf("%s: requires exactly 1 argument, the container id; got %d", c.Command.Name, len(args))
-	}
-	return args[0], nil
-}
-
-// reparse takes flags that stand after the id, which the flag package does not.
-func reparse(c *cli.Context) ([]string, error) {
-	var args []string
-	rest := c.Args().Slice()
-	for i := 0; i < len(rest); i++ {
-		a := rest[i]
-		if len(a) < 2 || a[0] != '-' {
-			args = append(args, a)
-			continue
-		}
-		if a == "--" {
-			return append(args, rest[i+1:]...), nil
-		}
-		n, err := setFlag(c, rest[i:])
-		if err != nil {
-			return nil, err
-		}
-		i += n - 1
-	}
-	return args, nil
-}
-
-// setFlag sets the flag at words[0] and says how many words it took.
-func setFlag(c *cli.Context, words []string) (int, error) {
-	name, value, has := cut(words[0])
-	for _, f := range c.Command.Flags {
-		if !slices.Contains(f.Names(), name) {
-			continue
-		}
-		first := f.Names()[0] // by which it is asked for
-		if _, isBool := f.(*cli.BoolFlag); isBool {
-			if !has {
-				value = "true"
-			}
-			return 1, c.Set(first, value)
-		}
-		if has {
-			return 1, c.Set(first, value)
-		}
-		if len(words) < 2 {
-			return 0, fmt.Errorf("flag needs an argument: -%s", name)
-		}
-		return 2, c.Set(first, words[1])
-	}
-	return 0, fmt.Errorf("flag provided but not defined: -%s", name)
-}
-
-func cut(word string) (name, value string, has bool) {
-	for len(word) > 0 && word[0] == '-' {
-		word = word[1:]
-	}
-	for i := range len(word) {
-		if word[i] == '=' {
-			return word[:i], word[i+1:], true
-		}
-	}
-	return word, "", false
 }
 
 // listenFds is the number of descriptors that socket activation hands over:

@@ -1,94 +1,63 @@
 package main
 
 import (
-	"fmt"
+	"flag"
 	"os"
-	"slices"
+	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/urfave/cli/v2"
+	"github.com/hutch-project/hutch/internal/cli"
 )
 
-// TestManualPage holds man/hutch.8 against the program: it describes each
-// command and each flag, and none that is not there.
-func TestManualPage(t *testing.T) {
-	page, err := os.ReadFile("man/hutch.8")
-	if err != nil {
+var updatePages = flag.Bool("update", false, "write man/*.8 anew")
+
+// manDate is the date of the pages: of the last change that people should look at.
+const manDate = "November 26, 2026"
+
+// TestManualPages holds man/*.8 against the table of commands and the text in man/text,
+// of which they are made.
+func TestManualPages(t *testing.T) {
+	made := map[string]bool{}
+	for _, c := range append([]*cli.Command{nil}, table.Commands...) {
+		name := table.PageName(c)
+		made[name] = true
+		want := table.Mdoc(c, manText(t, name), manDate)
+		path := filepath.Join("man", name)
+		if *updatePages {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s is not what the table makes: make man (%v)", path, err)
+		}
+		for line := range strings.Lines(want) {
+			if strings.TrimSpace(line) == "" {
+				t.Errorf("%s: an empty line, which mdoc does not want", path)
+			}
+		}
+	}
+	for _, pattern := range []string{"man/*.8", "man/text/*"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %q, %v", pattern, files, err)
+		}
+		for _, f := range files {
+			if !made[strings.Replace(filepath.Base(f), ".mdoc", ".8", 1)] {
+				t.Errorf("%s is of no command", f)
+			}
+		}
+	}
+}
+
+// manText returns the text that people have written for a page, if any.
+func manText(t *testing.T, page string) string {
+	t.Helper()
+	path := filepath.Join("man", "text", strings.TrimSuffix(page, ".8")+".mdoc")
+	text, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}
-	got, want := inPage(string(page)), inProgram()
-	for _, line := range want {
-		if !slices.Contains(got, line) {
-			t.Errorf("man/hutch.8 lacks %s", line)
-		}
-	}
-	for _, line := range got {
-		if !slices.Contains(want, line) {
-			t.Errorf("man/hutch.8 has %s, the program has not", line)
-		}
-	}
-	if len(want) < 60 {
-		t.Errorf("only %d flags are compared", len(want))
-	}
-}
-
-// inProgram lists the flags, a line each: the command (empty for global ones)
-// and all names in order. Hidden ones, which do nothing, are left out.
-func inProgram() []string {
-	a := app()
-	a.Setup() // adds help and version
-	out := flagLines("", a.VisibleFlags())
-	for _, c := range a.VisibleCommands() {
-		out = append(out, "command "+c.Name)
-		if c.Name != "help" {
-			out = append(out, flagLines(c.Name, append(slices.Clip(c.VisibleFlags()), cli.HelpFlag))...)
-		}
-	}
-	return out
-}
-
-func flagLines(command string, flags []cli.Flag) []string {
-	var out []string
-	for _, f := range flags {
-		line := command + ":"
-		for _, name := range f.Names() {
-			line += " " + dashes(name)
-		}
-		if !slices.Contains(out, line) {
-			out = append(out, line)
-		}
-	}
-	return out
-}
-
-func dashes(name string) string {
-	if len(name) == 1 {
-		return "-" + name
-	}
-	return "--" + name
-}
-
-// inPage lists the same of the page's source: commands are ".Ss" sections,
-// flags are items, ".It Fl -bundle Ar DIR , Fl b Ar DIR".
-func inPage(page string) []string {
-	var out []string
-	command := ""
-	for line := range strings.Lines(page) {
-		f := strings.Fields(line)
-		switch {
-		case len(f) == 2 && f[0] == ".Ss":
-			command = f[1]
-			out = append(out, "command "+command)
-		case len(f) > 2 && f[0] == ".It" && f[1] == "Fl":
-			item := command + ":"
-			for i, word := range f[:len(f)-1] {
-				if word == "Fl" {
-					item += fmt.Sprintf(" -%s", f[i+1])
-				}
-			}
-			out = append(out, item)
-		}
-	}
-	return out
+	return string(text)
 }

@@ -1,58 +1,61 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 
-	"github.com/urfave/cli/v2"
-
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/cli"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
-func planCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "plan",
-		Usage:     "print the program of a bundle, and run nothing",
-		ArgsUsage: "[ID]",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of config.json (default: the working directory)"},
-			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "text", Usage: "text or json"},
-			&cli.BoolFlag{Name: "no-pivot", Usage: "as for create"},
-			&cli.BoolFlag{Name: "verify", Usage: "prove the program, and print each rule with the instructions that satisfy it"},
-		},
-		Action: func(c *cli.Context) error {
-			r, err := newRuntime(c)
-			if err != nil {
-				return err
-			}
-			bundle := c.String("bundle")
-			if bundle == "" {
-				if bundle, err = os.Getwd(); err != nil {
-					return err
-				}
-			}
-			p, err := r.Plan(&libcontainer.CreateOptions{ID: c.Args().First(), Bundle: bundle, NoPivot: c.Bool("no-pivot")})
-			if err != nil {
-				return err
-			}
-			var out interface {
-				WriteText(io.Writer) error
-				WriteJSON(io.Writer) error
-			} = p
-			if c.Bool("verify") {
-				if out, err = p.Verify(); err != nil {
-					return err
-				}
-			}
-			switch format := c.String("format"); format {
-			case "text":
-				return out.WriteText(os.Stdout)
-			case "json":
-				return out.WriteJSON(os.Stdout)
-			default:
-				return fmt.Errorf("--format: %q is not text or json", format)
-			}
-		},
+var planCommand = cli.Command{
+	Name:      "plan",
+	Usage:     "print the program of a bundle, and run nothing",
+	Arguments: "[ID]", Wants: "at most 1 argument, the container id", Max: 1,
+	Flags: []cli.Flag{
+		{Name: "bundle", Alias: "b", Word: cli.Dir, Usage: "`DIR` of config.json (default: the working directory)"},
+		{Name: "format", Alias: "f", Default: "text", Choices: []string{"text", "json"}, Usage: "text or json"},
+		{Name: "no-pivot", Kind: cli.Bool, Usage: "as for create"},
+		{Name: "verify", Kind: cli.Bool, Usage: "prove the program, and print each rule with the instructions that satisfy it"},
+	},
+	Help: "Prints each system call that create would make, with the element of config.json that it is " +
+		"for. It needs no privileges. With --verify it proves the program instead, on all the ways that " +
+		"it can take, and prints each rule with the instructions that satisfy it; a rule that is broken " +
+		"is an error that says which, where and how the program comes there.",
+	Examples: []cli.Example{
+		{Line: "hutch plan --bundle bundle", Does: "what create would do"},
+		{Line: "hutch plan --verify -b bundle", Does: "why that is safe"},
+	},
+	Do: plan,
+}
+
+func plan(l *cli.Line) error {
+	r, err := newRuntime(l)
+	if err != nil {
+		return err
 	}
+	o := &life.CreateOptions{NoPivot: l.Bool("no-pivot")}
+	if o.Bundle, err = bundleDir(l); err != nil {
+		return err
+	}
+	if len(l.Words) == 1 {
+		o.ID = l.Words[0]
+	}
+	p, err := r.Plan(o)
+	if err != nil {
+		return err
+	}
+	var out interface {
+		WriteText(io.Writer) error
+		WriteJSON(io.Writer) error
+	} = p
+	if l.Bool("verify") {
+		if out, err = p.Verify(); err != nil {
+			return err
+		}
+	}
+	if l.String("format") == "json" {
+		return out.WriteJSON(os.Stdout)
+	}
+	return out.WriteText(os.Stdout)
 }

@@ -9,37 +9,41 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/urfave/cli/v2"
+	"github.com/hutch-project/hutch/internal/cli"
 )
 
-func psCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "ps",
-		Usage:     "list the processes of a container",
-		ArgsUsage: "ID [PS OPTIONS]",
-		Flags:     []cli.Flag{&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "table or json"}},
-		Action: func(c *cli.Context) error {
-			if c.NArg() < 1 {
-				return fmt.Errorf("ps: requires at least 1 argument, the container id")
-			}
-			r, err := newRuntime(c)
-			if err != nil {
-				return err
-			}
-			pids, err := r.Pids(c.Args().First())
-			if err != nil {
-				return err
-			}
-			switch format := c.String("format"); format {
-			case "json":
-				return json.NewEncoder(os.Stdout).Encode(pids)
-			case "table":
-				return psTable(pids, c.Args().Tail())
-			default:
-				return fmt.Errorf("--format: %q is not table or json", format)
-			}
-		},
+var psCommand = cli.Command{
+	Name:      "ps",
+	Usage:     "list the processes of a container",
+	Arguments: "ID [PS OPTIONS]", Min: 1, Max: cli.Many,
+	Wants: "at least 1 argument, the container id",
+	Words: []cli.Word{cli.ID}, States: []string{"running", "created", "paused"},
+	Verbatim: true,
+	Flags: []cli.Flag{
+		{Name: "format", Alias: "f", Default: "table", Choices: []string{"table", "json"}, Usage: "table or json"},
+	},
+	Help: "Runs ps(1) with the options given, -ef without any, and prints the lines of the processes " +
+		"of the container. As JSON it is an array of process ids. All ids are those of the host.",
+	Examples: []cli.Example{
+		{Line: "hutch ps web1", Does: "all that ps -ef tells of them"},
+		{Line: "hutch ps web1 -o pid,rss,args", Does: "other columns"},
+	},
+	Do: ps,
+}
+
+func ps(l *cli.Line) error {
+	r, err := newRuntime(l)
+	if err != nil {
+		return err
 	}
+	pids, err := r.Pids(l.Words[0])
+	if err != nil {
+		return err
+	}
+	if l.String("format") == "json" {
+		return json.NewEncoder(os.Stdout).Encode(pids)
+	}
+	return psTable(pids, l.Words[1:])
 }
 
 // psTable prints the lines of ps(1) whose PID is one of pids.

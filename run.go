@@ -1,42 +1,45 @@
 package main
 
-// runOptions are the flags of run. The first ones are create's too.
-var runOptions = [...]option{
-	{name: "bundle", alias: "b", usage: "`DIR` of config.json (default: the working directory)"},
-	{name: "console-socket", usage: "unix socket at `PATH` that takes the terminal's descriptor"},
-	{name: "pidfd-socket", usage: "unix socket at `PATH` that takes the pidfd of init"},
-	{name: "pid-file", usage: "`FILE` for the process id of init"},
-	{name: "no-pivot", kind: boolean, usage: "change the root without pivot_root, for a root on a ramdisk"},
-	{name: "no-new-keyring", kind: boolean, usage: "keep the caller's session keyring"},
-	{name: "preserve-fds", kind: number, usage: "hand `N` descriptors, from 3 on, to the container"},
-	{name: "trace", usage: "write a Chrome trace to `FILE`"},
-	{name: "detach", alias: "d", kind: boolean, usage: "return when the process runs; create always does"},
-	{name: "keep", kind: boolean, usage: "do not delete the container when its process has ended"},
-	{name: "no-subreaper", kind: boolean, usage: "do not become the reaper of orphaned processes"},
+import "github.com/hutch-project/hutch/internal/cli"
+
+var runCommand = cli.Command{
+	Name:      "run",
+	Usage:     "create and start a container, wait for its end, delete it",
+	Arguments: "ID", Wants: oneID, Min: 1, Max: 1,
+	Shared: createFlags,
+	Flags: []cli.Flag{
+		{Name: "keep", Kind: cli.Bool, Usage: "do not delete the container when its process has ended"},
+		{Name: "no-subreaper", Kind: cli.Bool, Usage: "do not become the reaper of orphaned processes"},
+	},
+	Help: "Does create and start, passes signals and the terminal on, waits for the end of the " +
+		"process, and deletes the container. With --detach it returns when the process runs.",
+	Examples: []cli.Example{
+		{Line: "hutch run --bundle bundle web1", Does: "run the bundle in the foreground"},
+		{Line: "hutch run -d --pid-file web1.pid -b bundle web1", Does: "run it in the background"},
+	},
+	Exits: []cli.Exit{
+		{Status: "N", When: "the process ended with status N"},
+		{Status: "128+N", When: "signal N ended the process"},
+	},
+	Do: runContainer,
 }
 
-var runCommand = command{
-	name:    "run",
-	usage:   "create and start a container, wait for its end, delete it",
-	words:   "ID",
-	options: runOptions[:],
-	do: func(f flags) error {
-		if err := protect(); err != nil {
-			return err
-		}
-		o, err := newCreate(f, "run")
-		if err != nil {
-			return err
-		}
-		o.Detach, o.Keep, o.NoReaper = f.Bool("detach"), f.Bool("keep"), f.Bool("no-subreaper")
-		r, err := newRuntime(f)
-		if err != nil {
-			return err
-		}
-		status, err := r.Run(o)
-		if err == nil && status != 0 {
-			return exitStatus(status)
-		}
+func runContainer(l *cli.Line) error {
+	if err := protect(); err != nil {
 		return err
-	},
+	}
+	o, err := newCreate(l)
+	if err != nil {
+		return err
+	}
+	o.Detach, o.Keep, o.NoReaper = l.Bool("detach"), l.Bool("keep"), l.Bool("no-subreaper")
+	r, err := newRuntime(l)
+	if err != nil {
+		return err
+	}
+	status, err := r.Run(o)
+	if err == nil && status != 0 {
+		return exitStatus(status)
+	}
+	return err
 }

@@ -8,44 +8,47 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/template"
 )
 
-func specCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "spec",
-		Usage: "write a default config.json",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` to write it to (default: the working directory)"},
-			&cli.BoolFlag{Name: "rootless", Usage: "write one for a caller without privileges"},
-		},
-		Action: func(c *cli.Context) error {
-			if args, err := reparse(c); err != nil {
-				return err
-			} else if len(args) != 0 {
-				return fmt.Errorf("spec: takes no arguments; got %d", len(args))
-			}
-			s := template.Spec()
-			if c.Bool("rootless") {
-				template.Rootless(s)
-			}
-			text, err := json.MarshalIndent(s, "", "\t")
-			if err != nil {
-				return err
-			}
-			path := filepath.Join(c.String("bundle"), "config.json")
-			f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-			if errors.Is(err, fs.ErrExist) {
-				return fmt.Errorf("file %s exists. Remove it first", path)
-			}
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			_, err = f.Write(append(text, '\n'))
-			return err
-		},
+var specCommand = cli.Command{
+	Name:  "spec",
+	Usage: "write a default config.json",
+	Flags: []cli.Flag{
+		{Name: "bundle", Alias: "b", Word: cli.Dir, Usage: "`DIR` to write it to (default: the working directory)"},
+		{Name: "file", Alias: "f", Default: "config.json", Word: cli.File, Usage: "`PATH` of it; a relative one is from the bundle"},
+		{Name: "rootless", Kind: cli.Bool, Usage: "write one for a caller without privileges"},
+	},
+	Help: "Writes config.json with a shell as process; one that is there already is not replaced.",
+	Examples: []cli.Example{
+		{Line: "hutch spec --bundle bundle", Does: "write bundle/config.json"},
+		{Line: "hutch spec --rootless -b bundle", Does: "one that needs no root"},
+	},
+	Do: writeSpec,
+}
+
+func writeSpec(l *cli.Line) error {
+	s := template.Spec()
+	if l.Bool("rootless") {
+		template.Rootless(s)
 	}
+	text, err := json.MarshalIndent(s, "", "\t")
+	if err != nil {
+		return err
+	}
+	path := l.String("file")
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(l.String("bundle"), path)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("file %s exists. Remove it first", path)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.Write(append(text, '\n'))
+	return err
 }

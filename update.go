@@ -8,67 +8,72 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/urfave/cli/v2"
 
+	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/config"
-	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
-func updateCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "update",
-		Usage:     "change the limits of a container",
-		ArgsUsage: "ID",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "resources", Aliases: []string{"r"}, Usage: "`FILE` with a linux.resources object, - for standard input; other limits' flags are ignored then"},
-			&cli.StringFlag{Name: "blkio-weight", Usage: "weight of block IO, 10 to 1000"},
-			&cli.StringFlag{Name: "cpu-period", Usage: "period of the CPU quota in microseconds"},
-			&cli.StringFlag{Name: "cpu-quota", Usage: "CPU time in a period in microseconds, -1 for no limit"},
-			&cli.StringFlag{Name: "cpu-burst", Usage: "CPU time saved up for bursts in microseconds"},
-			&cli.StringFlag{Name: "cpu-share", Usage: "CPU shares"},
-			&cli.StringFlag{Name: "cpu-rt-period", Usage: "period of the realtime CPU quota in microseconds"},
-			&cli.StringFlag{Name: "cpu-rt-runtime", Usage: "realtime CPU time in a period in microseconds"},
-			&cli.StringFlag{Name: "cpuset-cpus", Usage: "processors to use, as 0-3,7"},
-			&cli.StringFlag{Name: "cpuset-mems", Usage: "memory nodes to use, as 0,1"},
-			&cli.StringFlag{Name: "cpu-idle", Usage: "1 for the idle scheduling of the cgroup"},
-			&cli.StringFlag{Name: "memory", Usage: "memory in bytes, or with b, k, m, g, t; -1 for no limit"},
-			&cli.StringFlag{Name: "memory-reservation", Usage: "memory that is kept from being reclaimed, as --memory"},
-			&cli.StringFlag{Name: "memory-swap", Usage: "memory and swap together, as --memory"},
-			&cli.StringFlag{Name: "pids-limit", Usage: "number of processes, -1 for no limit"},
-			&cli.StringFlag{Name: "l3-cache-schema", Usage: "schema of the L3 cache of Intel RDT, as L3:0=7f"},
-			&cli.StringFlag{Name: "mem-bw-schema", Usage: "schema of the memory bandwidth of Intel RDT, as MB:0=20"},
-			&cli.StringFlag{Name: "kernel-memory", Usage: "without effect: no kernel of today has it", Hidden: true},
-			&cli.StringFlag{Name: "kernel-memory-tcp", Usage: "without effect: no kernel of today has it", Hidden: true},
-		},
-		Action: func(c *cli.Context) error {
-			id, err := oneID(c)
-			if err != nil {
-				return err
-			}
-			with, err := newLimits(c)
-			if err != nil {
-				return fmt.Errorf("update %s: %w", id, err)
-			}
-			r, err := newRuntime(c)
-			if err != nil {
-				return err
-			}
-			undo := func() error { return nil }
-			if l3, mb := c.String("l3-cache-schema"), c.String("mem-bw-schema"); l3 != "" || mb != "" {
-				if undo, err = r.UpdateRdt(id, l3, mb); err != nil {
-					return err
-				}
-			}
-			if err := r.Update(id, func(res *specs.LinuxResources) { libcontainer.Merge(res, with) }); err != nil {
-				return errors.Join(err, undo())
-			}
-			return nil
-		},
-	}
+var updateCommand = cli.Command{
+	Name:      "update",
+	Usage:     "change the limits of a container",
+	Arguments: "ID", Wants: oneID, Min: 1, Max: 1,
+	Words: []cli.Word{cli.ID}, States: []string{"created", "running", "paused"},
+	Flags: []cli.Flag{
+		{Name: "resources", Alias: "r", Word: cli.File, Usage: "`FILE` with a linux.resources object, - for standard input; other limits' flags are ignored then"},
+		{Name: "blkio-weight", Usage: "weight of block IO, 10 to 1000"},
+		{Name: "cpu-period", Usage: "period of the CPU quota in microseconds"},
+		{Name: "cpu-quota", Usage: "CPU time in a period in microseconds, -1 for no limit"},
+		{Name: "cpu-burst", Usage: "CPU time saved up for bursts in microseconds"},
+		{Name: "cpu-share", Usage: "CPU shares"},
+		{Name: "cpu-rt-period", Usage: "period of the realtime CPU quota in microseconds"},
+		{Name: "cpu-rt-runtime", Usage: "realtime CPU time in a period in microseconds"},
+		{Name: "cpuset-cpus", Usage: "processors to use, as 0-3,7"},
+		{Name: "cpuset-mems", Usage: "memory nodes to use, as 0,1"},
+		{Name: "cpu-idle", Usage: "1 for the idle scheduling of the cgroup"},
+		{Name: "memory", Usage: "memory in bytes, or with b, k, m, g, t; -1 for no limit"},
+		{Name: "memory-reservation", Usage: "memory that is kept from being reclaimed, as --memory"},
+		{Name: "memory-swap", Usage: "memory and swap together, as --memory"},
+		{Name: "pids-limit", Usage: "number of processes, -1 for no limit"},
+		{Name: "l3-cache-schema", Usage: "schema of the L3 cache of Intel RDT, as L3:0=7f"},
+		{Name: "mem-bw-schema", Usage: "schema of the memory bandwidth of Intel RDT, as MB:0=20"},
+		{Name: "kernel-memory", Usage: "without effect: no kernel of today has it", Hidden: true},
+		{Name: "kernel-memory-tcp", Usage: "without effect: no kernel of today has it", Hidden: true},
+	},
+	Help: "Changes the limits of a container that is created, running or paused; those that are not " +
+		"named stay. When one cannot be written, those before it are taken back. Without any flag it " +
+		"does nothing.",
+	Examples: []cli.Example{
+		{Line: "hutch update --memory 512m --pids-limit 100 web1", Does: "two limits"},
+		{Line: `echo '{"cpu": {"shares": 512}}' | hutch update -r - web1`, Does: "as config.json has them"},
+	},
+	Do: update,
 }
 
-// newLimits are the limits that the flags give, none when there are no flags.
-func newLimits(c *cli.Context) (*specs.LinuxResources, error) {
+func update(l *cli.Line) error {
+	id := l.Words[0]
+	with, err := newLimits(&l.Values)
+	if err != nil {
+		return fmt.Errorf("update %s: %w", id, err)
+	}
+	r, err := newRuntime(l)
+	if err != nil {
+		return err
+	}
+	undo := func() error { return nil }
+	if l3, mb := l.String("l3-cache-schema"), l.String("mem-bw-schema"); l3 != "" || mb != "" {
+		if undo, err = r.UpdateRdt(id, l3, mb); err != nil {
+			return err
+		}
+	}
+	if err := r.Update(id, func(res *specs.LinuxResources) { life.Merge(res, with) }); err != nil {
+		return errors.Join(err, undo())
+	}
+	return nil
+}
+
+// newLimits returns the limits that the flags name, none when there are no flags.
+func newLimits(c *cli.Values) (*specs.LinuxResources, error) {
 	file := c.String("resources")
 	if file == "" {
 		return limitsOfFlags(c)
@@ -88,7 +93,7 @@ func newLimits(c *cli.Context) (*specs.LinuxResources, error) {
 	return r, nil
 }
 
-func limitsOfFlags(c *cli.Context) (*specs.LinuxResources, error) {
+func limitsOfFlags(c *cli.Values) (*specs.LinuxResources, error) {
 	f := &limitFlags{c: c}
 	r := &specs.LinuxResources{
 		CPU: &specs.LinuxCPU{
@@ -108,7 +113,7 @@ func limitsOfFlags(c *cli.Context) (*specs.LinuxResources, error) {
 
 // limitFlags parses flags; it keeps the first error.
 type limitFlags struct {
-	c   *cli.Context
+	c   *cli.Values
 	err error
 }
 

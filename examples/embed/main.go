@@ -2,29 +2,32 @@
 //
 //	embed BUNDLE
 //
-// It creates the container, looks at it, starts it, waits for its end by its
-// pidfd and deletes it. It needs root, and no hutch binary, no cgo and no hook in
-// main: what enters the container is a list of system calls, not this program.
+// It creates the container, looks at it, starts it, waits for its end and deletes it. It
+// needs root, and no hutch binary, no cgo and no hook in main: what enters the container is
+// a list of system calls, not this program.
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
-
-	"golang.org/x/sys/unix"
+	"os/signal"
 
 	"github.com/hutch-project/hutch/libcontainer"
 )
 
 func main() {
-	if err := embed(); err != nil {
+	// ^C ends the context, and that whatever the container does.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := embed(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "embed:", err)
 		os.Exit(1)
 	}
 }
 
-func embed() (retErr error) {
+func embed(ctx context.Context) (retErr error) {
 	if len(os.Args) != 2 {
 		return errors.New("usage: embed BUNDLE")
 	}
@@ -39,34 +42,28 @@ func embed() (retErr error) {
 	}
 	defer func() { retErr = errors.Join(retErr, os.RemoveAll(root)) }()
 
-	r := &libcontainer.Runtime{Root: root, Warn: func(text string) { fmt.Fprintln(os.Stderr, "warning:", text) }}
-	id := fmt.Sprintf("embedded-%d", os.Getpid())
-	if err := r.Create(&libcontainer.CreateOptions{ID: id, Bundle: os.Args[1]}); err != nil {
+	rt := &libcontainer.Runtime{Root: root, Warn: func(text string) { fmt.Fprintln(os.Stderr, "warning:", text) }}
+	o := &libcontainer.CreateOptions{ID: fmt.Sprintf("embedded-%d", os.Getpid()), Bundle: os.Args[1]}
+	o.Stdin, o.Stdout, o.Stderr = os.Stdin, os.Stdout, os.Stderr
+	c, err := rt.Create(ctx, o)
+	if err != nil {
 		return err // nothing is left
 	}
-	// With force, so that it also helps when a step below is refused.
-	defer func() { retErr = errors.Join(retErr, r.Delete(id, true)) }()
+	// With force, so that it also helps when a step below is refused, or ctx has ended.
+	defer func() { retErr = errors.Join(retErr, c.Delete(context.Background(), true)) }()
 
-	state, err := r.State(id)
+	state, err := c.State()
 	if err != nil {
 		return err
 	}
 	fmt.Println("before start:", state.Status)
-	pidfd, err := unix.PidfdOpen(state.Pid, 0)
+	if err := c.Start(ctx); err != nil {
+		return err
+	}
+	status, err := c.Wait(ctx)
 	if err != nil {
-		return fmt.Errorf("pidfd_open %d: %w", state.Pid, err)
-	}
-	defer unix.Close(pidfd)
-	if err := r.Start(id, &libcontainer.StartOptions{}); err != nil {
 		return err
 	}
-	var info unix.Siginfo
-	if err := unix.Waitid(unix.P_PIDFD, pidfd, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
-		return fmt.Errorf("waitid: %w", err)
-	}
-	if state, err = r.State(id); err != nil {
-		return err
-	}
-	fmt.Println("at the end:", state.Status)
+	fmt.Println("at the end: status", status.Code)
 	return nil
 }

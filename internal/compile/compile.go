@@ -71,6 +71,7 @@ type Host struct {
 	Std         [3]process.StdFile
 	ProcOfPidNS bool // a procfs can be mounted for another pid namespace than the caller's (Linux 6.18)
 	FewFiles    bool // the caller may have few descriptors open at once
+	ManyFiles   bool // the caller may have more descriptors open than the process may
 	LSM         lsm.Host
 }
 
@@ -96,6 +97,7 @@ func Compile(in *Input) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
+	ns.KeepGroups = in.KeepGroups
 	b := program.New()
 	f, err := filter(linux(in.Spec).Seccomp)
 	if err != nil {
@@ -227,8 +229,8 @@ func (c *compiler) namespaces() {
 	} else {
 		born.Doing(program.T("wait for the runtime to write mappings and limits")).Barrier(Born, ring)
 	}
-	c.ns.BecomeRoot(b) // after Born: without mappings there is no id 0
-	process.Setsid(b)  // after Enter, which may clone: a child leads no session
+	c.ns.BecomeRoot(b, linux(c.Spec)) // after Born: without mappings there is no id 0
+	process.Setsid(b)                 // after Enter, which may clone: a child leads no session
 	if c.Keyring != "" && late {
 		ring := keyring.Make(b, c.Keyring)
 		b.Element(program.T("process")).Doing(program.T("tell the runtime of the session keyring")).Tell(keyring.MadeTag, ring)

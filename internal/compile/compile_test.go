@@ -176,6 +176,11 @@ func execInputs() map[string]*ExecInput {
 			Keyring: "_ses.77", Serial: 77, Process: everything.Process, Linux: everything.Linux, OwnKeyring: true, Preserved: []int{3}, Wait: true,
 			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER}, Host: host,
 		},
+		// In the runtime's pid namespace.
+		"exec-shared-pids": {
+			Process: engines.Process, Linux: engines.Linux,
+			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWNET}, Host: host,
+		},
 		// As engines have it: the filter comes before the clone.
 		"exec-filtered": {
 			Process: engines.Process, Linux: engines.Linux,

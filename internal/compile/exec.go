@@ -34,7 +34,7 @@ type ExecInput struct {
 }
 
 // Exec builds the program of a further process in a container, and returns the registers
-// for the descriptors of in.Tasks. It tells Adopt and Executing, waits at Born when the
+// for the descriptors of in.Tasks. It tells Adopt or Joined, and Executing, waits at Born when the
 // runtime has to set what the process may not, and asks what the emitters ask.
 //
 // Until the last clone the process is outside of the container's pid namespace, where
@@ -71,6 +71,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	}
 	in.Init.Join(b)
 	if !n.clone { // else after the clone: its child is no leader of a session
+		b.Element(program.T("linux.namespaces")).Doing(program.T("wait for the runtime to see that init has left none of them")).Barrier(Joined, 0)
 		process.Setsid(b)
 	}
 	if in.OwnKeyring {

@@ -150,7 +150,12 @@ func (n *newcomer) held() uint64 {
 
 // close emits the closing of the runtime's descriptors. From here on the kernel may
 // resolve names that the image chose.
-func (n *newcomer) close() { process.CloseOthers(n.b, n.preserved, n.keep...) }
+func (n *newcomer) close() {
+	process.CloseOthers(n.b, n.preserved, n.keep...)
+	if n.host.ManyFiles {
+		process.LowSocket(n.b) // before the limit of open files, which may be below its number
+	}
+}
 
 // cloneLast emits the clone into the container's pid namespace.
 func (n *newcomer) cloneLast(filtered bool) {

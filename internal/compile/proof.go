@@ -72,7 +72,7 @@ func tags(attended bool) verify.Tags {
 			switch tag {
 			case Born:
 				return attended
-			case TimeOffsets, Hooks, Ready, Loading, user.HomeTag, terminal.ConsoleTag:
+			case Joined, TimeOffsets, Hooks, Ready, Loading, user.HomeTag, terminal.ConsoleTag:
 				return true
 			}
 			return rootfs.IsTag(tag)

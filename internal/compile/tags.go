@@ -23,6 +23,7 @@ const (
 	HookBegins  = 8  // value: index in hooks.startContainer of the one that begins; no answer
 	HookOutput  = 9  // with the end of the output of a hook that has failed; HookFailed follows
 	HookFailed  = 10 // value: the wait status of that hook; init ends
+	Joined      = 11 // barrier of a further process that is in init's namespaces: the runtime sees that they are the container's. With a pid namespace that is at Adopt
 	Executing   = 6  // execve comes next; no answer. The socket's end then means success
 )
 
@@ -33,6 +34,8 @@ func TagName(tag uint32) string {
 		return "adopt"
 	case tag == Born:
 		return "born"
+	case tag == Joined:
+		return "joined"
 	case tag == TimeOffsets:
 		return "time offsets"
 	case tag == Hooks:

@@ -2,7 +2,11 @@
 // what about it, and what to do.
 package fault
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
 
 // Error is one fault of a configuration.
 type Error struct {
@@ -38,4 +42,34 @@ func Quote(value string) string {
 		return strconv.Quote(value[:quoted]) + "..."
 	}
 	return strconv.Quote(value)
+}
+
+// Name returns the name of a file that others have given it, as it is to stand in a
+// message: in quotes where it could be taken for something else, as a line of its own.
+func Name(name string) string {
+	if quotes := strconv.Quote(name); quotes[1:len(quotes)-1] != name {
+		return quotes
+	}
+	return name
+}
+
+// Printable returns a message for a terminal: the control characters in it are written
+// as escapes, but for the ends of lines and tabs.
+func Printable(text string) string {
+	odd := func(r rune) bool { return r != '\n' && r != '\t' && !strconv.IsGraphic(r) || r == utf8.RuneError }
+	if strings.IndexFunc(text, odd) < 0 {
+		return text
+	}
+	var out strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		part := text[:size]
+		if odd(r) {
+			quoted := strconv.QuoteToASCII(part)
+			part = quoted[1 : len(quoted)-1]
+		}
+		out.WriteString(part)
+		text = text[size:]
+	}
+	return out.String()
 }

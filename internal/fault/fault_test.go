@@ -25,3 +25,24 @@ func TestQuoteIsShort(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestName(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "", "plain-1.x": "plain-1.x", "ü 字": "ü 字", "a\nhutch: b": `"a\nhutch: b"`, "\x1b]0;x\a": `"\x1b]0;x\a"`, `a"b`: `"a\"b"`,
+		"\xff": `"\xff"`, "\u202e": `"\u202e"`, "\u009b": `"\u009b"`,
+	} {
+		if got := Name(name); got != want {
+			t.Errorf("%q: got %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"one\n\ttwo \"ü\"": "one\n\ttwo \"ü\"", "\x1b[1m\x00\x7f\r": `\x1b[1m\x00\x7f\r`, "a\xffb\u009b\u202e\n": "a\\xffb\\u009b\\u202e\n",
+	} {
+		if got := Printable(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}

@@ -11,9 +11,11 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
 	"github.com/hutch-project/hutch/internal/enum"
+	"github.com/hutch-project/hutch/internal/host/systemd"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/seccomp"
+	"github.com/hutch-project/hutch/internal/part/user"
 )
 
 // Document returns what the runtime can do, whatever the host can.
@@ -39,6 +41,9 @@ func Document(version, commit string) *features.Features {
 			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: &yes}},
 			NetDevices:      &features.NetDevices{Enabled: &yes},
 		},
+		// Those that change what the runtime does, a prefix with its dot.
+		PotentiallyUnsafeConfigAnnotations: []string{systemd.AnnotationPrefix, user.KeepGroups},
+
 		Annotations: map[string]string{"hutch.version": version, "hutch.commit": commit},
 	}
 }

@@ -35,3 +35,13 @@ func TestMemoryPolicyIsListed(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestUnsafeAnnotationsAreListed: engines take them out of what users write.
+//
+// Source: runtime-spec features.md "Unsafe annotations in config.json".
+func TestUnsafeAnnotationsAreListed(t *testing.T) {
+	want := strings.Fields("org.systemd.property. run.oci.keep_original_groups")
+	if got := Document("", "").PotentiallyUnsafeConfigAnnotations; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

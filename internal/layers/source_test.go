@@ -188,7 +188,9 @@ func TestOwnImports(t *testing.T) {
 			continue
 		}
 		for _, imp := range s.file.Imports {
-			if bad[strings.Trim(imp.Path.Value, `"`)] {
+			path := strings.Trim(imp.Path.Value, `"`)
+			// The flag --regex is rarely given, and urfave/cli links the package anyway.
+			if bad[path] && s.rel+" "+path != "regex.go regexp" {
 				t.Errorf("%s: imports %s", s.at(imp), imp.Path.Value)
 			}
 		}

@@ -63,6 +63,8 @@ func (m CgroupManager) String() string {
 type CreateOptions struct {
 	ID     string
 	Bundle string // directory of config.json; empty is the working directory
+	// ConfigFile is the path of what is read in place of the bundle's config.json.
+	ConfigFile string
 
 	ConsoleSocket string // path of the socket that takes the terminal's descriptor
 	PidfdSocket   string // path of the socket that takes init's pidfd
@@ -81,6 +83,8 @@ type CreateOptions struct {
 	ListenFds int
 	// NotifySocket is the caller's NOTIFY_SOCKET, empty when there is none.
 	NotifySocket string
+
+	Embed *Embedder // nil for a command
 }
 
 // Status is the runtime-spec's state of a container, and runc's "paused".

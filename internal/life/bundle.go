@@ -2,6 +2,7 @@ package life
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -20,13 +21,31 @@ type bundle struct {
 	text   []byte // of config.json
 }
 
-// readBundle reads and checks config.json in the directory dir.
-func (r *Runtime) readBundle(dir string) (*bundle, error) {
-	s, text, err := config.Load(dir, "")
+// readBundle reads and checks config.json in the directory dir, the file in its place unless
+// that is empty, or what e has in their place.
+func (r *Runtime) readBundle(dir, file string, e *Embedder) (*bundle, error) {
+	read := func() (*specs.Spec, []byte, error) { return e.load(dir) }
+	if file != "" {
+		read = func() (*specs.Spec, []byte, error) { return readConfig(file) }
+	}
+	s, text, err := read()
 	if err != nil {
 		return nil, err
 	}
 	return r.newBundle(dir, s, text)
+}
+
+// readConfig reads a configuration that lies anywhere.
+func readConfig(file string) (*specs.Spec, []byte, error) {
+	text, err := config.ReadFile(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := config.Decode(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return s, text, nil
 }
 
 // newBundle adapts and checks the configuration s, whose text is kept for later commands.
@@ -73,7 +92,7 @@ func (q *request) read(r *Runtime) (err error) {
 	if err := absolute(&q.PidFile); err != nil {
 		return err
 	}
-	q.bundle, err = r.readBundle(q.Bundle)
+	q.bundle, err = r.readBundle(q.Bundle, q.ConfigFile, q.Embed)
 	return err
 }
 
@@ -83,7 +102,7 @@ func (q *request) checkTerminal() error {
 	terminal := q.bundle.spec.Process != nil && q.bundle.spec.Process.Terminal
 	detached := q.fifo || q.Detach
 	switch {
-	case terminal && detached && q.ConsoleSocket == "":
+	case terminal && detached && q.ConsoleSocket == "" && q.Embed == nil:
 		return errors.New("cannot allocate tty if runc will detach without setting console socket: give --console-socket, or set process.terminal to false")
 	case !terminal && q.ConsoleSocket != "":
 		return errors.New("cannot use console socket if runc will not detach or allocate tty: leave --console-socket out, or set process.terminal to true")

@@ -29,7 +29,10 @@ func (r *Runtime) Create(o *CreateOptions) error {
 	if err := m.create(); err != nil {
 		return err
 	}
-	return m.trace.Write(o.TraceFile)
+	m.guard.end()
+	o.Embed.take(m.child, &m.console.master)
+	r.warnIf(m.trace.Write(o.TraceFile)) // the container is there, and stays
+	return nil
 }
 
 // catch begins to catch signals for an attached container.

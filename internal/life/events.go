@@ -48,6 +48,11 @@ func (c *container) event(kind, rest string) []byte {
 // Events writes a line for each event until the container ends: "stats" at each
 // interval, "oom" when the OOM killer has come.
 func (r *Runtime) Events(id string, interval time.Duration, w io.Writer) error {
+	return r.events(id, interval, w, -1)
+}
+
+// events is Events that also ends when the descriptor stop, if any, becomes readable.
+func (r *Runtime) events(id string, interval time.Duration, w io.Writer, stop int) error {
 	if interval <= 0 {
 		return named("events", id, fmt.Errorf("--interval %s: give a time above zero, as 5s", interval))
 	}
@@ -64,11 +69,11 @@ func (r *Runtime) Events(id string, interval time.Duration, w io.Writer) error {
 		return named("events", id, ErrNotRunning)
 	}
 	defer unix.Close(pidfd)
-	return named("events", id, c.follow(pidfd, interval, w))
+	return named("events", id, c.follow(pidfd, stop, interval, w))
 }
 
-func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error {
-	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
+func (c *container) follow(pidfd, stop int, interval time.Duration, w io.Writer) error {
+	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}, {Fd: int32(stop), Events: unix.POLLIN}}
 	oom, err := stats.WatchOOM(c.cg.Own())
 	if err == nil {
 		defer oom.Close()
@@ -86,8 +91,11 @@ func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error
 			if _, err := w.Write(line); err != nil {
 				return err
 			}
-			next = next.Add(interval)
-			continue
+			// Statistics that take longer than the interval come one after another, and the
+			// end is seen between them.
+			if next = next.Add(interval); time.Until(next) < 0 {
+				next = time.Now()
+			}
 		}
 		n, err := sys.Poll(fds, next)
 		if err != nil {
@@ -103,7 +111,7 @@ func (c *container) follow(pidfd int, interval time.Duration, w io.Writer) error
 				return err
 			}
 		}
-		if fds[0].Revents != 0 {
+		if fds[0].Revents != 0 || fds[2].Revents != 0 {
 			return nil
 		}
 	}

@@ -38,6 +38,8 @@ type ExecOptions struct {
 	Cgroups       []string // sub-cgroups, see cgroup.ParseSub
 	PreserveFds   int      // number of descriptors, from 3 on, handed to the process
 	TraceFile     string   // path of a Chrome trace to write; empty is none
+
+	Embed *Embedder // nil for a command; with one, Detach is set
 }
 
 // Exec runs a further process in the container id and waits for its end. It
@@ -47,6 +49,9 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 	defer func() { retErr = named("exec", id, retErr) }()
 	own := *o
 	if own.PreserveFds, retErr = preserved(o.PreserveFds, 0); retErr != nil {
+		return -1, retErr
+	}
+	if retErr = trace.Check(o.TraceFile); retErr != nil {
 		return -1, retErr
 	}
 	e := &execution{r: r, o: &own}
@@ -61,8 +66,11 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
 		e.kill()
 		return -1, err
 	}
-	if err := e.trace.Write(o.TraceFile); err != nil || o.Detach {
-		return 0, err
+	e.guard.end()
+	o.Embed.take(e.child, &e.console.master)
+	r.warnIf(e.trace.Write(o.TraceFile)) // the process runs, and is waited for
+	if o.Detach {
+		return 0, nil
 	}
 	status, err := await(e.child, e.signals)
 	e.console.proxy.Finish()
@@ -83,6 +91,7 @@ type execution struct {
 	console console // of an attached process
 	trace   *trace.Trace
 	signals *terminal.Forwarder // nil for a detached one
+	guard   guard
 	crowd   crowd
 }
 
@@ -154,7 +163,14 @@ func (e *execution) start(sub cgroup.Sub) (err error) {
 		return err
 	}
 	e.trace.Phase("set up")
-	return e.explainJoin(e.server().serve())
+	err = e.server().serve()
+	if err != nil {
+		// In a namespace of the image's making much may fail before init is looked at.
+		if left := new(leftError); errors.As(stayed(e.c.rec), &left) {
+			return left
+		}
+	}
+	return e.c.explainExec(e.explainJoin(err))
 }
 
 // explainJoin explains why a user cannot exec into a container that waits for start.
@@ -209,7 +225,7 @@ func (e *execution) process() error {
 		return err
 	}
 	switch {
-	case e.p.Terminal && e.o.Detach && e.o.ConsoleSocket == "":
+	case e.p.Terminal && e.o.Detach && e.o.ConsoleSocket == "" && e.o.Embed == nil:
 		return errors.New("cannot allocate tty if runc will detach without setting console socket: give --console-socket, or leave the terminal out")
 	case e.o.ConsoleSocket != "" && !(e.p.Terminal && e.o.Detach):
 		return errors.New("cannot use console socket if runc will not detach or allocate tty: leave --console-socket out, or give --detach and a terminal")
@@ -265,8 +281,10 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	defer entry.Close()
 	in.Tasks = len(entry.Tasks)
 	var link *selfexe.Link
+	var streams func(*program.Program)
 	in.Shield = func(p *program.Builder) (err error) {
 		link, err = selfexe.Shield(p)
+		streams = e.o.Embed.streams(p)
 		return err
 	}
 	p, tasks, err := compile.Exec(in)
@@ -276,6 +294,7 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	for i, fd := range entry.Tasks {
 		p.Set(tasks[i], int64(fd))
 	}
+	streams(p)
 	unlink, err := link.Open(p)
 	if err != nil {
 		return err
@@ -284,7 +303,10 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	e.signals.Ready()
 	e.trace.Phase("clone")
 	e.child, err = spawnHidden(p, &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
-	return err
+	if err != nil {
+		return err
+	}
+	return e.guard.watch(e.o.Embed, e.child, p)
 }
 
 // entry opens what the process enters the container's cgroups, and its resctrl group, by.
@@ -324,7 +346,7 @@ func (e *execution) input() (*compile.ExecInput, error) {
 		Init: e.init, Process: e.p, Linux: e.linux, Wait: len(e.work.at(compile.Born)) > 0,
 		KeepGroups: keepsGroups(e.c.rec.Annotations),
 		OwnKeyring: e.c.rec.OwnKeyring, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
-		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: process.StdFiles()},
+		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: e.o.Embed.std()},
 	}, nil
 }
 
@@ -368,9 +390,10 @@ func (e *execution) next(time.Time) (spawn.Event, error) {
 func (e *execution) handlers() []handler {
 	return []handler{
 		{tag: compile.Born, doing: "set what the process may not", serve: e.cloned},
-		e.console.handler(e.o.ConsoleSocket, func() []int { return []int{e.child.Pidfd, e.pidfd} }, e.console.connect),
+		{tag: compile.Joined, doing: "see that init has left none of its namespaces", serve: e.joined},
+		e.console.handler(e.o.ConsoleSocket, func() []int { return []int{e.child.Pidfd, e.pidfd} }, e.connect),
 		homeHandler(e.child, e.p),
-		{tag: compile.Adopt, doing: "prove that it is the runtime's child, and follow it", serve: e.reparent},
+		{tag: compile.Adopt, doing: "prove that it is the runtime's child, follow it, and see that init has left none of its namespaces", serve: e.reparent},
 		{tag: compile.Loading, doing: "hand the seccomp listener to the agent", serve: func(ev spawn.Event) (answer, error) {
 			return release, sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)
 		}},
@@ -382,8 +405,17 @@ func (e *execution) reparent(ev spawn.Event) (answer, error) {
 	if err := e.child.Adopt(ev); err != nil {
 		return silence, err
 	}
+	if err := e.guard.watch(e.o.Embed, e.child, nil); err != nil {
+		return silence, err
+	}
+	if err := stayed(e.c.rec); err != nil {
+		return silence, err
+	}
 	return release, e.work.do(compile.Adopt, e)
 }
+
+// joined lets the process go on that has joined init's namespaces and is not cloned there.
+func (e *execution) joined(spawn.Event) (answer, error) { return release, stayed(e.c.rec) }
 
 // cloned sets what the process may not.
 func (e *execution) cloned(spawn.Event) (answer, error) {
@@ -421,7 +453,16 @@ func (e *execution) kill() {
 	}
 }
 
+// connect serves the terminal of an attached process.
+func (e *execution) connect() error {
+	if e.o.Detach {
+		return nil
+	}
+	return e.console.connect()
+}
+
 func (e *execution) close() {
+	e.guard.end()
 	e.signals.Stop()
 	e.console.close()
 	if e.child != nil {

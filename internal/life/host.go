@@ -113,7 +113,8 @@ func (h *host) askAny(q *request) (err error) {
 	}
 	h.Privileged, h.Nested, h.NoNodes = seat.Mounts(), seat.Nested(), !seat.MakesNodes()
 	h.User = !seat.HostRoot() && !seat.Capable(unix.CAP_SYS_PTRACE)
-	h.Ignored, h.Std, h.FewFiles = process.IgnoredSignals(), process.StdFiles(), fewFiles()
+	h.Ignored, h.Std, h.FewFiles = process.IgnoredSignals(), q.Embed.std(), fewFiles()
+	h.ManyFiles = q.Embed != nil
 	h.modes = rootfs.PointModes(q.bundle.rootfs, spec.Mounts)
 	return nil
 }

@@ -31,6 +31,7 @@ func byProgram(m *maker) []step {
 func (m *maker) compile() (undo func(), err error) {
 	err = m.plan.compile(func(b *program.Builder) (err error) {
 		m.link, err = selfexe.Shield(b)
+		m.streams = m.Embed.streams(b)
 		return err
 	})
 	if err != nil {
@@ -81,6 +82,7 @@ func (m *maker) clone() (undo func(), err error) {
 	for i, fd := range entry.Tasks {
 		out.Program.Set(out.Tasks[i], int64(fd))
 	}
+	m.streams(out.Program)
 	start := spawnHidden
 	if seat.User() && !out.Namespaces.Joins() {
 		// The new process's files in /proc have to be its user's, who writes
@@ -93,6 +95,9 @@ func (m *maker) clone() (undo func(), err error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := m.guard.watch(m.Embed, m.child, out.Program); err != nil {
+		return m.killInit, err
 	}
 	return m.killInit, m.recordPid()
 }
@@ -112,6 +117,7 @@ func (m *maker) recordPid() error {
 		return err
 	}
 	m.plan.record.Pid, m.plan.record.PidStart = m.child.Pid, start
+	recordNamespaces(m.plan.record)
 	return m.dir.Save(m.plan.record)
 }
 
@@ -162,6 +168,9 @@ func (m *maker) handlers() []handler {
 // namespace, and records it.
 func (m *maker) reparent(e spawn.Event) (answer, error) {
 	if err := m.child.Adopt(e); err != nil {
+		return silence, err
+	}
+	if err := m.guard.watch(m.Embed, m.child, nil); err != nil {
 		return silence, err
 	}
 	return release, m.recordPid()

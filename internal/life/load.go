@@ -140,7 +140,7 @@ func (c *container) statusBeforeInit() Status {
 func (r *Runtime) State(id string) (*State, error) {
 	c, err := r.open(id, false)
 	if err != nil {
-		return nil, err
+		return nil, named("state", id, err)
 	}
 	defer c.close()
 	s := c.state()

@@ -6,6 +6,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/part/terminal"
+	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/trace"
 )
@@ -16,6 +17,8 @@ type maker struct {
 	request
 	r    *Runtime
 	init initializer // how init comes to be
+	// operation is what the caller has asked for, as errors name it: create or run.
+	operation string
 
 	forker *spawn.Forker // makes the network namespace meanwhile; may be nil
 	host   *host         // after "plan"
@@ -28,6 +31,8 @@ type maker struct {
 	link    *selfexe.Link // nil where the executable needs none
 	console console       // of an attached run
 	signals *terminal.Forwarder
+	guard   guard
+	streams func(*program.Program) // see Embedder.streams
 	ready   *relay
 	trace   *trace.Trace
 
@@ -50,10 +55,17 @@ type initializer func(m *maker) []step
 // newMaker prepares a maker for what o asks for; fifo has init wait on the fifo in the end.
 func (r *Runtime) newMaker(o *CreateOptions, fifo bool, init initializer) (_ *maker, err error) {
 	own := *o
-	if own.PreserveFds, err = preserved(o.PreserveFds, o.ListenFds); err != nil {
-		return nil, named("create", o.ID, err)
+	m := &maker{r: r, init: init, operation: "run"}
+	if fifo {
+		m.operation = "create"
 	}
-	m := &maker{r: r, init: init}
+	if own.PreserveFds, err = preserved(o.PreserveFds, o.ListenFds); err != nil {
+		return nil, named(m.operation, o.ID, err)
+	}
+	// While nothing is there: a file that cannot be written is the caller's mistake.
+	if err := trace.Check(o.TraceFile); err != nil {
+		return nil, named(m.operation, o.ID, err)
+	}
 	m.request = request{CreateOptions: &own, manager: r.CgroupManager, stateDir: r.stateDir(o.ID), fifo: fifo}
 	if o.TraceFile != "" || testPhase != nil {
 		m.trace = trace.New()
@@ -90,7 +102,7 @@ func (m *maker) steps() []step {
 // create does all steps. Its failure leaves nothing.
 func (m *maker) create() error {
 	if err := m.run(m.steps()); err != nil {
-		return named("create", m.ID, m.explainRoot(explainMemory(err)))
+		return named(m.operation, m.ID, m.explainRoot(explainMemory(err)))
 	}
 	m.trace.End()
 	return nil
@@ -104,7 +116,7 @@ func (m *maker) run(steps []step) error {
 		s := &steps[i]
 		if s.name != "" {
 			m.trace.Phase(s.name)
-			m.r.debug("create " + m.ID + ": " + s.name)
+			m.r.debug(m.operation + " " + m.ID + ": " + s.name)
 		}
 		undo, err := s.do()
 		if undo != nil {
@@ -134,6 +146,7 @@ func (m *maker) takeBack() {
 
 // close lets go of what only this process holds.
 func (m *maker) close() {
+	m.guard.end()
 	m.console.close() // first: the caller's terminal is as before whatever follows
 	m.ready.close()
 	m.signals.Stop()

@@ -13,6 +13,11 @@ import (
 // has no cgroups they are those of its pid namespace, as far as the caller may look, and
 // where it has none of its own, init alone.
 func (r *Runtime) Pids(id string) ([]int, error) {
+	pids, err := r.pids(id)
+	return pids, named("ps", id, err)
+}
+
+func (r *Runtime) pids(id string) ([]int, error) {
 	c, err := r.open(id, false)
 	if err != nil {
 		return nil, err

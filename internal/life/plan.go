@@ -12,6 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/rdt"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
 )
@@ -160,9 +161,7 @@ func (p *Plan) failures() []state.Failure {
 }
 
 // keepsGroups reports whether the container's processes have the groups of the caller.
-//
-// Source: crun(1), "run.oci.keep_original_groups".
 func keepsGroups(annotations map[string]string) bool {
-	_, ok := annotations["run.oci.keep_original_groups"]
+	_, ok := annotations[user.KeepGroups]
 	return ok
 }

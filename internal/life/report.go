@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/compile"
-	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/sys"
 )
@@ -126,7 +125,7 @@ func (c *container) reported(m spawn.Event) error {
 		if errno == 0 {
 			return errors.New(a.Text)
 		}
-		return fmt.Errorf("%s: %w", a.Text, process.ExplainExec(errno))
+		return fmt.Errorf("%s: %w", a.Text, c.execError(a.Text, errno))
 	}
 	return fmt.Errorf("instruction %d: %w", m.PC, errno)
 }

@@ -48,10 +48,8 @@ func (m *maker) runToEnd(o *CreateOptions) (status int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	m.undo = nil // from here on it is a container as any other
-	if err := m.trace.Write(o.TraceFile); err != nil {
-		return -1, err
-	}
+	m.undo = nil                           // from here on it is a container as any other
+	m.r.warnIf(m.trace.Write(o.TraceFile)) // the process runs, and is waited for
 	if o.Detach {
 		return 0, m.ready.pass(m.child.Pidfd, m.child.Pid)
 	}
@@ -115,7 +113,7 @@ func (m *maker) start() (undo func(), err error) {
 		return nil, err
 	}
 	if err := hooks.follow(newServer("init", m.child, m.c.cg)); err != nil {
-		return nil, explainMemory(err)
+		return nil, explainMemory(m.c.explainExec(err))
 	}
 	if rec := m.c.rec; proc.EndedBeforeExec(rec.Pid, rec.PidStart) {
 		return nil, startDeath(m.c.cg)

@@ -32,6 +32,9 @@ func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
 	defer func() {
 		retErr = named("start", id, retErr)
 	}()
+	if err := trace.Check(o.TraceFile); err != nil {
+		return err
+	}
 	var t *trace.Trace
 	if o.TraceFile != "" {
 		t = trace.New()
@@ -81,12 +84,13 @@ func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
 		return err
 	}
 	t.End()
-	return t.Write(o.TraceFile)
+	r.warnIf(t.Write(o.TraceFile)) // the process runs
+	return nil
 }
 
 // init describes the container's init, held by pidfd, for those who join it.
 func (c *container) init(pidfd int) namespace.Init {
-	n := namespace.Init{Pid: c.rec.Pid, Pidfd: pidfd}
+	n := namespace.Init{Pid: c.rec.Pid, Pidfd: pidfd, KeepGroups: keepsGroups(c.rec.Annotations)}
 	for _, r := range c.rec.Namespaces {
 		n.Flags |= namespace.Flag(specs.LinuxNamespaceType(r.Type))
 	}

@@ -171,7 +171,7 @@ func (m *maker) runHooks(name string, hooks []specs.Hook) error {
 		o.Start = (&inNamespaces{
 			init: namespace.Init{
 				Pid: m.child.Pid, Pidfd: m.child.Pidfd, Flags: m.plan.out.Namespaces.Flags(),
-				OwnRoot: true, InitCwd: true,
+				OwnRoot: true, InitCwd: true, KeepGroups: keepsGroups(m.bundle.spec.Annotations),
 			},
 			ignored: ignored, env: m.r.HookEnv,
 		}).start

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/jsontext"
+	"github.com/hutch-project/hutch/internal/outfile"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
@@ -99,14 +100,30 @@ func (t *Trace) AddChild(stamps []spawn.Stamp, pid int, end time.Duration) {
 	t.kids = append(t.kids, kid{pid, stamps, end})
 }
 
-// Write ends the phase that goes on and writes the file path, which it makes or
-// empties. With an empty path it does nothing.
+// Check returns an error when the file path cannot be written, before there is anything to
+// write; it makes the file if need be. With an empty path it does nothing.
+func Check(path string) error {
+	if path == "" {
+		return nil
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
+		return nil // to open it is to wait for a reader, and to close it the end of what that reads
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("--trace: %w", err)
+	}
+	return f.Close()
+}
+
+// Write ends the phase that goes on and writes the file path, which it makes anew. What
+// is no regular file is written to. With an empty path it does nothing.
 func (t *Trace) Write(path string) error {
 	if t == nil || path == "" {
 		return nil
 	}
 	t.End()
-	if err := os.WriteFile(path, t.append(nil), 0o644); err != nil {
+	if err := outfile.Replace(path, t.append(nil)); err != nil {
 		return fmt.Errorf("trace: %w", err)
 	}
 	return nil

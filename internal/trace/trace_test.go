@@ -2,6 +2,7 @@ package trace
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -188,5 +189,19 @@ func TestWriteNamesThePathAndEmptyIsNone(t *testing.T) {
 	err := New().Write("/no/such/directory/file")
 	if want := "trace: open /no/such/directory/file: no such file or directory"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestWriteReplacesALink: whoever has the directory may have put it there.
+func TestWriteReplacesALink(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.WriteFile(dir+"/kept", []byte("kept"), 0o600), os.Symlink("kept", dir+"/trace"), New().Write(dir+"/trace")); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(dir + "/kept"); string(text) != "kept" {
+		t.Errorf("the file has %q, %v", text, err)
+	}
+	if info, err := os.Lstat(dir + "/trace"); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("the trace: %v, %v", info, err)
 	}
 }

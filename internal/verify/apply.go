@@ -151,7 +151,7 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 	} else {
 		flags, _, resolve, _ = w.howOf(in)
 	}
-	v := value{path: l.path}
+	v := value{path: l.path, attr: l.dir.attr & aCovered}
 	if flags&unix.O_PATH == 0 {
 		v.attr |= aData
 	}
@@ -175,6 +175,9 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 		v.k, v.fs, v.path = kMnt, l.dir.fs, 0
 	default:
 		v.k = kCont
+		if resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
+			v.proof |= pNoLink
+		}
 		if flags&unix.O_PATH != 0 && flags&unix.O_NOFOLLOW != 0 {
 			v.attr |= aLink
 		}
@@ -368,10 +371,9 @@ func (w *walker) applyPrctl(s *state, pc int, in *program.Instr) {
 			w.note(pc, NoNewPrivs)
 		}
 	case unix.PR_CAPBSET_DROP:
-		if !s.has(fUid) {
-			s.dropped |= 1 << (imm(in, 1) & 63)
-			w.note(pc, Bounding)
-		}
+		s.undo(fUid) // the change of ids has to come after: what became root of a namespace was none
+		s.dropped |= 1 << (imm(in, 1) & 63)
+		w.note(pc, Bounding)
 	case unix.PR_CAP_AMBIENT:
 		switch imm(in, 1) {
 		case unix.PR_CAP_AMBIENT_CLEAR_ALL:
@@ -396,16 +398,21 @@ func (w *walker) applyIDs(s *state, pc int, in *program.Instr) {
 		a, b, c := imm(in, 0), imm(in, 1), imm(in, 2)
 		return uint32(a), a == b && b == c
 	}
+	if uint64(in.NR) == setgroups && w.e.KeepGroups {
+		w.refuse(s, pc, IDs, "the groups of the caller are to be kept")
+		return
+	}
+	if w.dropsGroups(s, in) {
+		s.done(fNoGroups)
+		w.note(pc, IDs)
+		return
+	}
 	p := w.x.proc
 	if p == nil {
 		return
 	}
 	switch uint64(in.NR) {
 	case setgroups:
-		if w.e.KeepGroups {
-			w.refuse(s, pc, IDs, "the groups of the caller are to be kept")
-			return
-		}
 		s.undo(fGid)
 		s.undo(fUid)
 		n := imm(in, 0)
@@ -432,6 +439,13 @@ func (w *walker) applyIDs(s *state, pc int, in *program.Instr) {
 			s.undo(fUid)
 		}
 	}
+}
+
+// dropsGroups reports whether in drops all groups on the way to a user namespace that is
+// joined: what is done there later may be denied.
+func (w *walker) dropsGroups(s *state, in *program.Instr) bool {
+	n, ok := in.Args[0].Imm()
+	return uint64(in.NR) == setgroups && ok && n == 0 && w.x.joinsUser && s.got&unix.CLONE_NEWUSER == 0
 }
 
 func (w *walker) applyLimit(s *state, pc int, in *program.Instr) {

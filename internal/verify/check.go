@@ -388,5 +388,9 @@ func (w *walker) checkSetns(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, Namespaces, "it joins a namespace that is not the configuration's")
 		return
 	}
+	if imm(in, 1)&unix.CLONE_NEWUSER != 0 && !s.has(fNoGroups) {
+		w.refuse(s, pc, IDs, "it takes the caller's groups into a user namespace that may deny to drop them")
+		return
+	}
 	w.note(pc, Namespaces)
 }

@@ -16,6 +16,7 @@ import (
 const (
 	fSlave = iota
 	fPrivate
+	fNoGroups // the caller's were dropped before a user namespace was joined
 	fGroups
 	fGid
 	fUid
@@ -78,6 +79,7 @@ type expected struct {
 	shared    bool // Init: the container has the caller's mount namespace
 	own       uint64
 	joinedPid bool
+	joinsUser bool // a user namespace that was there before
 	mountsPid bool // mounts a procfs
 
 	bounding, effective, permitted, inheritable, ambient uint64
@@ -113,6 +115,7 @@ func expectations(w *walker) *expected {
 	} else {
 		x.own = e.Join
 		x.joinedPid = e.Join&unix.CLONE_NEWPID != 0
+		x.joinsUser = e.Join&unix.CLONE_NEWUSER != 0
 	}
 	return x
 }
@@ -130,6 +133,7 @@ func (x *expected) container(w *walker) {
 		if n.Path != "" {
 			x.ns[w.text(n.Path)] |= flag
 			x.joinedPid = x.joinedPid || flag == unix.CLONE_NEWPID
+			x.joinsUser = x.joinsUser || flag == unix.CLONE_NEWUSER
 		}
 	}
 	x.shared = x.own&unix.CLONE_NEWNS == 0
@@ -147,6 +151,11 @@ func (x *expected) container(w *walker) {
 		m := mountExpected(w, x, &e.Spec.Mounts[i])
 		if m.proven = -1; (m.fs == fsProc || m.fs == fsSys) && !m.bind {
 			m.proven = x.fact()
+		}
+		for j := range x.mounts { // what lies beneath this one need not be proven
+			if old := &x.mounts[j]; !m.remount && within(w.texts[old.dest], w.texts[m.dest]) {
+				old.proven = -1
+			}
 		}
 		x.mounts = append(x.mounts, m)
 		x.at[m.dest] = true
@@ -337,6 +346,7 @@ func (w *walker) begin() *state {
 		give(r, kTasks)
 	}
 	if w.e.KeepGroups {
+		s.done(fNoGroups)
 		s.done(fGroups)
 	}
 	for i := range w.x.mounts { // nothing is asked of these

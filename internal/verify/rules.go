@@ -73,7 +73,7 @@ var ruleTexts = [rules][2]string{
 	Cgroup:       {"cgroup", "the process has entered the container's cgroups"},
 	Label:        {"label", "the labels of the configuration are written"},
 	Bounding:     {"bounding", "each capability that the configuration has not is dropped from the bounding set, before the change of ids"},
-	IDs:          {"ids", "groups, group and user are the configuration's, in this order; groups that are to be kept are not changed"},
+	IDs:          {"ids", "groups, group and user are the configuration's, in this order; the caller's are dropped before a user namespace is joined; groups that are to be kept are not changed"},
 	Capset:       {"capset", "the capabilities at execve are the configuration's, set after the change of ids"},
 	Ambient:      {"ambient", "the ambient set was cleared after the change of ids and has the configuration's capabilities alone"},
 	NoNewPrivs:   {"no-new-privs", "noNewPrivileges is set if and only if the configuration says so"},

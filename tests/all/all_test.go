@@ -91,10 +91,15 @@ func TestAllowedListIsRead(t *testing.T) {
 	}
 }
 
-// TestVMLogs: what a VM has run counts, and with the reasons of its skips.
+// TestVMLogs: what a VM has run counts, of the package that it has named, and with the
+// reasons of its skips; a list of skips allows them or does not.
 func TestVMLogs(t *testing.T) {
 	dir := t.TempDir()
-	log := `=== RUN   TestA
+	log := `=== PACKAGE tests/integration
+=== RUN   TestA/v2
+--- PASS: TestA/v2 (0.00s)
+=== PACKAGE internal/host/cgroup
+=== RUN   TestA
 === RUN   TestA/v2
     a_test.go:1: needs v1
 --- PASS: TestA (0.00s)
@@ -102,12 +107,25 @@ func TestVMLogs(t *testing.T) {
 === RUN   TestB
 --- PASS: TestB (0.00s)
 `
-	if err := os.WriteFile(filepath.Join(dir, "v2-cgroup.log"), []byte(log), 0o644); err != nil {
+	lists := map[string]bool{"internal/host/cgroup TestA/.*\t^needs v1$\tbecause": true, "tests/integration .*\t^needs v1$\tbecause": false}
+	if err := os.WriteFile(filepath.Join(dir, "v2.log"), []byte(log), 0o644); err != nil {
 		t.Fatal(err)
+	}
+	for text, want := range lists {
+		list := filepath.Join(dir, "skips.txt")
+		if err := os.WriteFile(list, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := judgeLogs(list, []string{filepath.Join(dir, "v2.log")}); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	if judgeLogs("/dev/null", []string{filepath.Join(dir, "none.log")}) {
+		t.Error("a machine that has run nothing is good")
 	}
 	a := tests{}
 	a.addVM(dir)
-	if o := a["internal/host/cgroup TestA/v2"]; o == nil || o.skipped["vm v2-cgroup"] != "needs v1" {
+	if o := a["internal/host/cgroup TestA/v2"]; o == nil || o.skipped["vm v2"] != "needs v1" {
 		t.Errorf("TestA/v2: %+v", o)
 	}
 	if o := a["internal/host/cgroup TestB"]; o == nil || len(o.passed) != 1 {

@@ -34,37 +34,63 @@ func (a tests) add(where string, list []*test) {
 	}
 }
 
-// vmPackages are the tests whose output tests/vm/suite keeps, by the names of its logs.
-var vmPackages = map[string]string{
-	"v2": "tests/integration", "v2-systemd": "tests/integration", "hybrid-systemd": "tests/integration", "selinux": "tests/integration",
-	"v2-cgroup": "internal/host/cgroup", "v1-cgroup": "internal/host/cgroup", "systemd": "internal/host/systemd", "systemd-v1": "internal/host/systemd",
-}
+// vmLogs are what tests/vm/suite keeps of the machines that make vm starts, by name.
+var vmLogs = []string{"v2", "v2-systemd", "hybrid-systemd", "v1", "selinux"}
 
 var (
-	runLine  = regexp.MustCompile(`^=== (?:RUN|CONT|NAME) +(\S+)`)
-	doneLine = regexp.MustCompile(`^\s*--- (PASS|SKIP): (\S+)`)
+	packageLine = regexp.MustCompile(`^=== PACKAGE (\S+)`) // tests/vm/guest/several
+	runLine     = regexp.MustCompile(`^=== (?:RUN|CONT|NAME) +(\S+)`)
+	doneLine    = regexp.MustCompile(`^\s*--- (PASS|SKIP): (\S+)`)
 )
 
-// addVM adds what was run in virtual machines, whose output is go test -v's.
+// addVM adds what was run in virtual machines.
 func (a tests) addVM(dir string) {
-	for log, pkg := range vmPackages {
-		data, err := os.ReadFile(filepath.Join(dir, log+".log"))
-		if err != nil {
-			continue
-		}
-		current, reasons := "", map[string]string{}
-		var list []*test
-		for line := range strings.Lines(string(data)) {
-			if m := runLine.FindStringSubmatch(line); m != nil {
-				current = m[1]
-			} else if m := doneLine.FindStringSubmatch(line); m != nil {
-				list = append(list, &test{pkg: pkg, name: m[2], action: strings.ToLower(m[1]), reason: reasons[m[2]]})
-			} else if m := reasonLine.FindStringSubmatch(line); m != nil {
-				reasons[current] = m[1]
-			}
-		}
-		a.add("vm "+log, list)
+	for _, log := range vmLogs {
+		a.addLog(filepath.Join(dir, log+".log"))
 	}
+}
+
+// addLog adds the tests of a machine, whose output is go test -v's; no file, no tests.
+func (a tests) addLog(path string) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return
+	}
+	pkg, current, reasons := "", "", map[string]string{}
+	var list []*test
+	for line := range strings.Lines(string(data)) {
+		if m := packageLine.FindStringSubmatch(line); m != nil {
+			pkg, current, reasons = m[1], "", map[string]string{}
+		} else if m := runLine.FindStringSubmatch(line); m != nil {
+			current = m[1]
+		} else if m := doneLine.FindStringSubmatch(line); m != nil {
+			list = append(list, &test{pkg: pkg, name: m[2], action: strings.ToLower(m[1]), reason: reasons[m[2]]})
+		} else if m := reasonLine.FindStringSubmatch(line); m != nil {
+			reasons[current] = m[1]
+		}
+	}
+	a.add("vm "+strings.TrimSuffix(filepath.Base(path), ".log"), list)
+}
+
+// judgeLogs prints what machines have skipped that make vm does not start, and reports
+// whether a list of skips allows all of it.
+func judgeLogs(list string, logs []string) bool {
+	allowed, err := readAllowed(list)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return false
+	}
+	good := true
+	for _, log := range logs {
+		a := tests{}
+		a.addLog(log)
+		if len(a) == 0 {
+			fmt.Printf("%s: no tests\n", log)
+			good = false
+		}
+		good = a.printSkips(allowed, true) && good
+	}
+	return good
 }
 
 // allowed is a line of skips.txt.
@@ -114,7 +140,7 @@ func (a tests) printSkips(list []allowed, judged bool) bool {
 				verdict = "not judged: not all phases have run"
 			} else if verdict == "" {
 				good = false
-				verdict = "NOT ALLOWED: tests/all/skips.txt does not say why this may be"
+				verdict = "NOT ALLOWED: the list of skips does not say why this may be"
 			}
 			key := reason + "\n    " + verdict
 			label := name

@@ -138,7 +138,7 @@ func TestContractRule07RollbackOfMissingProgram(t *testing.T) {
 // Rule 8, containerd: start succeeds though the process has ended already.
 func TestContractRule08StartOfShortProcess(t *testing.T) {
 	t.Parallel()
-	for range 10 {
+	for range repetitions(10) {
 		b := newBundle(t, args("true")).create().start()
 		if code := b.wait(); code != 0 {
 			t.Errorf("exit code %d", code)
@@ -235,7 +235,7 @@ func TestContractRule15KillAllOfStopped(t *testing.T) {
 func TestContractRule15KillAllOfReaped(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, sh("sleep 1000 & sleep 1000"), withoutNamespace(specs.PIDNamespace))
-	for range 20 {
+	for range repetitions(20) {
 		b.create().start()
 		reaped := make(chan error)
 		go func() {

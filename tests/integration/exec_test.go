@@ -366,7 +366,7 @@ func TestExecManyAtOnce(t *testing.T) {
 	t.Parallel()
 	b := asleep(t)
 	var wait sync.WaitGroup
-	for i := range 50 {
+	for i := range repetitions(50) {
 		wait.Add(1)
 		go func() {
 			defer wait.Done()

@@ -35,6 +35,16 @@ func readEnvironment() error {
 	return nil
 }
 
+// repetitions is how often to do what is done n times to meet an order of events by
+// chance. A slow machine is there for its kernel, its cgroups or its processor, and does
+// a fifth.
+func repetitions(n int) int {
+	if slowness > 1 {
+		return (n + 4) / 5
+	}
+	return n
+}
+
 // systemdCgroup says that systemd makes the containers' cgroups.
 func systemdCgroup() bool { return slices.Contains(runtimeFlags, "--systemd-cgroup") }
 

@@ -44,7 +44,7 @@ func calm(t testing.TB, results []result) {
 func TestParallelCreate(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no lock: two creates succeed")
-	for range 5 {
+	for range repetitions(5) {
 		b := newBundle(t, args("sleep", "1000"))
 		results := together(t, b, b.line("create"), b.line("create"), b.line("create"), b.line("create"))
 		calm(t, results)
@@ -58,7 +58,7 @@ func TestParallelCreate(t *testing.T) {
 func TestParallelStart(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no lock")
-	for range 5 {
+	for range repetitions(5) {
 		b := newBundle(t, sh("echo ran; sleep 1000")).create()
 		start := []string{"start", b.id}
 		results := together(t, b, start, start, start, start)
@@ -72,7 +72,7 @@ func TestParallelStart(t *testing.T) {
 
 func TestParallelDelete(t *testing.T) {
 	t.Parallel()
-	for range 5 {
+	for range repetitions(5) {
 		b := newBundle(t, args("sleep", "1000")).create().start()
 		force := []string{"delete", "--force", b.id}
 		results := together(t, b, force, force, []string{"state", b.id}, []string{"kill", b.id, "9"}, force)
@@ -95,7 +95,7 @@ func TestParallelDelete(t *testing.T) {
 func TestParallelMix(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no lock")
-	for range 8 {
+	for range repetitions(8) {
 		b := newBundle(t, args("sleep", "1000")).create()
 		results := together(t, b, []string{"start", b.id}, []string{"state", b.id}, []string{"kill", b.id, "KILL"}, []string{"ps", "-f", "json", b.id},
 			[]string{"list"}, []string{"delete", b.id}, []string{"state", b.id})
@@ -136,17 +136,19 @@ func TestParallelContainers(t *testing.T) {
 func TestKilledCreate(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 leaves processes and cgroups")
-	for i := range 25 {
+	moments := repetitions(25)
+	for i := range moments {
 		b := newBundle(t, args("sleep", "1000"))
 		r := b.createCall().start(t)
-		time.Sleep(time.Duration(i) * 400 * time.Microsecond)
+		after := time.Duration(i*25/moments*slowness) * 400 * time.Microsecond
+		time.Sleep(after)
 		r.cmd.Process.Kill()
 		res := r.wait()
 		b.delete("--force")
 		eventually(t, "its processes end", func() bool { return len(processesOf(b.id)) == 0 })
 		b.nothingLeft()
 		if t.Failed() {
-			t.Fatalf("killed after %d * 400 µs: %s", i, res)
+			t.Fatalf("killed after %v: %s", after, res)
 		}
 	}
 }

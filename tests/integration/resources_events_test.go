@@ -66,10 +66,17 @@ func TestEventsStatsDocument(t *testing.T) {
 func TestEventsStream(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, args("sleep", "1000")).create().start()
-	events := call{root: b.root, args: []string{"events", "--interval", "50ms", b.id}}.start(t)
-	eventually(t, "three statistics", func() bool { return strings.Count(events.result(0).stdout, `{"type":"stats"`) >= 3 })
+	// The second one asks for more than any machine can give.
+	var all []*running
+	for _, interval := range []string{"50ms", "1ns"} {
+		events := call{root: b.root, args: []string{"events", "--interval", interval, b.id}}.start(t)
+		eventually(t, "three statistics", func() bool { return strings.Count(events.result(0).stdout, `{"type":"stats"`) >= 3 })
+		all = append(all, events)
+	}
 	b.kill("KILL").wait()
-	events.wait().ok(t)
+	for _, events := range all {
+		events.wait().ok(t)
+	}
 	b.rt("events", "--stats", b.id).failed(t)
 	b.rt("events", "--interval", "0s", b.id).failed(t, "--interval")
 }

@@ -34,7 +34,7 @@ func TestEmbed(t *testing.T) {
 	run := exec.Command(program, bundle)
 	run.Env = append(os.Environ(), "TMPDIR="+dir)
 	out, err := run.CombinedOutput()
-	if want := "before start: created\nI am 1\nat the end: stopped\n"; err != nil || string(out) != want {
+	if want := "before start: created\nI am 1\nat the end: status 0\n"; err != nil || string(out) != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, out, want)
 	}
 	if after := namesOnTheMachine(t); after != before {

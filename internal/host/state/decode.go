@@ -59,6 +59,10 @@ func decodeRecord(text []byte, r *Record) (err error) {
 			r.KeyringSerial = d.number()
 		case "rootMount":
 			r.RootMount = d.unsigned()
+		case "userNS":
+			r.UserNS = d.text()
+		case "mountNS":
+			r.MountNS = d.text()
 		case "privatePid":
 			r.PrivatePid = d.bool()
 		case "afterStart":

@@ -66,6 +66,8 @@ func appendRecord(b []byte, r *Record) []byte {
 		e.name("rootMount")
 		e.b = strconv.AppendUint(e.b, r.RootMount, 10)
 	}
+	e.text("userNS", r.UserNS)
+	e.text("mountNS", r.MountNS)
 	e.bool("privatePid", r.PrivatePid)
 	list(e, "afterStart", r.AfterStart, func(f *Failure) {
 		e.number("pc", int64(f.PC))

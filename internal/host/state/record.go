@@ -41,8 +41,11 @@ type Record struct {
 	// RootMount is, for a container in the runtime's mount namespace, the id of
 	// the mount that Rootfs was on before the container was made: what lies on
 	// top of it at the end is the container's. 0 for others.
-	RootMount  uint64
-	PrivatePid bool // the container has a pid namespace of its own
+	RootMount uint64
+	// UserNS and MountNS are the namespaces that init had before it ran anything of the
+	// image, as device:inode of their files; empty is not known.
+	UserNS, MountNS string
+	PrivatePid      bool // the container has a pid namespace of its own
 
 	// AfterStart has the texts of what can fail after start, when only start is
 	// there to tell.

@@ -11,8 +11,8 @@ import (
 	"github.com/hutch-project/hutch/internal/dbus"
 )
 
-// annotationPrefix begins the annotations that are unit properties.
-const annotationPrefix = "org.systemd.property."
+// AnnotationPrefix begins the annotations that are unit properties.
+const AnnotationPrefix = "org.systemd.property."
 
 // FromAnnotations returns the properties that annotations named
 // "org.systemd.property.NAME" ask for, in the order of their names. The value is
@@ -25,7 +25,7 @@ const annotationPrefix = "org.systemd.property."
 func FromAnnotations(annotations map[string]string) ([]dbus.Property, error) {
 	var list []dbus.Property
 	for key, text := range annotations {
-		name, ok := strings.CutPrefix(key, annotationPrefix)
+		name, ok := strings.CutPrefix(key, AnnotationPrefix)
 		if !ok {
 			continue
 		}

@@ -28,12 +28,12 @@ func TestFromAnnotations(t *testing.T) {
 		{"Neg", "int64 -9223372036854775808", "Neg=int64 -9223372036854775808"},
 		{"Dbl", "double 2", "Dbl=double 2"},
 	} {
-		got, err := FromAnnotations(map[string]string{annotationPrefix + c.name: c.text, "other": "x"})
+		got, err := FromAnnotations(map[string]string{AnnotationPrefix + c.name: c.text, "other": "x"})
 		if err != nil || len(got) != 1 || got[0].String() != c.want {
 			t.Errorf("%s = %s: got %s, %v, want %s", c.name, c.text, list(got), err, c.want)
 		}
 	}
-	got, err := FromAnnotations(map[string]string{annotationPrefix + "Bbb": "1", annotationPrefix + "Aaa": "2"})
+	got, err := FromAnnotations(map[string]string{AnnotationPrefix + "Bbb": "1", AnnotationPrefix + "Aaa": "2"})
 	if err != nil || list(got) != "Aaa=2\nBbb=1" {
 		t.Errorf("got %s, %v", list(got), err)
 	}
@@ -77,7 +77,7 @@ func TestFromAnnotationsErrors(t *testing.T) {
 		{"FooSec", "1e300", "no number of seconds"},
 		{"FooSec", "uint64 18446744073709551614", "no number of seconds"},
 	} {
-		got, err := FromAnnotations(map[string]string{annotationPrefix + c.name: c.text})
+		got, err := FromAnnotations(map[string]string{AnnotationPrefix + c.name: c.text})
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "annotations[org.systemd.property."+c.name+"]: ") {
 			t.Errorf("%s = %s: got %s, %v, want an error with %q", c.name, c.text, list(got), err, c.want)
 		}

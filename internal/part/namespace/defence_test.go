@@ -2,14 +2,18 @@ package namespace
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/id32"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 )
@@ -68,7 +72,7 @@ func TestRootOfAUserNamespaceStaysClosed(t *testing.T) {
 	}
 	for name, change := range map[string]func(b *program.Builder){
 		"as it is":  func(b *program.Builder) { b.Sys(unix.SYS_SETRESUID, program.Imm(1), program.Imm(1), program.Imm(1)) },
-		"of a join": becomeRoot,
+		"of a join": func(b *program.Builder) { becomeRoot(b, true, true) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := program.New()
@@ -107,4 +111,83 @@ func TestRootOfAUserNamespaceStaysClosed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestJoinedUserNamespaceGetsNoGroups: the caller's groups are dropped before a user
+// namespace is joined that denies setgroups, unless they are to be kept.
+func TestJoinedUserNamespaceGetsNoGroups(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("sets groups")
+	}
+	holder := exec.Command("/proc/self/exe", "-test.run=^TestHoldNamespaces$")
+	holder.Env = append(os.Environ(), "HOLD_NAMESPACES=1")
+	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 100000, Size: 1}}
+	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids}
+	stdin, err := holder.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Wait()
+	defer stdin.Close()
+	pid := holder.Process.Pid
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pidfd)
+	for _, keep := range []bool{false, true} {
+		want := map[bool]int64{false: 0, true: 1}[keep]
+		init := Init{Pid: pid, Pidfd: pidfd, Flags: unix.CLONE_NEWUSER, KeepGroups: keep}
+		if got := groupsAfter(t, nil, init.Join); got != want {
+			t.Errorf("keep %v: %d groups of the caller are left to exec, want %d", keep, got, want)
+		}
+		s, err := New([]specs.LinuxNamespace{{Type: specs.UserNamespace, Path: fmt.Sprintf("/proc/%d/ns/user", pid)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.KeepGroups, s.lastClone = keep, true
+		if got := groupsAfter(t, s.Open, func(b *program.Builder) { s.Enter(b, 3) }); got != want {
+			t.Errorf("keep %v: %d groups of the caller are left to init, want %d", keep, got, want)
+		}
+	}
+}
+
+// TestHoldNamespaces is the process whose namespaces are joined.
+func TestHoldNamespaces(t *testing.T) {
+	if os.Getenv("HOLD_NAMESPACES") == "" {
+		t.Skip("is run by another test")
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// groupsAfter returns how many groups a process with one has after what join emits.
+func groupsAfter(t *testing.T, open, join func(*program.Builder)) int64 {
+	t.Helper()
+	b := program.New()
+	if open != nil {
+		open(b)
+	}
+	b.Sys(id32.Setgroups, program.Imm(1), b.Bytes([]byte{9, 0, 0, 0}).Arg())
+	join(b)
+	groups := b.Reg()
+	b.Sys(unix.SYS_GETGROUPS, program.Imm(0), program.Imm(0)).To(groups)
+	b.Tell(2, groups)
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	defer c.Kill()
+	got, err := c.Expect(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
 }

@@ -22,6 +22,8 @@ type Init struct {
 	// InitCwd, with OwnRoot, takes the working directory that init has, too: before the
 	// pivot, the container's root.
 	InitCwd bool
+	// KeepGroups leaves the process the caller's additional groups.
+	KeepGroups bool
 }
 
 // Join emits the way into the namespaces, all in one step. In a user namespace the
@@ -42,6 +44,9 @@ func (n *Init) Join(b *program.Builder) {
 			}
 		})
 	}
+	if n.Flags&unix.CLONE_NEWUSER != 0 && !n.KeepGroups {
+		dropGroups(b)
+	}
 	b = b.Element(program.T("linux.namespaces")).Doing(program.T("join those of init"))
 	if n.Flags != 0 {
 		call.Setns(b.Step(program.T("setns")), call.Number(n.Pidfd), n.Flags)
@@ -54,7 +59,7 @@ func (n *Init) Join(b *program.Builder) {
 		}
 	}
 	if n.Flags&unix.CLONE_NEWUSER != 0 {
-		becomeRoot(b)
+		becomeRoot(b, false, false)
 	}
 }
 

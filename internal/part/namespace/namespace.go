@@ -8,6 +8,7 @@ package namespace
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -43,6 +44,9 @@ type Set struct {
 	joins  []join
 
 	lastClone bool // see CloneLast
+
+	// KeepGroups leaves the process the caller's additional groups.
+	KeepGroups bool
 }
 
 // New sorts the namespaces of a configuration. Types must be known and stand
@@ -139,6 +143,9 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 		}
 	}
 	if user {
+		if !s.KeepGroups {
+			dropGroups(b)
+		}
 		s.enterUser(b) // after those of the caller's user namespace, which it may not join from inside
 	}
 	switch {
@@ -206,21 +213,50 @@ func cloneAgain(b *program.Builder, flags uint64, adopt uint32) {
 }
 
 // BecomeRoot emits the change to user and group 0 of the container's user
-// namespace, which must have its mappings. Without a user namespace it emits
-// nothing.
-func (s *Set) BecomeRoot(b *program.Builder) {
+// namespace, which must have its mappings: those of l, when it is new. Without a user
+// namespace it emits nothing.
+func (s *Set) BecomeRoot(b *program.Builder, l *specs.Linux) {
 	if s.Own(unix.CLONE_NEWUSER) {
-		becomeRoot(b)
+		own := s.Made(unix.CLONE_NEWUSER)
+		becomeRoot(b, own && hasRoot(l.UIDMappings), own && hasRoot(l.GIDMappings))
 	}
 }
 
-func becomeRoot(b *program.Builder) {
+// hasRoot reports whether the id 0 of the container is mapped.
+func hasRoot(list []specs.LinuxIDMapping) bool {
+	return slices.ContainsFunc(list, func(m specs.LinuxIDMapping) bool { return m.ContainerID == 0 && m.Size > 0 })
+}
+
+// becomeRoot emits the change to user and group 0, which have to be there when uid and gid
+// say so.
+func becomeRoot(b *program.Builder, uid, gid bool) {
 	b = b.Element(program.T("linux.uidMappings")).Doing(program.T("become root of the user namespace"))
 	// Ids that are not mapped leave the process as it is; it has all
 	// capabilities in the namespace all the same.
-	call.Setresgid(b.Step(program.T("setresgid 0")), 0).Ignore()
-	call.Setresuid(b.Step(program.T("setresuid 0")), 0).Ignore()
+	if c := call.Setresgid(b.Step(program.T("setresgid 0")), 0); !gid {
+		mayFail(b, c, unix.EINVAL)
+	}
+	if c := call.Setresuid(b.Step(program.T("setresuid 0")), 0); !uid {
+		mayFail(b, c, unix.EINVAL)
+	}
 	call.PrctlUndumpable(b.Step(program.T("prctl PR_SET_DUMPABLE 0")))
+}
+
+// dropGroups emits the end of the caller's additional groups, before a user namespace is
+// joined that denies setgroups: what is not dropped here stays. A caller who may not do
+// so has only the groups of a user, who goes on with them.
+//
+// Source: user_namespaces(7), "/proc/PID/setgroups".
+func dropGroups(b *program.Builder) {
+	b = b.Element(program.T("linux.namespaces")).Doing(program.T("drop the caller's groups"))
+	mayFail(b, call.Setgroups(b, nil), unix.EPERM)
+}
+
+// mayFail goes on after the error errno of c, and no other.
+func mayFail(b *program.Builder, c program.Call, errno unix.Errno) {
+	next := b.Label()
+	c.On(errno, next)
+	b.Bind(next)
 }
 
 // Late emits the new cgroup namespace and the new time namespace. At the barrier

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 )
@@ -22,11 +23,29 @@ type copier struct {
 	dirs  int // directories so far
 }
 
-// fileInfo is what is to be copied of a file beside its content.
+// fileInfo is what is to be copied of a file beside its content. That of a file or a
+// directory comes from the descriptor that the content is read from: a name may be
+// another file's by then, and a secret would have that one's mode.
 type fileInfo struct {
 	mode, uid, gid uint32
 	size           int64
+	id             fileID
 }
+
+// fileID is which file it is.
+type fileID struct {
+	inode        uint64
+	major, minor uint32
+}
+
+// enteredDir is a directory on the way from the top.
+type enteredDir struct {
+	name string
+	id   fileID // of the source
+}
+
+// errExchanged is the error for a directory that is another one when it is entered again.
+var errExchanged = errors.New("the directory was exchanged while it was copied")
 
 // maxDirs and maxDepth bound what an image can have the parent remember.
 const (
@@ -38,7 +57,7 @@ const (
 const maxSend = 1 << 30
 
 // tree copies the directory at path from the top, which is the current one.
-func (c *copier) tree(path []string) error {
+func (c *copier) tree(path []enteredDir) error {
 	var dirs []string
 	for {
 		e, err := c.ask(&copyRequest{op: copyList})
@@ -53,7 +72,7 @@ func (c *copier) tree(path []string) error {
 		for _, name := range names {
 			dir, err := c.entry(name)
 			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+				return fmt.Errorf("%s: %w", fault.Name(name), err)
 			}
 			if dir != nil {
 				dirs = append(dirs, name)
@@ -65,48 +84,60 @@ func (c *copier) tree(path []string) error {
 	}
 	for _, name := range dirs {
 		if err := c.dir(path, name); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", fault.Name(name), err)
 		}
 	}
 	return nil
 }
 
 // dir copies the directory name, which is made already, and comes back.
-func (c *copier) dir(path []string, name string) error {
-	st, err := c.stat(name)
+func (c *copier) dir(path []enteredDir, name string) error {
+	st, err := c.enter(name)
 	if err != nil {
 		return err
 	}
-	if _, err := c.named(copyEnter, name, 0, 0); err != nil {
-		return err
-	}
-	if err := c.tree(append(path, name)); err != nil {
+	if err := c.tree(append(path, enteredDir{name, st.id})); err != nil {
 		return err
 	}
 	if _, err := c.ask(&copyRequest{op: copyTop}); err != nil {
 		return err
 	}
 	for _, parent := range path {
-		if _, err := c.named(copyEnter, parent, 0, 0); err != nil {
+		again, err := c.enter(parent.name)
+		if err != nil {
 			return err
 		}
+		if again.id != parent.id { // its mode is the first one's, and guards no other
+			return errExchanged
+		}
 	}
-	return c.mode(name, st) // last: it may forbid what was to be done in it
+	return c.attributes(name, st) // last: the mode may forbid what was to be done in it
 }
 
+// enter goes to the directory name and returns what the source has there.
+func (c *copier) enter(name string) (*fileInfo, error) {
+	return parseInfo(c.named(copyEnter, name, 0, 0))
+}
+
+// stat looks at name, which is good for the kind of a file alone.
 func (c *copier) stat(name string) (*fileInfo, error) {
-	e, err := c.named(copyStat, name, 0, 0)
+	return parseInfo(c.named(copyStat, name, 0, 0))
+}
+
+// parseInfo reads an answer that is a struct statx.
+func parseInfo(e spawn.Event, err error) (*fileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
 	if len(e.Data) != idiom.StatxSize {
 		return nil, unix.EPROTO
 	}
-	const uid, gid, size = 20, 24, 40 // offsets in struct statx
+	const uid, gid, inode, size, major, minor = 20, 24, 32, 40, 136, 140 // offsets in struct statx
 	order := binary.NativeEndian
 	return &fileInfo{
 		mode: uint32(order.Uint16(e.Data[idiom.StatxMode:])), uid: order.Uint32(e.Data[uid:]), gid: order.Uint32(e.Data[gid:]),
 		size: int64(order.Uint64(e.Data[size:])),
+		id:   fileID{order.Uint64(e.Data[inode:]), order.Uint32(e.Data[major:]), order.Uint32(e.Data[minor:])},
 	}, nil
 }
 
@@ -122,36 +153,48 @@ func (c *copier) entry(name string) (dir *fileInfo, err error) {
 		if _, err := c.named(copyMkdir, name, 0, 0); err != nil {
 			return nil, err
 		}
-		return st, c.own(name, st)
+		return st, nil
 	case unix.S_IFREG:
-		if copied, err := c.file(name, st); !copied || err != nil {
+		opened, err := c.file(name)
+		if opened == nil || err != nil {
 			return nil, err
 		}
-		if err := c.own(name, st); err != nil {
-			return nil, err
-		}
-		return nil, c.mode(name, st)
+		return nil, c.attributes(name, opened)
 	case unix.S_IFLNK:
 		if err := c.link(name); err != nil {
 			return nil, err
 		}
-		return nil, c.own(name, st)
+		_, err = c.own(name, st)
+		return nil, err
 	}
 	return nil, nil
 }
 
-// own sets the owner of the copy, as far as the container's root may.
-func (c *copier) own(name string, st *fileInfo) error {
-	_, err := c.named(copyChown, name, uint64(st.uid), uint64(st.gid))
-	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("chown to %d:%d: %w", st.uid, st.gid, err)
+// attributes sets owner and mode of the copy, which nobody else reaches yet. Without the
+// owner it is nobody's program: set-user-ID would make it one of the container's root.
+func (c *copier) attributes(name string, st *fileInfo) error {
+	owned, err := c.own(name, st)
+	if err != nil {
+		return err
 	}
-	return nil
+	mode := st.mode & 0o7777
+	if !owned {
+		mode &^= unix.S_ISUID | unix.S_ISGID
+	}
+	_, err = c.named(copyChmod, name, uint64(mode), 0)
+	return err
 }
 
-func (c *copier) mode(name string, st *fileInfo) error {
-	_, err := c.named(copyChmod, name, uint64(st.mode&0o7777), 0)
-	return err
+// own sets the owner of the copy, and reports whether the container's root may.
+func (c *copier) own(name string, st *fileInfo) (bool, error) {
+	_, err := c.named(copyChown, name, uint64(st.uid), uint64(st.gid))
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("chown to %d:%d: %w", st.uid, st.gid, err)
+	}
+	return true, nil
 }
 
 func (c *copier) link(name string) error {
@@ -178,21 +221,35 @@ func (c *copier) link(name string) error {
 	return err
 }
 
-// file copies the regular file name. It reports false for one that is none any more.
-func (c *copier) file(name string, st *fileInfo) (bool, error) {
-	if _, err := c.named(copyOpen, name, 0, 0); errors.Is(err, notRegular) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
-		return false, nil
-	} else if err != nil {
-		return false, err
+// file copies the content of the regular file name, and returns what it is. It returns nil
+// for one that is none any more.
+func (c *copier) file(name string) (*fileInfo, error) {
+	st, err := c.open(name)
+	if st == nil || err != nil {
+		return nil, err
 	}
-	err := c.content(st.size)
+	return st, c.fill(st.size)
+}
+
+// open opens the regular file name and makes its copy.
+func (c *copier) open(name string) (*fileInfo, error) {
+	st, err := parseInfo(c.named(copyOpen, name, 0, 0))
+	if errors.Is(err, notRegular) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
+		return nil, nil
+	}
+	return st, err
+}
+
+// fill copies the content of the open file, and closes it.
+func (c *copier) fill(size int64) error {
+	err := c.content(size)
 	if err == nil {
-		_, err = c.ask(&copyRequest{op: copySize, a: uint64(st.size)})
+		_, err = c.ask(&copyRequest{op: copySize, a: uint64(size)})
 	}
 	if _, shutErr := c.ask(&copyRequest{op: copyClose}); err == nil {
 		err = shutErr
 	}
-	return true, err
+	return err
 }
 
 // content copies the parts of the open file that hold data, up to size.

@@ -40,13 +40,13 @@ const (
 	copyList     // entries of the source directory, as getdents64(2) has them; 0 at the end
 	copyStat     // struct statx of name in the source directory
 	copyTop      // go back to the top in both
-	copyEnter    // go to the directory name in both
+	copyEnter    // go to the directory name in both; struct statx of the source's
 	copyMkdir    // make the directory name
 	copyReadlink // where the link name leads
 	copySymlink  // make the link name; its target follows as a message of linkLen bytes
 	copyChown    // give name to user a and group b
 	copyChmod    // give name the mode a
-	copyOpen     // open the regular file name, and make it in the target directory
+	copyOpen     // open the regular file name, and make it in the target directory; its struct statx
 	copyData     // where data begins in the file from a on; ENXIO at the end
 	copyHole     // where data ends in the file from a on
 	copySend     // copy b bytes from a on; the value is how many were
@@ -134,6 +134,12 @@ func (c *copyServer) answerData(made program.Call) {
 	c.b.Jump(c.loop)
 }
 
+// answerInfo is answer with the struct statx in data.
+func (c *copyServer) answerInfo() {
+	c.b.TellData(c.tag, c.data, c.b.RegOf(idiom.StatxSize))
+	c.b.Jump(c.loop)
+}
+
 // openIn emits the opening of the entry of a current directory into fd.
 func (c *copyServer) openIn(dir, fd program.Reg, flags uint64) {
 	how := call.How{Flags: flags | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: beneath}
@@ -159,11 +165,9 @@ func (c *copyServer) directories(place []program.Label) {
 	c.answer(call.Fchmodat(b, call.In(c.out), c.name(), c.number1()))
 
 	b.Bind(place[copyStat])
-	size := b.RegOf(idiom.StatxSize)
 	call.Statx(b, call.In(c.in), c.name(), unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, c.data).To(c.value).Ignore()
 	b.If(c.value, program.Ne, 0, c.tell)
-	b.TellData(c.tag, c.data, size)
-	b.Jump(c.loop)
+	c.answerInfo()
 
 	link := b.Zero(linkLen)
 	b.Bind(place[copySymlink])
@@ -188,7 +192,8 @@ func (c *copyServer) directories(place []program.Label) {
 		call.Dup3(b, call.In(sub), call.Over(dir), unix.O_CLOEXEC).To(c.value)
 		call.Close(b, call.In(sub))
 	}
-	b.Jump(c.tell)
+	statx(b, c.in, c.data)
+	c.answerInfo()
 }
 
 // files emits the operations on one regular file.
@@ -210,8 +215,7 @@ func (c *copyServer) files(place []program.Label) {
 	b.Bind(regular)
 	c.openIn(c.out, c.to, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
 	b.If(c.to, program.Lt, 0, shut)
-	b.Tell(c.tag, b.Reg())
-	b.Jump(c.loop)
+	c.answerInfo()
 	b.Bind(shut)
 	call.Close(b, call.In(c.from))
 	b.Tell(c.tag, c.to)

@@ -272,11 +272,9 @@ func TestCopyUpOfAnExchangedFile(t *testing.T) {
 			c := newCopying(t, "")
 			must(t, os.WriteFile(c.in("f"), []byte("before"), 0o600))
 			c.serve()
-			st, err := c.copier.stat("f")
-			must(t, err)
 			must(t, os.Remove(c.in("f")))
 			must(t, make(c.in("f")))
-			if copied, err := c.copier.file("f", st); copied || err != nil {
+			if copied, err := c.copier.file("f"); copied != nil || err != nil {
 				t.Errorf("copied: %v, %v", copied, err)
 			}
 			if got := described(t, c.dst); got != "" {
@@ -326,12 +324,10 @@ func TestCopyUpOfAFileThatIsCutOff(t *testing.T) {
 	c := newCopying(t, "")
 	must(t, os.WriteFile(c.in("f"), make([]byte, 1<<20), 0o600))
 	c.serve()
-	st, err := c.copier.stat("f")
+	st, err := c.copier.open("f")
 	must(t, err)
 	must(t, os.Truncate(c.in("f"), 100))
-	if copied, err := c.copier.file("f", st); !copied || err != nil {
-		t.Errorf("copied: %v, %v", copied, err)
-	}
+	must(t, c.copier.fill(st.size))
 	if fi, err := os.Stat(filepath.Join(c.dst, "f")); err != nil || fi.Size() != 1<<20 {
 		t.Errorf("%v, %v", fi, err)
 	}

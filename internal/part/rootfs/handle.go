@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
@@ -41,59 +42,102 @@ func (r *Root) Handle(c *spawn.Child, e spawn.Event) (more bool, err error) {
 	} else {
 		defer unix.Close(root)
 	}
-	return false, MakeTarget(root, w.dest, w.dir || e.Tag&asDir != 0, r.c.RootUID, r.c.RootGID)
+	return false, MakeTarget(root, w.dest, w.dir || e.Tag&asDir != 0, r.c.RootUID, r.c.RootGID, r.before(w)...)
+}
+
+// mounted is a mount of the configuration that is there when a target is made.
+type mounted struct {
+	dest  string
+	fresh bool // a file system of the container's own, and no directory of the host
+}
+
+// before returns the mounts that come before a target.
+func (r *Root) before(w missingTarget) []mounted {
+	var out []mounted
+	for i := range r.mounts[:w.done] {
+		out = append(out, mounted{r.mounts[i].dest, !r.mounts[i].o.bind})
+	}
+	return out
+}
+
+// maker makes one target below the descriptor root.
+type maker struct {
+	root    int
+	dest    string
+	dir     bool
+	mounts  []mounted
+	resolve uint64 // how directories are opened, beside below the root
+	linked  bool   // a symbolic link was on the way
 }
 
 // MakeTarget makes the directory or file dest below the descriptor root, with the
 // directories on the way, as uid and gid. Symbolic links are followed as if root
 // were "/", also those that lead to nothing yet. Nothing outside of root is
 // reached, whatever is renamed meanwhile: each step is one openat2 or mkdirat
-// below root.
-func MakeTarget(root int, dest string, dir bool, uid, gid int) error {
+// below root. Behind a link nothing is made in what is mounted in root, but for mounts.
+func MakeTarget(root int, dest string, dir bool, uid, gid int, mounts ...mounted) error {
 	return asOwner(uid, gid, func(resolve uint64) error {
-		parts := strings.Split(strings.Trim(path.Clean(dest), "/"), "/")
-		at := "/" // clean, of directories that are there and no links
-		links := 0
-		for len(parts) > 0 {
-			part := parts[0]
-			parts = parts[1:]
-			if part == ".." {
-				at = path.Dir(at)
-				continue
-			}
-			to, err := step(root, at, part, dir || len(parts) > 0, resolve)
-			if errors.Is(err, unix.EACCES) {
-				err = fmt.Errorf("%w: the root file system is somebody else's; make it there, or make the root file system the container's", err)
-			}
-			if err != nil {
-				return fmt.Errorf("make %s in the container: %w", path.Join(at, part), err)
-			}
-			if to == "" {
-				at = path.Join(at, part)
-				continue
-			}
-			if links++; links > maxLinks {
-				return fmt.Errorf("make %s in the container: %w", dest, unix.ELOOP)
-			}
-			if strings.HasPrefix(to, "/") {
-				at = "/"
-			}
-			var more []string
-			for p := range strings.SplitSeq(to, "/") {
-				if p != "" && p != "." {
-					more = append(more, p)
-				}
-			}
-			parts = append(more, parts...)
-		}
-		return nil
+		m := &maker{root: root, dest: dest, dir: dir, mounts: mounts, resolve: resolve}
+		return m.walk()
 	})
+}
+
+// walk makes what is missing, component by component.
+func (m *maker) walk() error {
+	parts := strings.Split(strings.Trim(path.Clean(m.dest), "/"), "/")
+	at := "/" // clean, of directories that are there and no links
+	links := 0
+	for len(parts) > 0 {
+		part := parts[0]
+		parts = parts[1:]
+		if part == ".." {
+			at = path.Dir(at)
+			continue
+		}
+		to, err := m.step(at, part, m.dir || len(parts) > 0)
+		if errors.Is(err, unix.EACCES) {
+			err = fmt.Errorf("%w: the root file system is somebody else's; make it there, or make the root file system the container's", err)
+		}
+		if err != nil {
+			return fmt.Errorf("make %s in the container: %w", fault.Name(path.Join(at, part)), err)
+		}
+		if to == "" {
+			at = path.Join(at, part)
+			continue
+		}
+		if links++; links > maxLinks {
+			return fmt.Errorf("make %s in the container: %w", m.dest, unix.ELOOP)
+		}
+		if !usual(path.Join(at, part), to) {
+			m.linked = true
+		}
+		if strings.HasPrefix(to, "/") {
+			at = "/"
+		}
+		var more []string
+		for p := range strings.SplitSeq(to, "/") {
+			if p != "" && p != "." {
+				more = append(more, p)
+			}
+		}
+		parts = append(more, parts...)
+	}
+	return nil
+}
+
+// usual reports whether a link to elsewhere is one that images have by
+// convention: engines mount at /var/run/secrets and bind a volume at /run.
+//
+// Source: Filesystem Hierarchy Standard 3.0, "/var/run".
+func usual(name, to string) bool {
+	to = path.Clean(to)
+	return name == "/var/run" && (to == "/run" || to == "../run")
 }
 
 // step makes sure that name is in the directory at. When it is a symbolic link
 // it returns where to.
-func step(root int, at, name string, dir bool, resolve uint64) (link string, err error) {
-	d, err := unix.Openat2(root, at, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: inRoot | unix.RESOLVE_NO_SYMLINKS | resolve})
+func (m *maker) step(at, name string, dir bool) (link string, err error) {
+	d, err := m.open(at, unix.RESOLVE_NO_SYMLINKS|m.resolve)
 	if err != nil {
 		return "", err
 	}
@@ -106,6 +150,10 @@ func step(root int, at, name string, dir bool, resolve uint64) (link string, err
 	} else if err == unix.EINVAL {
 		return "", nil // there, and no link
 	}
+	if m.linked && !m.mayMakeIn(d) {
+		return "", fmt.Errorf("%w: a symbolic link of the image leads %s into what is mounted there; make it there, or name the place itself in config.json",
+			unix.EXDEV, m.dest)
+	}
 	err = makeIn(d, name, dir)
 	if err == unix.EACCES {
 		err = makeInReadOnly(d, name, dir)
@@ -113,22 +161,67 @@ func step(root int, at, name string, dir bool, resolve uint64) (link string, err
 	return "", err
 }
 
-// makeIn makes the directory or file name in the directory d unless it is there.
+func (m *maker) open(name string, resolve uint64) (int, error) {
+	return unix.Openat2(m.root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: inRoot | resolve})
+}
+
+// mayMakeIn reports whether a link of the image may have led to the directory d: it is
+// on the root's own mount, on a file system that is the container's, or on a mount that
+// the target lies below by its own name. Anything else may be a directory of the host,
+// which the runtime may write, and the container not.
+func (m *maker) mayMakeIn(d int) bool {
+	id := mountOf(d)
+	if id == 0 {
+		return false
+	}
+	if id == mountOf(m.root) {
+		return true
+	}
+	for _, mount := range m.mounts {
+		resolve := uint64(unix.RESOLVE_NO_SYMLINKS) // lest another mount is taken for it
+		if strings.HasPrefix(m.dest, mount.dest+"/") {
+			resolve = 0
+		} else if !mount.fresh {
+			continue
+		}
+		fd, err := m.open(mount.dest, resolve)
+		if err != nil {
+			continue
+		}
+		same := mountOf(fd) == id
+		unix.Close(fd)
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
+// mountOf returns the id of the mount that the file is on, 0 where it cannot be had.
+//
+// Source: statx(2), STATX_MNT_ID.
+func mountOf(fd int) uint64 {
+	var st unix.Statx_t
+	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_MNT_ID, &st)
+	if err != nil || st.Mask&unix.STATX_MNT_ID == 0 {
+		return 0
+	}
+	return st.Mnt_id
+}
+
+// makeIn makes the directory or file name in the directory d unless it is there. It has
+// its whole mode from the call that makes it: the thread's umask is 0. Were the mode set
+// afterwards, that could be another file's, which has come to have the name.
 func makeIn(d int, name string, dir bool) (err error) {
-	mode := uint32(unix.S_IFDIR | 0o755)
 	if dir {
 		err = unix.Mkdirat(d, name, 0o755)
 	} else {
-		mode = unix.S_IFREG | 0o644
-		err = unix.Mknodat(d, name, mode, 0)
+		err = unix.Mknodat(d, name, unix.S_IFREG|0o644, 0)
 	}
 	if err == unix.EEXIST {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	return unmask(d, name, mode)
+	return err
 }
 
 // lockTries and lockPause bound the wait for another runtime that makes a mount point in
@@ -170,38 +263,36 @@ func makeInReadOnly(d int, name string, dir bool) error {
 	return err
 }
 
-// unmask sets the whole mode of what was made just now: a mount point that the
-// caller's umask had closed would keep the container's users out.
-func unmask(dir int, name string, mode uint32) error {
-	fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return err
-	}
-	if st.Mode == mode || st.Mode&unix.S_IFMT != mode&unix.S_IFMT { // another file is not ours to change
-		return nil
-	}
-	return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode&0o777)
+// asOwner runs f in a thread of its own, with a umask of 0 and the file system ids of
+// the container's root, which f makes files as. Where those may not, f runs again with
+// the caller's: an image that belongs to the host's root stays the host's. It is then to
+// resolve paths with RESOLVE_NO_XDEV: what is mounted in the root is not the image's, and
+// a link of the image must not have the runtime write to what is bound there.
+//
+// The umask is the process's, and a library must leave that as it is. So the thread has a
+// copy, which cannot be given back; it ends with f.
+//
+// Source: unshare(2), CLONE_FS; setfsuid(2), which is for the thread alone.
+func asOwner(uid, gid int, f func(resolve uint64) error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked, so that the thread ends
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			done <- fmt.Errorf("have a umask of its own (unshare CLONE_FS): %w", err)
+			return
+		}
+		unix.Umask(0)
+		done <- withIDs(uid, gid, f)
+	}()
+	return <-done
 }
 
-// asOwner runs f with the file system ids of the container's root, which f makes
-// files as. Where those may not, f runs again with the caller's: an image that
-// belongs to the host's root stays the host's. It is then to resolve paths with
-// RESOLVE_NO_XDEV: what is mounted in the root is not the image's, and a link of the
-// image must not have the runtime write to what is bound there.
-//
-// Source: setfsuid(2), which is for the thread alone.
-func asOwner(uid, gid int, f func(resolve uint64) error) error {
+// withIDs is asOwner in the thread.
+func withIDs(uid, gid int, f func(resolve uint64) error) error {
 	euid, egid := os.Geteuid(), os.Getegid()
 	if uid == euid && gid == egid {
 		return f(0)
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	_ = unix.Setfsgid(gid) // both tell no errors; where they do nothing the
 	_ = unix.Setfsuid(uid) // files belong to the caller
 	err := f(0)

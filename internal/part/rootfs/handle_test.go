@@ -121,5 +121,8 @@ func TestMakeTargetLeavesWhatIsBound(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(data, "made")); err == nil {
 		t.Error("it is there")
 	}
+	if err := MakeTarget(root, "/data/made", true, 100000, 100000); err == nil {
+		t.Error("made by its own name in what is bound")
+	}
 	must(t, MakeTarget(root, "/new", true, 100000, 100000))
 }

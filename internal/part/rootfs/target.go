@@ -23,6 +23,7 @@ type place struct {
 type missingTarget struct {
 	dest string
 	dir  bool
+	done int // how many mounts are there before
 }
 
 // target emits the opening of a mount's destination below the root, and its making
@@ -37,7 +38,7 @@ func (r *Root) target(b *program.Builder, p place) program.Reg {
 		return r.targetIn(b, dir, p)
 	}
 	p.tag = uint32(TargetTag + len(r.targets))
-	r.targets = append(r.targets, missingTarget{p.dest, p.src == 0})
+	r.targets = append(r.targets, missingTarget{p.dest, p.src == 0, r.done})
 	fd, got, missing, link := b.RegOf(-1), b.Label(), b.Label(), b.Label()
 	opening := program.T("open target %s", p.dest)
 	if p.plain {

@@ -54,5 +54,6 @@ func makeBeside(root, host string) error {
 	defer unix.Close(fd)
 	const nobody = 65534
 	_ = MakeTarget(fd, "/link/made", true, nobody, nobody) // what it has made is looked at
+	_ = MakeTarget(fd, "/bound/made", true, nobody, nobody)
 	return MakeTarget(fd, "/own/made", true, nobody, nobody)
 }

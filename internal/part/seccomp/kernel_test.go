@@ -27,7 +27,9 @@ const probe = "sysinfo"
 
 func kernelProfile(tb testing.TB, name string) *specs.LinuxSeccomp {
 	if name == "docker" {
-		return readProfile(tb, name)
+		s := readProfile(tb, name)
+		s.Architectures = nil // Docker writes those of its machine, and this is amd64's
+		return s
 	}
 	action, errno, _ := strings.Cut(name, " ")
 	c := specs.LinuxSyscall{Names: []string{probe}, Action: specs.LinuxSeccompAction(action)}

@@ -1,4 +1,4 @@
-//go:build !(amd64 || arm64) || plain
+//go:build !(amd64 || arm64) || plain || race
 
 package spawn
 

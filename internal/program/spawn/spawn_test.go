@@ -1,6 +1,7 @@
 package spawn
 
 import (
+	"encoding/binary"
 	"errors"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestChildTellsAndWaits(t *testing.T) {
 	if v, err := c.Expect(7); err != nil || v != 40 {
 		t.Fatalf("told %d, %v; want 40", v, err)
 	}
-	if err := c.Send([]byte{1, 2, 0, 0, 0, 0, 0, 0}); err != nil {
+	if err := c.Send(binary.NativeEndian.AppendUint64(nil, 0x201)); err != nil {
 		t.Fatal(err)
 	}
 	if v, err := c.Expect(9); err != nil || v != 0x201 {

@@ -1,4 +1,4 @@
-//go:build !plain
+//go:build !plain && !race
 
 #include "textflag.h"
 

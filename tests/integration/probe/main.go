@@ -14,6 +14,7 @@
 //	probe keyring         description of the session keyring
 //	probe leak FILE       write the open descriptors, with what they are, to a file
 //	probe mempolicy       NUMA policy mode (with flags) and nodes
+//	probe older LACK COMMAND...  run it as where the kernel lacks that, see older.go
 //	probe personality     execution domain, hexadecimal
 //	probe sched [PID]     policy nice priority flags runtime deadline period
 //	probe send SOCK TEXT  send TEXT to the datagram socket SOCK
@@ -44,7 +45,7 @@ func main() {
 	}
 	commands := map[string]func([]string) (string, error){
 		"affinity": affinity, "clock": clock, "deface": deface, "fds": fds, "fillkeys": fillKeys, "leak": leak, "hunt": hunt, "ioprio": ioprio, "keyring": keyring,
-		"mempolicy": mempolicy, "personality": personality, "sched": sched, "send": send,
+		"mempolicy": mempolicy, "older": older, "personality": personality, "sched": sched, "send": send,
 		"session": session, "stat": stat, "tty": tty, "watch": watch,
 	}
 	f, ok := commands[os.Args[1]]

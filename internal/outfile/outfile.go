@@ -1,0 +1,201 @@
+// Package outfile opens files that the caller names for output, as the log, in directories
+// that may be another user's: engines put them into bundles. A symbolic link there must not
+// have the runtime write somewhere else.
+//
+// Source: symlink(7); proc(5), /proc/sys/fs/protected_symlinks, which is for directories
+// that everybody may write alone.
+package outfile
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
+)
+
+const (
+	maxLinks = 40    // on the way, as in the kernel
+	tries    = 100   // of names for a new file
+	overflow = 65534 // how the owner of a file looks who is not in the user namespace
+)
+
+// Open opens a file as open(2) does, but follows only symbolic links of the caller or
+// root in directories of theirs, and those of procfs: /dev/stderr is one.
+func Open(path string, flags int, mode uint32) (int, error) {
+	flags |= unix.O_CLOEXEC
+	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_NO_SYMLINKS}
+	if flags&unix.O_CREAT != 0 {
+		how.Mode = uint64(mode)
+	}
+	fd, err := sys.Retry1(func() (int, error) { return unix.Openat2(unix.AT_FDCWD, path, &how) })
+	if err == unix.ELOOP { // this costs a call for each component
+		fd, err = walk(path, flags, mode)
+	}
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return fd, nil
+}
+
+// Replace writes data to a new file that takes the place of path, of a symbolic link as
+// well. What is no regular file, as a fifo or /dev/stdout, stays, and is written to.
+func Replace(path string, data []byte) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		fd, err := Open(path, unix.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return write(fd, path, data)
+	}
+	fd, name, err := Beside(path)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	err = write(fd, path, data)
+	if err == nil {
+		err = os.Rename(name, path)
+	}
+	if err != nil {
+		_ = unix.Unlink(name)
+	}
+	return err
+}
+
+// write writes all of data, and closes the file.
+func write(fd int, path string, data []byte) error {
+	f := os.NewFile(uintptr(fd), path)
+	_, err := f.Write(data)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// Beside makes a new file in the directory of path, and returns its name. Who may write to
+// the directory can take some names, and cannot know them all.
+func Beside(path string) (fd int, name string, err error) {
+	dir, base := filepath.Split(path)
+	for range tries {
+		name = filepath.Join(dir, "."+base+"."+strconv.FormatUint(rand.Uint64(), 36))
+		fd, err = unix.Open(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o644)
+		if err != unix.EEXIST {
+			break
+		}
+	}
+	return fd, name, err
+}
+
+// walk opens path component by component.
+func walk(path string, flags int, mode uint32) (int, error) {
+	dir, err := start(path)
+	if err != nil {
+		return -1, err
+	}
+	defer func() { unix.Close(dir) }()
+	parts := strings.Split(path, "/")
+	for links := 0; len(parts) > 0; {
+		name, rest := parts[0], parts[1:]
+		if name == "" {
+			name = "."
+		}
+		how, perm := unix.O_PATH|unix.O_CLOEXEC, uint32(0)
+		if len(rest) == 0 {
+			how, perm = flags, mode
+		}
+		to, err := link(dir, name)
+		if err != nil {
+			return -1, err
+		}
+		if to == "" || inProc(dir) { // procfs leads by no path
+			if to == "" {
+				how |= unix.O_NOFOLLOW
+			}
+			fd, err := sys.Open(dir, name, how, perm)
+			if err != nil || len(rest) == 0 {
+				return fd, err
+			}
+			unix.Close(dir)
+			dir, parts = fd, rest
+			continue
+		}
+		if links++; links > maxLinks {
+			return -1, unix.ELOOP
+		}
+		if strings.HasPrefix(to, "/") {
+			unix.Close(dir)
+			if dir, err = start(to); err != nil {
+				return -1, err
+			}
+		}
+		parts = append(strings.Split(to, "/"), rest...)
+	}
+	return -1, unix.EISDIR
+}
+
+// start opens the directory that path begins at.
+func start(path string) (int, error) {
+	at := "."
+	if strings.HasPrefix(path, "/") {
+		at = "/"
+	}
+	return sys.Open(unix.AT_FDCWD, at, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+}
+
+// link returns where the symbolic link name leads, and nothing for another file, or none. One
+// of another user is an error.
+func link(dir int, name string) (string, error) {
+	fd, err := sys.Open(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return "", err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		return "", nil
+	}
+	if !trusted(dir, st.Uid) && !inProc(dir) {
+		return "", fmt.Errorf("%w: %s is a symbolic link that another user may have made; name the file that is meant", unix.ELOOP, strconv.Quote(name))
+	}
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", buf)
+	return string(buf[:max(n, 0)]), err
+}
+
+// trusted reports whether a link of the user uid in dir is followed: it and the directory
+// are the caller's or root's. Root may have made one in another user's directory, who can
+// then move it about.
+func trusted(dir int, uid uint32) bool {
+	var st unix.Stat_t
+	return unix.Fstat(dir, &st) == nil && known(uid, &st) && known(st.Uid, &st)
+}
+
+// known reports whether the user is the caller or root. In a user namespace the host's root
+// may have no id: then those of its like are taken for it where not everybody may write.
+func known(uid uint32, dir *unix.Stat_t) bool {
+	if uid == 0 || int(uid) == os.Geteuid() {
+		return true
+	}
+	if uid != overflow || dir.Mode&0o002 != 0 {
+		return false
+	}
+	all, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && string(bytes.Join(bytes.Fields(all), []byte(" "))) != "0 0 4294967295"
+}
+
+func inProc(dir int) bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(dir, &st) == nil && st.Type == unix.PROC_SUPER_MAGIC
+}

@@ -1,0 +1,129 @@
+package rootfs
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// TestMakeTargetLeavesOtherFilesModes: whoever has the directory may exchange what was
+// made for a file of somebody else's, at any time. That keeps its mode.
+func TestMakeTargetLeavesOtherFilesModes(t *testing.T) {
+	defer unix.Umask(unix.Umask(0o077)) // so that what is made would have to be opened
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "kept"), nil, 0o600))
+	root := openRoot(t, dir)
+	var stop atomic.Bool
+	var swaps atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for !stop.Load() {
+			if unix.Renameat2(root, "secret", root, "name", unix.RENAME_EXCHANGE) == nil {
+				swaps.Add(1)
+			}
+		}
+	}()
+	for i := 0; i < 1000 || swaps.Load() < 1000; i++ {
+		must(t, unix.Linkat(root, "kept", root, "secret", 0))
+		must(t, MakeTarget(root, "/name", false, os.Geteuid(), os.Getegid()))
+		must(t, unix.Unlinkat(root, "name", 0))
+		must(t, unix.Unlinkat(root, "secret", 0))
+	}
+	stop.Store(true)
+	<-done
+	info, err := os.Stat(filepath.Join(dir, "kept"))
+	must(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("the other file's mode is %o", info.Mode().Perm())
+	}
+}
+
+// TestMakeTargetsUmask: what is made has its whole mode, and the caller's umask stays.
+func TestMakeTargetsUmask(t *testing.T) {
+	defer unix.Umask(unix.Umask(0o077))
+	dir := t.TempDir()
+	root := openRoot(t, dir)
+	must(t, MakeTarget(root, "/a/b", true, os.Geteuid(), os.Getegid()))
+	must(t, MakeTarget(root, "/a/f", false, os.Geteuid(), os.Getegid()))
+	for name, want := range map[string]os.FileMode{"a": 0o755, "a/b": 0o755, "a/f": 0o644} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		must(t, err)
+		if info.Mode().Perm() != want {
+			t.Errorf("%s has the mode %o, want %o", name, info.Mode().Perm(), want)
+		}
+	}
+	if got := unix.Umask(0o077); got != 0o077 {
+		t.Errorf("the caller's umask is %o now", got)
+	}
+}
+
+// TestLinksIntoWhatIsBound: a link of the image does not have the runtime make anything in
+// a directory of the host. What config.json names itself, and what is the container's, it may.
+func TestLinksIntoWhatIsBound(t *testing.T) {
+	for name, c := range map[string]struct {
+		links map[string]string
+		at    string // where the host's directory is bound
+		dest  string
+		made  string // in the host's directory; empty where it is refused
+	}{
+		"link":           {links: map[string]string{"l": "/bound/new"}, at: "/bound", dest: "/l/x"},
+		"link on a way":  {links: map[string]string{"l": "bound"}, at: "/bound", dest: "/l/new/x"},
+		"prefix, link":   {links: map[string]string{"l": "other"}, at: "/l/bound", dest: "/l/bound/new/x", made: "new/x"},
+		"linked bind":    {links: map[string]string{"l": "other"}, at: "/l", dest: "/l/new/x", made: "new/x"},
+		"named":          {at: "/bound", dest: "/bound/new/x", made: "new/x"},
+		"/var/run":       {links: map[string]string{"var/run": "/run"}, at: "/run", dest: "/var/run/secrets/x", made: "secrets/x"},
+		"/var/run, odd":  {links: map[string]string{"var/run": "/bound"}, at: "/bound", dest: "/var/run/secrets/x"},
+		"/var/run, deep": {links: map[string]string{"var/run": "/run", "run": "bound"}, at: "/bound", dest: "/var/run/secrets/x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			host := t.TempDir()
+			for _, dir := range []string{"bound", "other", "var"} {
+				must(t, os.Mkdir(w.inRoot(dir), 0o755))
+			}
+			for link, to := range c.links {
+				must(t, os.Symlink(to, w.inRoot(link)))
+			}
+			w.spec.Mounts = []specs.Mount{
+				proc(),
+				{Destination: c.at, Type: "bind", Source: host, Options: []string{"bind"}},
+				{Destination: c.dest, Type: "tmpfs", Source: "tmpfs"},
+			}
+			if c.made == "" {
+				w.fails("a symbolic link of the image leads " + c.dest + " into what is mounted there")
+			} else {
+				w.ok("true")
+			}
+			list, err := os.ReadDir(host)
+			must(t, err)
+			if c.made == "" && len(list) > 0 {
+				t.Errorf("the host's directory has %v", list)
+			}
+			if c.made == "" {
+				return
+			}
+			if _, err := os.Stat(filepath.Join(host, c.made)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestLinksIntoATmpfs: a file system of the container's own is no directory of the host.
+func TestLinksIntoATmpfs(t *testing.T) {
+	w := newWorld(t, proc(), specs.Mount{Destination: "/own", Type: "tmpfs", Source: "tmpfs"},
+		specs.Mount{Destination: "/l/new/x", Type: "tmpfs", Source: "tmpfs"})
+	must(t, os.Symlink("own", w.inRoot("l")))
+	if out := w.ok("cut -d' ' -f5 /proc/self/mountinfo | grep own"); out != "/own\n/own/new/x\n" {
+		t.Errorf("mounted: %q", out)
+	}
+	if _, err := os.Stat(w.inRoot("own/new")); !errors.Is(err, os.ErrNotExist) {
+		t.Error("made beneath:", err)
+	}
+}
