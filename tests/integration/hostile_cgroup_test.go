@@ -1,10 +1,14 @@
 package integration
 
 import (
+	"os"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // TestDeleteLeavesTheSuccessorAlone: a container that has ended, and a later one in its
@@ -52,12 +56,27 @@ func TestDeleteAndKillOfContainerThatFreezesItself(t *testing.T) {
 		t.Skip("needs cgroup v1: a frozen process of v2 ends by SIGKILL")
 	}
 	const own = "/sys/fs/cgroup/freezer/freezer.state"
-	b := newBundle(t, sh("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do (while :; do echo FROZEN; done >"+own+") & done; wait"),
+	b := newBundle(t, sh("for i in $(seq 40); do (while :; do echo FROZEN; done >"+own+") & done; wait"),
 		mount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"rw", "nosuid", "noexec", "nodev"}}))
+	dir := ""          // of its freezer
+	t.Cleanup(func() { // else a test that fails leaves what nobody can end
+		for end := time.Now().Add(20 * time.Second); dir != "" && time.Now().Before(end); {
+			tasks, err := os.ReadFile(dir + "/tasks")
+			if err != nil || len(tasks) == 0 {
+				return
+			}
+			for _, task := range strings.Fields(string(tasks)) {
+				if pid, err := strconv.Atoi(task); err == nil {
+					_ = unix.Kill(pid, unix.SIGKILL)
+				}
+			}
+			_ = os.WriteFile(dir+"/freezer.state", []byte("THAWED"), 0)
+		}
+	})
 	for _, words := range [][]string{{"delete", "--force"}, {"kill"}} {
 		b.create().start()
-		state := b.cgroupDir("freezer") + "/freezer.state"
-		eventually(t, "it has frozen itself", func() bool { return strings.HasPrefix(readText(t, state), "FR") })
+		dir = b.cgroupDir("freezer")
+		eventually(t, "it has frozen itself", func() bool { return strings.HasPrefix(readText(t, dir+"/freezer.state"), "FR") })
 		args := append(words, b.id)
 		if words[0] == "kill" {
 			args = append(args, "KILL")
