@@ -126,6 +126,13 @@ func Exists(path string) bool {
 	return unix.Fstatat(unix.AT_FDCWD, path, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
 }
 
+// Inode returns the number of a directory, which its hierarchy gives to no other one.
+func Inode(dir int, path string) (uint64, error) {
+	var st unix.Stat_t
+	err := unix.Fstatat(dir, path, &st, unix.AT_SYMLINK_NOFOLLOW)
+	return st.Ino, err
+}
+
 // IsPermission reports whether the kernel lacked nothing but the right.
 func IsPermission(err error) bool { return errors.Is(err, fs.ErrPermission) }
 

@@ -60,7 +60,14 @@ func (m *maker) makeCgroup() (undo func(), err error) {
 		p.record.Cgroup.Paths, m.c.cg = nil, p.cgroup.Manager()
 		return nil, err
 	}
+	m.cgroupMade()
 	return undo, m.fillCgroup()
+}
+
+// cgroupMade notes by what the directories, which are there now, are known again.
+func (m *maker) cgroupMade() {
+	m.plan.record.Cgroup.Inodes = m.plan.cgroup.Inodes()
+	m.c.cg = m.plan.cgroup.Manager()
 }
 
 // explainNoCgroup names what a caller who may make no cgroup has asked for that needs one.

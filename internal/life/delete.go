@@ -3,12 +3,14 @@ package life
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/state"
+	"github.com/hutch-project/hutch/internal/proc"
 )
 
 // Delete takes back all that create made: what is left of the processes, the
@@ -57,8 +59,8 @@ func (r *Runtime) salvage(id string, damaged *state.DamagedError) (*container, e
 		defer l.Close()
 		var plan *cgroup.Plan
 		if plan, err = l.Plan("", id); err == nil {
-			c.rec.Cgroup = state.Cgroup{Paths: plan.Paths(), Own: true}
-			c.cg, err = cgroup.Load(c.rec.Cgroup.Paths)
+			c.rec.Cgroup = c.proven(plan.Paths())
+			c.cg, err = cgroup.Load(c.rec.Cgroup.Paths, c.rec.Cgroup.Inodes)
 		}
 	}
 	if err != nil {
@@ -67,6 +69,21 @@ func (r *Runtime) salvage(id string, damaged *state.DamagedError) (*container, e
 	}
 	r.warn(damaged.Error() + ": what it told of is not known: cgroups of another name, hooks, a resctrl group and network devices are left, ignoring")
 	return c, nil
+}
+
+// proven returns the cgroups p of a container whose record is damaged. Where init is known
+// they are its own if it is in them: it may have ended, and another container have them.
+// Where nothing is known the id has to do.
+func (c *container) proven(p cgroup.Paths) state.Cgroup {
+	if c.rec.Pid == 0 {
+		return state.Cgroup{Paths: p, Own: true}
+	}
+	now, err := p.Now(c.rec.Pid)
+	if err != nil || !proc.Alive(c.rec.Pid, c.rec.PidStart) || !maps.Equal(now, p) {
+		return state.Cgroup{Paths: p}
+	}
+	made, err := p.InodesOf()
+	return state.Cgroup{Paths: p, Own: err == nil, Inodes: made}
 }
 
 func (c *container) delete() error {
@@ -122,7 +139,7 @@ func (c *container) takeAway() (err error) {
 		if c.rec, err = c.dir.Take(); err != nil {
 			return err
 		}
-		if c.cg, err = cgroup.Load(c.rec.Cgroup.Paths); err != nil {
+		if c.cg, err = cgroup.Load(c.rec.Cgroup.Paths, c.rec.Cgroup.Inodes); err != nil {
 			return err
 		}
 		if err = c.end(); err != nil {
@@ -145,7 +162,7 @@ func (c *container) end() error {
 	if err := c.killInit(pidfd, unix.SIGKILL); err != nil && !errors.Is(err, ErrNotRunning) {
 		return err
 	}
-	if !waitEnd(pidfd) {
+	if !waitKilled(pidfd, c.cg, c.rec.Cgroup.Own) {
 		return fmt.Errorf("init, process %d, does not end after SIGKILL: it is in the kernel; try again later", c.rec.Pid)
 	}
 	return nil

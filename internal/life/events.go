@@ -32,7 +32,7 @@ func (r *Runtime) Stats(id string) ([]byte, error) {
 }
 
 func (c *container) stats() ([]byte, error) {
-	s, err := stats.Read(c.cg.Paths())
+	s, err := stats.Read(c.cg.Own())
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (r *Runtime) events(id string, interval time.Duration, w io.Writer, stop in
 
 func (c *container) follow(pidfd, stop int, interval time.Duration, w io.Writer) error {
 	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}, {Fd: int32(stop), Events: unix.POLLIN}}
-	oom, err := stats.WatchOOM(c.cg.Paths())
+	oom, err := stats.WatchOOM(c.cg.Own())
 	if err == nil {
 		defer oom.Close()
 		fds[1].Fd = int32(oom.Fd())

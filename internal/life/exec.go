@@ -92,10 +92,7 @@ type execution struct {
 	trace   *trace.Trace
 	signals *terminal.Forwarder // nil for a detached one
 	guard   guard
-	// crowded is true when a limit of tasks leaves no room for the two that a process needs
-	// to come to the container: it is moved into the cgroups of procs when it is there.
-	crowded bool
-	procs   []string
+	crowd   crowd
 }
 
 // begin does all up to a process that has executed its program. It takes no lock: what it
@@ -129,7 +126,7 @@ func (e *execution) begin(id string) (err error) {
 // leaves no room for its way there, it is moved there when it is made.
 func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 	// A terminal cannot be handed over twice.
-	e.crowded = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
+	e.crowd.is = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
 	err := e.start(sub)
 	if !e.canMove(err, sub) {
 		return err
@@ -139,7 +136,7 @@ func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 		e.child.Close()
 		e.child = nil
 	}
-	e.crowded = true
+	e.crowd.is = true
 	if again := e.start(nil); again != nil {
 		return fmt.Errorf("%w; a limit of tasks is reached: linux.resources.pids.limit, one of a cgroup above, or RLIMIT_NPROC", err)
 	}
@@ -149,12 +146,14 @@ func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 // canMove reports whether err is that a limit of tasks was reached, and nothing was handed
 // over that cannot be so twice.
 func (e *execution) canMove(err error, sub cgroup.Sub) bool {
-	return errors.Is(err, unix.EAGAIN) && !e.crowded && !e.p.Terminal && len(sub) == 0 && len(e.c.rec.Cgroup.Paths) > 0
+	return errors.Is(err, unix.EAGAIN) && !e.crowd.is && !e.p.Terminal && len(sub) == 0 && len(e.c.rec.Cgroup.Paths) > 0
 }
 
 // start makes the process and serves it until it has executed its program.
-func (e *execution) start(sub cgroup.Sub) error {
-	err := e.spawn(sub)
+func (e *execution) start(sub cgroup.Sub) (err error) {
+	// Before the process is killed, which has no effect in a frozen cgroup v1.
+	defer func() { err = errors.Join(err, e.thaw()) }()
+	err = e.spawn(sub)
 	if errors.Is(err, unix.EBUSY) && len(sub) == 0 { // init has gone to a sub-cgroup
 		if sub, subErr := cgroup.Paths(e.c.rec.Cgroup.Paths).OfInit(e.c.rec.Pid); subErr == nil {
 			err = e.spawn(sub)
@@ -175,11 +174,13 @@ func (e *execution) explainJoin(err error) error {
 	return err
 }
 
+var errPaused = errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+
 // allowed refuses containers that have no init that runs, and paused ones.
 func (e *execution) allowed() (err error) {
 	switch s := e.c.status(); {
-	case s == Paused && !e.o.IgnorePaused:
-		return errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+	case s == Paused && !e.o.IgnorePaused && e.paused():
+		return errPaused
 	case s == Stopped:
 		return errors.New("cannot exec in a stopped container")
 	case s == Creating:
@@ -304,8 +305,8 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 // entry opens what the process enters the container's cgroups, and its resctrl group, by.
 func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
 	paths := cgroup.Paths(e.c.rec.Cgroup.Paths)
-	if e.crowded {
-		paths, e.procs = paths.Uncounted()
+	if e.crowd.is {
+		paths, e.crowd.procs = paths.Uncounted()
 	}
 	entry, err := paths.Enter(sub)
 	if errors.Is(err, unix.ENOENT) && len(sub) == 0 { // init has been moved, and what is recorded removed
@@ -349,12 +350,14 @@ func (e *execution) userns() bool { return e.init.Flags&unix.CLONE_NEWUSER != 0 
 func (e *execution) parentWork() (list workList[*execution]) {
 	clones := e.init.Clones() // the second process is moved, while it waits to be followed
 	// First, so that the process is in its cgroups whatever follows.
-	list.add(e.crowded && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
+	list.add(e.crowd.is && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
 	// These take capabilities in the initial user namespace, and come before another is joined.
 	list.add(e.p.OOMScoreAdj != nil, compile.Born, "process.oomScoreAdj",
 		"set the score for the OOM killer", (*execution).setScore)
 	list.add(e.userns(), compile.Born, "process.rlimits", "set the limits", (*execution).setLimits)
-	list.add(e.crowded && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)
+	// Last at the barrier: what waits there is not in the pid namespace yet.
+	list.add(e.crowd.is && clones, compile.Born, "linux.cgroupsPath", "have the container stand still", (*execution).freeze)
+	list.add(e.crowd.is && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)
 	return list
 }
 
@@ -408,17 +411,6 @@ func (e *execution) cloned(spawn.Event) (answer, error) {
 func (e *execution) setScore() error { return e.r.setScore(e.child.Pid, e.p) }
 
 func (e *execution) setLimits() error { return limit.ApplyRlimits(e.child.Pid, e.p) }
-
-// move moves the process, which waits, into the cgroups that were too crowded to make it
-// there.
-func (e *execution) move() error {
-	for _, file := range e.procs {
-		if err := cgroup.Move(file, e.child.Pid); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // announce hands out the pidfd and the process id; the pid file comes last, since
 // engines take it for success.

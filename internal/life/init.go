@@ -128,7 +128,7 @@ func (m *maker) killInit() {
 	}
 	_ = unix.PidfdSendSignal(m.child.Pidfd, unix.SIGKILL, nil, 0)
 	m.r.warnIf(m.plan.cgroup.Manager().Thaw()) // on v1 what is frozen does not end
-	if !waitEnd(m.child.Pidfd) {
+	if !waitKilled(m.child.Pidfd, m.plan.cgroup.Manager(), m.plan.record.Cgroup.Own) {
 		m.r.warn(fmt.Sprintf("init, process %d, does not end after SIGKILL: it is in the kernel, ignoring", m.child.Pid))
 		return
 	}

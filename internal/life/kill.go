@@ -3,8 +3,11 @@ package life
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/host/cgroup"
 )
 
 // Kill sends sig to the container's init, or, with all, to all its processes.
@@ -66,7 +69,11 @@ func (c *container) kill(sig Signal, all bool) error {
 	case pidfd < 0:
 		return ErrNotRunning
 	}
-	return c.killInit(pidfd, sig)
+	err = c.killInit(pidfd, sig)
+	if err == nil && sig == unix.SIGKILL {
+		c.unstickInit(pidfd)
+	}
+	return err
 }
 
 // endsCreated reports whether sig is one that asks a program for its end, and init waits
@@ -89,6 +96,9 @@ func (c *container) outlived() (bool, error) {
 		return false, nil
 	}
 	pids, err := c.cg.Pids()
+	if errors.Is(err, cgroup.ErrTaken) {
+		return false, nil
+	}
 	return len(pids) > 0, err
 }
 
@@ -105,4 +115,57 @@ func (c *container) killInit(pidfd int, sig Signal) error {
 		return c.cg.Thaw()
 	}
 	return nil
+}
+
+const (
+	// endWait bounds the wait for the end of a process that has got SIGKILL: one in
+	// uninterruptible sleep may stay longer.
+	endWait = 10 * time.Second
+	// stuckEvery is the time between two looks at a freezer that may hold it up.
+	stuckEvery = 5 * time.Millisecond
+)
+
+// waitKilled waits until init, which has got SIGKILL, has ended, and reports whether it
+// has. On cgroup v1 the container's other processes may freeze it again before it sees the
+// signal, where the freezer is writable to them. They get it too then, where the cgroups cg
+// are the container's own, and are thawed, until nobody is left to freeze anything.
+func waitKilled(pidfd int, cg cgroup.Manager, own bool) bool {
+	for deadline := time.Now().Add(endWait); ; {
+		done, err := ended(pidfd, time.Now().Add(stuckEvery))
+		if done || err != nil || !time.Now().Before(deadline) {
+			return done
+		}
+		unstick(cg, own)
+	}
+}
+
+// unstick reports whether a freezer was in the way of a process that has got SIGKILL, and
+// takes it out of there.
+func unstick(cg cgroup.Manager, own bool) bool {
+	if !cg.Stuck() {
+		return false
+	}
+	if own {
+		_ = cg.KillAll() // the wait that it is done for says what stays
+	} else {
+		_ = cg.Thaw()
+	}
+	return true
+}
+
+// unstickInit does so until init, which has got SIGKILL, has ended or is seen thawed.
+func (c *container) unstickInit(pidfd int) {
+	switch c.mode() {
+	case cgroup.None, cgroup.V2: // there it ends frozen too
+		return
+	}
+	deadline := time.Now().Add(endWait)
+	for looks := 0; looks < 3 && time.Now().Before(deadline); looks++ {
+		if done, err := ended(pidfd, time.Now().Add(stuckEvery)); done || err != nil {
+			return
+		}
+		if unstick(c.cg, c.rec.Cgroup.Own) {
+			looks = 0
+		}
+	}
 }

@@ -83,7 +83,7 @@ func (c *container) load() (err error) {
 	if c.rec, err = c.dir.Record(); err != nil {
 		return err
 	}
-	c.cg, err = cgroup.Load(c.rec.Cgroup.Paths)
+	c.cg, err = cgroup.Load(c.rec.Cgroup.Paths, c.rec.Cgroup.Inodes)
 	return err
 }
 

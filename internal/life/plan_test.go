@@ -111,9 +111,9 @@ func TestExecWaitsForTheRuntimesWork(t *testing.T) {
 		{"a score", unix.CLONE_NEWPID, false, &zero, []string{"born process.oomScoreAdj"}},
 		{"a user namespace", unix.CLONE_NEWUSER, false, nil, []string{"born process.rlimits"}},
 		{"no room", 0, true, nil, []string{"born linux.cgroupsPath"}},
-		{"no room, and a pid namespace", unix.CLONE_NEWPID, true, nil, []string{"adopt linux.cgroupsPath"}},
+		{"no room, and a pid namespace", unix.CLONE_NEWPID, true, nil, []string{"born linux.cgroupsPath", "adopt linux.cgroupsPath"}},
 	} {
-		e := &execution{init: namespace.Init{Pid: 1, Flags: c.flags}, crowded: c.crowded, p: &specs.Process{OOMScoreAdj: c.score}}
+		e := &execution{init: namespace.Init{Pid: 1, Flags: c.flags}, crowd: crowd{is: c.crowded}, p: &specs.Process{OOMScoreAdj: c.score}}
 		var got []string
 		for _, w := range e.parentWork() {
 			got = append(got, compile.TagName(w.barrier)+" "+w.element)

@@ -57,6 +57,7 @@ func (m *maker) startScope() error {
 	if err := p.cgroup.Adopt(m.child.Pid); err != nil {
 		return err
 	}
+	m.cgroupMade()
 	return m.fillCgroup()
 }
 

@@ -192,9 +192,8 @@ func (c *container) poststop() {
 	}
 }
 
-// waitEnd waits until the process of pidfd has ended, and reports whether it has: at most
-// ten seconds, longer than which a process in uninterruptible sleep may stay.
-func waitEnd(pidfd int) bool {
-	n, err := sys.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, time.Now().Add(10*time.Second))
-	return err == nil && n == 1
+// ended waits, no longer than until, for the end of the process of pidfd.
+func ended(pidfd int, until time.Time) (bool, error) {
+	n, err := sys.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, until)
+	return n == 1, err
 }

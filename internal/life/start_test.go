@@ -40,7 +40,7 @@ func TestStartHearsOfTheExecve(t *testing.T) {
 				unix.Close(goFd)
 				unix.Close(resultFd)
 			}()
-			cg, err := cgroup.Load(nil)
+			cg, err := cgroup.Load(nil, nil)
 			must(t, err)
 			c := &container{r: &Runtime{}, dir: dir, cg: cg, rec: &state.Record{Pid: ended.Process.Pid, PidStart: 1}}
 			if err := c.release(-1); !errors.Is(err, want) {

@@ -151,7 +151,7 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 	} else {
 		flags, _, resolve, _ = w.howOf(in)
 	}
-	v := value{path: l.path}
+	v := value{path: l.path, attr: l.dir.attr & aCovered}
 	if flags&unix.O_PATH == 0 {
 		v.attr |= aData
 	}
@@ -175,6 +175,9 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 		v.k, v.fs, v.path = kMnt, l.dir.fs, 0
 	default:
 		v.k = kCont
+		if resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
+			v.proof |= pNoLink
+		}
 		if flags&unix.O_PATH != 0 && flags&unix.O_NOFOLLOW != 0 {
 			v.attr |= aLink
 		}

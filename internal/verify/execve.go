@@ -174,8 +174,10 @@ func (w *walker) mustMounts(s *state, pc int) {
 
 // beneath reports whether the path p is q or lies below it.
 func (w *walker) beneath(p, q int32) bool {
-	if p == q || q == w.x.slash {
-		return true
-	}
-	return len(w.texts[p]) > len(w.texts[q]) && strings.HasPrefix(w.texts[p], w.texts[q]) && w.texts[p][len(w.texts[q])] == '/'
+	return q == w.x.slash || within(w.texts[p], w.texts[q])
+}
+
+// within is beneath for clean paths, of which q is not "/".
+func within(p, q string) bool {
+	return p == q || len(p) > len(q) && strings.HasPrefix(p, q) && p[len(q)] == '/'
 }

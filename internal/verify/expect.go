@@ -148,6 +148,11 @@ func (x *expected) container(w *walker) {
 		if m.proven = -1; (m.fs == fsProc || m.fs == fsSys) && !m.bind {
 			m.proven = x.fact()
 		}
+		for j := range x.mounts { // what lies beneath this one need not be proven
+			if old := &x.mounts[j]; !m.remount && within(w.texts[old.dest], w.texts[m.dest]) {
+				old.proven = -1
+			}
+		}
 		x.mounts = append(x.mounts, m)
 		x.at[m.dest] = true
 		x.mountsPid = x.mountsPid || m.fs == fsProc && !m.bind

@@ -219,6 +219,10 @@ func (g *generator) mounts(s *specs.Spec) {
 		case 4:
 			m = specs.Mount{Destination: one(g, "/proc/uptime", "/etc/hosts"), Type: "bind", Source: "/srv/file", Options: []string{"bind"}}
 		}
+		if g.chance(8) { // over a procfs or a sysfs, if there is one
+			at := one(g, "/proc", "/sys")
+			m = specs.Mount{Destination: at, Type: "bind", Source: at, Options: []string{"rbind"}}
+		}
 		add(m)
 		if g.chance(6) {
 			add(specs.Mount{Destination: m.Destination, Type: m.Type, Source: m.Source, Options: []string{"remount", "bind", "ro"}})
@@ -229,6 +233,9 @@ func (g *generator) mounts(s *specs.Spec) {
 func (g *generator) linux(l *specs.Linux) {
 	l.MaskedPaths = some(g, []string{"/proc/acpi", "/proc/kcore", "/proc/keys", "/sys/firmware", "/proc/scsi", "/etc/shadow"})
 	l.ReadonlyPaths = some(g, []string{"/proc/bus", "/proc/sys", "/proc/irq", "/sys/kernel", "/etc"})
+	if g.chance(12) {
+		l.ReadonlyPaths = append(l.ReadonlyPaths, "/")
+	}
 	if g.chance(20) {
 		for i := range 120 {
 			l.MaskedPaths = append(l.MaskedPaths, fmt.Sprintf("/proc/m%d", i))

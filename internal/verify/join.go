@@ -120,6 +120,10 @@ func (w *walker) widen(t, s *state) (changed bool) {
 	return changed
 }
 
+// sticky are the properties that a value has as soon as one of those has it that it
+// stands for.
+const sticky = aLink | aMaybe | aCovered
+
 // lend makes a stand for b, too.
 func (w *walker) lend(t *state, a, b *value) {
 	owner := a.owner
@@ -129,7 +133,7 @@ func (w *walker) lend(t *state, a, b *value) {
 		if a.k != b.k {
 			a.k = kBound
 		}
-		a.attr, a.proof, a.num = a.attr&b.attr|(a.attr|b.attr)&(aLink|aMaybe), a.proof&b.proof, 0
+		a.attr, a.proof, a.num = a.attr&b.attr|(a.attr|b.attr)&sticky, a.proof&b.proof, 0
 		if a.path != b.path {
 			a.path = 0
 		}
@@ -138,7 +142,7 @@ func (w *walker) lend(t *state, a, b *value) {
 		}
 	case a.inContainer() && b.inContainer():
 		// A mount that is attached can be used as a file in the container, and for less.
-		a.k, a.attr, a.proof, a.num, a.fs = kCont, a.attr&b.attr|(a.attr|b.attr)&(aLink|aMaybe), 0, 0, fsOther
+		a.k, a.attr, a.proof, a.num, a.fs = kCont, a.attr&b.attr|(a.attr|b.attr)&sticky, 0, 0, fsOther
 		if a.path != b.path {
 			a.path = 0
 		}

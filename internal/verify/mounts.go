@@ -74,7 +74,7 @@ func (w *walker) checkTree(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, MountPath, "a mount of the container is cloned by a path")
 	case l.where == atCont && l.cwd:
 		w.refuse(s, pc, MountPath, "a mount of the container is cloned by a path")
-	case flags&unix.OPEN_TREE_CLONE == 0:
+	case flags&unix.OPEN_TREE_CLONE == 0 && w.boundOn(s, &l) == nil:
 		w.refuse(s, pc, MountPath, "it does not clone")
 	}
 }
@@ -94,6 +94,8 @@ func (w *walker) checkSetattr(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, MountConfig, "struct mount_attr is not known")
 	case v.k == kHost || v.attr&aLink != 0:
 		w.refuse(s, pc, MountPath, "it changes a mount of the host")
+	case v.k == kCont && v.proof&pNoLink == 0:
+		w.refuse(s, pc, MountPath, "it changes a mount that was found by a name, to which a symbolic link may lead")
 	case clr&unix.MOUNT_ATTR_RDONLY != 0 && v.k == kRoot:
 		w.refuse(s, pc, RootReadOnly, "it makes the root writable")
 	}
@@ -211,30 +213,14 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 		if s.got&unix.CLONE_NEWNS == 0 {
 			w.refuse(s, pc, MountSlave, "the host's own mounts are changed")
 		}
-	case flags == unix.MS_BIND|unix.MS_REC && ok && at == "." && s.cwd == cwdIn && s.root == rootAttached && w.boundBy(s, in) != nil:
+	case ok && s.root == rootAttached && s.has(fSlave) && s.got&unix.CLONE_NEWNS != 0 && w.boundBy(in) != nil:
 		w.note(pc, MountPath)
-		w.note(pc, HostInode)
 	case ok && hidden && s.root != rootIn && flags&unix.MS_RDONLY != 0 && flags&(unix.MS_BIND|unix.MS_MOVE|propagation) == 0:
 	case !ok || at != "." || s.cwd != cwdIn || s.root != rootAttached || flags&(unix.MS_BIND|unix.MS_MOVE|propagation) != 0:
 		w.refuse(s, pc, MountPath, "it goes by a path, or the working directory is no mount point of the container")
 	default:
 		w.note(pc, MountPath)
 	}
-}
-
-// boundBy returns the bind of the configuration that mount(2) makes on the working directory,
-// from its source; nil for none.
-func (w *walker) boundBy(s *state, in *program.Instr) *mountOf {
-	from, ok := w.str(in.Args[0])
-	if !ok || imm(in, 3) != unix.MS_BIND|unix.MS_REC {
-		return nil
-	}
-	for i := range w.x.mounts {
-		if m := &w.x.mounts[i]; m.bind && m.dest == s.cwdPath && w.text(from) == m.source {
-			return m
-		}
-	}
-	return nil
 }
 
 // applyMounts does what a call on mounts does, and reports false for another call.
@@ -297,6 +283,12 @@ func (w *walker) applyFsconfig(s *state, in *program.Instr) {
 func (w *walker) applyTree(s *state, in *program.Instr) value {
 	l := w.place(s, in, 0)
 	v := value{}
+	if imm(in, 2)&unix.OPEN_TREE_CLONE == 0 {
+		if m := w.boundOn(s, &l); m != nil {
+			s.undo(m.bound) // it is taken from there
+			return value{k: kHostTree, path: m.source, attr: aWhole}
+		}
+	}
 	switch {
 	case l.where == atHost && l.name == "": // of a directory that is open
 		v = value{k: kHostTree, path: l.dir.path}
@@ -349,6 +341,10 @@ func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
 		v.attr |= aPrivate
 	}
 	if v.k == kRoot {
+		if f, ok := w.x.readonly[w.x.slash]; ok && v.attr&(aRO|aDeep) == aRO|aDeep {
+			s.done(f)
+			w.note(pc, ReadOnly)
+		}
 		if set&unix.MOUNT_ATTR_RDONLY != 0 {
 			s.done(fRootRO)
 			w.note(pc, RootReadOnly)
@@ -363,11 +359,12 @@ func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
 		if m.dest != v.path {
 			continue
 		}
-		if (m.remount || s.has(m.bound)) && v.k == kCont && m.attrs&^v.attr == 0 {
+		again := m.remount && v.attr&aCovered == 0
+		if again && m.attrs&^v.attr == 0 {
 			s.done(m.done)
 			w.note(pc, MountConfig)
 		}
-		if set&unix.MOUNT_ATTR_RDONLY != 0 && (m.remount || s.has(m.bound) || s.has(m.done)) {
+		if set&unix.MOUNT_ATTR_RDONLY != 0 && (again || s.has(m.done)) {
 			s.done(m.roDone)
 			w.note(pc, MountConfig)
 		}
@@ -393,31 +390,33 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 		return
 	}
 	to, _ := pathArgs(in, 1)
-	at := w.value(s, to).path
-	src := *v
-	w.attached(s, pc, src, at)
+	target := w.value(s, to)
+	at, src := target.path, *v
+	if target.attr&aCovered == 0 { // else nobody sees it
+		w.attached(s, pc, src, at)
+	}
 	switch v.k {
 	case kHostTree:
 		v.k, v.num = kBound, int64(src.path)
 	case kMnt, kProc:
 		v.k, v.num = kMnt, int64(src.path)
 	}
-	v.path, v.attr = at, v.attr|aAttached
+	v.path, v.attr = at, v.attr&^aCovered|aAttached|target.attr&aCovered
 }
 
 // attached records what a mount on a path of the container does for the configuration.
 func (w *walker) attached(s *state, pc int, v value, at int32) {
-	if f, ok := w.x.masked[at]; ok && ((v.k == kHostTree || v.k == kMnt) && v.attr&aRO != 0 && v.proof&pNullDevice == pNullDevice || v.k == kMnt && v.fs == fsTmp && v.attr&aRO != 0) {
+	if f, ok := w.x.masked[at]; ok && at != w.x.slash && ((v.k == kHostTree || v.k == kMnt) && v.attr&aRO != 0 && v.proof&pNullDevice == pNullDevice || v.k == kMnt && v.fs == fsTmp && v.attr&aRO != 0) {
 		s.done(f)
 		w.note(pc, Masked)
 		return
 	}
-	if f, ok := w.x.readonly[at]; ok && v.k == kContTree && v.path == at && v.attr&aRO != 0 && v.attr&aWhole != 0 {
+	if f, ok := w.x.readonly[at]; ok && at != w.x.slash && v.k == kContTree && v.path == at && v.attr&aRO != 0 && v.attr&aWhole != 0 {
 		s.done(f)
 		w.note(pc, ReadOnly)
 		return
 	}
-	w.uncovers(s, at)
+	w.covers(s, at)
 	for i := range w.x.mounts {
 		m := &w.x.mounts[i]
 		if m.dest != at || m.remount || s.has(m.done) || !w.fits(m, &v) {
@@ -449,18 +448,11 @@ func (w *walker) fits(m *mountOf, v *value) bool {
 	return w.texts[v.path] == m.typ
 }
 
-// uncovers takes back what was covered at a path or below it: something lies above now.
-func (w *walker) uncovers(s *state, at int32) {
-	for _, facts := range [...]map[int32]int{w.x.masked, w.x.readonly} {
-		for path, f := range facts {
-			if s.has(f) && w.beneath(path, at) {
-				s.undo(f)
-			}
-		}
-	}
-}
-
 func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
+	if m := w.boundBy(in); m != nil {
+		s.done(m.bound)
+		return
+	}
 	if f, ok := w.hidden(in); ok {
 		s.done(f)
 		w.note(pc, RootChange)
@@ -473,14 +465,6 @@ func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
 			s.done(fPrivate)
 		}
 		w.note(pc, MountSlave)
-		return
-	}
-	if m := w.boundBy(s, in); m != nil {
-		w.uncovers(s, m.dest)
-		s.done(m.bound)
-		if m.attrs == 0 {
-			s.done(m.done)
-		}
 		return
 	}
 	attrs := flagBits(flags)

@@ -119,7 +119,7 @@ func (w *walker) follow(s *state, pc int, in *program.Instr, v value) {
 func (w *walker) failure(s *state, in *program.Instr, errno unix.Errno) value {
 	v := value{k: kErr, num: -int64(errno)}
 	if in.NR == unix.SYS_OPENAT2 {
-		v.path = w.place(s, in, 0).path
+		v.path = w.sought(s, in)
 	}
 	if in.NR == unix.SYS_KEYCTL && imm(in, 0) == unix.KEYCTL_JOIN_SESSION_KEYRING {
 		v.proof = pKeyring
@@ -131,7 +131,7 @@ func (w *walker) failure(s *state, in *program.Instr, errno unix.Errno) value {
 func (w *walker) failed(s *state, pc int, in *program.Instr, errno unix.Errno) {
 	switch {
 	case in.NR == unix.SYS_OPENAT2 && errno == unix.ENOENT:
-		w.missing(s, pc, w.place(s, in, 0).path)
+		w.missing(s, pc, w.sought(s, in))
 	case uint64(in.NR) == setgroups && errno == unix.EPERM:
 		if n, _ := in.Args[0].Imm(); n == 0 && w.x.proc != nil && len(w.x.proc.User.AdditionalGids) == 0 {
 			s.done(fGroups)
@@ -151,9 +151,19 @@ func (w *walker) failed(s *state, pc int, in *program.Instr, errno unix.Errno) {
 	}
 }
 
+// sought returns the path of the container that is opened, 0 where that is none which
+// programs see.
+func (w *walker) sought(s *state, in *program.Instr) int32 {
+	l := w.place(s, in, 0)
+	if l.dir.attr&aCovered != 0 {
+		return 0
+	}
+	return l.path
+}
+
 // missing records that there is nothing at a path of the container.
 func (w *walker) missing(s *state, pc int, path int32) {
-	if path == 0 {
+	if path == 0 || path == w.x.slash { // the root is there
 		return
 	}
 	if f, ok := w.x.masked[path]; ok {

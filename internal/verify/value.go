@@ -75,6 +75,7 @@ const (
 	aMaybe    // or it is a negative number: not open
 	aDeep     // aRO is so for all mounts of a recursive clone
 	aMade     // of kCtx: the file system is created
+	aCovered  // in the container, beneath a mount that was attached later
 )
 
 // Proofs of what a descriptor leads to, by fstatfs and statx.
@@ -89,6 +90,7 @@ const (
 	pReg
 	pNamed   // of kPos: a keyring that was joined by its name
 	pKeyring // of kErr: no session keyring was joined
+	pNoLink  // its path leads over no symbolic link
 
 	pNullDevice = pChr | pMajor1 | pMinor3
 )

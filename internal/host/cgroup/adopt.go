@@ -24,9 +24,10 @@ func (p *Plan) Adopt(pid int) error {
 				return fmt.Errorf("cgroup %s: is missing, where systemd should have made it; "+
 					"is %s mounted as systemd has it?", d.Abs, p.root)
 			}
-			continue
+		} else if err := d.adopt(pid); err != nil {
+			return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 		}
-		if err := d.adopt(pid); err != nil {
+		if err := d.identify(); err != nil {
 			return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 		}
 	}

@@ -45,15 +45,19 @@ type Paths map[string]string
 
 // Manager is the cgroups of one container. Its methods have no state but the
 // record and the kernel's, so that two processes may hold a Manager each. A
-// directory that is gone is no error anywhere.
+// directory that is gone is no error anywhere, and one that is another's by now, which
+// its inode shows, counts as gone: nothing in it is listed, signalled, frozen or removed.
 type Manager interface {
 	// Paths returns the record that Load takes. The caller does not change it.
 	Paths() Paths
+	// Own returns those of the record's directories that are still the container's.
+	Own() Paths
 	// Exists reports whether one of the directories is there.
 	Exists() bool
 	// Pids lists the members, those of sub-cgroups included, in ascending
 	// order and in the caller's pid namespace. A process is a member by its main
-	// thread: on v1 others may have one of their threads there.
+	// thread: on v1 others may have one of their threads there. ErrTaken is returned
+	// where the container's place is another's.
 	Pids() ([]int, error)
 	// SignalAll sends sig to each member once, but not to the caller.
 	SignalAll(sig unix.Signal) error
@@ -65,13 +69,17 @@ type Manager interface {
 	Frozen() bool
 	// Freeze stops all processes of the container and of its sub-cgroups and
 	// waits, at most ten seconds, until they stand still; what does not is
-	// thawed again and an error. ErrCannotFreeze is returned where there is no freezer.
+	// thawed again and an error. ErrCannotFreeze is returned where there is no freezer,
+	// ErrTaken where the container's place is another's.
 	// A cgroup with the caller in it, or with a thread of it or of another
 	// process that is no member, is not frozen.
 	Freeze() error
 	// Thaw lets the container and all its sub-cgroups run, where the freezer
 	// is there. On v1 a signal to a frozen process needs it to have effect.
 	Thaw() error
+	// Stuck reports whether a freezer of v1 keeps processes of the container that have
+	// got SIGKILL from ending, as another of its processes may have it do again.
+	Stuck() bool
 	// Remove waits until the members have ended, at most ten seconds, and
 	// removes the directories with their sub-cgroups. It kills nothing. The
 	// error says what stays and which processes hold it.
@@ -80,7 +88,7 @@ type Manager interface {
 
 // Load returns the Manager of a record. An empty record is a container without
 // cgroups.
-func Load(p Paths) (Manager, error) {
+func Load(p Paths, made Inodes) (Manager, error) {
 	for name, dir := range p {
 		if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || dir == "/" {
 			return nil, fmt.Errorf("recorded cgroup %q of hierarchy %q: not a clean absolute path", dir, name)
@@ -94,9 +102,9 @@ func Load(p Paths) (Manager, error) {
 	case None:
 		return none{}, nil
 	case V2:
-		return v2(p[""]), nil
+		return v2{p[""], made}, nil
 	}
-	return v1{p}, nil
+	return v1{p, made}, nil
 }
 
 // Mode returns the layout that the record was made on.

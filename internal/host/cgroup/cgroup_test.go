@@ -189,7 +189,7 @@ func TestRemoveWaitsForTheKilled(t *testing.T) {
 	forEach(t, func(t *testing.T, l *Layout) {
 		p, m := planned(t, l, unique()+"/inner")
 		cmd := born(t, p, "sleep 1000 & echo ready; exec sleep 1000")
-		loaded, err := Load(m.Paths())
+		loaded, err := Load(m.Paths(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -340,9 +340,16 @@ func TestCreateRefusesUsedAndFrozen(t *testing.T) {
 		if err := second.Create(); err != nil {
 			t.Errorf("an empty cgroup that exists is refused: %v", err)
 		}
-		if err := second.Undo(); err != nil || !m.Exists() {
-			t.Errorf("Undo took what it had not made: %v", err)
+		if m.Exists() {
+			t.Error("the empty cgroup is not made anew")
 		}
+		if err := second.Undo(); err != nil || second.Manager().Exists() {
+			t.Errorf("Undo has left what it had made: %v", err)
+		}
+		if err := p.Create(); err != nil {
+			t.Fatal(err)
+		}
+		m = p.Manager()
 		cmd := born(t, p, "echo ready; exec sleep 1000")
 		if err := second.Create(); !errors.Is(err, ErrNotEmpty) || !strings.Contains(err.Error(), "1 process(es)") {
 			t.Errorf("used: got %v, want %v", err, ErrNotEmpty)
@@ -475,21 +482,21 @@ func TestGoneIsNoError(t *testing.T) {
 
 func TestLoadRefusesOddRecords(t *testing.T) {
 	for _, dir := range []string{"", "/", "a/b", "/sys/../etc", "/sys/fs/"} {
-		if _, err := Load(Paths{"": dir}); err == nil {
+		if _, err := Load(Paths{"": dir}, nil); err == nil {
 			t.Errorf("%q is taken", dir)
 		}
 	}
 	for _, p := range []Paths{{"": Root}, {"": Root + "/unified"}, {"pids": Root + "/pids"}, {"name=systemd": Root}} {
-		if _, err := Load(p); err == nil || !strings.Contains(err.Error(), "is the whole hierarchy") {
+		if _, err := Load(p, nil); err == nil || !strings.Contains(err.Error(), "is the whole hierarchy") {
 			t.Errorf("%v: got %v", p, err)
 		}
 	}
-	m, err := Load(nil)
+	m, err := Load(nil, nil)
 	if err != nil || m.Exists() || m.KillAll() != nil || m.Remove() != nil {
 		t.Errorf("no cgroups: %v %v", m, err)
 	}
 	want := Paths{"": "/x/u", "cpu,cpuacct": "/x/c"}
-	if m, err := Load(want); err != nil || !maps.Equal(m.Paths(), want) {
+	if m, err := Load(want, nil); err != nil || !maps.Equal(m.Paths(), want) {
 		t.Errorf("got %v %v", m, err)
 	}
 }

@@ -13,10 +13,12 @@ import (
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
-// Create makes the directories, parents included. A directory that is there
-// already is taken when it has no members and is not frozen (ErrNotEmpty,
-// ErrFrozen). No controller is enabled on v2. After an error nothing that it
-// made is left.
+// Create makes the directories, parents included. A directory that is there already is
+// refused when it has members or is frozen (ErrNotEmpty, ErrFrozen). Else it is removed and
+// made anew: it may be that of a container that has ended, whose delete would take the new
+// one's processes for its own, or somebody else's, who could kill them by its files. Where
+// the caller may not do so it is taken as it is, if it is the caller's or root's. No
+// controller is enabled on v2. After an error nothing that it made is left.
 //
 // Source: runtime-spec config-linux.md "Control groups": "MUST generate an error
 // if such a check fails. For example, a frozen cgroup or a non-empty cgroup."
@@ -28,10 +30,7 @@ func (p *Plan) Create() (retErr error) {
 	}()
 	for i := range p.dirs {
 		d := &p.dirs[i]
-		if err := d.mkdir(); err != nil {
-			return fmt.Errorf("cgroup %s: %w", d.Abs, err)
-		}
-		if err := d.check(); err != nil {
+		if err := d.make(); err != nil {
 			return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 		}
 		if hasController(d.name, "cpuset") {
@@ -42,6 +41,60 @@ func (p *Plan) Create() (retErr error) {
 	}
 	p.created = true
 	return nil
+}
+
+// remakes bounds how often a directory is made that another runtime makes too.
+const remakes = 10
+
+// make makes the directory, anew where it is there already, or takes it as it is.
+func (d *directory) make() (err error) {
+	for range remakes {
+		if err = d.mkdir(); err != nil {
+			return err
+		}
+		if err = d.check(); err != nil {
+			return err
+		}
+		if d.made {
+			return d.identify()
+		}
+		if err = removeTree(d.Abs, d.name == "", time.Now().Add(clearWait)); err != nil {
+			return d.take(err)
+		}
+	}
+	return fmt.Errorf("%w: it is made by others again and again", ErrNotEmpty)
+}
+
+// take takes the directory that is there as it is, when it could not be removed for reason.
+func (d *directory) take(reason error) error {
+	switch {
+	case cgroupfs.IsPermission(reason), errors.Is(reason, unix.EROFS), errors.Is(reason, unix.EBUSY):
+	default:
+		return reason
+	}
+	if err := d.check(); err != nil {
+		return err
+	}
+	if err := d.usable(); err != nil {
+		return err
+	}
+	return d.identify()
+}
+
+// clearWait bounds the wait for an empty cgroup that is busy: a thread that has forked
+// there is about to leave.
+const clearWait = time.Second
+
+// identify notes by what the directory is known again.
+func (d *directory) identify() (err error) {
+	d.ino, err = cgroupfs.Inode(d.FD, d.Path)
+	return err
+}
+
+// current reports whether the directory is there and the one that was identified, if any.
+func (d *directory) current() bool {
+	ino, err := cgroupfs.Inode(d.FD, d.Path)
+	return err == nil && (d.ino == 0 || d.ino == ino)
 }
 
 // mkdir makes the directory. Parents are looked at only when one is missing.
@@ -87,10 +140,25 @@ func (d *directory) mkdirAbove() error {
 	return nil
 }
 
+// overflowUID stands for users that a user namespace does not map.
+//
+// Source: user_namespaces(7), "Unmapped user and group IDs".
+const overflowUID = 65534
+
 // usable refuses a directory that somebody else has made, as root for a container of the
-// same id, before a look at who is in there.
+// same id, or a user for one of root's: by its files its owner kills, freezes and unlimits
+// what is in there.
 func (d *directory) usable() error {
-	if seat.HostRoot() {
+	var st unix.Stat_t
+	if err := unix.Fstatat(d.FD, d.Path, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	host := seat.HostRoot()
+	// In a user namespace the host's root, who may do all that anyway, is the overflow user.
+	if st.Uid != 0 && int(st.Uid) != os.Geteuid() && (host || st.Uid != overflowUID) {
+		return fmt.Errorf("it is there, and belongs to user %d: remove it, or choose another linux.cgroupsPath", st.Uid)
+	}
+	if host {
 		return nil
 	}
 	if err := unix.Faccessat(d.FD, d.Path+"/cgroup.procs", unix.W_OK, unix.AT_EACCESS); err != nil {
@@ -102,8 +170,10 @@ func (d *directory) usable() error {
 // check refuses a directory that is in use or frozen.
 func (d *directory) check() error {
 	if !d.made {
-		if err := d.usable(); err != nil {
-			return err
+		if !seat.HostRoot() { // who has no business to look at others' processes
+			if err := d.usable(); err != nil {
+				return err
+			}
 		}
 		l, err := survey(d.Abs, d.name == "")
 		if err != nil {
@@ -151,6 +221,9 @@ func (p *Plan) Undo() error {
 	deadline := time.Now().Add(removeWait)
 	for i := range p.dirs {
 		d := &p.dirs[i]
+		if d.made && !d.current() {
+			d.made = false // removed, and made by another one
+		}
 		if d.made {
 			if err := removeTree(d.Abs, d.name == "", deadline); err != nil {
 				errs = append(errs, err)

@@ -31,8 +31,10 @@ func (p *Plan) Entry() (*Entry, error) {
 		var fd int
 		var err error
 		if d.name == "" {
-			fd, err = cgroupfs.Beneath(d.FD, d.Path, unix.O_PATH|unix.O_DIRECTORY)
-			e.Cgroup = fd
+			if fd, err = cgroupfs.Beneath(d.FD, d.Path, unix.O_PATH|unix.O_DIRECTORY); err == nil {
+				e.Cgroup = fd
+				err = d.verify(fd)
+			}
 		} else if fd, err = cgroupfs.Beneath(d.FD, d.Path+"/tasks", unix.O_WRONLY); err == nil {
 			e.Tasks = append(e.Tasks, fd)
 		}
@@ -42,6 +44,19 @@ func (p *Plan) Entry() (*Entry, error) {
 		}
 	}
 	return e, nil
+}
+
+// verify returns ErrTaken when fd is not the directory that was made: of v2 a user may have
+// the directory above, and so put one of theirs into its place.
+func (d *directory) verify(fd int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if d.ino != 0 && st.Ino != d.ino {
+		return ErrTaken
+	}
+	return nil
 }
 
 // Close closes the descriptors.

@@ -48,6 +48,9 @@ func kill(dir string, list func() (listing, error), stall func(listing) bool) er
 			}
 			todo = true
 			fd, ok := held[pid]
+			if !ok && len(held) >= signalBatch {
+				continue // in a later round: the listing takes descriptors too
+			}
 			if !ok {
 				if err := hold(held, pid); err != nil {
 					return fmt.Errorf("%s: %w", dir, err)
@@ -93,7 +96,8 @@ func closeAll(held map[int]int) {
 	clear(held)
 }
 
-// signalBatch is how many processes are held at a time to be signalled.
+// signalBatch is how many processes are held at a time to be signalled: few enough for the
+// usual limit of descriptors.
 const signalBatch = 256
 
 // signal sends sig once to each process that list gives now, but not to the

@@ -24,6 +24,7 @@ type directory struct {
 	*hierarchy
 	cgroupfs.Dir
 	made  bool     // Create has made it
+	ino   uint64   // its number, 0 before Create
 	above []string // parents that Create has made, the outermost first
 }
 
@@ -168,9 +169,20 @@ func (p *Plan) Paths() Paths {
 	return m
 }
 
+// Inodes returns the numbers of the directories, to be written down after Create.
+func (p *Plan) Inodes() Inodes {
+	m := make(Inodes, len(p.dirs))
+	for i := range p.dirs {
+		if d := &p.dirs[i]; d.ino != 0 {
+			m[d.name] = d.ino
+		}
+	}
+	return m
+}
+
 // Manager returns the Manager of the planned cgroups.
 func (p *Plan) Manager() Manager {
-	m, err := Load(p.Paths())
+	m, err := Load(p.Paths(), p.Inodes())
 	if err != nil {
 		// Only a relative Layout.Root, which Detect's caller gave, leads here.
 		return none{}

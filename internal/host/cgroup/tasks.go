@@ -10,19 +10,25 @@ import (
 )
 
 // Uncounted returns the hierarchies in which no limit of tasks stands in the way of a new
-// process, and the files by which one that is there is moved into the others: who is moved
-// is not held up by a limit.
+// process, and no freezer, and the files by which one that is there is moved into the
+// others, the freezer's last: who is moved is not held up by a limit.
 //
 // Source: cgroup-v2.rst, "PID": "Organisational operations are not blocked by cgroup
 // policies".
 func (p Paths) Uncounted() (free Paths, procs []string) {
 	free = Paths{}
+	freezer := ""
 	for name, dir := range p {
-		if hasController(name, "pids") || name == "" && unix.Access(dir+"/pids.max", unix.F_OK) == nil {
+		if hasController(name, "freezer") && !hasController(name, "pids") {
+			freezer = dir + "/cgroup.procs"
+		} else if hasController(name, "pids") || name == "" && unix.Access(dir+"/pids.max", unix.F_OK) == nil {
 			procs = append(procs, dir+"/cgroup.procs")
 		} else {
 			free[name] = dir
 		}
+	}
+	if freezer != "" {
+		procs = append(procs, freezer)
 	}
 	return free, procs
 }

@@ -417,7 +417,7 @@ func TestInsideOwnCgroup(t *testing.T) {
 		name, dir, _ := strings.Cut(line, ":")
 		paths[name] = dir
 	}
-	m, err := Load(paths)
+	m, err := Load(paths, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -429,6 +429,45 @@ func TestInsideOwnCgroup(t *testing.T) {
 	}
 	if err := errors.Join(m.SignalAll(unix.SIGSTOP), m.KillAll()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestKillHoldsFew: there are more processes than descriptors, and descriptors are left to
+// list them by.
+func TestKillHoldsFew(t *testing.T) {
+	var all []int
+	for range signalBatch + 40 {
+		cmd := exec.Command("/bin/sleep", "1000")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		all = append(all, cmd.Process.Pid)
+	}
+	slices.Sort(all)
+	descriptors := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	before, most := descriptors(), 0
+	list := func() (listing, error) {
+		most = max(most, descriptors()-before)
+		return listing{members: all}, nil
+	}
+	if err := kill("x", list, nil); err != nil {
+		t.Error(err)
+	}
+	if most > signalBatch || most < signalBatch/2 {
+		t.Errorf("at most %d were held, want %d", most, signalBatch)
+	}
+	for _, pid := range all {
+		var info unix.Siginfo
+		if err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+			t.Fatalf("%d: %v", pid, err)
+		}
 	}
 }
 

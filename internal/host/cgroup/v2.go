@@ -10,17 +10,35 @@ import (
 	"github.com/hutch-project/hutch/internal/cgroupfs"
 )
 
-// v2 is a container's cgroup v2: the directory.
-type v2 string
+// v2 is a container's cgroup v2: one directory.
+type v2 struct {
+	dir  string
+	made Inodes
+}
 
-func (m v2) Paths() Paths  { return Paths{"": string(m)} }
-func (m v2) Exists() bool  { return cgroupfs.Exists(string(m)) }
-func (m v2) Remove() error { return removeTree(string(m), true, time.Now().Add(removeWait)) }
+func (m v2) Paths() Paths { return Paths{"": m.dir} }
+func (m v2) Own() Paths   { return m.made.own(m.Paths()) }
+func (m v2) Exists() bool { return m.made.has("", m.dir) }
 
-func (m v2) list() (listing, error) { return survey(string(m), true) }
+func (m v2) Remove() error {
+	if !m.Exists() {
+		return nil
+	}
+	return removeTree(m.dir, true, time.Now().Add(removeWait))
+}
+
+func (m v2) list() (listing, error) {
+	if !m.Exists() {
+		return listing{}, nil
+	}
+	return survey(m.dir, true)
+}
 
 func (m v2) Pids() ([]int, error) {
 	l, err := m.list()
+	if err == nil && len(l.members) == 0 {
+		err = m.made.taken(m.Paths())
+	}
 	return l.members, err
 }
 
@@ -39,32 +57,47 @@ func (m v2) SignalAll(sig unix.Signal) error { return signal(m.list, sig) }
 // Source: cgroup-v2.rst, cgroup.kill. Frozen processes are killed too; kernel
 // cgroup.c, __cgroup_kill.
 func (m v2) KillAll() error {
-	events, err := cgroupfs.ReadFile(unix.AT_FDCWD, string(m)+"/cgroup.events")
+	if !m.Exists() {
+		return nil
+	}
+	events, err := cgroupfs.ReadFile(unix.AT_FDCWD, m.dir+"/cgroup.events")
 	if err == nil && strings.Contains(events, "populated 0") {
 		return nil
 	}
 	if l, err := m.list(); err != nil || !l.hasCaller() {
-		err := cgroupfs.WriteFile(unix.AT_FDCWD, string(m)+"/cgroup.kill", "1")
-		if err != nil && cgroupfs.Exists(string(m)) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
+		err := cgroupfs.WriteFile(unix.AT_FDCWD, m.dir+"/cgroup.kill", "1")
+		if err != nil && cgroupfs.Exists(m.dir) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
 			return err
 		}
 	}
-	return kill(string(m), m.list, nil)
+	return kill(m.dir, m.list, nil)
 }
 
 // Frozen reports the container's own freezing, not for that of a cgroup above.
 func (m v2) Frozen() bool {
-	text, err := cgroupfs.ReadFile(unix.AT_FDCWD, string(m)+"/cgroup.freeze")
+	if !m.Exists() {
+		return false
+	}
+	text, err := cgroupfs.ReadFile(unix.AT_FDCWD, m.dir+"/cgroup.freeze")
 	return err == nil && strings.HasPrefix(text, "1")
 }
 
 func (m v2) Freeze() error {
-	if l, err := m.list(); err == nil && l.hasCaller() {
-		return errCallerInside(string(m))
+	if err := m.made.taken(m.Paths()); err != nil {
+		return err
 	}
-	return freezeV2(string(m))
+	if l, err := m.list(); err == nil && l.hasCaller() {
+		return errCallerInside(m.dir)
+	}
+	return freezeV2(m.dir)
 }
 
+// Stuck is false: a frozen process of v2 ends by SIGKILL.
+func (m v2) Stuck() bool { return false }
+
 func (m v2) Thaw() error {
-	return cgroupfs.Walk(string(m), func(fd int) error { return cgroupfs.WriteFile(fd, "cgroup.freeze", "0") }, nil)
+	if !m.Exists() {
+		return nil
+	}
+	return cgroupfs.Walk(m.dir, func(fd int) error { return cgroupfs.WriteFile(fd, "cgroup.freeze", "0") }, nil)
 }

@@ -103,6 +103,9 @@ func (d *decoder) cgroup(c *Cgroup) {
 			c.Paths = d.texts()
 		case "own":
 			c.Own = d.bool()
+		case "inodes":
+			c.Inodes = map[string]uint64{}
+			d.object(func(name string) { c.Inodes[name] = d.unsigned() })
 		default:
 			d.skip()
 		}

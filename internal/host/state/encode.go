@@ -1,6 +1,7 @@
 package state
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -41,6 +42,7 @@ func appendRecord(b []byte, r *Record) []byte {
 	}
 	e.texts("paths", r.Cgroup.Paths)
 	e.bool("own", r.Cgroup.Own)
+	e.numbers("inodes", r.Cgroup.Inodes)
 	e.close('}')
 	if r.Rdt.Dir != "" {
 		e.name("rdt")
@@ -141,16 +143,24 @@ func (e *encoder) texts(name string, m map[string]string) {
 	if len(m) == 0 {
 		return
 	}
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
 	e.name(name)
 	e.open('{')
-	for _, k := range keys {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
 		e.name(k)
 		e.quote(m[k])
+	}
+	e.close('}')
+}
+
+func (e *encoder) numbers(name string, m map[string]uint64) {
+	if len(m) == 0 {
+		return
+	}
+	e.name(name)
+	e.open('{')
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		e.name(k)
+		e.b = strconv.AppendUint(e.b, m[k], 10)
 	}
 	e.close('}')
 }

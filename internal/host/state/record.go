@@ -61,6 +61,7 @@ type Cgroup struct {
 	User   bool              // the unit is one of the user's service manager
 	Paths  map[string]string // absolute directory for each v1 hierarchy; for "", that of v2
 	Own    bool              // Hutch has made them and removes them
+	Inodes map[string]uint64 // of the directories, by which they are known again; optional
 }
 
 // Rdt is the container's resource control group.

@@ -179,7 +179,18 @@ func CheckPaths(c *check.Config) error {
 			}
 		}
 	}
-	return nil
+	return checkMasks(c.Linux.MaskedPaths)
+}
+
+// checkMasks refuses to mask the root: what covered it would not be seen, since "/" leads
+// to what lies beneath. The emission asks it, too.
+func checkMasks(paths []string) error {
+	i := slices.IndexFunc(paths, isRoot)
+	if i < 0 {
+		return nil
+	}
+	return fault.New(fault.At("linux.maskedPaths", i),
+		fault.Quote(paths[i])+" is the root of the container, which cannot be masked", "name the directories in it")
 }
 
 // CheckLabel checks linux.mountLabel.

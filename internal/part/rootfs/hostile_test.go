@@ -168,6 +168,44 @@ func TestMasksGoByTheMount(t *testing.T) {
 	}
 }
 
+// Masks and read-only paths are made in what programs see: not in a procfs or sysfs that
+// a later mount of the configuration covers.
+func TestMasksReachWhatCovers(t *testing.T) {
+	w := newWorld(t, proc(), defaults()[5], bind("/sys", "/sys", "rbind"), bind("/proc", "/proc", "rbind"))
+	w.spec.Linux.MaskedPaths = []string{"/sys/class/net", "/proc/timer_list"}
+	w.spec.Linux.ReadonlyPaths = []string{"/proc/sys"}
+	out := w.ok(`ls -A /sys/class/net
+test -c /proc/timer_list || echo timer_list is not masked
+(: >>/proc/sys/kernel/panic) 2>/dev/null && echo /proc/sys is writable; true`)
+	if out != "" {
+		t.Errorf("got %q", out)
+	}
+	// What is covered need not be where its path leads.
+	w = newWorld(t, proc(), defaults()[5], tmpfs("/sys"))
+	if got := w.mounts()["/sys"]; !strings.Contains(got, "- tmpfs") {
+		t.Errorf("/sys: %q", got)
+	}
+}
+
+// The root among linux.readonlyPaths makes all that is in the container read-only, and
+// cannot be masked.
+func TestReadonlyPathsOfTheRoot(t *testing.T) {
+	for _, more := range []int{0, 2 * manyFds} {
+		w := newWorld(t, proc(), dev(), tmpfs("/tmp"))
+		w.spec.Linux.ReadonlyPaths = []string{"/proc/sys", "/etc/.."}
+		for i := range more {
+			w.spec.Linux.ReadonlyPaths = append(w.spec.Linux.ReadonlyPaths, fmt.Sprintf("/none/%d", i))
+		}
+		out := w.ok(`for d in / /etc /tmp /dev; do busybox touch $d/new 2>/dev/null && echo $d is writable; done; echo >/dev/null || echo no device`)
+		if out != "" {
+			t.Errorf("with %d more: got %q", more, out)
+		}
+	}
+	w := newWorld(t, proc())
+	w.spec.Linux.MaskedPaths = []string{"/proc/keys", "//"}
+	w.fails("linux.maskedPaths[1]", "root of the container", "name the directories in it")
+}
+
 // A neighbour that has the image's /proc moved while the container is made does
 // not get one without masks.
 func TestMovedProcIsNoticed(t *testing.T) {

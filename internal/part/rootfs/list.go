@@ -30,7 +30,7 @@ func (r *Root) forEach(b *program.Builder, element string, paths []string, doing
 		}
 	}
 	for i, p := range seen {
-		if p == "" {
+		if p == "" || p == "/" { // see readonlyPaths
 			continue
 		}
 		b := b.Element(program.N(element+"[%d]", i)).Doing(program.T(doing, paths[i]))
@@ -59,7 +59,7 @@ func batches(b *program.Builder, paths []string, below func(string) (program.Reg
 	seen := make(map[string]struct{}, len(paths))
 	for i, p := range paths {
 		p = destination(p)
-		if _, ok := seen[p]; ok {
+		if _, ok := seen[p]; ok || p == "/" { // see readonlyPaths
 			continue
 		}
 		seen[p] = struct{}{}

@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -102,18 +103,30 @@ func (r *Root) maskDir(b *program.Builder, fd, empty program.Reg) {
 
 // below returns the descriptor and the name to open p by: below a procfs or sysfs of
 // the configuration that is the mount itself, wherever the image's directory may
-// have been renamed to.
+// have been renamed to. One that a later mount covers is passed over: what were
+// mounted in it would lie beneath what programs see.
 //
 // Source: CVE-2019-19921.
 func (r *Root) below(p string) (program.Reg, string) {
 	for i := len(r.mounts) - 1; i >= 0; i-- {
 		s := &r.mounts[i]
-		name, ok := strings.CutPrefix(p, s.dest)
-		if t := r.c.Spec.Mounts[i].Type; ok && strings.HasPrefix(name, "/") && s.tree != 0 && !s.o.bind && (t == "proc" || t == "sysfs") {
-			return s.tree, name[1:]
+		name, ok := strings.CutPrefix(p, s.dest+"/")
+		t := r.c.Spec.Mounts[i].Type
+		plainFS := !s.o.bind && (t == "proc" || t == "sysfs")
+		if ok && s.tree != 0 && plainFS && !r.covered(i, len(r.mounts)) {
+			return s.tree, name
 		}
 	}
 	return r.Fd, p
+}
+
+// covered reports whether one of the mounts after i and before end lies on the mount i,
+// or above it.
+func (r *Root) covered(i, end int) bool {
+	dest := r.mounts[i].dest
+	return slices.ContainsFunc(r.mounts[i+1:end], func(s source) bool {
+		return !s.o.remount && (s.dest == dest || strings.HasPrefix(dest, s.dest+"/"))
+	})
 }
 
 // openExisting emits the opening of a path below the root; when it is missing the program
@@ -130,8 +143,11 @@ func (r *Root) openExisting(b *program.Builder, dir program.Reg, name call.Path,
 	return fd
 }
 
+// isRoot reports whether a path of the configuration is the root of the container.
+func isRoot(p string) bool { return destination(p) == "/" }
+
 // readonlyPaths emits the binding of linux.readonlyPaths to themselves,
-// read-only with all below.
+// read-only with all below. The root is not bound, but made read-only itself.
 func (r *Root) readonlyPaths(b *program.Builder) {
 	l := r.c.Spec.Linux
 	if l == nil {
@@ -139,6 +155,11 @@ func (r *Root) readonlyPaths(b *program.Builder) {
 	}
 	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
 	const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
+	if i := slices.IndexFunc(l.ReadonlyPaths, isRoot); i >= 0 {
+		// A clone on top would not be seen: "/" leads to the root's own mount.
+		b := b.Element(program.N("linux.readonlyPaths[%d]", i)).Doing(program.T("make all mounts read-only"))
+		setattr(b, r.Fd, true, attr)
+	}
 	r.forEach(b, "linux.readonlyPaths", l.ReadonlyPaths, "make %s read-only", func(b *program.Builder, fd program.Reg, _ bool) {
 		two, ready, tree := b.Label(), b.Label(), b.RegOf(-1)
 		step := b.Step(program.T("clone it read-only"))

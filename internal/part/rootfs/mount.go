@@ -1,6 +1,8 @@
 package rootfs
 
 import (
+	"path"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
@@ -42,7 +44,7 @@ func (r *Root) mount(b *program.Builder, i int) {
 	switch {
 	case s.o.remount:
 		b := b.Doing(program.T("remount %s", m.Destination))
-		r.remount(b, m, s)
+		r.remount(b, m, i)
 	case s.o.bind:
 		b := b.Doing(program.T("bind %s on %s", m.Source, m.Destination))
 		switch {
@@ -91,7 +93,7 @@ func (r *Root) attachBind(b *program.Builder, from string, s *source) {
 	r.sayMismatch(b, s.tree, target)
 	attach(step, s.tree, target) // fails as it did
 	b.Bind(done)
-	if r.prop.flag != unix.MS_SHARED || !r.prop.recursive { // else propagate needs it
+	if !s.again && (r.prop.flag != unix.MS_SHARED || !r.prop.recursive) { // else propagate needs it
 		r.closeUsed(b, s.tree)
 	}
 	r.closeUsed(b, target)
@@ -104,18 +106,24 @@ func (r *Root) mayBePinned(s *source) bool {
 }
 
 // bindPinned emits a bind by mount(2), which leaves what pins a mount namespace out, where
-// a tree that has it cannot be attached. The child sees the host's tree still, in a copy
-// from which nothing comes to the host.
+// a tree that has it cannot be attached. It is made on the source itself, in the child's
+// copy of the host's tree, from which nothing comes to the host; from there the mount is
+// taken by its descriptor, as any other bind: what gets the options is what is attached.
+// In the container its name may lead elsewhere by then.
 //
 // Source: linux/fs/namespace.c, check_for_nsfs_mounts, copy_tree.
 func (r *Root) bindPinned(b *program.Builder, from string, s *source, target program.Reg) {
 	step := b.Step(program.T("bind it by mount(2), without the mount namespaces that are pinned in it"))
 	call.Close(b, call.In(s.tree))
-	call.Fchdir(step, call.In(target))
-	call.Mount(step, call.FileSystem{Source: from}, call.PathTo(b, "."), unix.MS_BIND|unix.MS_REC)
+	call.Mount(step, call.FileSystem{Source: from}, call.PathTo(b, from), unix.MS_BIND|unix.MS_REC)
 	step = b.Step(program.T("open it"))
-	open(step, r.Fd, s.dest, unix.O_PATH, inRoot).To(s.tree)
+	top := from
+	if path.Clean(from) == "/" {
+		top = "/.." // "/" itself leads to what lies beneath the mount
+	}
+	call.OpenTree(step, call.Cwd(), call.PathTo(b, top), unix.OPEN_TREE_CLOEXEC).To(s.tree)
 	r.attributes(b, s)
+	attach(b.Step(program.T("attach it")), s.tree, target)
 }
 
 // sayMismatch emits what fails with ENOTDIR when only one of a mount and its

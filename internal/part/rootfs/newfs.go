@@ -46,6 +46,9 @@ func (r *Root) mountNew(b *program.Builder, i int) {
 // to it or in it that must not go by its name.
 func (r *Root) needsHandle(i int) bool {
 	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
+	if s.again {
+		return true
+	}
 	switch m.Type {
 	case "proc", "sysfs":
 		return true // masks are made in it
@@ -285,11 +288,35 @@ func (f *newFS) config(b *program.Builder, ctx program.Reg, key, value string, i
 	call.FsconfigString(b.Step(program.T("option %s=%s", key, value)), call.In(ctx), key, value)
 }
 
+// remounted returns the entry that i remounts: the last one before it that is mounted on
+// the same path and is not covered by another since; -1 for none, as of a mount of the
+// image, or one that comes with a recursive bind.
+func (r *Root) remounted(i int) int {
+	if !r.mounts[i].o.remount {
+		return -1
+	}
+	for j := i - 1; j >= 0; j-- {
+		if s := &r.mounts[j]; !s.o.remount && s.dest == r.mounts[i].dest && !r.covered(j, i) {
+			return j
+		}
+	}
+	return -1
+}
+
 // remount emits the change of a mount that is there: of a bind the attributes, of
-// another also the file system's options.
-func (r *Root) remount(b *program.Builder, m *specs.Mount, s *source) {
-	step := b.Step(program.T("open target %s", s.dest))
-	target := open(step, r.Fd, s.dest, unix.O_PATH, inRoot).Fd()
+// another also the file system's options. What the configuration has mounted is changed
+// by its descriptor: by its name another mount may be found by then. Of what is not its
+// own the name must not lead over symbolic links.
+func (r *Root) remount(b *program.Builder, m *specs.Mount, i int) {
+	s := &r.mounts[i]
+	var target program.Reg
+	if j := r.remounted(i); j >= 0 {
+		target = r.mounts[j].tree
+	}
+	if target == 0 {
+		step := b.Step(program.T("open target %s, which no symbolic link may lead to", s.dest))
+		target = open(step, r.Fd, s.dest, unix.O_PATH, plain).Fd()
+	}
 	if s.o.bind {
 		c := s.o.change
 		step := b.Step(program.T("set its options"))

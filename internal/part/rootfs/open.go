@@ -23,6 +23,7 @@ type source struct {
 	// mount of the container: it is there only when that is. Else empty.
 	inside string
 	late   bool // the source of a bind is opened when it is attached
+	again  bool // a later entry remounts it
 }
 
 // destination returns a mount's destination, clean and absolute.
@@ -41,6 +42,9 @@ func (r *Root) Open(b *program.Builder) {
 	r.prop = propagation{flag: unix.MS_SLAVE, recursive: true}
 	paths := 0
 	if l != nil {
+		if err := checkMasks(l.MaskedPaths); err != nil {
+			b.Fault(err)
+		}
 		paths = len(l.MaskedPaths) + len(l.ReadonlyPaths)
 		if l.RootfsPropagation != "" {
 			p, ok := propagationOf(l.RootfsPropagation)
@@ -59,6 +63,11 @@ func (r *Root) Open(b *program.Builder) {
 		s.late = r.late(m, s)
 		if err := checkPlace(i, m); err != nil {
 			b.Fault(err)
+		}
+	}
+	for i := range r.mounts {
+		if j := r.remounted(i); j >= 0 {
+			r.mounts[j].again = true
 		}
 	}
 	if n := len(r.c.Spec.Mounts); n > maxMounts {

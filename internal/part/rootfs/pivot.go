@@ -83,7 +83,7 @@ func (r *Root) prove(b *program.Builder) {
 	for i := range r.mounts {
 		s, magic := &r.mounts[i], int64(unix.PROC_SUPER_MAGIC)
 		switch t := r.c.Spec.Mounts[i].Type; {
-		case t != "proc" && t != "sysfs", s.o.bind:
+		case t != "proc" && t != "sysfs", s.o.bind, r.covered(i, len(r.mounts)):
 			continue
 		case t == "sysfs":
 			magic = unix.SYSFS_MAGIC
