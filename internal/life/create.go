@@ -108,7 +108,8 @@ func (m *maker) record() (undo func(), err error) {
 	}
 	undo = m.unrecord
 	if m.NotifySocket != "" {
-		if _, err := notify.Prepare(m.stateDir); err != nil {
+		passable := !m.host.Privileged // it is opened in the container's user namespace
+		if _, err := notify.Prepare(m.stateDir, passable); err != nil {
 			return undo, err
 		}
 	}

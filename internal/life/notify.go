@@ -17,7 +17,7 @@ type relay struct {
 // listen makes the container's notification socket, when the caller has a
 // service manager and the container was created with a place for the socket.
 func (r *Runtime) listen(id, host string) (*relay, error) {
-	dir := filepath.Join(r.stateDir(id), notify.Dir)
+	dir := filepath.Join(r.stateDir(id), notify.Bound)
 	if host == "" {
 		return nil, nil
 	}

@@ -139,7 +139,7 @@ func (p *Plan) compile(shield func(*program.Builder) error) (err error) {
 		p.input.Keyring = p.record.Keyring
 	}
 	if p.NotifySocket != "" {
-		p.input.NotifyDir = filepath.Join(p.stateDir, notify.Dir)
+		p.input.NotifyDir = filepath.Join(p.stateDir, notify.Bound)
 	}
 	p.input.Host.Cgroup = p.cgroupMounts()
 	p.out, err = compile.Compile(p.input)

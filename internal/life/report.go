@@ -28,7 +28,14 @@ type reports struct {
 	failure   error                   // what init has reported of itself, nil when execve has succeeded
 
 	buf, rest []byte // rest is what has been read and is not served
+	left      int    // bytes that were read after init's end
 }
+
+// maxLeft is how much is read after init's end, in bytes: what a fifo holds, unless root
+// has made it larger. More is not init's, but of whoever traces it, and may have no end.
+//
+// Source: pipe(7), "Pipe capacity".
+const maxLeft = 1 << 20
 
 // next waits for the next message, until the deadline if there is one: the error is
 // os.ErrDeadlineExceeded then, and spawn.ErrEnded behind the last one. A failure is
@@ -53,13 +60,13 @@ func (r *reports) next(deadline time.Time) (spawn.Event, error) {
 
 // read reads more.
 func (r *reports) read(deadline time.Time) error {
-	late, ended, err := awaitReport(r.fd, r.pidfd, deadline)
+	data, gone, err := awaitReport(r.fd, r.pidfd, deadline)
 	switch {
 	case err != nil:
 		return err
-	case late:
+	case !data && !gone:
 		return os.ErrDeadlineExceeded
-	case ended:
+	case !data, r.left >= maxLeft:
 		return spawn.ErrEnded
 	}
 	if r.buf == nil {
@@ -76,22 +83,20 @@ func (r *reports) read(deadline time.Time) error {
 		return spawn.ErrEnded
 	}
 	r.rest = append(r.rest, r.buf[:n]...)
+	if gone {
+		r.left += n
+	}
 	return nil
 }
 
-// awaitReport waits until there is something to read, or until end, if any. ended is true
-// when the process of pidfd is no more and has left nothing: whoever may trace it can hold
-// its end of the fifo open.
-func awaitReport(fd, pidfd int, end time.Time) (late, ended bool, err error) {
+// awaitReport waits until there is data to read, or the process of pidfd is gone, or until
+// end, if any. Whoever may trace the process can hold its end of the fifo open.
+func awaitReport(fd, pidfd int, end time.Time) (data, gone bool, err error) {
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
-	n, err := sys.Poll(p, end)
-	switch {
-	case err != nil:
+	if _, err := sys.Poll(p, end); err != nil {
 		return false, false, fmt.Errorf("poll: %w", err)
-	case n == 0:
-		return true, false, nil
 	}
-	return false, p[0].Revents == 0, nil
+	return p[0].Revents != 0, p[1].Revents != 0, nil
 }
 
 // parseReport returns the first message of p and its size, which is 0 while it is not all

@@ -1,6 +1,8 @@
 package life
 
 import (
+	"errors"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/compile"
+	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // TestReportsEndWithInit: whoever holds init's end of the fifo open keeps nobody waiting
@@ -23,14 +26,35 @@ func TestReportsEndWithInit(t *testing.T) {
 	must(t, unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK))
 	defer unix.Close(fds[0])
 	defer unix.Close(fds[1]) // the tracer's
-	if late, ended, err := awaitReport(fds[0], pidfd, time.Time{}); late || !ended || err != nil {
-		t.Errorf("got %v, %v, %v; want the end", late, ended, err)
+	if data, gone, err := awaitReport(fds[0], pidfd, time.Time{}); data || !gone || err != nil {
+		t.Errorf("got %v, %v, %v; want the end", data, gone, err)
 	}
 	if _, err := unix.Write(fds[1], []byte{1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, ended, err := awaitReport(fds[0], pidfd, time.Time{}); ended || err != nil {
-		t.Errorf("got %v, %v; want what init has left", ended, err)
+	if data, _, err := awaitReport(fds[0], pidfd, time.Time{}); !data || err != nil {
+		t.Errorf("got %v, %v; want what init has left", data, err)
+	}
+}
+
+// TestReportsOfATracerEnd: whoever holds the fifo of an init that has ended and writes to it
+// without end does not hold up start.
+func TestReportsOfATracerEnd(t *testing.T) {
+	init := exec.Command("true")
+	must(t, init.Start())
+	pidfd, err := unix.PidfdOpen(init.Process.Pid, 0)
+	must(t, err)
+	defer unix.Close(pidfd)
+	must(t, init.Wait())
+	flood, err := os.Open("/dev/zero") // never empty
+	must(t, err)
+	defer flood.Close()
+	reports := &reports{fd: int(flood.Fd()), pidfd: pidfd}
+	const most = 2 * maxLeft / reportLen
+	for n := 0; !errors.Is(err, spawn.ErrEnded); n++ {
+		if _, err = reports.next(time.Time{}); n > most {
+			t.Fatalf("%d messages, and no end", n)
+		}
 	}
 }
 

@@ -17,9 +17,12 @@ import (
 )
 
 const (
-	// Dir is the directory, below a container's state, that is bound to
-	// ContainerDir, read-only, in the container.
+	// Dir is the directory, below a container's state, that keeps the host's other users
+	// from Bound: whoever reaches the socket may say that the container is ready.
 	Dir = "notify"
+	// Bound is the directory, below a container's state, that is bound to
+	// ContainerDir, read-only, in the container. Any of its users may write to the socket.
+	Bound = Dir + "/container"
 	// ContainerDir is where the container has it.
 	ContainerDir = "/run/notify"
 	// ContainerSocket is the value of NOTIFY_SOCKET in the container.
@@ -32,17 +35,27 @@ const (
 // systemd's own sd_notify_barrier users.
 var barrierWait = 30 * time.Second // a variable for tests
 
-// Prepare makes the directory Dir below the container's state directory, and
-// gives its path. It is there before the container's mounts are made.
-func Prepare(state string) (string, error) {
-	dir := state + "/" + Dir
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+// Prepare makes the directory Bound below the container's state directory, and
+// returns its path. It is there before the container's mounts are made. With passable set
+// others come to it by its path: the container's root, who opens it to bind it.
+func Prepare(state string, passable bool) (string, error) {
+	mode := os.FileMode(0o700)
+	if passable {
+		mode = 0o711
+	}
+	if err := mkdir(state+"/"+Dir, mode); err != nil {
 		return "", err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask
-		return "", err
+	dir := state + "/" + Bound
+	return dir, mkdir(dir, 0o755)
+}
+
+// mkdir makes a directory, unless it is there, with a mode whatever the umask.
+func mkdir(dir string, mode os.FileMode) error {
+	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
 	}
-	return dir, nil
+	return os.Chmod(dir, mode)
 }
 
 // Socket is the socket that a container's processes send to.

@@ -68,11 +68,11 @@ func listen(t *testing.T) (*Socket, string) {
 	if err := os.Mkdir(state, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := Prepare(state)
+	dir, err := Prepare(state, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := Prepare(state); err != nil || again != dir {
+	if again, err := Prepare(state, false); err != nil || again != dir {
 		t.Fatalf("again: %v, %v", again, err)
 	}
 	s, err := Listen(dir)
@@ -256,7 +256,7 @@ func TestCloseLeavesAnothersSocket(t *testing.T) {
 	if err := os.Rename(dir, dir+".gone"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Prepare(filepath.Dir(dir)); err != nil {
+	if _, err := Prepare(filepath.Dir(filepath.Dir(dir)), false); err != nil {
 		t.Fatal(err)
 	}
 	other, err := Listen(dir)
@@ -270,5 +270,21 @@ func TestCloseLeavesAnothersSocket(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir+".gone", name)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the own socket is left: %v", err)
+	}
+}
+
+// TestOthersDoNotReachTheSocket: the container's state directory lets other users pass.
+func TestOthersDoNotReachTheSocket(t *testing.T) {
+	for passable, want := range map[bool]os.FileMode{false: 0o700, true: 0o711} {
+		state := t.TempDir()
+		dir, err := Prepare(state, passable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, want := range map[string]os.FileMode{filepath.Join(state, Dir): want, dir: 0o755} {
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+				t.Errorf("passable %v: %s: %v, %v; want %o", passable, path, info, err, want)
+			}
+		}
 	}
 }
