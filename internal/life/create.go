@@ -175,6 +175,17 @@ func explainMemory(err error) error {
 	return err
 }
 
+// explainInFlight names the limit that another process of the user has used up.
+//
+// Source: unix(7), ETOOMANYREFS.
+func explainInFlight(err error) error {
+	if errors.Is(err, unix.ETOOMANYREFS) {
+		return fmt.Errorf("%w: a process of the same user on the host has sent itself as many descriptors as RLIMIT_NOFILE allows, and takes none; "+
+			"raise the limit, or give each container ids of its own by linux.uidMappings", err)
+	}
+	return err
+}
+
 // named puts the operation and the id, if it is one, before an error.
 func named(operation, id string, err error) error {
 	if err == nil {
