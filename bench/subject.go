@@ -16,7 +16,7 @@ type subject struct {
 	against string
 }
 
-// find gives the runtimes of this machine.
+// find returns the runtimes of this machine.
 func find(hutch, dir string) ([]subject, error) {
 	path, err := filepath.Abs(hutch)
 	if err != nil {

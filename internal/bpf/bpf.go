@@ -103,7 +103,7 @@ func AttachedDevice(cgroup int) ([]uint32, error) {
 	return ids[:min(a.get32(24), maxAttached)], nil
 }
 
-// OpenID gives a descriptor of the program with a number.
+// OpenID returns a descriptor of the program with a number.
 func OpenID(id uint32) (int, error) {
 	a := new(attr)
 	a.put32(0, id)

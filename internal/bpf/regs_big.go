@@ -6,5 +6,5 @@ package bpf
 // the machine.
 func regs(dst, src Reg) byte { return byte(dst)<<4 | byte(src) }
 
-// Registers gives the destination and the source back.
+// Registers returns the destination and the source back.
 func (i Insn) Registers() (dst, src Reg) { return Reg(i.Regs >> 4), Reg(i.Regs & 15) }

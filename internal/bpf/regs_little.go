@@ -6,5 +6,5 @@ package bpf
 // the machine.
 func regs(dst, src Reg) byte { return byte(dst) | byte(src)<<4 }
 
-// Registers gives the destination and the source back.
+// Registers returns the destination and the source back.
 func (i Insn) Registers() (dst, src Reg) { return Reg(i.Regs & 15), Reg(i.Regs >> 4) }

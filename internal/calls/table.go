@@ -6,7 +6,7 @@ import (
 	"github.com/hutch-project/hutch/internal/id32"
 )
 
-// table has the rows by number. Calls that take ids are those of 32 bits, see id32.
+// table is the rows by number. Calls that take ids are those of 32 bits, see id32.
 var table = [...]Call{
 	unix.SYS_READ:         {Name: "read", Args: [6]Kind{Fd, OutNext, Int}, Result: Count},
 	unix.SYS_WRITE:        {Name: "write", Args: [6]Kind{Fd, In, Int}, Result: Count},

@@ -46,7 +46,7 @@ func IOWeight(weight uint16) uint64 {
 // Unlimited is the limit in bytes, processes or microseconds that stands for none.
 const Unlimited = -1
 
-// SwapMax gives the limit of swap alone, as cgroup v2 has it, for the limits of
+// SwapMax returns the limit of swap alone, as cgroup v2 has it, for the limits of
 // memory and of memory with swap that config.json has. All are in bytes, 0 stands
 // for "not set" (set is false then) and Unlimited for no limit.
 //

@@ -13,7 +13,7 @@ import (
 // First is the first descriptor behind the standard ones.
 const First = 3
 
-// Is says whether the descriptor fd was handed to this program.
+// Is reports whether the descriptor fd was handed to this program.
 func Is(fd int) bool {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 	return err == nil && flags&unix.FD_CLOEXEC == 0

@@ -76,11 +76,11 @@ func floorOf(path string) (floor int, known, outside bool) {
 	return 0, false, false
 }
 
-// onTop says whether a package is a folder of another one on the same floor, which it
+// onTop reports whether a package is a folder of another one on the same floor, which it
 // may import, and not the other way round.
 func onTop(path, of string) bool { return strings.HasPrefix(path, of+"/") }
 
-// ours says whether an import path is of this module.
+// ours reports whether an import path is of this module.
 func ours(path string) bool { return path == module || strings.HasPrefix(path, module+"/") }
 
 func TestImportsGoDown(t *testing.T) {

@@ -78,7 +78,7 @@ func raw(s source) []string {
 	return list
 }
 
-// mayEmitByNumber says whether a file may append a system call by its number: those of
+// mayEmitByNumber reports whether a file may append a system call by its number: those of
 // package call, whose functions the others use, and of the package that has Builder.Sys.
 func mayEmitByNumber(rel string) bool {
 	dir := filepath.Dir(rel)

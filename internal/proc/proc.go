@@ -44,7 +44,7 @@ func StartTime(pid int) (start uint64, state byte, err error) {
 	return s.start, s.state, err
 }
 
-// Alive tells whether the process pid that was started at start is there and
+// Alive reports whether the process pid that was started at start is there and
 // runs. A zombie has ended, but not when only its main thread has: the rest of
 // the process goes on behind it. What cannot be read is taken for alive unless
 // it is certain that it is not there.
@@ -56,7 +56,7 @@ func Alive(pid int, start uint64) bool {
 	return s.start == start && !s.ended()
 }
 
-// EndedBeforeExec tells whether the process pid that was started at start has ended
+// EndedBeforeExec reports whether the process pid that was started at start has ended
 // without having executed a program. False stands for "not known" too: when its
 // parent has waited for it nobody can tell.
 func EndedBeforeExec(pid int, start uint64) bool {
@@ -84,7 +84,7 @@ func Threads(pid int) ([]int, error) {
 	return out, nil
 }
 
-// Exits tells whether the thread tid of the process pid has ended or is about to: it
+// Exits reports whether the thread tid of the process pid has ended or is about to: it
 // has SIGKILL pending, which the kernel sends to each thread of a process that ends.
 // The error is unix.ESRCH, wrapped, when there is no such thread; the main thread of
 // a process is there as long as that is.
@@ -137,7 +137,7 @@ func OpenPidfd(pid int, start uint64) (int, error) {
 	return fd, nil
 }
 
-// gone tells whether err says for certain that there is no such process.
+// gone reports whether err says for certain that there is no such process.
 func gone(err error) bool {
 	e, ok := err.(*statError)
 	return ok && e.errno == unix.ESRCH

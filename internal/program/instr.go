@@ -34,7 +34,7 @@ const (
 	OpExit               // end the process with status Imm, reporting nothing
 )
 
-// OnError says what follows a system call's error.
+// OnError is what follows a system call's error.
 type OnError uint8
 
 const (

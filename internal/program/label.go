@@ -25,7 +25,7 @@ func T(format string, s ...string) Text {
 // N returns a Text with a number.
 func N(format string, i int) Text { return Text{F: format, I: i} }
 
-// Note says where an instruction comes from and what it does it for.
+// Note is where an instruction comes from and what it does it for.
 type Note struct {
 	Element Text // of config.json, as mounts[3]
 	Doing   Text // the whole of which the instruction is a step: bind /data on /mnt

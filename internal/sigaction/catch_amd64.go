@@ -32,7 +32,7 @@ var (
 	writeEnd int32 // 0 before the first Catcher
 )
 
-// handlers gives the addresses of the handler and of what it returns to.
+// handlers returns the addresses of the handler and of what it returns to.
 func handlers() (handler, restorer uintptr)
 
 // Catch begins to catch signals, which must not be those of a fault in the

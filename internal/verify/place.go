@@ -10,7 +10,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// where says what a path is resolved in.
+// where is what a path is resolved in.
 type where uint8
 
 const (

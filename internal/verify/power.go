@@ -117,7 +117,7 @@ func (w *walker) checkClone(s *state, pc int, in *program.Instr) {
 	w.note(pc, PowerClone)
 }
 
-// power says what a process has beyond the container's processes.
+// power is what a process has beyond the container's processes.
 func (w *walker) power(s *state) string {
 	switch {
 	case w.undropped(s) != 0:

@@ -49,7 +49,7 @@ const (
 	rules
 )
 
-// ruleTexts has the id of each rule and what it says.
+// ruleTexts are the id of each rule and what it says.
 var ruleTexts = [rules][2]string{
 	FdClone:      {"fd-clone", "no descriptor of the host is open from the clone into a pid namespace on that others are in"},
 	FdName:       {"fd-name", "no descriptor of the host is open where the kernel resolves a name of the image's choice"},

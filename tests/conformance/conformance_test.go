@@ -262,7 +262,7 @@ func assertions(tap []byte) (list []assertion, ends bool) {
 	return list, ends
 }
 
-// clean says whether a run has nothing to be judged.
+// clean reports whether a run has nothing to be judged.
 func clean(stdout []byte, err error) bool {
 	_, bad := diagnosed(stdout)
 	return err == nil && !bad && !bytes.Contains(stdout, []byte("not ok "))
@@ -299,7 +299,7 @@ type exception struct {
 	seen    bool
 }
 
-// excuse says whether a failure is listed, and counts it.
+// excuse reports whether a failure is listed, and counts it.
 func (c *tally) excuse(outdated []*exception, name, text string) bool {
 	for _, o := range outdated {
 		if o.program == name && o.kind != "race" && strings.Contains(text, o.text) {

@@ -198,7 +198,7 @@ func cgroupsLeft() []string {
 	return left
 }
 
-// enginesOwn says whether a cgroup below the tests' is one that no runtime has
+// enginesOwn reports whether a cgroup below the tests' is one that no runtime has
 // to remove: the parent of builds, that of Podman's monitors.
 func enginesOwn(path string) bool {
 	name := filepath.Base(path)

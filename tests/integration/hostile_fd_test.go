@@ -52,7 +52,7 @@ func (b *bait) check(after string) {
 // mark is written by the image's script when a program of the host runs it.
 const mark = "/tmp/reached"
 
-// reached says whether something of the host ran, and forgets it.
+// reached reports whether something of the host ran, and forgets it.
 func (b *bait) reached() bool {
 	err := os.Remove(b.g.rootfs(mark))
 	return err == nil
@@ -124,7 +124,7 @@ func forms() []form {
 	}
 }
 
-// fits says whether a hook, whose path is absolute, can have the form.
+// fits reports whether a hook, whose path is absolute, can have the form.
 func (f form) fits(w way) bool { return !w.hook || !strings.Contains(f.name, "PATH") }
 
 func (b *bait) strike(w way, f form, n int, files []*os.File, flags ...string) {

@@ -196,7 +196,7 @@ func closings() map[string][]int {
 	return list
 }
 
-// stdioOfOurs says whether a program that w starts may have the target as a standard
+// stdioOfOurs reports whether a program that w starts may have the target as a standard
 // descriptor: the null device, by its path or at the top of the runtime's own
 // read-only mount, the test's files, and a hook's input and output, which lie in
 // memory.
@@ -235,7 +235,7 @@ func TestHostileClosedStdio(t *testing.T) {
 	})
 }
 
-// ofTheCaller says whether this test has got the descriptor from its own caller,
+// ofTheCaller reports whether this test has got the descriptor from its own caller,
 // and hands it on to the runtime with the same number.
 func ofTheCaller(fd int) bool {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)

@@ -115,7 +115,7 @@ func TestCVE2024_21626_DescriptorsOfInit(t *testing.T) {
 	}
 }
 
-// isFifo says whether the descriptor of init is one of the two fifos in the container's
+// isFifo reports whether the descriptor of init is one of the two fifos in the container's
 // state directory.
 func (b *bundle) isFifo(fd int) bool {
 	open, err := os.Stat(fmt.Sprintf("/proc/%d/fd/%d", b.pid, fd))

@@ -162,7 +162,7 @@ func victim(t testing.TB) int {
 	return cmd.Process.Pid
 }
 
-// living says whether a child of this process has not ended.
+// living reports whether a child of this process has not ended.
 func living(t testing.TB, pid int) bool {
 	t.Helper()
 	fields := strings.Fields(readText(t, fmt.Sprintf("/proc/%d/stat", pid)))

@@ -124,14 +124,14 @@ func (g *guest) reach(s sight, preserved int) []string {
 	return bad
 }
 
-// startsFifo says whether the target is one of the two fifos between start and init, by
+// startsFifo reports whether the target is one of the two fifos between start and init, by
 // its path on the host or from the container's directory on.
 func (b *bundle) startsFifo(target string) bool {
 	dir, name := filepath.Split(target)
 	return (name == "exec.fifo" || name == "result.fifo") && (dir == "/" || dir == filepath.Join(b.root, b.id)+"/")
 }
 
-// startHooks says whether init has hooks to run.
+// startHooks reports whether init has hooks to run.
 func (g *guest) startHooks() bool { return g.spec.Hooks != nil && len(g.spec.Hooks.StartContainer) > 0 }
 
 // judge fails the test for a process that could be seen from inside, or executed

@@ -26,7 +26,7 @@ func cgroupsNamed(id string) []string {
 	return found
 }
 
-// named says whether name has the id, and not one that begins with it: systemd's
+// named reports whether name has the id, and not one that begins with it: systemd's
 // units have it between other words.
 func named(name, id string) bool {
 	_, after, found := strings.Cut(name, id)

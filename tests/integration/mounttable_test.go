@@ -11,7 +11,7 @@ type mountLine struct {
 	tags                                 []string // shared:N, master:N, unbindable
 }
 
-// has says whether the mount has an option, among its own or its file system's.
+// has reports whether the mount has an option, among its own or its file system's.
 func (m mountLine) has(option string) bool {
 	for _, list := range []string{m.options, m.super} {
 		for _, o := range strings.Split(list, ",") {
@@ -23,7 +23,7 @@ func (m mountLine) has(option string) bool {
 	return false
 }
 
-// tag says whether the mount has a propagation tag that starts with prefix.
+// tag reports whether the mount has a propagation tag that starts with prefix.
 func (m mountLine) tag(prefix string) bool {
 	for _, t := range m.tags {
 		if strings.HasPrefix(t, prefix) {

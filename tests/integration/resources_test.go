@@ -32,7 +32,7 @@ func pidsLimit(n int64) edit {
 	return resources(func(r *specs.LinuxResources) { r.Pids = &specs.LinuxPids{Limit: &n} })
 }
 
-// onV2 says whether the host has cgroup v2 alone.
+// onV2 reports whether the host has cgroup v2 alone.
 func onV2(t testing.TB) bool {
 	t.Helper()
 	var st unix.Statfs_t

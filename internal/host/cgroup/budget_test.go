@@ -54,7 +54,7 @@ func TestSystemCallBudget(t *testing.T) {
 	}
 }
 
-// between gives the calls of the marks' thread, but for the Go runtime's own.
+// between returns the calls of the marks' thread, but for the Go runtime's own.
 func between(t *testing.T, trace string) (calls []string) {
 	t.Helper()
 	thread, on := "", false

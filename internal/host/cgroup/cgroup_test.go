@@ -30,10 +30,10 @@ func init() { runtime.LockOSThread() }
 
 var counter atomic.Int32
 
-// unique gives a name that no other test, of this or another run, has.
+// unique returns a name that no other test, of this or another run, has.
 func unique() string { return fmt.Sprintf("hutch-test-%d-%d", os.Getpid(), counter.Add(1)) }
 
-// roots gives the mount roots of this machine to test on, by their mode: the
+// roots returns the mount roots of this machine to test on, by their mode: the
 // host's own and, where that is hybrid, its unified mount taken for a pure v2.
 func roots(t *testing.T) map[Mode]string {
 	t.Helper()

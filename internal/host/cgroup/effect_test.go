@@ -53,7 +53,7 @@ func TestMemoryLimitKills(t *testing.T) {
 	})
 }
 
-// disk gives the numbers of a whole disk.
+// disk returns the numbers of a whole disk.
 func disk(t *testing.T) (major, minor int64) {
 	t.Helper()
 	entries, err := os.ReadDir("/sys/block")

@@ -117,7 +117,7 @@ func newThreads(t *testing.T, p *Plan, words ...string) *threads {
 	return h
 }
 
-// alive says whether the helper answers: it does not with a signal that ends it
+// alive reports whether the helper answers: it does not with a signal that ends it
 // pending.
 func (h *threads) alive() bool {
 	if _, err := io.WriteString(h.in, "\n"); err != nil {
@@ -127,7 +127,7 @@ func (h *threads) alive() bool {
 	return line == "alive\n"
 }
 
-// killed says whether the helper has ended by SIGKILL, which it waits for.
+// killed reports whether the helper has ended by SIGKILL, which it waits for.
 func (h *threads) killed() bool {
 	_ = h.cmd.Wait()
 	ws, ok := h.cmd.ProcessState.Sys().(syscall.WaitStatus)

@@ -46,7 +46,7 @@ func WriteMaps(pid int, uids, gids []specs.LinuxIDMapping, rootless bool) error 
 	return writeMap(dir, pid, "gid_map", "newgidmap", gids)
 }
 
-// own says whether ids maps the one id and no other.
+// own reports whether ids maps the one id and no other.
 func own(ids []specs.LinuxIDMapping, id int) bool {
 	return len(ids) == 1 && ids[0].Size == 1 && int(ids[0].HostID) == id
 }

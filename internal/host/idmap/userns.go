@@ -31,7 +31,7 @@ type entry struct {
 
 const maxCached = 16
 
-// UserNS gives a user namespace with the mappings, for mount_setattr's
+// UserNS returns a user namespace with the mappings, for mount_setattr's
 // MOUNT_ATTR_IDMAP. Neither may be empty. The caller closes the file, which is
 // close-on-exec; equal mappings share a namespace.
 func UserNS(uids, gids []specs.LinuxIDMapping) (*os.File, error) {

@@ -48,7 +48,7 @@ func Check(c *check.Config) error {
 	return nil
 }
 
-// deviceName tells whether the kernel takes s as a network device's name.
+// deviceName reports whether the kernel takes s as a network device's name.
 func deviceName(s string) bool {
 	return s != "" && len(s) < 16 && s != "." && s != ".." && !strings.ContainsAny(s, "/:\x00 \t\n\v\f\r") && strings.IndexByte(s, 0xa0) < 0
 }

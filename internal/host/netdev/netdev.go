@@ -204,12 +204,12 @@ func checkName(name string) error {
 	return fmt.Errorf("%q is no network device's name", name)
 }
 
-// isTemplate says that the kernel puts the first free number into name.
+// isTemplate reports whether the kernel puts the first free number into name.
 func isTemplate(name string) bool {
 	return strings.Count(name, "%") == 1 && strings.Contains(name, "%d")
 }
 
-// matches says whether the kernel may have made name of template.
+// matches reports whether the kernel may have made name of template.
 func matches(template, name string) bool {
 	before, after, _ := strings.Cut(template, "%d")
 	mid, ok := strings.CutPrefix(name, before)

@@ -21,7 +21,7 @@ func Root() (string, error) {
 	return "", fmt.Errorf("linux.intelRdt: %w", ErrNoResctrl)
 }
 
-// find gives the mount point of the whole resctrl file system.
+// find returns the mount point of the whole resctrl file system.
 func find(mountinfo string) (string, bool) {
 	for line := range strings.Lines(mountinfo) {
 		left, right, ok := strings.Cut(line, " - ")

@@ -99,7 +99,7 @@ func (l *Link) Register() program.Reg {
 	return l.text
 }
 
-// canLink tells whether kernel and architecture have PR_SET_MM_MAP in the form
+// canLink reports whether kernel and architecture have PR_SET_MM_MAP in the form
 // that is known here: the kernel is built with CONFIG_CHECKPOINT_RESTORE. And a
 // clone of the executable's mount needs the right over the caller's mounts.
 func canLink() bool {

@@ -74,14 +74,14 @@ func Prove() (Proof, error) {
 	return None, nil
 }
 
-// foreign tells whether a file of the owner uid with that mode is out of reach
+// foreign reports whether a file of the owner uid with that mode is out of reach
 // for a user without privilege, and so for root of a user namespace of theirs.
 //
 // Source: user_namespaces(7), "Capabilities": those of a user namespace count for
 // files whose owner and group it maps.
 func foreign(uid uint32, mode uint16) bool { return uid == 0 && mode&0o022 == 0 }
 
-// readOnly tells whether the superblock of the file name, which is being
+// readOnly reports whether the superblock of the file name, which is being
 // executed, is read-only.
 //
 // statfs cannot tell: it mixes the flags of the superblock with those of the
@@ -104,7 +104,7 @@ func readOnly(dir int, name string) bool {
 // seals forbid every change of a memfd, and the change of the seals.
 const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 
-// sealed tells whether fd is a memfd that cannot be changed.
+// sealed reports whether fd is a memfd that cannot be changed.
 //
 // Source: fcntl(2), "File Sealing".
 func sealed(fd int) bool {

@@ -67,7 +67,7 @@ func (d *Dir) OpenResult() (int, error) {
 // Go lets init go on. The error is unix.ENXIO, wrapped, when nobody waits.
 func (d *Dir) Go() error { return d.toInit(slices.Values([][]byte{{1}}), -1) }
 
-// Waiting tells whether an init waits for start: it holds exec.fifo open.
+// Waiting reports whether an init waits for start: it holds exec.fifo open.
 func (d *Dir) Waiting() bool {
 	fd, err := d.openFifo(goName, unix.O_WRONLY|unix.O_NONBLOCK)
 	if err != nil {

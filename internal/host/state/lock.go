@@ -70,7 +70,7 @@ func (d *Dir) Unlock() {
 	}
 }
 
-// Locked tells whether another one has the container locked. It is false when d
+// Locked reports whether another one has the container locked. It is false when d
 // itself has it.
 func (d *Dir) Locked() bool {
 	if d.locked {
@@ -116,7 +116,7 @@ func holder(locks []byte, inode uint64) int {
 	return 0
 }
 
-// holderText says who has the lock.
+// holderText names the holder of the lock.
 func (d *Dir) holderText() string {
 	pid := d.Holder()
 	if pid == 0 {

@@ -195,7 +195,7 @@ func (r *Root) names() ([]string, error) {
 	}
 }
 
-// plain tells whether name is that of an entry of a directory.
+// plain reports whether name is that of an entry of a directory.
 func plain(name string) bool {
 	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
-// Bus says which systemd to speak with. The zero Bus is the system's.
+// Bus is the systemd to speak with. The zero Bus is the system's.
 type Bus struct {
 	// User chooses the service manager of the calling user.
 	User bool

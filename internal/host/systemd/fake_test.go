@@ -124,7 +124,7 @@ func (p *peer) dial() *Conn {
 	return c
 }
 
-// seen gives the calls so far.
+// seen returns the calls so far.
 func (p *peer) seen() (list []string) {
 	for {
 		select {

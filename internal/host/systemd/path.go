@@ -119,7 +119,7 @@ func checkSlice(name string) error {
 // Source: systemd.unit(5), "String Escaping".
 func escapeID(id string) string { return strings.ReplaceAll(id, "+", `\x2b`) }
 
-// Path gives the unit's cgroup, from the root of the hierarchy under the system's
+// Path returns the unit's cgroup, from the root of the hierarchy under the system's
 // manager and from Conn.Root under a user's: "/system.slice/docker-ID.scope". The
 // slice a-b.slice is inside of a.slice.
 //
@@ -145,7 +145,7 @@ func slicePath(name string) string {
 	return path
 }
 
-// escapeCgroup gives the name of the directory for a unit's name: systemd puts
+// escapeCgroup returns the name of the directory for a unit's name: systemd puts
 // "_" before what could be taken for a file of the kernel.
 //
 // Source: systemd's CGROUP_DELEGATION document, "cgroup escaping".

@@ -65,7 +65,7 @@ func unitFor(t *testing.T, c *Conn, user bool, name string) Unit {
 	return u
 }
 
-// dir gives the unit's directory on cgroup v2.
+// dir returns the unit's directory on cgroup v2.
 func dir(t *testing.T, c *Conn, u Unit) string {
 	t.Helper()
 	if !unified() {
@@ -78,7 +78,7 @@ func dir(t *testing.T, c *Conn, u Unit) string {
 	return "/sys/fs/cgroup" + root + u.Path()
 }
 
-// unified says whether the host has cgroup v2.
+// unified reports whether the host has cgroup v2.
 func unified() bool {
 	_, err := os.Stat("/sys/fs/cgroup/cgroup.controllers")
 	return err == nil

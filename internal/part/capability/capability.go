@@ -106,7 +106,7 @@ func (s *Sets) set(b *program.Builder, hold uint64) {
 	call.Capset(b, call.CapSets{Effective: s.effective | hold, Permitted: s.permitted | hold, Inheritable: s.inheritable})
 }
 
-// text says what is done to the capability n, by its name where it has one.
+// text returns what is done to the capability n, by its name where it has one.
 func text(verb string, n int) program.Text {
 	if name := enum.Capabilities.Name(uint64(n)); name != "" {
 		return program.T("%s %s", verb, name)

@@ -14,7 +14,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
 )
 
-// Host says which modules the kernel has switched on.
+// Host is which modules the kernel has switched on.
 type Host struct {
 	AppArmor, SELinux bool
 }

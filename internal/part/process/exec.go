@@ -136,7 +136,7 @@ func (t *Target) Execve(b *program.Builder, args []string, env program.Mem) {
 	}
 }
 
-// ExplainExec says what an errno of execve may mean when the file was there. The
+// ExplainExec returns what an errno of execve may mean when the file was there. The
 // result wraps errno.
 //
 // Source: execve(2), "ERRORS".

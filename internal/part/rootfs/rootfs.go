@@ -97,7 +97,7 @@ type Config struct {
 	RootUID, RootGID int
 }
 
-// Cgroup says where the container's cgroups are, for mounts of type cgroup.
+// Cgroup is where the container's cgroups are, for mounts of type cgroup.
 type Cgroup struct {
 	V2          bool
 	Callers     bool        // they are the caller's, where the container has none: what is bound of them is read-only

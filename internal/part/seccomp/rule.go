@@ -139,7 +139,7 @@ func (c *call) add(r rule) int {
 	return -1
 }
 
-// covers says that x holds whenever r does, by some of r's conditions: tried
+// covers reports whether x holds whenever r does, by some of r's conditions: tried
 // before r it leaves r without effect.
 func (x rule) covers(r rule) bool {
 	if len(x.args) >= len(r.args) {
@@ -153,7 +153,7 @@ func (x rule) covers(r rule) bool {
 	return true
 }
 
-// order says which of two rules of one call is tried first. It is libseccomp's:
+// order reports which of two rules of one call is tried first. It is libseccomp's:
 // by the first condition in which they differ, the higher argument first; then
 // equality before less before greater; then the larger value, but the smaller
 // one of upper bounds; the rule with fewer conditions first. Rules that are equal

@@ -27,7 +27,7 @@ func Pwrite64(b *program.Builder, fd Fd, p []byte, off int64) program.Call {
 	return b.Sys(unix.SYS_PWRITE64, arg(fd), b.Bytes(p).Arg(), program.Imm(len(p)), program.Imm(off))
 }
 
-// Whence says what lseek counts from, or looks for.
+// Whence is what lseek counts from, or looks for.
 type Whence uint8
 
 const (
@@ -127,7 +127,7 @@ func Openat(b *program.Builder, dir Fd, path Path, flags uint64) program.Call {
 	return b.Sys(unix.SYS_OPENAT, arg(dir), arg(path), imm(flags))
 }
 
-// How says how openat2 opens.
+// How is the way openat2 opens.
 type How = unix.OpenHow
 
 func Openat2(b *program.Builder, dir Fd, path Path, how How) program.Call {

@@ -8,7 +8,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// source gives numbers from a fuzzer's bytes, 0 after their end.
+// source returns numbers from a fuzzer's bytes, 0 after their end.
 type source []byte
 
 func (s *source) byte() byte {

@@ -41,7 +41,7 @@ type Event struct {
 }
 
 // Next waits for the child's next message. A reported failure is an *program.Error;
-// ErrEnded says that the child will send no more.
+// ErrEnded is returned when the child will send no more.
 //
 // Who gets hold of the child may write to its socket, so a message is taken only
 // where the program sends it: by the instruction that it names, which must be one

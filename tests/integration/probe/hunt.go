@@ -110,7 +110,7 @@ func steal(pid int, file string) {
 	}
 }
 
-// mountOf says whether a descriptor is of a mount in this container.
+// mountOf reports whether a descriptor is of a mount in this container.
 func mountOf(fd int) bool {
 	info, _ := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
 	for line := range strings.SplitSeq(string(info), "\n") {

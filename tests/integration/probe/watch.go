@@ -183,7 +183,7 @@ func (w *watcher) stopped(pid int, ws unix.WaitStatus) {
 	unix.PtraceSyscall(pid, deliver)
 }
 
-// inside says whether a process is in a pid namespace below this one's.
+// inside reports whether a process is in a pid namespace below this one's.
 func inside(pid int) bool {
 	return len(namespaceIDs(pid)) > 1
 }
