@@ -43,7 +43,8 @@ type puppet struct {
 // sleeper is a process that waits to be killed.
 func sleeper(t *testing.T) (pid, pidfd int) {
 	t.Helper()
-	pid, _, err := syscall.StartProcess(busybox, []string{"sleep", "1000"}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{PidFD: &pidfd, Pdeathsig: syscall.SIGKILL}})
+	// Without Pdeathsig, which is for the death of a thread: making a mount point ends one.
+	pid, _, err := syscall.StartProcess(busybox, []string{"sleep", "1000"}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{PidFD: &pidfd}})
 	must(t, err)
 	return pid, pidfd
 }
