@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 )
 
 // capabilityMasks asks for the five sets as the kernel shows them.
@@ -365,22 +364,17 @@ func TestLSMWithoutLSM(t *testing.T) {
 	refused(t, []string{"apparmorProfile"}, func(s *specs.Spec) { s.Process.ApparmorProfile = "some-profile" })
 }
 
-// giveRealtime makes the container's cgroup beforehand, with some real-time
-// share, where the kernel gives a new one none (CONFIG_RT_GROUP_SCHED, v1).
+// giveRealtime gives the container's cgroup some real-time share, where the kernel gives a
+// new one none (CONFIG_RT_GROUP_SCHED, v1).
 func giveRealtime(t testing.TB, b *bundle) {
 	t.Helper()
 	if _, err := os.Stat(cgroupRoot + "/cpu/cpu.rt_runtime_us"); err != nil {
 		return
 	}
-	dir := cgroupRoot + "/cpu/" + b.id
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
+	if b.spec.Linux.Resources == nil {
+		b.spec.Linux.Resources = &specs.LinuxResources{}
 	}
-	b.release = append(b.release, func() { unix.Rmdir(dir) })
-	if err := os.WriteFile(dir+"/cpu.rt_runtime_us", []byte("1000"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.spec.Linux.Resources.CPU = &specs.LinuxCPU{RealtimeRuntime: ptr(int64(1000))}
 	b.writeSpec()
 }
 
