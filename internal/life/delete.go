@@ -212,7 +212,9 @@ func (c *container) removeCgroup() error {
 		if err := c.cg.KillAll(); err != nil {
 			return err
 		}
-		if scoped {
+		// The unit of another container has the same name when its cgroups have the same place.
+		_, taken := c.cg.Pids()
+		if scoped && !errors.Is(taken, cgroup.ErrTaken) {
 			if err := c.stopScope(); err != nil {
 				// What is left of the cgroups is removed without systemd.
 				c.r.warn(err.Error() + ", ignoring")
