@@ -46,15 +46,4 @@ func (r *Runtime) change(id, operation string, do func(*container) error) error 
 }
 
 // mode returns the layout of the container's cgroups.
-func (c *container) mode() cgroup.Mode {
-	_, unified := c.rec.Cgroup.Paths[""]
-	switch n := len(c.rec.Cgroup.Paths); {
-	case n == 0:
-		return cgroup.None
-	case unified && n == 1:
-		return cgroup.V2
-	case unified:
-		return cgroup.Hybrid
-	}
-	return cgroup.V1
-}
+func (c *container) mode() cgroup.Mode { return cgroup.Paths(c.rec.Cgroup.Paths).Mode() }
