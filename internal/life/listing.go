@@ -13,11 +13,7 @@ import (
 // Plan compiles the bundle as Create would, and runs nothing. It needs no root:
 // what only root could ask of the host is taken to be as on a usual host.
 func (r *Runtime) Plan(o *CreateOptions) (*Plan, error) {
-	own := *o
-	if own.ID == "" {
-		own.ID = "plan"
-	}
-	p, err := r.planOnly(&own)
+	p, err := r.planOnly(o.named("plan"))
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}

@@ -21,7 +21,20 @@ func To(name string, names []string) string {
 			best, least = n, d
 		}
 	}
+	if best == "" {
+		return sameEnd(word, names)
+	}
 	return best
+}
+
+// sameEnd returns the only one of names whose last word is that of word, where words are
+// joined by _, as scmp_allow and SCMP_ACT_ALLOW.
+func sameEnd(word string, names []string) string {
+	end := word[strings.LastIndexByte(word, '_')+1:]
+	if end == word {
+		return ""
+	}
+	return partOf(end, names)
 }
 
 // partOf returns the only one of names that word is the end of behind a _, as nofile of

@@ -22,6 +22,7 @@ func TestTo(t *testing.T) {
 		{"no", []string{"nosuid", "nodev"}, ""},
 		{"nosiud", []string{"nosuid", "nodev"}, "nosuid"},
 		{"xyzzy", []string{"nosuid", "nodev"}, ""},
+		{"SCMP_ALLOW", []string{"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"}, "SCMP_ACT_ALLOW"},
 		{"", []string{"a", "b"}, ""},
 		{"a", nil, ""},
 	} {
