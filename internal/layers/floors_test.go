@@ -42,6 +42,7 @@ func floors() map[string]int {
 		"internal/compile":  3,
 		"internal/config":   parts,
 		"internal/features": 3,
+		"internal/info":     3,
 		"internal/template": parts,
 		"internal/trace":    parts,
 		"internal/validate": 3,

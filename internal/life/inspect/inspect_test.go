@@ -120,7 +120,10 @@ func TestFindings(t *testing.T) {
 		"the program is no file": {func(b *bundle) { b.spec.Process.Args[0] = "/bin" }, []string{`exec: "/bin": /bin: is a directory`}},
 		"the program has no x": {func(b *bundle) { b.file("rootfs/bin/data", "x", 0o644); b.spec.Process.Args[0] = "/bin/data" },
 			[]string{"permission denied: the file has no x bit"}},
-		"the interpreter is missing": {func(b *bundle) { b.file("rootfs/bin/script", "#!/bin/perl\n", 0o755); b.spec.Process.Args[0] = "script" },
+		"the interpreter is missing": {func(b *bundle) {
+			b.file("rootfs/bin/script", "#!/bin/perl\n", 0o755)
+			b.spec.Process.Args[0] = "script"
+		},
 			[]string{`error: process.args[0]: exec: "/bin/script": its first line names the interpreter "/bin/perl", which is missing`}},
 		"the program is for a Cray": {func(b *bundle) { b.file("rootfs/bin/cray", foreignELF(), 0o755); b.spec.Process.Args[0] = "cray" },
 			[]string{`error: process.args[0]: exec: "/bin/cray": the file is for the machine 999 of elf.h, this machine is `, "; take an image for this machine"}},
