@@ -39,7 +39,8 @@ type Input struct {
 	Keyring    string             // name of the session keyring to make; empty keeps the caller's
 	Preserved  []int              // descriptors of the caller that the process gets; see process.Preserved
 	ListenFds  int
-	KeepGroups bool   // the process keeps the caller's groups, in place of process.user.additionalGids
+	KeepGroups bool // the process keeps the caller's groups, in place of process.user.additionalGids
+	HookFiles  HookFiles
 	NotifyDir  string // directory with notify.sock to bind at /run/notify, or empty
 	Fifo       bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
 
@@ -310,7 +311,7 @@ func (c *compiler) process() {
 	if c.Fifo {
 		n.keep = []program.Reg{c.out.Go, c.out.Result}
 	}
-	n.made = func() { c.hooks = newStartHooks(b, c.Spec.Hooks) }
+	n.made = func() { c.hooks = newStartHooks(b, c.Spec.Hooks, c.HookFiles) }
 	if p == nil {
 		n.close()
 		if c.last {

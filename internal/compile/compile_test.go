@@ -144,6 +144,7 @@ func inputs() map[string]*Input {
 			}
 			return s
 		}(), true, nil),
+		"extensions": input(extensions(), true, func(in *Input) { in.HookFiles = HookFiles{Stdout: true, Stderr: true} }),
 		"no-process": input(func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true, nil),
 	}
 }
