@@ -34,6 +34,7 @@ type Input struct {
 	Bundle string // the bundle's directory, absolute
 
 	Modes      map[int]uint32 // see rootfs.PointModes; nil when nothing is known
+	Links      map[int]string // see rootfs.Links; nil for none
 	NoPivot    bool
 	HostMounts []rootfs.HostMount // with NoPivot
 	Keyring    string             // name of the session keyring to make; empty keeps the caller's
@@ -163,6 +164,7 @@ func (c *compiler) parent() {
 		Rootfs:          c.Rootfs,
 		Bundle:          c.Bundle,
 		Modes:           c.Modes,
+		Links:           c.Links,
 		NoPivot:         c.NoPivot,
 		HostMounts:      c.HostMounts,
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),

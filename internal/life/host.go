@@ -34,6 +34,7 @@ type host struct {
 	slices    string             // the cgroup that systemd's slices are in
 	resctrl   string             // where the resctrl file system is mounted
 	modes     map[int]uint32     // see rootfs.PointModes
+	links     map[int]string     // see rootfs.Links
 	mounts    []rootfs.HostMount // with --no-pivot
 	rootMount uint64             // see the function of that name
 	keyring   string             // a new name for a session keyring
@@ -115,6 +116,7 @@ func (h *host) askAny(q *request) (err error) {
 	h.User = !seat.HostRoot() && !seat.Capable(unix.CAP_SYS_PTRACE)
 	h.Ignored, h.Std, h.FewFiles = process.IgnoredSignals(), q.Embed.std(), fewFiles()
 	h.ManyFiles = q.Embed != nil
+	h.links = rootfs.Links(spec.Mounts)
 	h.modes = rootfs.PointModes(q.bundle.rootfs, spec.Mounts)
 	return nil
 }

@@ -125,6 +125,7 @@ func (p *Plan) compile(shield func(*program.Builder) error) (err error) {
 		Rootfs:     p.bundle.rootfs,
 		Bundle:     p.bundle.dir,
 		Modes:      p.host.modes,
+		Links:      p.host.links,
 		NoPivot:    p.NoPivot,
 		HostMounts: p.host.mounts,
 		Preserved:  process.Preserved(p.PreserveFds + p.ListenFds),

@@ -23,6 +23,9 @@ func (w *walker) apply(s *state, pc int, in *program.Instr) value {
 	case unix.SYS_MKNODAT:
 		w.makesNode(s, in)
 		return value{k: kConst}
+	case unix.SYS_SYMLINKAT:
+		w.applySymlink(s, pc, in)
+		return value{k: kConst}
 	case unix.SYS_CLOSE:
 		return w.applyClose(s, in)
 	case unix.SYS_DUP:

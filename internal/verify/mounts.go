@@ -129,7 +129,7 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 	case !ok:
 	case l.name != "" || flags&unix.MOVE_MOUNT_T_EMPTY_PATH == 0:
 		w.refuse(s, pc, MountPath, "where it is attached is told by a path")
-	case t.attr&aLink != 0:
+	case t.attr&aLink != 0 && !w.onLink(t.path):
 		w.refuse(s, pc, PathFollow, "it is attached on what may be a symbolic link")
 	case t.k != kCont || l.where != atCont:
 		w.refuse(s, pc, FdUse, "it is attached on "+t.k.String())
@@ -140,6 +140,11 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 			w.checkHostTree(s, pc, v, t.path)
 		}
 	}
+}
+
+// onLink reports whether the configuration mounts on a symbolic link itself at a path.
+func (w *walker) onLink(at int32) bool {
+	return slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.dest == at && m.destLink })
 }
 
 // checkAttachRoot refuses to attach anything in the host's tree but the root's.
@@ -294,6 +299,9 @@ func (w *walker) applyTree(s *state, in *program.Instr) value {
 		v = value{k: kHostTree, path: l.dir.path}
 	case l.where == atHost:
 		v = value{k: kHostTree, path: l.path}
+		if imm(in, 2)&unix.AT_SYMLINK_NOFOLLOW != 0 {
+			v.attr |= aNoFollow
+		}
 	case l.where == atTree || l.dir.k == kBound && l.name == "":
 		v = l.dir
 		v.k, v.attr = kHostTree, v.attr&^aAttached
@@ -393,7 +401,7 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 	target := w.value(s, to)
 	at, src := target.path, *v
 	if target.attr&aCovered == 0 { // else nobody sees it
-		w.attached(s, pc, src, at)
+		w.attached(s, pc, src, at, target.attr&aLink != 0)
 	}
 	switch v.k {
 	case kHostTree:
@@ -405,7 +413,8 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 }
 
 // attached records what a mount on a path of the container does for the configuration.
-func (w *walker) attached(s *state, pc int, v value, at int32) {
+// link says that it is on what may be a symbolic link itself.
+func (w *walker) attached(s *state, pc int, v value, at int32, link bool) {
 	if f, ok := w.x.masked[at]; ok && at != w.x.slash && ((v.k == kHostTree || v.k == kMnt) && v.attr&aRO != 0 && v.proof&pNullDevice == pNullDevice || v.k == kMnt && v.fs == fsTmp && v.attr&aRO != 0) {
 		s.done(f)
 		w.note(pc, Masked)
@@ -419,7 +428,7 @@ func (w *walker) attached(s *state, pc int, v value, at int32) {
 	w.covers(s, at)
 	for i := range w.x.mounts {
 		m := &w.x.mounts[i]
-		if m.dest != at || m.remount || s.has(m.done) || !w.fits(m, &v) {
+		if m.dest != at || m.remount || s.has(m.done) || m.destLink != link || !w.fits(m, &v) {
 			continue
 		}
 		if m.attrs&^v.attr == 0 {
@@ -436,6 +445,8 @@ func (w *walker) attached(s *state, pc int, v value, at int32) {
 // fits reports whether v is what the configuration mounts.
 func (w *walker) fits(m *mountOf, v *value) bool {
 	switch {
+	case m.link != 0 || m.srcLink != (v.attr&aNoFollow != 0):
+		return false
 	case m.bind:
 		return v.k == kHostTree && v.path == m.source || v.k == kContTree && m.inside != 0 && v.path == m.inside
 	case v.k == kContTree:
@@ -481,5 +492,5 @@ func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
 		return
 	}
 	t, _ := w.str(in.Args[2])
-	w.attached(s, pc, value{k: kMnt, fs: fsType(t), path: w.text(t), attr: attrs}, s.cwdPath)
+	w.attached(s, pc, value{k: kMnt, fs: fsType(t), path: w.text(t), attr: attrs}, s.cwdPath, false)
 }

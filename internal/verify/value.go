@@ -76,6 +76,7 @@ const (
 	aDeep     // aRO is so for all mounts of a recursive clone
 	aMade     // of kCtx: the file system is created
 	aCovered  // in the container, beneath a mount that was attached later
+	aNoFollow // no symbolic link was followed to it
 )
 
 // Proofs of what a descriptor leads to, by fstatfs and statx.

@@ -50,8 +50,13 @@ type Expect struct {
 	Keyring     bool     // a session keyring is joined
 	Serial      int64    // Exec: of the container's, 0 where it is not known
 	HostMounts  []HostMount
-	Filter      bool // a seccomp filter is to be loaded
-	Notify      bool // with a listener
+	// Links are the symbolic links that are copied in place of a bind, by the index of the
+	// mount: where they lead. LinkTags are the messages by which the parent is asked for
+	// one: the destination, and where it leads.
+	Links    map[int]string
+	LinkTags map[uint32][2]string
+	Filter   bool // a seccomp filter is to be loaded
+	Notify   bool // with a listener
 
 	// Registers that are set before the program is run.
 	Go, Result program.Reg   // exec.fifo and result.fifo; 0 for none

@@ -122,12 +122,24 @@ func checkPlace(i int, m *specs.Mount) error {
 	case strings.HasPrefix(dest, "/proc/") && !allowedUnderProc(dest):
 		return fault.New(fault.At("mounts", i)+".destination",
 			fault.Quote(m.Destination)+" cannot be mounted because it is inside /proc", "name another directory")
+	case !bind && slices.ContainsFunc(m.Options, ofBind):
+		o := m.Options[slices.IndexFunc(m.Options, ofBind)]
+		return fault.New(fault.At("mounts", i)+".options", fault.Quote(o)+" is for bind mounts alone", "add bind or rbind")
 	case mapped && !bind:
 		return fault.New(fault.At("mounts", i)+".options", "idmapped mounts are binds", "add bind or rbind")
 	case bind:
 		return checkBindOptions(i, m)
 	}
 	return nil
+}
+
+// ofBind reports whether the option means something for binds alone.
+func ofBind(o string) bool {
+	switch o {
+	case "copy-symlink", "src-nofollow", "dest-nofollow":
+		return true
+	}
+	return false
 }
 
 // checkBindOptions refuses options of a file system: the kernel would ignore them without

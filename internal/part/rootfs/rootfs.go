@@ -48,6 +48,8 @@ type Config struct {
 
 	Modes map[int]uint32 // see PointModes; may be nil
 
+	Links map[int]string // see the function of that name; may be nil
+
 	NoPivot bool // chroot in place of pivot_root
 	// HostMounts are the mounts of the caller's mount namespace, of which the
 	// container's is a copy: with NoPivot. Empty where the container joins one.
