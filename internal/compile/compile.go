@@ -72,6 +72,7 @@ type Host struct {
 	HeldCaps    uint64         // the caller's permitted set, a bit for each number
 	Std         [3]process.StdFile
 	ProcOfPidNS bool // a procfs can be mounted for another pid namespace than the caller's (Linux 6.18)
+	Chrooted    bool // the caller's root directory is no mount
 	FewFiles    bool // the caller may have few descriptors open at once
 	ManyFiles   bool // the caller may have more descriptors open than the process may
 	LSM         lsm.Host
@@ -167,6 +168,7 @@ func (c *compiler) parent() {
 		Links:           c.Links,
 		NoPivot:         c.NoPivot,
 		HostMounts:      c.HostMounts,
+		Chrooted:        c.Host.Chrooted && c.ns.Made(unix.CLONE_NEWNS),
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
 		Seen:            seen(c.Spec.Hooks) || bindsAll(c.Spec),
 		SourcesInParent: c.Host.Privileged,

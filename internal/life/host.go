@@ -2,7 +2,6 @@ package life
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -82,11 +81,11 @@ func (r *Runtime) askHost(q *request) (_ *host, err error) {
 		return nil, err
 	}
 	if q.NoPivot && makes(spec, specs.MountNamespace) {
-		text, err := os.ReadFile("/proc/self/mountinfo")
+		text, err := rootfs.ReadMountInfo(h.Chrooted)
 		if err != nil {
 			return nil, fmt.Errorf("--no-pivot: %w", err)
 		}
-		h.mounts = rootfs.ParseMounts(string(text))
+		h.mounts = rootfs.ParseMounts(text)
 	}
 	return h, nil
 }
@@ -116,6 +115,7 @@ func (h *host) askAny(q *request) (err error) {
 	h.User = !seat.HostRoot() && !seat.Capable(unix.CAP_SYS_PTRACE)
 	h.Ignored, h.Std, h.FewFiles = process.IgnoredSignals(), q.Embed.std(), fewFiles()
 	h.ManyFiles = q.Embed != nil
+	h.Chrooted = rootfs.Chrooted()
 	h.links = rootfs.Links(spec.Mounts)
 	h.modes = rootfs.PointModes(q.bundle.rootfs, spec.Mounts)
 	return nil

@@ -94,6 +94,7 @@ func (g *generator) input() *compile.Input {
 // configuration is what it was.
 func (g *generator) extensions(in *compile.Input) {
 	in.HookFiles = compile.HookFiles{Stdout: g.chance(5), Stderr: g.chance(5)}
+	in.Host.Chrooted = g.chance(6)
 	for i := range in.Spec.Mounts {
 		m := &in.Spec.Mounts[i]
 		if !slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "remount") || !g.chance(5) {

@@ -37,7 +37,7 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 		w.checkMount(s, pc, in)
 	case unix.SYS_UMOUNT2:
 		p, ok := w.pathText(in, 0)
-		host := ok && slices.Contains(w.x.points, w.text(p)) && s.root != rootIn
+		host := ok && w.top(s) && slices.Contains(w.x.points, w.text(p)) && s.root != rootIn
 		here := ok && p == "." && (s.root == rootPivoted || s.cwd == cwdStore && s.store)
 		if imm(in, 1)&unix.MNT_DETACH == 0 || !host && !here || host && !s.has(fRootOnTop) {
 			w.refuse(s, pc, MountPath, "it unmounts something else than the host's tree")
@@ -45,7 +45,7 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 	case unix.SYS_PIVOT_ROOT:
 		a, _ := w.pathText(in, 0)
 		b, _ := w.pathText(in, 1)
-		if a != "." || b != "." || s.store || s.cwd != cwdRoot || s.root != rootAttached {
+		if a != "." || b != "." || s.store || s.cwd != cwdRoot || s.root != rootAttached || !w.top(s) || w.e.Chrooted && !s.has(fRootOnTop) {
 			w.refuse(s, pc, RootChange, "the working directory is not the root that is attached")
 		}
 	case unix.SYS_CHROOT:
@@ -113,7 +113,7 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, MountPath, "what is attached is told by a path")
 		return
 	}
-	toTop := v.k == kRoot && w.e.NoPivot // with what hides the host to come
+	toTop := v.k == kRoot && (w.e.NoPivot || w.e.Chrooted && s.atTop) // with what hides the host to come
 	if v.k != kHostTree && !toTop && v.k != kMnt && v.k != kProc && v.k != kContTree && v.k != kBound {
 		w.refuse(s, pc, FdUse, v.k.String()+" is no detached mount")
 		return
@@ -215,12 +215,15 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 	const propagation = unix.MS_SHARED | unix.MS_SLAVE | unix.MS_PRIVATE | unix.MS_UNBINDABLE
 	switch _, hidden := w.hidden(in); {
 	case ok && at == "/" && s.root == rootHost && (flags == unix.MS_REC|unix.MS_SLAVE || flags == unix.MS_REC|unix.MS_PRIVATE):
-		if s.got&unix.CLONE_NEWNS == 0 {
+		switch {
+		case s.got&unix.CLONE_NEWNS == 0:
 			w.refuse(s, pc, MountSlave, "the host's own mounts are changed")
+		case !w.top(s):
+			w.refuse(s, pc, MountSlave, "the root directory is no mount")
 		}
 	case ok && s.root == rootAttached && s.has(fSlave) && s.got&unix.CLONE_NEWNS != 0 && w.boundBy(in) != nil:
 		w.note(pc, MountPath)
-	case ok && hidden && s.root != rootIn && flags&unix.MS_RDONLY != 0 && flags&(unix.MS_BIND|unix.MS_MOVE|propagation) == 0:
+	case ok && hidden && w.top(s) && s.root != rootIn && flags&unix.MS_RDONLY != 0 && flags&(unix.MS_BIND|unix.MS_MOVE|propagation) == 0:
 	case !ok || at != "." || s.cwd != cwdIn || s.root != rootAttached || flags&(unix.MS_BIND|unix.MS_MOVE|propagation) != 0:
 		w.refuse(s, pc, MountPath, "it goes by a path, or the working directory is no mount point of the container")
 	default:
@@ -392,7 +395,7 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 			s.store = true
 			return
 		}
-		if l.path == w.x.slash {
+		if l.path == w.x.slash && w.top(s) {
 			s.done(fRootOnTop)
 		}
 		return

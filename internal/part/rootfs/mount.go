@@ -15,7 +15,7 @@ import (
 func (r *Root) Mount(b *program.Builder) {
 	if !r.c.SharedMounts {
 		b := b.Element(program.T("linux.rootfsPropagation")).Doing(program.T("stop mounts from propagating to the host"))
-		call.MountPropagation(b, call.PathTo(b, "/"), unix.MS_REC|unix.MS_SLAVE)
+		r.propagateAll(b, unix.MS_SLAVE)
 	}
 	if !r.c.SourcesInParent {
 		r.open(b) // before cutOff: the host's tree is still there
