@@ -124,6 +124,9 @@ func checkPlace(i int, m *specs.Mount) error {
 	case !bind && unmappable(m):
 		return fault.New(fault.At("mounts", i)+".options", "a remount, or a mount of type cgroup, has no mappings of its own",
 			"remove uidMappings, gidMappings, idmap and ridmap")
+	case !bind && slices.ContainsFunc(m.Options, ofBind):
+		o := m.Options[slices.IndexFunc(m.Options, ofBind)]
+		return fault.New(fault.At("mounts", i)+".options", fault.Quote(o)+" is for bind mounts alone", "add bind or rbind")
 	case bind:
 		return checkBindOptions(i, m)
 	}
@@ -136,6 +139,15 @@ func checkPlace(i int, m *specs.Mount) error {
 func unmappable(m *specs.Mount) bool {
 	asked := slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap") || len(m.UIDMappings)+len(m.GIDMappings) > 0
 	return asked && (slices.Contains(m.Options, "remount") || m.Type == "cgroup" || m.Type == "cgroup2")
+}
+
+// ofBind reports whether the option means something for binds alone.
+func ofBind(o string) bool {
+	switch o {
+	case "copy-symlink", "src-nofollow", "dest-nofollow":
+		return true
+	}
+	return false
 }
 
 // checkBindOptions refuses options of a file system: the kernel would ignore them without
