@@ -19,7 +19,7 @@ import (
 func hookProgram(t *testing.T, flags uint64) (*program.Program, *verify.Expect) {
 	t.Helper()
 	n := &inNamespaces{init: namespace.Init{Pid: 77, Pidfd: 9, Flags: flags, OwnRoot: true, InitCwd: true}}
-	p, link, err := n.compile(specs.Hook{Path: "/bin/hook"}, 10, 11)
+	p, link, err := n.compile(specs.Hook{Path: "/bin/hook"}, [3]int{10, 11, 12})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,18 +57,21 @@ func (r *Report) capabilities() {
 			}
 		}
 	}
+	held := r.host.held
 	if r.namespace(specs.UserNamespace) != nil {
-		return // of which the process has all
+		held = ^uint64(0) // of which the process has all
 	}
-	if missing := capability.NotGranted(c, r.host.lastCap, r.host.held); len(missing) > 0 {
+	missing, ambient := capability.NotGranted(c, r.host.lastCap, held)
+	if len(missing) > 0 {
+		r.warnf("process.capabilities", "", "the process does not get %s, which the caller lacks", strings.Join(missing, ", "))
+	}
+	if len(ambient) > 0 {
 		severity := Warning
-		if len(c.Inheritable) == 0 && len(capability.NotGranted(&specs.LinuxCapabilities{
-			Effective: c.Effective, Inheritable: c.Inheritable, Permitted: c.Permitted,
-		}, r.host.lastCap, r.host.held)) == 0 {
-			severity = Note // of the ambient set alone, as engines always write it
+		if len(c.Inheritable) == 0 { // as engines always write it
+			severity = Note
 		}
-		r.add(severity, "process.capabilities", "the process does not get "+strings.Join(missing, ", ")+
-			", which the caller lacks or the ambient set may not have without the permitted and inheritable ones", "")
+		r.add(severity, "process.capabilities.ambient", "the process does not get "+strings.Join(ambient, ", ")+
+			" there: ambient ones are those that are permitted and inheritable", "")
 	}
 }
 
