@@ -181,7 +181,8 @@ surroundings-quick: build
 conformance: build box
 	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 15m -v ./tests/conformance
 
-# tutorial runs the commands of docs/tutorial.md and compares what they print, and examples/embed.
+# tutorial runs the commands of docs/tutorial.md and docs/concepts.md, compares what they print,
+# and runs examples/embed.
 tutorial: build box
 	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
 
