@@ -1,6 +1,7 @@
 package tutorial
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,18 +12,8 @@ import (
 // TestLinks holds that what the texts refer to is there: files, and sections of them.
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#\s]*)(#[^)\s]*)?\)`)
-	pages, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	decisions, err := filepath.Glob("../../docs/decisions/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages = append(append(pages, decisions...), "../../README.md", "../../ARCHITECTURE.md", "../../CONTRIBUTING.md",
-		"../vm/README.md", "../conformance/README.md")
 	count := 0
-	for _, page := range pages {
+	for _, page := range texts(t) {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -50,6 +41,61 @@ func TestLinks(t *testing.T) {
 	if count < 30 {
 		t.Errorf("only %d links", count)
 	}
+}
+
+// TestNamesOfTests holds that the tests that the texts name are there.
+func TestNamesOfTests(t *testing.T) {
+	function, name := regexp.MustCompile(`(?m)^func (Test\w+)\(`), regexp.MustCompile(`\bTest[A-Z]\w+`)
+	there := map[string]bool{}
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "bin" || d.Name() == ".git"):
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		for _, found := range function.FindAllStringSubmatch(string(content), -1) {
+			there[found[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, page := range texts(t) {
+		content, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range name.FindAllString(string(content), -1) {
+			if count++; !there[found] {
+				t.Errorf("%s names %s, which is no test", page, found)
+			}
+		}
+	}
+	if count < 100 {
+		t.Errorf("only %d names", count)
+	}
+}
+
+// texts lists the pages that are written for people, but the changelog, which names
+// what was.
+func texts(t *testing.T) []string {
+	t.Helper()
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decisions, err := filepath.Glob("../../docs/decisions/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(append(pages, decisions...), "../../README.md", "../../ARCHITECTURE.md",
+		"../../CONTRIBUTING.md", "../vm/README.md", "../conformance/README.md")
 }
 
 // hasSection reports whether a page has a heading that forges name so.
