@@ -112,7 +112,6 @@ func allowedUnderProc(dest string) bool {
 // whatever is emitted.
 func checkPlace(i int, m *specs.Mount) error {
 	dest, bind := destination(m.Destination), IsBind(m)
-	mapped := slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap") || len(m.UIDMappings)+len(m.GIDMappings) > 0
 	switch {
 	case dest == "/":
 		return fault.New(fault.At("mounts", i)+".destination", fault.Quote(m.Destination)+" is the root of the container", "set root.path instead")
@@ -122,12 +121,21 @@ func checkPlace(i int, m *specs.Mount) error {
 	case strings.HasPrefix(dest, "/proc/") && !allowedUnderProc(dest):
 		return fault.New(fault.At("mounts", i)+".destination",
 			fault.Quote(m.Destination)+" cannot be mounted because it is inside /proc", "name another directory")
-	case mapped && !bind:
-		return fault.New(fault.At("mounts", i)+".options", "idmapped mounts are binds", "add bind or rbind")
+	case !bind && unmappable(m):
+		return fault.New(fault.At("mounts", i)+".options", "a remount, or a mount of type cgroup, has no mappings of its own",
+			"remove uidMappings, gidMappings, idmap and ridmap")
 	case bind:
 		return checkBindOptions(i, m)
 	}
 	return nil
+}
+
+// unmappable reports whether the mount, which is no bind, asks for mappings that it cannot
+// have: the kernel gives them to a mount that is not attached yet, and the cgroups' may be
+// several.
+func unmappable(m *specs.Mount) bool {
+	asked := slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap") || len(m.UIDMappings)+len(m.GIDMappings) > 0
+	return asked && (slices.Contains(m.Options, "remount") || m.Type == "cgroup" || m.Type == "cgroup2")
 }
 
 // checkBindOptions refuses options of a file system: the kernel would ignore them without
