@@ -356,3 +356,22 @@ func hostProcesses(s *specs.Spec) {
 		}
 	}
 }
+
+// TestTimeOffsetsOfUsers: whoever the caller is writes those of a new time namespace.
+func TestTimeOffsetsOfUsers(t *testing.T) {
+	t.Parallel()
+	_, err := os.Stat("/proc/self/timens_offsets")
+	needs(t, "time namespaces", err == nil)
+	for _, s := range seats() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			g := s.seated(t, true)
+			namespace(specs.TimeNamespace, "")(g.spec)
+			g.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 7881}}
+			res := g.byRun(program{args: []string{"grep", "boottime", "/proc/self/timens_offsets"}})
+			if res.code != 0 || strings.Join(strings.Fields(res.stdout), " ") != "boottime 7881 0" {
+				t.Errorf("%s", res)
+			}
+		})
+	}
+}
