@@ -91,7 +91,7 @@ box bin/box:
 # unit runs every package's own tests; as root also those that need it. Those of
 # the register of defences, of the box and of the tools below are among them.
 unit: box
-	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 5m $$($(GO) list ./... | grep -v '^$(MODULE)/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck
+	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '^$(MODULE)/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck
 
 # cross links the binary for every architecture, which proves the nosplit frames.
 cross:
@@ -125,7 +125,7 @@ mutants-quick:
 
 # integration drives the binary that RUNTIME names, as an engine would.
 integration: build box
-	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m ./tests/integration
+	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m ./tests/integration
 
 # plain builds without what is done for speed alone (docs/decisions, from 0005 on), and
 # runs the tests of what differs then: PLAIN=pattern picks those that drive the binary.
@@ -133,7 +133,7 @@ PLAIN ?= TestCreateStart|TestRun|TestExec|TestKill|TestDelete|TestSignals|TestHo
 plain: box
 	$(GO) build -trimpath -tags $(TAGS),plain -ldflags "$(LDFLAGS)" -o bin/hutch-plain .
 	$(GO) test -exec $(BOX) -tags $(TAGS),plain ./internal/program/... ./internal/sigaction ./internal/part/terminal ./internal/life
-	RUNTIME=$(CURDIR)/bin/hutch-plain $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m ./tests/integration -run '$(PLAIN)'
+	RUNTIME=$(CURDIR)/bin/hutch-plain $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m ./tests/integration -run '$(PLAIN)'
 
 # surroundings runs a part of the tests, and a container's life, under some three dozen
 # odd callers: SURROUNDINGS=pattern picks some of them, surroundings-quick one of a kind.
@@ -161,7 +161,7 @@ cri bin/cri:
 
 # engines runs Docker, Podman, Buildah and containerd, by ctr and as Kubernetes does, on RUNTIME.
 engines: build box containerd cri
-	RUNTIME=$(RUNTIME) CRI=$(CURDIR)/bin/cri CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
+	RUNTIME=$(RUNTIME) CRI=$(CURDIR)/bin/cri CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build

@@ -33,12 +33,16 @@ const helpers = "internal/part/parttest"
 // Change it together with ARCHITECTURE.md.
 func floors() map[string]int {
 	return map[string]int{
-		"":                  commands,
-		"libcontainer":      5,
-		"internal/life":     4,
+		"":              commands,
+		"libcontainer":  5,
+		"internal/life": 4,
+
+		"internal/life/inspect": 4, // on top of life
+
 		"internal/compile":  3,
 		"internal/config":   parts,
 		"internal/features": 3,
+		"internal/info":     3,
 		"internal/template": parts,
 		"internal/trace":    parts,
 		"internal/validate": 3,

@@ -2,6 +2,7 @@ package life
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -194,14 +195,21 @@ func (r *Runtime) capabilities(p *specs.Process, userns bool) (last int, held ui
 	if held, err = capability.Held(); err != nil {
 		return 0, 0, err
 	}
-	if !userns {
-		if missing := capability.NotGranted(p.Capabilities, last, held); len(missing) > 0 {
-			report := r.warn
-			if len(p.Capabilities.Inheritable) == 0 { // as Buildah always writes it
-				report = r.note
-			}
-			report("process.capabilities: cannot be granted in the ambient set without the permitted and inheritable ones, nor when the runtime lacks them: " +
-				strings.Join(missing, ", ") + ", ignoring")
+	granted := held
+	if userns { // there the process has all of them
+		granted = math.MaxUint64
+	}
+	missing, ambient := capability.NotGranted(p.Capabilities, last, granted)
+	if len(missing) > 0 {
+		r.warn("process.capabilities: the runtime lacks, and cannot grant: " + strings.Join(missing, ", ") + ", ignoring")
+	}
+	if len(ambient) > 0 {
+		report := r.warn
+		if len(p.Capabilities.Inheritable) == 0 { // as Buildah always writes it
+			report = r.note
+		}
+		for _, name := range ambient {
+			report("process.capabilities.ambient: can't raise ambient capability " + name + ": it is not both permitted and inheritable, ignoring")
 		}
 	}
 	return last, held, nil

@@ -67,12 +67,14 @@ func TestPlanVerify(t *testing.T) {
 	if err := proof.WriteText(&text); err != nil || !strings.Contains(text.String(), verify.FdExec.ID()+": "+verify.FdExec.String()+"\n    ") {
 		t.Errorf("%v: %s", err, text.String())
 	}
-	var list []struct {
-		Rule         string
-		Instructions []struct{ PC int }
+	var document struct {
+		Rules []struct {
+			Rule         string
+			Instructions []struct{ PC int }
+		}
 	}
 	text.Reset()
-	if err := errors.Join(proof.WriteJSON(&text), json.Unmarshal([]byte(text.String()), &list)); err != nil || len(list[verify.FdExec].Instructions) == 0 {
+	if err := errors.Join(proof.WriteJSON(&text), json.Unmarshal([]byte(text.String()), &document)); err != nil || len(document.Rules[verify.FdExec].Instructions) == 0 {
 		t.Errorf("%v: %s", err, text.String())
 	}
 	e.Hook = "/bin/other"

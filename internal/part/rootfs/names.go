@@ -121,14 +121,18 @@ func MountOptions() []string {
 
 // propagations returns the names of the propagation types as a text for errors.
 func propagations() string {
-	var names []string
+	names := propagationNames()
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+func propagationNames() (names []string) {
 	for i := range mountOptions {
 		if mountOptions[i].kind == ofPropagation {
 			names = append(names, mountOptions[i].name)
 		}
 	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
+	return names
 }
 
 // mountFlags returns the MS_ flags of mount(2) for attributes.

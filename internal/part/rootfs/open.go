@@ -87,6 +87,8 @@ func (r *Root) open(b *program.Builder) {
 	for i := range r.mounts {
 		if s := &r.mounts[i]; s.opens() && !s.late {
 			r.openBind(b, i, s)
+		} else if !s.o.bind && r.c.Userns && r.c.SourcesInParent && r.mapsNew(i) {
+			r.openNew(b, i)
 		}
 	}
 	r.openDevices(b)
@@ -132,18 +134,30 @@ func (r *Root) openBind(b *program.Builder, i int, s *source) {
 		step := b.Step(program.T("source %s: only a procfs may be bound on /proc", m.Source))
 		idiom.MustBeOn(step, s.tree, unix.PROC_SUPER_MAGIC, unix.EINVAL)
 	}
-	if s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0 {
-		step := b.Step(program.T("map the ids of %s (needs Linux 5.12 and a file system that can: mount_setattr MOUNT_ATTR_IDMAP)", m.Source))
-		attr := program.Struct(b, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP})
-		const usernsFd = 24 // offset in struct mount_attr
-		r.Idmaps = append(r.Idmaps, Idmap{Mount: i, Fd: attr.Reg(usernsFd), UIDs: m.UIDMappings, GIDs: m.GIDMappings})
-		flags := uint64(unix.AT_EMPTY_PATH)
-		if s.o.ridmap {
-			flags |= unix.AT_RECURSIVE
-		}
-		call.MountSetattrIn(step, call.In(s.tree), call.PathTo(b, ""), flags, attr)
+	if idmapped(m, s) {
+		r.mapIDs(b, i, s, m.Source)
 	}
 	r.attributes(b, s)
+}
+
+// idmapped reports whether the mount is idmapped.
+func idmapped(m *specs.Mount, s *source) bool {
+	return s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0
+}
+
+// mapIDs emits the mapping of the ids of a mount that is not attached yet: the kernel
+// changes no other.
+func (r *Root) mapIDs(b *program.Builder, i int, s *source, what string) {
+	m := &r.c.Spec.Mounts[i]
+	step := b.Step(program.T("map the ids of %s (needs Linux 5.12 and a file system that can: mount_setattr MOUNT_ATTR_IDMAP)", what))
+	attr := program.Struct(b, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP})
+	const usernsFd = 24 // offset in struct mount_attr
+	r.Idmaps = append(r.Idmaps, Idmap{Mount: i, Fd: attr.Reg(usernsFd), UIDs: m.UIDMappings, GIDs: m.GIDMappings})
+	flags := uint64(unix.AT_EMPTY_PATH)
+	if s.o.ridmap {
+		flags |= unix.AT_RECURSIVE
+	}
+	call.MountSetattrIn(step, call.In(s.tree), call.PathTo(b, ""), flags, attr)
 }
 
 // inside returns what source.inside says of the bind i.
@@ -151,7 +165,7 @@ func (r *Root) openBind(b *program.Builder, i int, s *source) {
 // Source: runtime-spec config.md "Mounts": they are made in the listed order.
 func (r *Root) inside(i int, s *source) string {
 	m := &r.c.Spec.Mounts[i]
-	if !s.o.bind || s.o.remount || s.dest == "/proc" || s.o.idmap || s.o.srcNoFollow || s.link != "" || len(m.UIDMappings)+len(m.GIDMappings) > 0 {
+	if !s.o.bind || s.o.remount || s.dest == "/proc" || s.o.srcNoFollow || s.link != "" || idmapped(m, s) {
 		return ""
 	}
 	rel, ok := strings.CutPrefix(path.Clean(m.Source), strings.TrimSuffix(r.c.Rootfs, "/")+"/")
@@ -166,7 +180,7 @@ func (r *Root) inside(i int, s *source) string {
 // mounts need the parent.
 func (r *Root) late(m *specs.Mount, s *source) bool {
 	return r.many && (r.c.SourcesInChild || !r.c.SourcesInParent) && s.opens() &&
-		s.o.prop != unix.MS_SHARED && !s.o.idmap && len(m.UIDMappings)+len(m.GIDMappings) == 0
+		s.o.prop != unix.MS_SHARED && !idmapped(m, s)
 }
 
 // openInside emits the opening of a source in the container.

@@ -29,8 +29,7 @@ func (r *Root) Relock(b *program.Builder) {
 	for i := range r.mounts {
 		s, m := &r.mounts[i], &r.c.Spec.Mounts[i]
 		opened := s.opens() && !s.late
-		mapped := s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0 // which needs the caller's privileges
-		if !opened || mapped || s.o.prop == unix.MS_SHARED {             // the copy is in no peer group of the host's
+		if !opened || idmapped(m, s) || s.o.prop == unix.MS_SHARED { // mapping needs the caller's privileges, a copy is in no peer group
 			continue
 		}
 		b := b.Element(program.N("mounts[%d]", i)).Doing(program.T("clone %s where the kernel has locked it", m.Source))
