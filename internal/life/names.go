@@ -7,10 +7,10 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/user"
@@ -67,7 +67,7 @@ func (a *accounts) find(n *UserName) (user.Account, error) {
 			return account, fmt.Errorf("%w: %w; give numbers", err, a.errs[i])
 		}
 	}
-	if like := cli.Nearest(unknown.Name, unknown.Names); like != "" {
+	if like := nearest.To(unknown.Name, unknown.Names); like != "" {
 		return account, fmt.Errorf("%w; did you mean %s?", err, fault.Name(like))
 	}
 	return account, fmt.Errorf("%w; give a name that is, or numbers", err)
