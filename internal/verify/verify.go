@@ -66,6 +66,9 @@ type Expect struct {
 
 	Hook string // Hook: what is executed
 
+	// Of Exec: the process reads files of the image for the runtime, and executes nothing.
+	Reads bool
+
 	// Of Exec and Hook: how init's namespaces are joined.
 	Join    uint64 // CLONE_NEW flags
 	Pidfd   int
