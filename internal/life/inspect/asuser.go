@@ -37,7 +37,7 @@ func parseUser(text, passwd, group string) (id identity, err error) {
 	name, groupName, other := strings.Cut(text, ":")
 	user := entry(passwd, name)
 	switch n, err := parseID(name); {
-	case user != nil && len(user) > 3:
+	case len(user) > 3:
 		id.uid, _ = strconv.Atoi(user[2])
 		id.gid, _ = strconv.Atoi(user[3])
 		id.groups = groupsOf(group, user[0])

@@ -18,6 +18,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
 	"github.com/hutch-project/hutch/internal/host/rdt"
+	"github.com/hutch-project/hutch/internal/life"
 	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/lsm"
@@ -283,6 +284,13 @@ func siblings(dir string) (names []string) {
 // cgroups inspects whether the limits can be set: the controllers, and the right to make the
 // cgroup.
 func (r *Report) cgroups() {
+	if r.x.Manager == life.Systemd {
+		if conn, err := r.x.Bus.Dial(); err != nil {
+			r.fault(Error, err)
+		} else {
+			conn.Close()
+		}
+	}
 	plan, layout, err := r.x.Cgroup()
 	if err != nil || plan == nil {
 		return // told of already, or systemd's and the caller's own to know
