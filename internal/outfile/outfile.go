@@ -28,8 +28,50 @@ const (
 )
 
 // Open opens a file as open(2) does, but follows only symbolic links of the caller or
-// root in directories of theirs, and those of procfs: /dev/stderr is one.
+// root in directories of theirs, and those of procfs: /dev/stderr is one. A fifo has to be
+// theirs too: whoever reads it could keep the caller waiting, and who does not as well.
 func Open(path string, flags int, mode uint32) (int, error) {
+	if flags&(unix.O_PATH|unix.O_DIRECTORY) != 0 {
+		return open(path, flags, mode)
+	}
+	fd, err := open(path, flags|unix.O_NONBLOCK|unix.O_NOCTTY, mode)
+	unread := errors.Is(err, unix.ENXIO) // a fifo without a reader
+	if err != nil && !unread {
+		return -1, err
+	}
+	if unread || named(fd) {
+		if !ours(path) {
+			unix.Close(fd)
+			return -1, &os.PathError{Op: "open", Path: path, Err: errFifo}
+		}
+		if unread {
+			return open(path, flags, mode)
+		}
+	}
+	return fd, unix.SetNonblock(fd, false)
+}
+
+var errFifo = errors.New("is a fifo, or a socket, that another user may have put there; name a file")
+
+// named reports whether the file is a fifo that has a name: one without was handed over.
+func named(fd int) bool {
+	var st unix.Stat_t
+	var fs unix.Statfs_t
+	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO && unix.Fstatfs(fd, &fs) == nil && fs.Type != unix.PIPEFS_MAGIC
+}
+
+// ours reports whether the file and its directory are the caller's or root's.
+func ours(path string) bool {
+	dir, base, err := directory(path)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	return unix.Fstatat(dir, base, &st, 0) == nil && trusted(dir, st.Uid)
+}
+
+func open(path string, flags int, mode uint32) (int, error) {
 	flags |= unix.O_CLOEXEC
 	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_NO_SYMLINKS}
 	if flags&unix.O_CREAT != 0 {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 func TestMain(m *testing.M) { testplain.Main(m) }
@@ -178,6 +179,33 @@ func TestWhatIsNoFile(t *testing.T) {
 		if got := string(buf[:n]); err != nil || got != "logtrace" {
 			t.Errorf("%s: %q, %v", path, got, err)
 		}
+	}
+}
+
+// TestFifosOfOthers are not waited for, with a reader that does not read or without one.
+func TestFifosOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: another user's fifo")
+	}
+	dir := t.TempDir()
+	must(t, os.Mkdir(dir+"/theirs", 0o755))
+	must(t, unix.Mkfifo(dir+"/theirs/roots", 0o600)) // which they may have moved there
+	must(t, unix.Mkfifo(dir+"/given", 0o600))
+	must(t, os.Chown(dir+"/theirs", 1000, 1000))
+	must(t, os.Chown(dir+"/given", 1000, 1000))
+	for _, path := range []string{dir + "/theirs/roots", dir + "/given"} {
+		done := make(chan error, 1)
+		both := func() error { return errors.Join(appended(path, "x"), Replace(path, []byte("x"))) }
+		go func() { done <- both() }()
+		if err := testwait.Value(t, "a fifo without a reader is refused", done); !errors.Is(err, errFifo) {
+			t.Errorf("%s: %v", path, err)
+		}
+		reader, err := os.OpenFile(path, os.O_RDWR, 0)
+		must(t, err)
+		if err := both(); !errors.Is(err, errFifo) {
+			t.Errorf("%s, with a reader: %v", path, err)
+		}
+		reader.Close()
 	}
 }
 
