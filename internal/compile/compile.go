@@ -205,6 +205,15 @@ func seen(h *specs.Hooks) bool {
 	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
 }
 
+// destinations returns where the configuration mounts something.
+func destinations(s *specs.Spec) []string {
+	list := make([]string, 0, len(s.Mounts))
+	for i := range s.Mounts {
+		list = append(list, s.Mounts[i].Destination)
+	}
+	return list
+}
+
 // bindsAll reports whether the host's whole tree is bound: the copy must not have the
 // container's root on top of it.
 func bindsAll(s *specs.Spec) bool {
@@ -287,7 +296,7 @@ func (c *compiler) rootfs() {
 		c.terminal() // after the pivot, on the container's devpts; before /dev is read-only
 	}
 	if c.Spec.Process != nil {
-		process.MakeCwd(b, c.Spec.Process.Cwd) // before the root is read-only
+		process.MakeCwd(b, c.Spec.Process.Cwd, destinations(c.Spec)) // before the root is read-only
 	}
 	c.root.Finish(b) // last of what writes to the root: masks, read-only paths and root
 }
