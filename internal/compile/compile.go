@@ -65,6 +65,7 @@ type Host struct {
 	Privileged  bool           // the caller may clone the mounts of its mount namespace
 	Nested      bool           // the caller is root, and of a user namespace that is not the initial one
 	NoNodes     bool           // the caller may not make device nodes
+	NoNull      bool           // there is no /dev/null
 	User        bool           // the caller is not root, and has no rights over processes that are closed
 	Cgroup      *rootfs.Cgroup // for mounts of type cgroup, nil when there is none
 	Ignored     []unix.Signal  // signals that the caller ignores
@@ -178,6 +179,7 @@ func (c *compiler) parent() {
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER) || c.Host.Nested,
 		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER) || c.Host.NoNodes,
 		ParentNodes:     c.Host.Privileged && !c.Host.NoNodes,
+		NoNull:          c.Host.NoNull,
 		NewNet:          c.ns.Own(unix.CLONE_NEWNET),
 		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
 		Cgroup:          c.Host.Cgroup,
