@@ -144,6 +144,10 @@ func inputs() map[string]*Input {
 			}
 			return s
 		}(), true, nil),
+		"extensions": input(extensions(), true, func(in *Input) {
+			in.HookFiles = HookFiles{Stdout: true, Stderr: true}
+			in.Links = map[int]string{len(in.Spec.Mounts) - 3: "../usr/share/zoneinfo/UTC"}
+		}),
 		"no-process": input(func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true, nil),
 	}
 }

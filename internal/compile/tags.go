@@ -23,9 +23,15 @@ const (
 	HookBegins  = 8  // value: index in hooks.startContainer of the one that begins; no answer
 	HookOutput  = 9  // with the end of the output of a hook that has failed; HookFailed follows
 	HookFailed  = 10 // value: the wait status of that hook; init ends
+	HookStdout  = 12 // with a piece of the output of a hook that has ended; no answer
+	HookStderr  = 13 // the same of its standard error
 	Joined      = 11 // barrier of a further process that is in init's namespaces: the runtime sees that they are the container's. With a pid namespace that is at Adopt
 	Executing   = 6  // execve comes next; no answer. The socket's end then means success
 )
+
+// OfHook reports whether data comes with the messages of tag: what a startContainer hook has
+// written.
+func OfHook(tag uint32) bool { return tag == HookOutput || tag == HookStdout || tag == HookStderr }
 
 // TagName returns the word for a tag in listings, empty for one of another package.
 func TagName(tag uint32) string {
@@ -52,6 +58,10 @@ func TagName(tag uint32) string {
 		return "hook output"
 	case tag == HookFailed:
 		return "hook failed"
+	case tag == HookStdout:
+		return "hook stdout"
+	case tag == HookStderr:
+		return "hook stderr"
 	case tag == user.HomeTag:
 		return "home directory"
 	case tag == keyring.MadeTag:
