@@ -251,13 +251,28 @@ func (c *compiler) namespaces() {
 		ring := keyring.Make(b, c.Keyring)
 		b.Element(program.T("process")).Doing(program.T("tell the runtime of the session keyring")).Tell(keyring.MadeTag, ring)
 	}
-	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets) // after Born, which may move the process
-	c.ns.Loopback(b)                                              // needs CAP_NET_ADMIN in the namespace's owner
+	c.late()
+	c.ns.Loopback(b) // needs CAP_NET_ADMIN in the namespace's owner
 	domain := c.Spec.Domainname
 	if domain == "" {
 		domain = sysctl.Domainname(linux(c.Spec).Sysctl)
 	}
 	namespace.Names(b, c.Spec.Hostname, domain) // needs CAP_SYS_ADMIN there
+}
+
+// late emits the namespaces that come after Born, which may move the process.
+func (c *compiler) late() {
+	var offsets func(b *program.Builder)
+	if len(linux(c.Spec).TimeOffsets) > 0 {
+		offsets = func(b *program.Builder) {
+			open := c.opens(b, "let the runtime open their file, which is the user's then")
+			b.Doing(program.T("wait for the runtime to write them")).Barrier(TimeOffsets, 0)
+			if open {
+				closed(b)
+			}
+		}
+	}
+	c.ns.Late(c.b, offsets)
 }
 
 // rootfs emits the root file system, with the hooks that see it before the

@@ -180,6 +180,11 @@ func execInputs() map[string]*ExecInput {
 			Keyring: "_ses.77", Serial: 77, Process: everything.Process, Linux: everything.Linux, OwnKeyring: true, Preserved: []int{3}, Wait: true,
 			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER}, Host: host,
 		},
+		// For the names of a user.
+		"exec-names": {
+			Names: true, Process: &specs.Process{User: specs.User{UID: 1000, GID: 1000, AdditionalGids: []uint32{5}}}, Linux: &specs.Linux{}, Tasks: 1,
+			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER}, Host: Host{LastCap: 40},
+		},
 		// In the runtime's pid namespace.
 		"exec-shared-pids": {
 			Process: engines.Process, Linux: engines.Linux,

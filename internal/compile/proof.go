@@ -48,7 +48,7 @@ func (in *ExecInput) Expect(tasks []program.Reg) *verify.Expect {
 		Kind: verify.Exec, Spec: &specs.Spec{Process: in.Process, Linux: in.Linux},
 		Userns:  in.Init.Flags&unix.CLONE_NEWUSER != 0,
 		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved, Tasks: tasks,
-		Join: in.Init.Flags, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, Serial: in.Serial, KeepGroups: in.KeepGroups, OwnRoot: in.Init.OwnRoot, InitCwd: in.Init.InitCwd, Tags: tags(true),
+		Reads: in.Names, Join: in.joined().Flags, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, Serial: in.Serial, KeepGroups: in.KeepGroups, OwnRoot: in.Init.OwnRoot, InitCwd: in.Init.InitCwd, Tags: tags(true),
 	}
 	expectHost(e, &in.Host, in.Linux)
 	return e
@@ -69,12 +69,12 @@ const asDir = 0x8000
 
 func tags(attended bool) verify.Tags {
 	return verify.Tags{
-		Born: Born, Hooks: Hooks, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
+		Born: Born, Hooks: Hooks, Offsets: TimeOffsets, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
 		Answered: func(tag uint32) bool {
 			switch tag {
 			case Born:
 				return attended
-			case Joined, TimeOffsets, Hooks, Ready, Loading, user.HomeTag, terminal.ConsoleTag:
+			case Joined, TimeOffsets, Hooks, Ready, Loading, user.HomeTag, user.NamesTag, terminal.ConsoleTag:
 				return true
 			}
 			return rootfs.IsTag(tag)

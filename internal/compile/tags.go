@@ -11,7 +11,7 @@ import (
 // come. At a barrier init waits for the runtime's answer of one byte.
 //
 // Further tags belong to the packages that emit them: rootfs.TargetTag and on,
-// rootfs.CopyUpTag and on, terminal.ConsoleTag, user.HomeTag,
+// rootfs.CopyUpTag and on, terminal.ConsoleTag, user.HomeTag, user.NamesTag,
 // keyring.MadeTag.
 const (
 	Adopt       = 1  // value: the process that goes on in this one's place; no answer
@@ -64,6 +64,8 @@ func TagName(tag uint32) string {
 		return "hook stderr"
 	case tag == user.HomeTag:
 		return "home directory"
+	case tag == user.NamesTag:
+		return "accounts"
 	case tag == keyring.MadeTag:
 		return "keyring"
 	case tag == terminal.ConsoleTag:

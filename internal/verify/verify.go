@@ -66,6 +66,9 @@ type Expect struct {
 
 	Hook string // Hook: what is executed
 
+	// Of Exec: the process reads files of the image for the runtime, and executes nothing.
+	Reads bool
+
 	// Of Exec and Hook: how init's namespaces are joined.
 	Join    uint64 // CLONE_NEW flags
 	Pidfd   int
@@ -85,7 +88,7 @@ type HostMount struct {
 
 // Tags are the messages that mean something to the verifier.
 type Tags struct {
-	Born, Hooks, Ready, Loading, Executing, HookBegins uint32
+	Born, Hooks, Offsets, Ready, Loading, Executing, HookBegins uint32
 	// Answered reports whether the process has to wait for the answer to a message.
 	Answered func(tag uint32) bool
 	// Same reports whether a wait for one tag is answered to what was told with the

@@ -63,15 +63,15 @@ func (r *Report) capabilities() {
 	}
 	missing, ambient := capability.NotGranted(c, r.host.lastCap, held)
 	if len(missing) > 0 {
-		r.add(Warning, "process.capabilities", "the process does not get "+strings.Join(missing, ", ")+", which the caller lacks", "")
+		r.warnf("process.capabilities", "", "the process does not get %s, which the caller lacks", strings.Join(missing, ", "))
 	}
 	if len(ambient) > 0 {
 		severity := Warning
-		if len(c.Inheritable) == 0 {
-			severity = Note // as engines always write it
+		if len(c.Inheritable) == 0 { // as engines always write it
+			severity = Note
 		}
-		r.add(severity, "process.capabilities.ambient", strings.Join(ambient, ", ")+
-			" cannot be raised: the ambient set has only what is permitted and inheritable too", "")
+		r.add(severity, "process.capabilities.ambient", "the process does not get "+strings.Join(ambient, ", ")+
+			" there: ambient ones are those that are permitted and inheritable", "")
 	}
 }
 
