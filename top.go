@@ -164,12 +164,14 @@ func topTable(before, now []life.Usage, by byte, columns int) string {
 }
 
 func (r *topRow) cells() []string {
-	out := []string{r.id, r.status, "-", sizeText(float64(r.memory)), "-", strconv.FormatUint(r.tasks, 10), "-", "-"}
+	out := []string{r.id, r.status, "-", sizeText(float64(r.memory)), "-",
+		strconv.FormatUint(r.tasks, 10), "-", "-"}
 	if r.limit > 0 {
 		out[4] = sizeText(float64(r.limit))
 	}
 	if r.measured {
-		out[2], out[6], out[7] = strconv.FormatFloat(r.cpu, 'f', 1, 64), sizeText(r.readRate), sizeText(r.writtenRate)
+		out[2], out[6], out[7] = strconv.FormatFloat(r.cpu, 'f', 1,
+			64), sizeText(r.readRate), sizeText(r.writtenRate)
 	}
 	return out
 }
@@ -186,7 +188,8 @@ func topRows(before, now []life.Usage) []topRow {
 			if limit := s.Memory.Usage.Limit; limit < none {
 				r.limit = limit
 			}
-			if j := slices.IndexFunc(before, func(b life.Usage) bool { return b.ID == u.ID && b.Stats != nil }); j >= 0 {
+			if j := slices.IndexFunc(before,
+				func(b life.Usage) bool { return b.ID == u.ID && b.Stats != nil }); j >= 0 {
 				r.measure(&before[j], u)
 			}
 		}

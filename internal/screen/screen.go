@@ -103,7 +103,8 @@ func (s *Screen) Show(page string) error {
 // Key waits for a key until a time, and returns 0 where none, or another size of the
 // terminal, has come; the signals that end programs are Quit.
 func (s *Screen) Key(until time.Time) (byte, error) {
-	fds := []unix.PollFd{{Fd: int32(s.in.Fd()), Events: unix.POLLIN}, {Fd: int32(s.wake), Events: unix.POLLIN}}
+	fds := []unix.PollFd{{Fd: int32(s.in.Fd()), Events: unix.POLLIN}, {Fd: int32(s.wake),
+		Events: unix.POLLIN}}
 	n, err := sys.Poll(fds, until)
 	switch {
 	case err != nil:
@@ -119,7 +120,8 @@ func (s *Screen) Key(until time.Time) (byte, error) {
 	}
 	var b [1]byte
 	const interrupt, end = 3, 4 // Ctrl-C, Ctrl-D
-	if n, err := sys.Read(int(s.in.Fd()), b[:]); n <= 0 || err != nil || b[0] == interrupt || b[0] == end {
+	if n, err := sys.Read(int(s.in.Fd()),
+		b[:]); n <= 0 || err != nil || b[0] == interrupt || b[0] == end {
 		return Quit, nil // the terminal is gone, or so it is meant
 	}
 	return b[0], nil
@@ -130,5 +132,6 @@ func (s *Screen) Close() error {
 	signal.Stop(s.signals)
 	close(s.signals)
 	_, err := s.out.WriteString(leave)
-	return errors.Join(err, unix.IoctlSetTermios(int(s.in.Fd()), unix.TCSETS, &s.saved), unix.Close(s.wake))
+	return errors.Join(err, unix.IoctlSetTermios(int(s.in.Fd()), unix.TCSETS, &s.saved),
+		unix.Close(s.wake))
 }
