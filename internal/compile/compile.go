@@ -34,12 +34,14 @@ type Input struct {
 	Bundle string // the bundle's directory, absolute
 
 	Modes      map[int]uint32 // see rootfs.PointModes; nil when nothing is known
+	Links      map[int]string // see rootfs.Links; nil for none
 	NoPivot    bool
 	HostMounts []rootfs.HostMount // with NoPivot
 	Keyring    string             // name of the session keyring to make; empty keeps the caller's
 	Preserved  []int              // descriptors of the caller that the process gets; see process.Preserved
 	ListenFds  int
-	KeepGroups bool   // the process keeps the caller's groups, in place of process.user.additionalGids
+	KeepGroups bool // the process keeps the caller's groups, in place of process.user.additionalGids
+	HookFiles  HookFiles
 	NotifyDir  string // directory with notify.sock to bind at /run/notify, or empty
 	Fifo       bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
 
@@ -71,6 +73,7 @@ type Host struct {
 	HeldCaps    uint64         // the caller's permitted set, a bit for each number
 	Std         [3]process.StdFile
 	ProcOfPidNS bool // a procfs can be mounted for another pid namespace than the caller's (Linux 6.18)
+	Chrooted    bool // the caller's root directory is no mount
 	FewFiles    bool // the caller may have few descriptors open at once
 	ManyFiles   bool // the caller may have more descriptors open than the process may
 	LSM         lsm.Host
@@ -163,8 +166,10 @@ func (c *compiler) parent() {
 		Rootfs:          c.Rootfs,
 		Bundle:          c.Bundle,
 		Modes:           c.Modes,
+		Links:           c.Links,
 		NoPivot:         c.NoPivot,
 		HostMounts:      c.HostMounts,
+		Chrooted:        c.Host.Chrooted && c.ns.Made(unix.CLONE_NEWNS),
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
 		Seen:            seen(c.Spec.Hooks) || bindsAll(c.Spec),
 		SourcesInParent: c.Host.Privileged,
@@ -200,6 +205,15 @@ func (c *compiler) parent() {
 // pivot.
 func seen(h *specs.Hooks) bool {
 	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
+}
+
+// destinations returns where the configuration mounts something.
+func destinations(s *specs.Spec) []string {
+	list := make([]string, 0, len(s.Mounts))
+	for i := range s.Mounts {
+		list = append(list, s.Mounts[i].Destination)
+	}
+	return list
 }
 
 // bindsAll reports whether the host's whole tree is bound: the copy must not have the
@@ -284,7 +298,7 @@ func (c *compiler) rootfs() {
 		c.terminal() // after the pivot, on the container's devpts; before /dev is read-only
 	}
 	if c.Spec.Process != nil {
-		process.MakeCwd(b, c.Spec.Process.Cwd) // before the root is read-only
+		process.MakeCwd(b, c.Spec.Process.Cwd, destinations(c.Spec)) // before the root is read-only
 	}
 	c.root.Finish(b) // last of what writes to the root: masks, read-only paths and root
 }
@@ -327,7 +341,7 @@ func (c *compiler) process() {
 	if c.Fifo {
 		n.keep = []program.Reg{c.out.Go, c.out.Result}
 	}
-	n.made = func() { c.hooks = newStartHooks(b, c.Spec.Hooks) }
+	n.made = func() { c.hooks = newStartHooks(b, c.Spec.Hooks, c.HookFiles) }
 	if p == nil {
 		n.close()
 		if c.last {

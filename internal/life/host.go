@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +35,7 @@ type host struct {
 	slices    string             // the cgroup that systemd's slices are in
 	resctrl   string             // where the resctrl file system is mounted
 	modes     map[int]uint32     // see rootfs.PointModes
+	links     map[int]string     // see rootfs.Links
 	mounts    []rootfs.HostMount // with --no-pivot
 	rootMount uint64             // see the function of that name
 	keyring   string             // a new name for a session keyring
@@ -86,11 +86,11 @@ func (r *Runtime) askHost(q *request) (_ *host, err error) {
 		return nil, err
 	}
 	if q.NoPivot && makes(spec, specs.MountNamespace) {
-		text, err := os.ReadFile("/proc/self/mountinfo")
+		text, err := rootfs.ReadMountInfo(h.Chrooted)
 		if err != nil {
 			return nil, fmt.Errorf("--no-pivot: %w", err)
 		}
-		h.mounts = rootfs.ParseMounts(string(text))
+		h.mounts = rootfs.ParseMounts(text)
 	}
 	return h, nil
 }
@@ -120,6 +120,8 @@ func (h *host) askAny(q *request) (err error) {
 	h.User = !seat.HostRoot() && !seat.Capable(unix.CAP_SYS_PTRACE)
 	h.Ignored, h.Std, h.FewFiles = process.IgnoredSignals(), q.Embed.std(), fewFiles()
 	h.ManyFiles = q.Embed != nil
+	h.Chrooted = rootfs.Chrooted()
+	h.links = rootfs.Links(spec.Mounts)
 	h.modes = rootfs.PointModes(q.bundle.rootfs, spec.Mounts)
 	return nil
 }

@@ -106,6 +106,7 @@ func (w *walker) wait(s *state, pc int, in *program.Instr) {
 	case t.Born:
 		s.done(fBorn)
 	}
+	w.linkAnswered(s, pc, tag)
 	w.note(pc, Barrier)
 	w.overwrite(s, off, uint32(n))
 }
