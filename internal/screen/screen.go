@@ -35,7 +35,7 @@ const (
 	enter = "\x1b[?1049h\x1b[?25l" // another screen, no cursor
 	leave = "\x1b[?25h\x1b[?1049l"
 	home  = "\x1b[H"
-	rest  = "\x1b[K\r\n" // the rest of the line is empty
+	rest  = "\x1b[K\n" // the rest of the line is empty
 	below = "\x1b[J"
 )
 

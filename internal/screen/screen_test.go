@@ -85,13 +85,15 @@ func TestScreen(t *testing.T) {
 	if err != nil || *after != *before {
 		t.Errorf("the terminal is not as before: %+v, %v", after, err)
 	}
-	buf := make([]byte, 4096)
-	n, err := master.Read(buf)
-	if err != nil {
-		t.Fatal(err)
+	text, buf := "", make([]byte, 4096)
+	for !strings.HasSuffix(text, leave) { // which has been written
+		n, err := master.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(buf[:n])
 	}
-	text := string(buf[:n])
-	if !strings.HasPrefix(text, enter+home+"one") || !strings.Contains(text, "three\x1b[K") || strings.Contains(text, "four") || !strings.HasSuffix(text, leave) {
+	if !strings.HasPrefix(text, enter+home+"one\x1b[K\r\n") || !strings.Contains(text, "three\x1b[K") || strings.Contains(text, "four") {
 		t.Errorf("got %q", text)
 	}
 }
