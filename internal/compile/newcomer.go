@@ -58,8 +58,8 @@ func (n *newcomer) become() *ready {
 	if !lastSched {
 		sched.Scheduler(b, p) // before the ids: real-time policies need CAP_SYS_NICE
 	}
-	sched.IOPriority(b, p) // before the ids: IOPRIO_CLASS_RT needs CAP_SYS_NICE or CAP_SYS_ADMIN
-	process.Personality(b, n.linux.Personality)
+	sched.IOPriority(b, p)                      // before the ids: IOPRIO_CLASS_RT needs CAP_SYS_NICE or CAP_SYS_ADMIN
+	process.Personality(b, n.linux.Personality) // anywhere before execve, which it is for
 	sched.MemoryPolicy(b, n.linux.MemoryPolicy) // after the cgroup, whose cpuset bounds the nodes
 	// Before the ids: a change of owner needs CAP_CHOWN. Before close, which takes n.null.
 	if !p.Terminal { // which was handed over when it was opened
@@ -79,10 +79,10 @@ func (n *newcomer) become() *ready {
 	if !n.groups {
 		user.Groups(b, p) // before the ids: needs CAP_SETGID
 	}
-	user.IDs(b, p)          // needs CAP_SETUID and CAP_SETGID, which Apply may take
-	r.caps.Apply(b, r.hold) // after the ids, whose change clears the effective and the ambient set
-	user.Umask(b, p)        // after the last file that Hutch makes
-	process.NoNewPrivileges(b, p)
+	user.IDs(b, p)                // needs CAP_SETUID and CAP_SETGID, which Apply may take
+	r.caps.Apply(b, r.hold)       // after the ids, whose change clears the effective and the ambient set
+	user.Umask(b, p)              // after the last file that Hutch makes
+	process.NoNewPrivileges(b, p) // before the filter, which without it takes CAP_SYS_ADMIN
 	// It reads a file of the image: with the container's rights, and no others.
 	r.env = process.Env(b, p, n.env, user.AskHome)
 	if n.clone { // after all that takes privileges: who is in the namespace may take what is left

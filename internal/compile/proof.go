@@ -63,10 +63,6 @@ func expectHost(e *verify.Expect, h *Host, l *specs.Linux) {
 	}
 }
 
-// asDir is the bit of a tag of rootfs.TargetTag that says what is to be made: the answer
-// is the same.
-const asDir = 0x8000
-
 func tags(attended bool) verify.Tags {
 	return verify.Tags{
 		Born: Born, Hooks: Hooks, Offsets: TimeOffsets, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
@@ -84,7 +80,7 @@ func tags(attended bool) verify.Tags {
 			case wait == Ready && told == Loading:
 				return true
 			case told >= rootfs.TargetTag && told < rootfs.CopyUpTag:
-				return wait&^asDir == told&^asDir
+				return wait&^rootfs.AsDir == told&^rootfs.AsDir
 			}
 			return false
 		},

@@ -143,8 +143,8 @@ func (m *maker) serve() (undo func(), err error) {
 	return m.undoScope, s.serve()
 }
 
-// handlers returns those of the messages that init sends until it is ready for start, in the
-// order in which they come.
+// handlers returns those of the messages that init sends until it is ready for start. Their
+// order means nothing: a tag finds its handler.
 func (m *maker) handlers() []handler {
 	ready := func(spawn.Event) (answer, error) { return finish, nil }
 	handlers := append([]handler{

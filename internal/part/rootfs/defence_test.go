@@ -56,7 +56,7 @@ func TestRefusedLinks(t *testing.T) {
 // TestNothingIsMadeUnasked: a message that names a target that the program has not is
 // an error.
 func TestNothingIsMadeUnasked(t *testing.T) {
-	for _, tag := range []uint32{TargetTag, TargetTag + 3, TargetTag | asDir, CopyUpTag - 1} {
+	for _, tag := range []uint32{TargetTag, TargetTag + 3, TargetTag | AsDir, CopyUpTag - 1} {
 		if _, err := New(Config{Spec: &specs.Spec{}}).Handle(nil, spawn.Event{Tag: tag}); err == nil {
 			t.Errorf("the tag %#x is taken", tag)
 		}

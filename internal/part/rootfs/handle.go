@@ -31,7 +31,7 @@ func (r *Root) Handle(c *spawn.Child, e spawn.Event) (more bool, err error) {
 	if !IsTag(e.Tag) {
 		return false, fmt.Errorf("program: init told the unknown tag %#x", e.Tag)
 	}
-	i := int(e.Tag-TargetTag) &^ asDir
+	i := int(e.Tag-TargetTag) &^ AsDir
 	if i >= len(r.targets) {
 		return false, fmt.Errorf("program: init asks for the unknown target %d", i)
 	}
@@ -48,7 +48,7 @@ func (r *Root) Handle(c *spawn.Child, e spawn.Event) (more bool, err error) {
 		}
 		return false, nil
 	}
-	return false, MakeTarget(root, w.dest, w.dir || e.Tag&asDir != 0, r.c.RootUID, r.c.RootGID, r.before(w)...)
+	return false, MakeTarget(root, w.dest, w.dir || e.Tag&AsDir != 0, r.c.RootUID, r.c.RootGID, r.before(w)...)
 }
 
 // mounted is a mount of the configuration that is there when a target is made.

@@ -32,8 +32,8 @@ type option struct {
 	take   func(o *options, tree bool)
 }
 
-// mountOptions are all options that are no data for a file system: this is the one place
-// that knows them. The check, the emission and the list for engines read it.
+// mountOptions are all options that are no data for a file system: the check, the emission
+// and the list for engines read it. A new attribute goes into the mask inherited as well.
 //
 // The kernel changes the mode of access times as a whole: what sets one of them clears
 // all bits, which is relatime. To take a mode back is to name none.

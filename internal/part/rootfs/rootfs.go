@@ -36,8 +36,8 @@ const (
 	CopyUpTag = 0x20000 // up to 0x2ffff: steer the filling of a tmpfs, see copier
 	endTag    = 0x30000
 
-	asDir     = 0x8000    // in a tag of TargetTag: a directory
-	maxMounts = asDir / 2 // and so many devices
+	AsDir     = 0x8000    // in a tag of TargetTag: a directory
+	maxMounts = AsDir / 2 // and so many devices
 )
 
 // Config is what the root file system depends on.

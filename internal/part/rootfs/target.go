@@ -162,7 +162,7 @@ func (r *Root) askParent(b *program.Builder, p place, kind program.Mem) {
 		tell(p.tag)
 		b.Jump(done)
 		b.Bind(dir)
-		tell(p.tag | asDir)
+		tell(p.tag | AsDir)
 		b.Bind(done)
 	} else {
 		tell(p.tag)
