@@ -39,6 +39,9 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 		p, ok := w.pathText(in, 0)
 		host := ok && w.top(s) && slices.Contains(w.x.points, w.text(p)) && s.root != rootIn
 		here := ok && p == "." && (s.root == rootPivoted || s.cwd == cwdStore && s.store)
+		if w.e.Removes && w.removed(s, in) != nil {
+			break
+		}
 		if imm(in, 1)&unix.MNT_DETACH == 0 || !host && !here || host && !s.has(fRootOnTop) {
 			w.refuse(s, pc, MountPath, "it unmounts something else than the host's tree")
 		}
@@ -140,6 +143,23 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 			w.checkHostTree(s, pc, v, t.path)
 		}
 	}
+}
+
+// removed returns the mount of the configuration that is unmounted by its name in the
+// directory that it lies in, which was found without following a symbolic link; nil for none.
+func (w *walker) removed(s *state, in *program.Instr) *mountOf {
+	name, ok := w.pathText(in, 0)
+	l := location{name: name}
+	if !ok || !l.single() || s.root != rootIn || s.cwd != cwdIn || imm(in, 1) != unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW || !s.cwdPlain {
+		return nil
+	}
+	at := w.text(clean(w.texts[s.cwdPath] + "/" + name))
+	for i := range w.x.mounts {
+		if m := &w.x.mounts[i]; m.dest == at {
+			return m
+		}
+	}
+	return nil
 }
 
 // onLink reports whether the configuration mounts on a symbolic link itself at a path.
@@ -256,6 +276,12 @@ func (w *walker) applyMounts(s *state, pc int, in *program.Instr) (value, bool) 
 		w.applyMount(s, pc, in)
 	case unix.SYS_UMOUNT2:
 		w.note(pc, RootChange)
+		if m := w.removed(s, in); w.e.Removes && m != nil {
+			s.done(m.done)
+			s.done(m.roDone)
+			w.note(pc, MountConfig)
+			break
+		}
 		switch p, _ := w.pathText(in, 0); {
 		case p != ".":
 			w.hides(s, p)

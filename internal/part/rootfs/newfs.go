@@ -78,7 +78,7 @@ func (r *Root) openNew(b *program.Builder, i int) {
 // to it or in it that must not go by its name.
 func (r *Root) needsHandle(i int) bool {
 	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
-	if s.again || r.mapsNew(i) {
+	if s.again || r.c.Running || r.mapsNew(i) {
 		return true
 	}
 	switch m.Type {
