@@ -6,10 +6,15 @@ MODULE = github.com/hutch-project/hutch
 export CGO_ENABLED := 0
 
 TAGS := urfave_cli_no_docs,urfave_cli_no_suggest
-COMMIT := $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null)
+VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' main.go)
+# The commit and the seconds of its time, in an archive of the source, too.
+SOURCE := $(shell dist/commit)
+COMMIT := $(word 1,$(SOURCE))
+SOURCE_DATE_EPOCH ?= $(word 2,$(SOURCE))
 LDFLAGS := -s -w -X main.commit=$(COMMIT)
 ARCHES := amd64 arm64 arm 386 riscv64 ppc64le s390x loong64
 STATICCHECK := bin/staticcheck-0.8.2
+NFPM := bin/nfpm-2.43.0
 FUZZTIME ?= 10s
 CONTAINERD := v2.1.4
 RUNTIME ?= $(CURDIR)/hutch
@@ -19,7 +24,9 @@ JSON ?=
 
 # Where install puts things; DESTDIR goes before it, for packages.
 PREFIX ?= /usr/local
-SBINDIR := $(DESTDIR)$(PREFIX)/sbin
+BINARY ?= hutch
+BINDIR := $(DESTDIR)$(PREFIX)/bin
+DOCDIR := $(DESTDIR)$(PREFIX)/share/doc/hutch
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
@@ -27,28 +34,55 @@ FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 .PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-arm64 vm-s390x vm-kernels vm-security \
 	bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
-	fmt vet lint floors types plain cross hello-bundle test-deps box bin/box containerd
+	dist dist-test notices fmt vet lint floors types plain cross hello-bundle test-deps box bin/box containerd
 
+# build leaves out what Go would write of the repository: an archive of the source has
+# none, and makes the same binary.
 build:
-	$(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o hutch .
+	$(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags "$(LDFLAGS)" -o $(BINARY) .
 
 # install takes the binary that is there, so that root needs no Go.
-hutch:
+$(BINARY):
 	$(MAKE) build
 
-install: hutch
-	install -D -m 755 hutch $(SBINDIR)/hutch
+install: $(BINARY)
+	install -D -m 755 $(BINARY) $(BINDIR)/hutch
 	install -D -m 644 -t $(MANDIR) man/*.8
 	install -D -m 644 internal/cli/completion/bash $(BASHDIR)/hutch
 	install -D -m 644 internal/cli/completion/zsh $(ZSHDIR)/_hutch
 	install -D -m 644 internal/cli/completion/fish $(FISHDIR)/hutch.fish
+	install -D -m 644 -t $(DOCDIR) LICENSE THIRD_PARTY_NOTICES
 
 uninstall:
-	rm -f $(SBINDIR)/hutch $(MANDIR)/hutch.8 $(MANDIR)/hutch-*.8 $(BASHDIR)/hutch $(ZSHDIR)/_hutch $(FISHDIR)/hutch.fish
+	rm -f $(DOCDIR)/LICENSE $(DOCDIR)/THIRD_PARTY_NOTICES
+	-rmdir $(DOCDIR)
+	rm -f $(BINDIR)/hutch $(MANDIR)/hutch.8 $(MANDIR)/hutch-*.8 $(BASHDIR)/hutch $(ZSHDIR)/_hutch $(FISHDIR)/hutch.fish
 
 # man writes the manual pages anew, from the table of commands and man/text.
 man:
 	$(GO) test -tags $(TAGS) -run TestManualPages . -update
+
+# notices writes the licences of what the binary is linked of.
+notices: build
+	$(GO) run ./dist -go $(GO) -notices ./hutch >THIRD_PARTY_NOTICES.new
+	mv THIRD_PARTY_NOTICES.new THIRD_PARTY_NOTICES
+
+# dist makes what is released, in bin/dist: archives, debs, rpms, bills of materials, sums;
+# ARCHES="amd64 arm64" makes some of them. Twice the same source makes twice the same.
+DISTDIR ?= bin/dist
+dist: $(NFPM)
+	$(GO) run ./dist -go $(GO) -nfpm $(NFPM) -out $(DISTDIR) -version $(VERSION) -commit $(COMMIT) \
+		$(if $(SOURCE_DATE_EPOCH),-epoch $(SOURCE_DATE_EPOCH)) $(ARCHES)
+
+$(NFPM):
+	@mkdir -p bin/tools
+	GOBIN=$(CURDIR)/bin/tools $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
+	@mv bin/tools/nfpm $@
+
+# dist-test makes the packages of this machine's architecture twice, compares them, installs
+# them in a root of their own, runs a container with them, and takes them away.
+dist-test: $(NFPM) box
+	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 5m ./tests/dist
 
 # The default bundle: config.json and rootfs/hello.
 hello-bundle bin/hello-bundle:
@@ -147,7 +181,8 @@ surroundings-quick: build
 conformance: build box
 	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 15m -v ./tests/conformance
 
-# tutorial runs the commands of docs/tutorial.md and compares what they print, and examples/embed.
+# tutorial runs the commands of docs/tutorial.md and docs/concepts.md, compares what they print,
+# and runs examples/embed.
 tutorial: build box
 	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
 

@@ -69,7 +69,7 @@ const asDir = 0x8000
 
 func tags(attended bool) verify.Tags {
 	return verify.Tags{
-		Born: Born, Hooks: Hooks, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
+		Born: Born, Hooks: Hooks, Offsets: TimeOffsets, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
 		Answered: func(tag uint32) bool {
 			switch tag {
 			case Born:

@@ -60,7 +60,7 @@ func floors() map[string]int {
 
 // floorOf returns the floor that a package of ours stands on: of internal's, those that
 // the table does not name are the lowest. outside is true for what stands beside the
-// house: tests, examples and the benchmark.
+// house: tests, examples, the benchmark and the packages.
 func floorOf(path string) (floor int, known, outside bool) {
 	rel := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
 	if floor, known = floors()[rel]; known {
@@ -74,7 +74,7 @@ func floorOf(path string) (floor int, known, outside bool) {
 		return parts, true, false
 	case top == "internal":
 		return 0, true, false
-	case top == "tests" || top == "examples" || top == "bench":
+	case top == "tests" || top == "examples" || top == "bench" || top == "dist":
 		return 0, true, true
 	}
 	return 0, false, false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -57,6 +58,9 @@ func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, er
 	if err := errors.Join(idmapOptions(s), listenerPath(s.Linux, s.Annotations)); err != nil {
 		return nil, err
 	}
+	if s.Root != nil {
+		stripRoot(s.Mounts, rootPath(dir, s.Root.Path))
+	}
 	warnings, err := validate.Spec(s, validate.Options{Rootless: r.Rootless})
 	if err != nil {
 		return nil, err
@@ -64,13 +68,26 @@ func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, er
 	for _, w := range warnings {
 		r.warn(w)
 	}
-	r.warnOfUnknown(s)
+	r.warnOfUnknown(s.Process)
 	for i := range s.Mounts { // relative sources are the bundle's
 		if m := &s.Mounts[i]; rootfs.IsBind(m) && !filepath.IsAbs(m.Source) {
 			m.Source = filepath.Join(dir, m.Source)
 		}
 	}
 	return &bundle{dir: dir, rootfs: rootPath(dir, s.Root.Path), spec: s, text: text}, nil
+}
+
+// stripRoot takes the path of the container's root, as it is on the host, off destinations
+// that begin with it: they stand for places in the container.
+//
+// Source: what runc does.
+func stripRoot(mounts []specs.Mount, root string) {
+	for i := range mounts {
+		dest := filepath.Clean(mounts[i].Destination)
+		if rest, ok := strings.CutPrefix(dest, root); ok && root != "/" && strings.HasPrefix(rest, "/") {
+			mounts[i].Destination = rest
+		}
+	}
 }
 
 // linux returns the Linux part of the configuration, an empty one where there is none.

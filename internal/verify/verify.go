@@ -91,7 +91,7 @@ type HostMount struct {
 
 // Tags are the messages that mean something to the verifier.
 type Tags struct {
-	Born, Hooks, Ready, Loading, Executing, HookBegins uint32
+	Born, Hooks, Offsets, Ready, Loading, Executing, HookBegins uint32
 	// Answered reports whether the process has to wait for the answer to a message.
 	Answered func(tag uint32) bool
 	// Same reports whether a wait for one tag is answered to what was told with the

@@ -165,11 +165,11 @@ func TestFindings(t *testing.T) {
 		"a capability":         {func(b *bundle) { b.spec.Process.Capabilities = caps("SYS_ADMIN") }, []string{`warning: process.capabilities.bounding[0]: "SYS_ADMIN" is no capability of Linux, and is left out; remove it; did you mean CAP_SYS_ADMIN?`}},
 		"a capability to come": {func(b *bundle) { b.spec.Process.Capabilities, b.host.lastCap = caps("CAP_BPF"), 37 }, []string{"CAP_BPF is not known to this kernel"}},
 		"a capability that the caller lacks": {func(b *bundle) { b.spec.Process.Capabilities, b.host.held = caps("CAP_CHOWN", "CAP_KILL"), 1 },
-			[]string{"warning: process.capabilities: the process does not get CAP_KILL, "}},
+			[]string{"warning: process.capabilities: the process does not get CAP_KILL, which the caller lacks"}},
 		"an ambient capability": {func(b *bundle) {
 			b.spec.Process.Capabilities = caps("CAP_KILL")
 			b.spec.Process.Capabilities.Ambient = []string{"CAP_KILL"}
-		}, []string{"note: process.capabilities.ambient: CAP_KILL cannot be raised"}},
+		}, []string{"note: process.capabilities.ambient: the process does not get CAP_KILL there"}},
 		"a system call": {func(b *bundle) {
 			b.spec.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"mknodd", "zzz_no_call"}, Action: specs.ActErrno}}}
 		}, []string{`warning: linux.seccomp.syscalls[0].names[0]: "mknodd" is no system call that is known, and has no effect; did you mean mknod?`, `note: linux.seccomp.syscalls[0].names[1]: `}},

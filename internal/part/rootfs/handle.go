@@ -122,6 +122,9 @@ func (m *maker) walk() error {
 		if errors.Is(err, unix.EACCES) {
 			err = fmt.Errorf("%w: the root file system is somebody else's; make it there, or make the root file system the container's", err)
 		}
+		if errors.Is(err, unix.EROFS) {
+			err = fmt.Errorf("%w: make the mount point before the file system is mounted so", err)
+		}
 		if err != nil {
 			return fmt.Errorf("make %s in the container: %w", fault.Name(path.Join(at, part)), err)
 		}

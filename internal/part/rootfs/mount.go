@@ -52,7 +52,7 @@ func (r *Root) mount(b *program.Builder, i int) {
 		b := b.Doing(program.T("bind %s on %s", m.Source, m.Destination))
 		switch {
 		case s.inside != "":
-			r.openInside(b, s)
+			r.openInside(b, i, s)
 		case s.late:
 			r.openBind(b, i, s)
 		}

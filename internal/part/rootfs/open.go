@@ -175,7 +175,7 @@ func (r *Root) mapIDs(b *program.Builder, i int, s *source, what string) {
 // Source: runtime-spec config.md "Mounts": they are made in the listed order.
 func (r *Root) inside(i int, s *source) string {
 	m := &r.c.Spec.Mounts[i]
-	if !s.o.bind || s.o.remount || s.dest == "/proc" || s.o.srcNoFollow || s.link != "" || idmapped(m, s) {
+	if !s.o.bind || s.o.remount || s.dest == "/proc" || s.o.srcNoFollow || s.link != "" || r.c.Userns && idmapped(m, s) { // mapped by the parent
 		return ""
 	}
 	rel, ok := strings.CutPrefix(path.Clean(m.Source), strings.TrimSuffix(r.c.Rootfs, "/")+"/")
@@ -194,10 +194,13 @@ func (r *Root) late(m *specs.Mount, s *source) bool {
 }
 
 // openInside emits the opening of a source in the container.
-func (r *Root) openInside(b *program.Builder, s *source) {
+func (r *Root) openInside(b *program.Builder, i int, s *source) {
 	step := b.Step(program.T("open source %s in the container", s.inside))
 	fd := open(step, r.Fd, s.inside, unix.O_PATH, inRoot).Fd()
 	s.tree = cloneTree(step, fd, s.o.recursive).Fd()
+	if idmapped(&r.c.Spec.Mounts[i], s) {
+		r.mapIDs(b, i, s, s.inside)
+	}
 	r.attributes(b, s)
 	r.closeUsed(b, fd)
 }
