@@ -19,6 +19,13 @@ import (
 	"github.com/hutch-project/hutch/internal/part/user"
 )
 
+// Annotations that no part is about.
+const (
+	SeccompReceiver = "run.oci.seccomp.receiver"
+	FailUnknownCall = "run.oci.seccomp_fail_unknown_syscall"
+	PidfdReceiver   = "run.oci.pidfd_receiver"
+)
+
 // Document returns what the runtime can do, whatever the host can.
 func Document(version, commit string) *features.Features {
 	yes := true
@@ -43,7 +50,10 @@ func Document(version, commit string) *features.Features {
 			NetDevices:      &features.NetDevices{Enabled: &yes},
 		},
 		// Those that change what the runtime does, a prefix with its dot.
-		PotentiallyUnsafeConfigAnnotations: []string{systemd.AnnotationPrefix, hook.StderrAnnotation, hook.StdoutAnnotation, user.KeepGroups},
+		PotentiallyUnsafeConfigAnnotations: []string{
+			systemd.AnnotationPrefix, hook.StderrAnnotation, hook.StdoutAnnotation, user.KeepGroups, rootfs.ContextType,
+			PidfdReceiver, SeccompReceiver, FailUnknownCall,
+		},
 
 		Annotations: map[string]string{"hutch.version": version, "hutch.commit": commit},
 	}

@@ -78,7 +78,8 @@ func allServers() map[string][]handler {
 	s := template.Spec()
 	m := &maker{r: &Runtime{}, request: request{CreateOptions: &CreateOptions{}, bundle: &bundle{spec: s}}}
 	e := &execution{r: &Runtime{}, o: &ExecOptions{}, c: &container{}, p: s.Process, linux: &specs.Linux{}}
-	return map[string][]handler{"init": m.allHandlers(), "exec": e.server().handlers, "hook": (&inNamespaces{}).server(nil).handlers}
+	return map[string][]handler{"init": m.allHandlers(), "exec": e.server().handlers, "hook": (&inNamespaces{}).server(nil).handlers,
+		"mounts": (&mounting{c: &container{}}).server().handlers}
 }
 
 // TestBarrierTable holds the table of barriers in ARCHITECTURE.md to the code: its tags are
@@ -135,7 +136,7 @@ func TestBarrierTable(t *testing.T) {
 // that their servers have no handler for.
 func TestEachMessageIsAnswered(t *testing.T) {
 	servers := allServers()
-	for who, pattern := range map[string]string{"exec": "exec*.golden", "init": "[^e]*.golden"} {
+	for who, pattern := range map[string]string{"exec": "exec*.golden", "mounts": "mounts*.golden", "init": "[^em]*.golden"} {
 		goldens, err := filepath.Glob("../compile/testdata/" + pattern)
 		must(t, err)
 		if len(goldens) == 0 {

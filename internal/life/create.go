@@ -150,8 +150,8 @@ func (m *maker) announce() (undo func(), err error) {
 			return nil, m.child.Cause(err)
 		}
 	}
-	if m.PidfdSocket != "" {
-		if err := terminal.SendFd(m.PidfdSocket, m.child.Pidfd, "standard", m.child.Pidfd); err != nil {
+	if path := m.pidfdReceiver(); path != "" {
+		if err := terminal.SendFd(path, m.child.Pidfd, "standard", m.child.Pidfd); err != nil {
 			return nil, fmt.Errorf("--pidfd-socket: %w", err)
 		}
 	}

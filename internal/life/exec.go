@@ -219,6 +219,9 @@ func (e *execution) process() error {
 	if e.linux == nil {
 		e.linux = &specs.Linux{}
 	}
+	if err := listenerPath(e.linux, e.c.rec.Annotations); err != nil {
+		return err
+	}
 	if spec.Process != nil {
 		e.own = spec.Process.User
 	}

@@ -145,8 +145,10 @@ func (p *Plan) compile(shield func(*program.Builder) error) (err error) {
 		p.input.NotifyDir = filepath.Join(p.stateDir, notify.Bound)
 	}
 	p.input.Host.Cgroup = p.cgroupMounts()
-	p.out, err = compile.Compile(p.input)
-	return err
+	if p.out, err = compile.Compile(p.input); err != nil {
+		return err
+	}
+	return p.refuseUnknownCalls()
 }
 
 // expect returns what the compiled program is to be proven against.

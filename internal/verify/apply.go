@@ -252,7 +252,7 @@ func (w *walker) describes(s *state, in *program.Instr) {
 func (w *walker) applyFchdir(s *state, in *program.Instr) {
 	v := w.value(s, in.Args[0])
 	s.undo(fCwd)
-	s.cwdPath = 0
+	s.cwdPath, s.cwdPlain = 0, w.e.Removes && v.proof&pNoLink != 0
 	switch {
 	case v.k == kRoot:
 		s.cwd = cwdRoot

@@ -12,8 +12,8 @@ import (
 
 // checkExecve refuses the execution of anything before all is as it has to be.
 func (w *walker) checkExecve(s *state, pc int, in *program.Instr) {
-	if w.e.Reads {
-		w.refuse(s, pc, Ends, "a process that only reads executes something")
+	if w.e.Reads || w.e.Adds || w.e.Removes {
+		w.refuse(s, pc, Ends, "a process that is not there for that executes something")
 		return
 	}
 	if in.OnErr != program.Fail {

@@ -119,6 +119,9 @@ func expectations(w *walker) *expected {
 		x.own = e.Join
 		x.joinedPid = e.Join&unix.CLONE_NEWPID != 0
 		x.joinsUser = e.Join&unix.CLONE_NEWUSER != 0
+		if e.Adds || e.Removes {
+			x.allMounts(w)
+		}
 	}
 	return x
 }
@@ -150,6 +153,21 @@ func (x *expected) container(w *walker) {
 			x.readonly[id] = x.fact()
 		}
 	}
+	x.allMounts(w)
+	if e.NoPivot && !x.shared {
+		x.hide(w)
+	}
+	for _, d := range x.lin.Devices {
+		x.devices[w.text(clean(d.Path))] = true
+	}
+	for _, d := range [...]string{"null", "zero", "full", "random", "urandom", "tty"} {
+		x.devices[w.text("/dev/"+d)] = true
+	}
+}
+
+// allMounts notes what is expected of mounts.
+func (x *expected) allMounts(w *walker) {
+	e := w.e
 	for i := range e.Spec.Mounts {
 		m := mountExpected(w, x, &e.Spec.Mounts[i])
 		if to := e.Links[i]; to != "" {
@@ -166,15 +184,6 @@ func (x *expected) container(w *walker) {
 		x.mounts = append(x.mounts, m)
 		x.at[m.dest] = true
 		x.mountsPid = x.mountsPid || m.fs == fsProc && !m.bind
-	}
-	if e.NoPivot && !x.shared {
-		x.hide(w)
-	}
-	for _, d := range x.lin.Devices {
-		x.devices[w.text(clean(d.Path))] = true
-	}
-	for _, d := range [...]string{"null", "zero", "full", "random", "urandom", "tty"} {
-		x.devices[w.text("/dev/"+d)] = true
 	}
 }
 

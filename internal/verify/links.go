@@ -1,6 +1,12 @@
 package verify
 
-import "github.com/hutch-project/hutch/internal/program"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+)
 
 // applySymlink records that a symbolic link of the configuration is made, in a directory
 // that was found without following one.
@@ -27,4 +33,26 @@ func (w *walker) linked(s *state, pc int, at, to int32) {
 			w.note(pc, MountConfig)
 		}
 	}
+}
+
+// removed returns the mount of the configuration that is unmounted by its name in the
+// directory that it lies in, which was found without following a symbolic link; nil for none.
+func (w *walker) removed(s *state, in *program.Instr) *mountOf {
+	name, ok := w.pathText(in, 0)
+	l := location{name: name}
+	if !ok || !l.single() || s.root != rootIn || s.cwd != cwdIn || imm(in, 1) != unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW || !s.cwdPlain {
+		return nil
+	}
+	at := w.text(clean(w.texts[s.cwdPath] + "/" + name))
+	for i := range w.x.mounts {
+		if m := &w.x.mounts[i]; m.dest == at {
+			return m
+		}
+	}
+	return nil
+}
+
+// onLink reports whether the configuration mounts on a symbolic link itself at a path.
+func (w *walker) onLink(at int32) bool {
+	return slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.dest == at && m.destLink })
 }

@@ -26,7 +26,8 @@ func (w *walker) tell(s *state, pc int, in *program.Instr) {
 		if !ok {
 			return
 		}
-		if v.k == kCont && v.proof&pDevpts == 0 {
+		root := w.e.Adds && v.path == w.x.slash // for a mount point to be made
+		if v.k == kCont && v.proof&pDevpts == 0 && !root {
 			w.refuse(s, pc, FdUse, "a file of the container is sent as the terminal, and is not proven to be one of a devpts")
 			return
 		}

@@ -39,6 +39,9 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 		p, ok := w.pathText(in, 0)
 		host := ok && w.top(s) && slices.Contains(w.x.points, w.text(p)) && s.root != rootIn
 		here := ok && p == "." && (s.root == rootPivoted || s.cwd == cwdStore && s.store)
+		if w.e.Removes && w.removed(s, in) != nil {
+			break
+		}
 		if imm(in, 1)&unix.MNT_DETACH == 0 || !host && !here || host && !s.has(fRootOnTop) {
 			w.refuse(s, pc, MountPath, "it unmounts something else than the host's tree")
 		}
@@ -140,11 +143,6 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 			w.checkHostTree(s, pc, v, t.path)
 		}
 	}
-}
-
-// onLink reports whether the configuration mounts on a symbolic link itself at a path.
-func (w *walker) onLink(at int32) bool {
-	return slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.dest == at && m.destLink })
 }
 
 // checkAttachRoot refuses to attach anything in the host's tree but the root's.
@@ -256,6 +254,12 @@ func (w *walker) applyMounts(s *state, pc int, in *program.Instr) (value, bool) 
 		w.applyMount(s, pc, in)
 	case unix.SYS_UMOUNT2:
 		w.note(pc, RootChange)
+		if m := w.removed(s, in); w.e.Removes && m != nil {
+			s.done(m.done)
+			s.done(m.roDone)
+			w.note(pc, MountConfig)
+			break
+		}
 		switch p, _ := w.pathText(in, 0); {
 		case p != ".":
 			w.hides(s, p)

@@ -35,7 +35,11 @@ func (w *walker) step(s *state, pc int) (next int, goesOn bool) {
 		return 0, false
 	case program.OpExit:
 		if status, _ := in.Args[0].Imm(); status == 0 && !s.alone && !(w.e.Reads && s.capSet && s.permitted == 0 && s.told == 0) {
-			w.refuse(s, pc, Ends, "the process ends well without having executed anything")
+			if !w.e.Adds && !w.e.Removes || s.told != 0 {
+				w.refuse(s, pc, Ends, "the process ends well without having executed anything")
+				return 0, false
+			}
+			w.mustMounts(s, pc)
 		}
 		return 0, false
 	}

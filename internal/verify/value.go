@@ -197,6 +197,7 @@ type mode struct {
 	loose     bool // the ids were changed, by which the process may be dumpable
 	ajar      bool // the process is dumpable, as far as Expect.Opens allows
 	alone     bool // the first process after the clone: it only tells and ends
+	cwdPlain  bool // the working directory was found without following a symbolic link
 	cwdPath   int32
 	told      uint32 // tag that waits for its answer, 0 for none
 	again     uint32 // tag that was answered, and may be asked on

@@ -68,6 +68,9 @@ type Expect struct {
 
 	// Of Exec: the process reads files of the image for the runtime, and executes nothing.
 	Reads bool
+	// Of Exec: the process makes the mounts of Spec in the container, or takes them away, and
+	// executes nothing.
+	Adds, Removes bool
 
 	// Of Exec and Hook: how init's namespaces are joined.
 	Join    uint64 // CLONE_NEW flags

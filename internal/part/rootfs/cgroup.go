@@ -75,7 +75,7 @@ func (r *Root) cgroupAt(b *program.Builder, f *newFS, dir string, target program
 func (r *Root) hierarchies(b *program.Builder, f *newFS, s *source, target program.Reg) {
 	top := &newFS{kind: "tmpfs", source: "tmpfs", data: []string{"mode=755"}, attrs: f.attrs &^ unix.MOUNT_ATTR_RDONLY}
 	if l := r.c.Spec.Linux; l != nil {
-		top.label = l.MountLabel
+		top.label, top.context = l.MountLabel, contextType(r.c.Spec)
 	}
 	s.tree = b.RegOf(-1)
 	top.mountAPI(b, s.tree, noLabel)

@@ -213,6 +213,9 @@ func checkMasks(paths []string) error {
 
 // CheckLabel checks linux.mountLabel.
 func CheckLabel(c *check.Config) error {
+	if name := contextType(c.Spec); !slices.Contains(contextTypes[:], name) {
+		return fault.New("annotations["+ContextType+"]", fault.Quote(name)+" is no option for a label", "use "+strings.Join(contextTypes[:], ", "))
+	}
 	return check.String("linux.mountLabel", c.Linux.MountLabel, 0)
 }
 

@@ -37,7 +37,7 @@ func (r *Root) Handle(c *spawn.Child, e spawn.Event) (more bool, err error) {
 	}
 	w := r.targets[i]
 	root := e.Fd
-	if r.c.SourcesInParent {
+	if r.rootInParent() {
 		root = c.Kept(r.Fd) // our own, in place of one that is told
 	} else {
 		defer unix.Close(root)

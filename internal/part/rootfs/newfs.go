@@ -78,7 +78,7 @@ func (r *Root) openNew(b *program.Builder, i int) {
 // to it or in it that must not go by its name.
 func (r *Root) needsHandle(i int) bool {
 	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
-	if s.again || r.mapsNew(i) {
+	if s.again || r.c.Running || r.mapsNew(i) {
 		return true
 	}
 	switch m.Type {
@@ -219,6 +219,7 @@ type newFS struct {
 	legacy       uintptr  // the same for mount(2)
 	attrs        uint64
 	label        string // SELinux label of all files, or empty
+	context      string // the option that takes it
 	pidNS        program.Reg
 	whole        bool // the kernel shows it only to who sees all of another
 }
@@ -237,9 +238,25 @@ func (r *Root) newFS(m *specs.Mount, s *source) *newFS {
 		f.flags = append(slices.Clip(f.flags), "ro")
 	}
 	if l := r.c.Spec.Linux; l != nil && labelled(m.Type) {
-		f.label = l.MountLabel
+		f.label, f.context = l.MountLabel, contextType(r.c.Spec)
 	}
 	return f
+}
+
+// ContextType is the annotation that names the option which new file systems take
+// linux.mountLabel by.
+//
+// Source: crun(1), "run.oci.mount_context_type"; mount(8), "context=".
+const ContextType = "run.oci.mount_context_type"
+
+// contextTypes are its values, the usual one first.
+var contextTypes = [...]string{"context", "fscontext", "defcontext", "rootcontext"}
+
+func contextType(s *specs.Spec) string {
+	if name := s.Annotations[ContextType]; name != "" {
+		return name
+	}
+	return contextTypes[0]
 }
 
 // labelled reports whether files of the type take the label of the mount option
@@ -287,7 +304,7 @@ func (f *newFS) mountOn(b *program.Builder, target program.Reg, failed program.L
 		if data != "" {
 			data += ","
 		}
-		data += `context="` + f.label + `"`
+		data += f.context + `="` + f.label + `"`
 	}
 	fs := call.FileSystem{Source: f.source, Type: f.kind, Data: data}
 	or(call.Mount(b.Step(program.T("mount")), fs, call.PathTo(b, "."), uint64(f.legacy|mountFlags(f.attrs))))
@@ -317,7 +334,7 @@ func (f *newFS) mountAPI(b *program.Builder, tree program.Reg, refused program.L
 		f.config(b, ctx, k, v, isString)
 	}
 	if f.label != "" {
-		f.config(b, ctx, "context", f.label, true)
+		f.config(b, ctx, f.context, f.label, true)
 	}
 	or(call.FsconfigCreate(b.Step(program.T("create the file system %s", f.kind)), call.In(ctx)))
 	step = b.Step(program.T("fsmount %s", f.kind))

@@ -56,6 +56,15 @@ func (r *Root) Open(b *program.Builder) {
 		}
 	}
 	r.many = r.c.FewFiles || len(r.c.Spec.Mounts)+paths > manyFds
+	r.parseMounts(b)
+	r.made = r.nodes()
+	if r.c.SourcesInParent {
+		b.InParent(func() { r.open(b) })
+	}
+}
+
+// parseMounts reads the options of the mounts, and reports what is wrong in them.
+func (r *Root) parseMounts(b *program.Builder) {
 	r.mounts = make([]source, len(r.c.Spec.Mounts))
 	for i := range r.c.Spec.Mounts {
 		m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
@@ -75,15 +84,10 @@ func (r *Root) Open(b *program.Builder) {
 	if n := len(r.c.Spec.Mounts); n > maxMounts {
 		b.Fault(fault.New("mounts", strconv.Itoa(n)+" are more than "+strconv.Itoa(maxMounts), "leave some out"))
 	}
-	r.made = r.nodes()
-	if r.c.SourcesInParent {
-		b.InParent(func() { r.open(b) })
-	}
 }
 
-// open emits the opening of all that comes from the host.
-func (r *Root) open(b *program.Builder) {
-	r.openRoot(b)
+// openBinds emits the opening of the sources of binds that are opened at once.
+func (r *Root) openBinds(b *program.Builder) {
 	for i := range r.mounts {
 		if s := &r.mounts[i]; s.opens() && !s.late {
 			r.openBind(b, i, s)
@@ -91,6 +95,12 @@ func (r *Root) open(b *program.Builder) {
 			r.openNew(b, i)
 		}
 	}
+}
+
+// open emits the opening of all that comes from the host.
+func (r *Root) open(b *program.Builder) {
+	r.openRoot(b)
+	r.openBinds(b)
 	r.openDevices(b)
 	r.openMasks(b)
 	if r.c.NotifyDir != "" {

@@ -46,16 +46,21 @@ func (r *Root) Finish(b *program.Builder) {
 	}
 	r.masks(b)
 	r.readonlyPaths(b)
-	for _, l := range r.deferred {
-		b := b.Element(program.N("mounts[%d]", l.mount)).Doing(program.T("make it read-only"))
-		setattr(b, l.tree, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
-	}
+	r.finishReadonly(b)
 	if r.c.Spec.Root != nil && r.c.Spec.Root.Readonly {
 		b := b.Element(program.T("root.readonly")).Doing(program.T("make the root read-only (needs Linux 5.12: mount_setattr)"))
 		setattr(b, r.Fd, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}
 	r.propagate(b) // after pivot_root, which refuses shared mounts
 	r.prove(b)     // last: of what the container will see
+}
+
+// finishReadonly emits that mounts are made read-only that were filled before.
+func (r *Root) finishReadonly(b *program.Builder) {
+	for _, l := range r.deferred {
+		b := b.Element(program.N("mounts[%d]", l.mount)).Doing(program.T("make it read-only"))
+		setattr(b, l.tree, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+	}
 }
 
 // propagate emits linux.rootfsPropagation. The tree was opened with it, but for

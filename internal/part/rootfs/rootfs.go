@@ -83,6 +83,9 @@ type Config struct {
 	// sees it.
 	SourcesInChild bool
 
+	// Running is set when the mounts are those of a container that runs: see OpenRunning.
+	Running bool
+
 	Userns      bool // the mounts are made in a user namespace: the container's own, or the caller's
 	NewNet      bool // the container has a network namespace of its own, new or joined
 	NewCgroupNS bool // the container has a cgroup namespace of its own

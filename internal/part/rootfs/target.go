@@ -170,9 +170,12 @@ func (r *Root) askParent(b *program.Builder, p place, kind program.Mem) {
 	b.Wait(p.tag, b.Zero(1))
 }
 
+// rootInParent reports whether the parent has the root's descriptor, too.
+func (r *Root) rootInParent() bool { return r.c.SourcesInParent && !r.c.Running }
+
 // tellTarget emits the message with the tag of a target.
 func (r *Root) tellTarget(b *program.Builder, tag uint32) {
-	if r.c.SourcesInParent {
+	if r.rootInParent() {
 		b.Keep(r.Fd)
 		b.Tell(tag, 0)
 	} else {
@@ -183,6 +186,9 @@ func (r *Root) tellTarget(b *program.Builder, tag uint32) {
 // mountedDir returns the descriptor of a tmpfs that this program has mounted on dir and
 // that was empty then, 0 when there is none.
 func (r *Root) mountedDir(dir string) program.Reg {
+	if r.c.Running { // others have reached it by now
+		return 0
+	}
 	for i := r.done - 1; i >= 0; i-- {
 		s := &r.mounts[i]
 		switch {

@@ -1,0 +1,51 @@
+package life
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/features"
+)
+
+// listenerPath sets the path of the seccomp agent's socket by the annotation, where
+// config.json names none.
+//
+// Source: crun(1), "run.oci.seccomp.receiver".
+func listenerPath(l *specs.Linux, annotations map[string]string) error {
+	path := annotations[features.SeccompReceiver]
+	if path == "" || l == nil || l.Seccomp == nil || l.Seccomp.ListenerPath != "" {
+		return nil
+	}
+	if !filepath.IsAbs(path) {
+		return fmt.Errorf("config.json: annotations[%s]: %q is no absolute path; give one", features.SeccompReceiver, path)
+	}
+	l.Seccomp.ListenerPath = path
+	return nil
+}
+
+// pidfdReceiver returns the path of the socket that takes init's pidfd: the caller's, or that
+// of the annotation.
+//
+// Source: crun(1), "run.oci.pidfd_receiver".
+func (m *maker) pidfdReceiver() string {
+	if m.PidfdSocket != "" {
+		return m.PidfdSocket
+	}
+	return m.bundle.spec.Annotations[features.PidfdReceiver]
+}
+
+// refuseUnknownCalls refuses a profile with names of system calls that are none, where the
+// annotation asks for that.
+//
+// Source: crun(1), "run.oci.seccomp_fail_unknown_syscall".
+func (p *Plan) refuseUnknownCalls() error {
+	if _, ok := p.bundle.spec.Annotations[features.FailUnknownCall]; !ok || len(p.out.UnknownCalls) == 0 {
+		return nil
+	}
+	return errors.New("config.json: linux.seccomp.syscalls: no system calls: " + strings.Join(p.out.UnknownCalls, ", ") +
+		"; remove them, or annotations[" + features.FailUnknownCall + "]")
+}

@@ -1,0 +1,206 @@
+package life
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/check"
+	"github.com/hutch-project/hutch/internal/compile"
+	"github.com/hutch-project/hutch/internal/host/idmap"
+	"github.com/hutch-project/hutch/internal/host/selfexe"
+	"github.com/hutch-project/hutch/internal/part/namespace"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/spawn"
+)
+
+// AddMounts makes mounts in the container id, which is created, running or paused.
+func (r *Runtime) AddMounts(id string, mounts []specs.Mount) error {
+	return named("mounts add", id, r.mounts(id, mounts, true))
+}
+
+// RemoveMounts takes mounts in the container id away; of each its destination counts.
+func (r *Runtime) RemoveMounts(id string, mounts []specs.Mount) error {
+	return named("mounts remove", id, r.mounts(id, mounts, false))
+}
+
+// mounting is a change of the mounts of a container.
+type mounting struct {
+	c     *container
+	spec  *specs.Spec // its mounts, and the mappings of the container
+	root  *rootfs.Root
+	child *spawn.Child
+}
+
+func (r *Runtime) mounts(id string, mounts []specs.Mount, add bool) (err error) {
+	c, err := r.open(id, true)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	pidfd, err := c.pidfd()
+	if err != nil {
+		return err
+	}
+	if s := c.status(); pidfd < 0 || s == Stopped || s == Creating {
+		return fmt.Errorf("the container is %s: it has to be created, running or paused", s)
+	}
+	defer unix.Close(pidfd)
+	init := c.init(pidfd)
+	if init.Flags&unix.CLONE_NEWNS == 0 {
+		return errors.New("the container has no mount namespace of its own, whose mounts these would be")
+	}
+	m := &mounting{c: c, spec: &specs.Spec{Mounts: mounts}}
+	if err := m.prepare(init.Flags, add); err != nil {
+		return err
+	}
+	return m.run(&init, add)
+}
+
+// prepare checks the mounts, and completes them.
+func (m *mounting) prepare(flags uint64, add bool) error {
+	l := &specs.Linux{}
+	if flags&unix.CLONE_NEWUSER != 0 {
+		var err error
+		if l.UIDMappings, err = mappingsOf(m.c.rec.Pid, "uid_map"); err != nil {
+			return err
+		}
+		if l.GIDMappings, err = mappingsOf(m.c.rec.Pid, "gid_map"); err != nil {
+			return err
+		}
+		l.Namespaces = []specs.LinuxNamespace{{Type: specs.UserNamespace}}
+	}
+	m.spec.Linux = l
+	if err := rootfs.CheckRunning(m.spec.Mounts, add); err != nil {
+		return err
+	}
+	if !add {
+		return nil
+	}
+	if err := idmapOptions(m.spec); err != nil {
+		return err
+	}
+	c := check.New(m.spec, false)
+	if err := errors.Join(rootfs.CheckMounts(c), c.First()); err != nil {
+		return err
+	}
+	for i := range m.spec.Mounts {
+		if mount := &m.spec.Mounts[i]; rootfs.IsBind(mount) && !filepath.IsAbs(mount.Source) {
+			return fmt.Errorf("mounts[%d].source: %q is no absolute path; give one", i, mount.Source)
+		}
+	}
+	return nil
+}
+
+// run makes the process that does it, and serves it to its end.
+func (m *mounting) run(init *namespace.Init, add bool) error {
+	var link *selfexe.Link
+	in := &compile.MountsInput{
+		Init: *init, Mounts: m.spec.Mounts, Add: add, Rootfs: m.c.rec.Rootfs,
+		RootUID: int(rootfs.HostID(m.spec.Linux.UIDMappings, 0)), RootGID: int(rootfs.HostID(m.spec.Linux.GIDMappings, 0)),
+		Shield: func(b *program.Builder) (err error) {
+			link, err = selfexe.Shield(b)
+			return err
+		},
+	}
+	if add {
+		in.Links = rootfs.Links(m.spec.Mounts)
+	}
+	p, root, err := compile.Mounts(in)
+	if err != nil {
+		return err
+	}
+	m.root = root
+	done, err := m.openIdmaps(p)
+	if err != nil {
+		return err
+	}
+	defer done()
+	unlink, err := link.Open(p)
+	if err != nil {
+		return err
+	}
+	defer unlink()
+	if m.child, err = spawnHidden(p, &spawn.Options{Cgroup: -1, Fault: testFault}); err != nil {
+		return err
+	}
+	defer m.child.Close()
+	if err := m.server().serve(); err != nil {
+		m.child.Kill()
+		return err
+	}
+	_, err = m.child.Wait()
+	return err
+}
+
+// server serves the process until it has said that all is done.
+func (m *mounting) server() *server {
+	s := newServer("the process", m.child, m.c.cg)
+	s.handlers = append(m.handlers(), s.executes())
+	return s
+}
+
+// handlers returns those of the messages of the process.
+func (m *mounting) handlers() []handler {
+	target := func(e spawn.Event) (answer, error) {
+		_, err := m.root.Handle(m.child, e)
+		return release, err
+	}
+	return []handler{
+		{tag: compile.Joined, doing: "see that init has left none of its namespaces", serve: func(spawn.Event) (answer, error) {
+			return release, stayed(m.c.rec)
+		}},
+		{tag: rootfs.TargetTag, below: rootfs.CopyUpTag, doing: "make the mount point", serve: target},
+	}
+}
+
+// openIdmaps makes the user namespaces of idmapped mounts, or opens the container's.
+func (m *mounting) openIdmaps(p *program.Program) (done func(), err error) {
+	var files []*os.File
+	done = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	for _, i := range m.root.Idmaps {
+		var f *os.File
+		if len(i.UIDs) > 0 {
+			f, err = idmap.UserNS(i.UIDs, i.GIDs)
+		} else {
+			f, err = os.Open(nsFile(m.c.rec.Pid, "user"))
+		}
+		if err != nil {
+			done()
+			return nil, fmt.Errorf("mounts[%d].uidMappings: %w", i.Mount, err)
+		}
+		files = append(files, f)
+		p.Set(i.Fd, int64(f.Fd()))
+	}
+	return done, nil
+}
+
+// mappingsOf returns the id mappings of a process, as the runtime sees them.
+//
+// Source: user_namespaces(7), "User and group ID mappings".
+func mappingsOf(pid int, file string) (list []specs.LinuxIDMapping, err error) {
+	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/" + file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var m specs.LinuxIDMapping
+		if _, err := fmt.Sscan(lines.Text(), &m.ContainerID, &m.HostID, &m.Size); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		list = append(list, m)
+	}
+	return list, nil
+}

@@ -1,0 +1,87 @@
+package rootfs
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/call"
+)
+
+// A container that runs gets a mount, or loses one, by a process that is in its namespaces.
+// Its processes are at work meanwhile, so nothing is taken for granted that a program of
+// init's knows of its own mounts: each target is looked for and proven anew.
+
+// CheckRunning checks mounts that a container which runs is to get or to lose.
+func CheckRunning(mounts []specs.Mount, add bool) error {
+	for i := range mounts {
+		if err := checkRunning(i, &mounts[i], add); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkRunning(i int, m *specs.Mount, add bool) error {
+	at := fault.At("mounts", i)
+	switch dest := destination(m.Destination); {
+	case dest == "/" || dest == "/proc" || strings.HasPrefix(dest, "/proc/") || dest == "/sys" || dest == "/dev":
+		return fault.New(at+".destination", fault.Quote(m.Destination)+" is of the container's making", "name another directory")
+	case !add:
+	case slices.Contains(m.Options, "remount"):
+		return fault.New(at+".options", "a remount is no mount to add", "remove the mount and add it with other options")
+	case IsBind(m):
+	case m.Type == "proc", m.Type == "sysfs", m.Type == "cgroup", m.Type == "cgroup2":
+		return fault.New(at+".type", fault.Quote(m.Type)+" is not for a container that runs", "have it in config.json")
+	case slices.Contains(m.Options, "tmpcopyup"):
+		return fault.New(at+".options", "tmpcopyup is not for a container that runs", "have it in config.json")
+	}
+	return nil
+}
+
+// OpenRunning emits, in the parent section, the opening of the sources of binds that a
+// container which runs is to get.
+func (r *Root) OpenRunning(b *program.Builder) {
+	r.prop = propagation{flag: unix.MS_SLAVE, recursive: true}
+	r.parseMounts(b)
+	b.InParent(func() { r.openBinds(b) })
+}
+
+// AddRunning emits, in the child, which is in the container's namespaces, the mounts.
+func (r *Root) AddRunning(b *program.Builder) {
+	r.enterRoot(b)
+	call.Umask(b.Element(program.T("mounts")).Doing(program.T("set the umask for what is made")), call.N(0))
+	for i := range r.mounts {
+		r.mount(b, i)
+		r.done = i + 1
+	}
+	r.finishReadonly(b)
+}
+
+// RemoveRunning emits, in the child, the unmounting of mounts, the last first. A mount is
+// named in the directory that it lies in, which no symbolic link leads to: a program of the
+// container must not choose what goes.
+func (r *Root) RemoveRunning(b *program.Builder) {
+	r.enterRoot(b)
+	for i := len(r.c.Spec.Mounts) - 1; i >= 0; i-- {
+		dir, name := path.Split(destination(r.c.Spec.Mounts[i].Destination))
+		b := b.Element(program.N("mounts[%d]", i)).Doing(program.T("unmount %s", r.c.Spec.Mounts[i].Destination))
+		step := b.Step(program.T("open its directory, which no symbolic link may lead to"))
+		fd := open(step, r.Fd, path.Clean(dir), unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
+		call.Fchdir(step, call.In(fd))
+		step = b.Step(program.T("unmount it (is it a mount, and the last there?)"))
+		call.Umount2(step, call.PathTo(b, name), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		call.Close(b, call.In(fd))
+	}
+}
+
+// enterRoot emits the opening of the root of the container that the process is in.
+func (r *Root) enterRoot(b *program.Builder) {
+	step := b.Element(program.T("mounts")).Doing(program.T("open the root of the container"))
+	r.Fd = call.Openat(step, call.Cwd(), call.PathTo(b, "/"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC).Fd()
+}
