@@ -15,7 +15,7 @@ var table = cli.Table{
 	Signals: signalNames,
 	Commands: []*cli.Command{
 		&createCommand, &startCommand, &runCommand, &execCommand, &stateCommand, &killCommand, &deleteCommand,
-		&pauseCommand, &resumeCommand, &updateCommand, &eventsCommand, &listCommand, &psCommand,
+		&pauseCommand, &resumeCommand, &checkpointCommand, &restoreCommand, &updateCommand, &eventsCommand, &listCommand, &psCommand,
 		&specCommand, &featuresCommand, &planCommand, &completionCommand, &versionCommand, &helpCommand,
 	},
 }

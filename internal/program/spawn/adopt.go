@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/proc"
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 // Adopt makes c follow the process that the message e tells of, a child of the caller
@@ -52,4 +53,10 @@ func ownChild(pidfd int) (int, error) {
 		}
 	}
 	return proc.PidOf(pidfd)
+}
+
+// Follow returns the Child that stands for a child of the caller which runs no program, as
+// one that comes out of a checkpoint. The pidfd becomes the Child's.
+func Follow(pid, pidfd int) *Child {
+	return &Child{Pid: pid, Pidfd: pidfd, p: &program.Program{}, sock: -1}
 }
