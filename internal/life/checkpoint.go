@@ -283,6 +283,9 @@ func (d *dump) run(paused bool) error {
 		return err
 	}
 	defer w.Close()
+	if testFreeze != nil {
+		testFreeze(d.c)
+	}
 	_, err = w.Do(kind, &d.req, d.notify)
 	if err != nil {
 		err = d.o.explain(err, dumpLog)
@@ -295,6 +298,9 @@ func (d *dump) run(paused bool) error {
 	_, err = w.Wait()
 	return err
 }
+
+// testFreeze freezes the container as CRIU does: for tests with one that does not.
+var testFreeze func(*container)
 
 // notify does what is the runtime's at a step of CRIU.
 func (d *dump) notify(n criu.Notification) error {

@@ -3,10 +3,10 @@ package life
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -146,14 +146,21 @@ func configFile(annotations map[string]string) string {
 	return ""
 }
 
-// pageServer splits the value of --page-server.
+// pageServer splits the value of --page-server: an address, in brackets where it has colons,
+// and a port.
 func pageServer(value string) (address string, port int, err error) {
 	if value == "" {
 		return "", 0, nil
 	}
-	address, text, err := net.SplitHostPort(value)
-	if err == nil {
-		port, err = strconv.Atoi(text)
+	at := strings.LastIndexByte(value, ':')
+	if at > 0 {
+		address = value[:at]
+		port, err = strconv.Atoi(value[at+1:])
+	}
+	if inner, ok := strings.CutPrefix(address, "["); ok && strings.HasSuffix(inner, "]") {
+		address = strings.TrimSuffix(inner, "]")
+	} else if strings.ContainsAny(address, "[]:") {
+		address = ""
 	}
 	if err != nil || address == "" || port <= 0 || port > 65535 {
 		return "", 0, fmt.Errorf("Use --page-server ADDRESS:PORT to specify page server: %q is no such", value) //nolint:staticcheck // runc's words

@@ -34,11 +34,11 @@ const restoreLog = "restore.log"
 // place of a new one, and then does as Run does. A Restore that fails leaves nothing.
 func (r *Runtime) Restore(o *RestoreOptions) (status int, retErr error) {
 	defer func() { retErr = named("restore", o.ID, retErr) }()
-	rs := &restoration{o: *o}
+	rs := &restoration{o: *o, images: -1, work: -1}
+	defer rs.close()
 	if err := rs.begin(); err != nil {
 		return -1, err
 	}
-	defer rs.close()
 	if err := subreaper(&o.CreateOptions); err != nil {
 		return -1, err
 	}
@@ -87,7 +87,6 @@ type restoration struct {
 
 // begin looks for what cannot be, before anything is done.
 func (rs *restoration) begin() (err error) {
-	rs.images, rs.work = -1, -1
 	if rs.o.NoPivot {
 		return errors.New("--no-pivot: CRIU changes the root by pivot_root itself, and knows no other way; leave it out")
 	}
@@ -202,6 +201,11 @@ func (rs *restoration) hand(key string, fd int) {
 // stands for it in the record: who takes the container back ends that.
 func (rs *restoration) restore() (undo func(), err error) {
 	m := rs.m
+	// Processes of a user namespace come by, who may not pass the directory of the state.
+	rs.stage.Dir = m.stateDir
+	if has(m.bundle.spec, specs.UserNamespace) {
+		rs.stage.Dir = "/tmp"
+	}
 	rs.req.Root = rs.stage.RootPath()
 	rs.req.Config = configFile(m.bundle.spec.Annotations)
 	stdio := [3]int{-1, -1, -1}

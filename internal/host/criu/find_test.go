@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hutch-project/hutch/internal/host/criu/criutest"
+	"github.com/hutch-project/hutch/tests/criutest"
 )
 
 // TestFindByRootsRules: what somebody else could have put there is not run.

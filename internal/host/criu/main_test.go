@@ -3,7 +3,7 @@ package criu
 import (
 	"testing"
 
-	"github.com/hutch-project/hutch/internal/host/criu/criutest"
+	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/testplain"
 )
 

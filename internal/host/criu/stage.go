@@ -11,29 +11,24 @@ import (
 // for each key. It is made in the mount namespace of a Worker, from Prepare, and ends with
 // it. So nothing of it is seen by the host, and nothing is left, whoever is killed.
 //
-// It lies on /tmp, which is covered there: CRIU itself makes directories in it, and processes
-// of a user namespace come by.
+// Dir is covered there.
 type Stage struct {
-	Root int // descriptor of the root's mount in the stage, after Open
+	Dir  string // absolute
+	Root int    // descriptor of the root's mount in the stage, after Open
 }
 
-const (
-	stageDir  = "/tmp"
-	stageRoot = stageDir + "/root"
-)
-
 // RootPath returns the path of the root for Options.Root.
-func (s *Stage) RootPath() string { return stageRoot }
+func (s *Stage) RootPath() string { return s.Dir + "/root" }
 
 // SourcePath returns the path of the i-th source.
-func (s *Stage) SourcePath(i int) string { return stageDir + "/source/" + strconv.Itoa(i) }
+func (s *Stage) SourcePath(i int) string { return s.Dir + "/source/" + strconv.Itoa(i) }
 
 // Open makes the stage, with a copy of the mounts at the directory root.
 func (s *Stage) Open(root int) error {
-	if err := unix.Mount("tmpfs", stageDir, "tmpfs", unix.MS_NOSUID, "mode=1777"); err != nil {
+	if err := unix.Mount("tmpfs", s.Dir, "tmpfs", unix.MS_NOSUID, "mode=1777"); err != nil {
 		return fmt.Errorf("mount a tmpfs for what is restored: %w", err)
 	}
-	for _, dir := range []string{stageRoot, stageDir + "/source"} {
+	for _, dir := range []string{s.RootPath(), s.Dir + "/source"} {
 		if err := unix.Mkdir(dir, 0o755); err != nil {
 			return fmt.Errorf("mkdir %s: %w", dir, err)
 		}
@@ -41,13 +36,13 @@ func (s *Stage) Open(root int) error {
 			return fmt.Errorf("chmod %s: %w", dir, err)
 		}
 	}
-	if err := Clone(root, true, unix.AT_FDCWD, stageRoot); err != nil {
+	if err := Clone(root, true, unix.AT_FDCWD, s.RootPath()); err != nil {
 		return err
 	}
 	var err error
-	s.Root, err = unix.Open(stageRoot, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	s.Root, err = unix.Open(s.RootPath(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", stageRoot, err)
+		return fmt.Errorf("open %s: %w", s.RootPath(), err)
 	}
 	return nil
 }

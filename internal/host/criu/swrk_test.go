@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/host/criu/criutest"
+	"github.com/hutch-project/hutch/tests/criutest"
 )
 
 func needRoot(t *testing.T) {
@@ -187,7 +187,7 @@ func TestPrepare(t *testing.T) {
 	must(t, err)
 	root, file := t.TempDir(), t.TempDir()+"/file"
 	must(t, os.WriteFile(file, []byte("x"), 0o600))
-	s := &Stage{}
+	s := &Stage{Dir: "/tmp"}
 	w, err := p.Start(&StartOptions{Stdio: [3]int{-1, -1, -1}, Prepare: func() error {
 		defer s.Close()
 		fd, err := unix.Open(root, unix.O_PATH|unix.O_CLOEXEC, 0)
