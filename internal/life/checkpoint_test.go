@@ -218,6 +218,7 @@ func TestRestoreFails(t *testing.T) {
 			if do == "lie" && at != "setup-namespaces" && at != "post-restore" || do == "other" && at != "end" {
 				continue
 			}
+			t.Logf("%s at %s", do, at)
 			criutest.Change(t, w.path, &criutest.Behaviour{At: at, Do: do, Log: ""})
 			if err := w.restore(func(*RestoreOptions) {}); err == nil || !strings.HasPrefix(err.Error(), "restore "+w.id+": ") {
 				t.Errorf("%s at %s: %v", do, at, err)

@@ -18,6 +18,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -231,6 +232,9 @@ var errEnded = errors.New("it ended without an answer")
 
 // receive waits for a message, with a descriptor or -1.
 func (w *Worker) receive() (r *response, fd int, err error) {
+	if err := w.await(); err != nil {
+		return nil, -1, err
+	}
 	buf := make([]byte, maxMessage)
 	n, fds, err := sys.ReceiveFDs(w.sock, buf, 1)
 	if errors.Is(err, unix.ECONNRESET) || err == nil && n == 0 {
@@ -248,6 +252,19 @@ func (w *Worker) receive() (r *response, fd int, err error) {
 		fd = -1
 	}
 	return r, fd, err
+}
+
+// await waits for a message, or for the end of CRIU: processes that it has made and not
+// finished may hold its end of the socket.
+func (w *Worker) await() error {
+	fds := []unix.PollFd{{Fd: int32(w.sock), Events: unix.POLLIN}, {Fd: int32(w.pidfd), Events: unix.POLLIN}}
+	if _, err := sys.Poll(fds, time.Time{}); err != nil {
+		return err
+	}
+	if fds[0].Revents == 0 {
+		return errEnded
+	}
+	return nil
 }
 
 // because returns the error of a talk that has ended early.
