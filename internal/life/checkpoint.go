@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/criu"
 )
@@ -194,13 +195,16 @@ func (d *dump) mounts() error {
 		lists[i] = criu.ParseMounts(string(text))
 	}
 	for _, m := range criu.External(lists[0], lists[1], d.c.hasNamespace(specs.CgroupNamespace)) {
+		if slices.Contains(strings.Split(m.Options, ","), "idmapped") {
+			return fmt.Errorf("the mount at %s has ids of its own (idmap), which CRIU does not restore; bind it without", fault.Name(m.Point))
+		}
 		key := d.out.key()
 		option, err := criu.DumpMount(m.Point, key)
 		if err != nil {
 			return err
 		}
 		d.req.External = append(d.req.External, option)
-		d.out.Mounts = append(d.out.Mounts, outsideMount{Key: key, Path: m.Point})
+		d.out.Mounts = append(d.out.Mounts, outsideMount{Key: key, Path: m.Point, Options: m.Options})
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ func newCRIUWorld(t *testing.T, b *criutest.Behaviour, change func(*specs.Spec))
 	t.Helper()
 	needRoot(t)
 	must(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+	testUnproven = true
+	t.Cleanup(func() { testUnproven = false })
 	path := criutest.Install(t, b)
 	images := filepath.Join(t.TempDir(), "images")
 	return &criuWorld{newWorld(t, func(s *specs.Spec) {
@@ -267,6 +269,7 @@ func killStray(t *testing.T, path string) {
 // steps; delete --force then takes all back.
 func TestRestoreKilledAtEachPhase(t *testing.T) {
 	if k := os.Getenv("HUTCH_TEST_RESTORE_AT"); k != "" {
+		testUnproven = true
 		n, _ := strconv.Atoi(k)
 		testPhase = func(string) {
 			if n--; n == 0 {
@@ -426,7 +429,7 @@ func TestRestoreOfOtherMounts(t *testing.T) {
 	reapAll(t)
 	out, err := readOutside(w.images)
 	must(t, err)
-	for _, m := range []outsideMount{{"hutch90", "/etc"}, {"hutch90", source}, {"x]:/", "/etc"}, {"hutch90", "/proc/kcore/../../etc"}, {"hutch90", "../.."}} {
+	for _, m := range []outsideMount{{"hutch90", "/etc", ""}, {"hutch90", source, ""}, {"x]:/", "/etc", ""}, {"hutch90", "/proc/kcore/../../etc", ""}, {"hutch90", "../..", ""}} {
 		bad := *out
 		bad.Mounts = append(slices.Clone(out.Mounts), m)
 		must(t, bad.save(w.images))
@@ -482,6 +485,84 @@ func TestJoinedNamespaces(t *testing.T) {
 	if _, err := joinable("user"); err == nil || !strings.Contains(err.Error(), "linux.namespaces: the user namespace is joined") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestRestoreIsProven: a process that is not confined as the configuration says does not go
+// on, and nothing of it is left.
+func TestRestoreIsProven(t *testing.T) {
+	w := newCRIUWorld(t, &criutest.Behaviour{}, func(*specs.Spec) {})
+	w.start()
+	must(t, w.checkpoint(func(*DumpOptions) {}))
+	reapAll(t)
+	testUnproven = false
+	if err := w.restore(func(*RestoreOptions) {}); err == nil || !strings.Contains(err.Error(), "is not confined as config.json says: ") {
+		t.Errorf("got %v", err)
+	}
+	killStray(t, w.path)
+	reapAll(t)
+	w.checkNothingLeft("a restore that was refused")
+}
+
+// TestProof: a container of the configuration passes, and each thing that a checkpoint could
+// have left out is found.
+func TestProof(t *testing.T) {
+	needRoot(t)
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 0, Size: 65536}}
+	w := newWorld(t, func(s *specs.Spec) {
+		s.Process.NoNewPrivileges = false
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
+		s.Linux.Seccomp = nil
+		s.Root.Readonly = false
+		s.Process.Args = []string{"sh", "-c", "while :; do sleep 1000; done"}
+	})
+	must(t, w.r.Create(w.options()))
+	must(t, w.r.Start(w.id, &StartOptions{}))
+	state, err := w.r.State(w.id)
+	must(t, err)
+	prove := func(change func(*specs.Spec)) error {
+		b, err := w.r.readBundle(w.bundle, "", nil)
+		must(t, err)
+		change(b.spec)
+		p := &restoredProof{spec: b.spec, pid: state.Pid}
+		if err := p.namespaces(); err != nil {
+			return err
+		}
+		if err := p.root(); err != nil {
+			return err
+		}
+		return p.process(state.Pid)
+	}
+	if err := prove(func(*specs.Spec) {}); err != nil {
+		t.Errorf("as it was made: %v", err)
+	}
+	for want, change := range map[string]func(*specs.Spec){
+		"linux.namespaces[0]: it is not in": func(s *specs.Spec) { s.Linux.Namespaces[0].Path = "/proc/self/ns/pid" },
+		"has the host's time namespace": func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
+		},
+		"linux.uidMappings: it has the ids": func(s *specs.Spec) {
+			s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 0, Size: 10}}
+		},
+		"linux.gidMappings: it has the ids": func(s *specs.Spec) {
+			s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1, Size: 65536}}
+		},
+		"root.readonly: / is writable":                  func(s *specs.Spec) { s.Root.Readonly = true },
+		"is writable":                                   func(s *specs.Spec) { s.Mounts[1].Options = append(s.Mounts[1].Options, "ro") },
+		"linux.maskedPaths: /proc/uptime is not masked": func(s *specs.Spec) { s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/proc/uptime") },
+		"linux.maskedPaths: /bin is not masked":         func(s *specs.Spec) { s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/bin") },
+		"linux.readonlyPaths: /bin is writable":         func(s *specs.Spec) { s.Linux.ReadonlyPaths = append(s.Linux.ReadonlyPaths, "/none", "/bin") },
+		"linux.seccomp: process":                        func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} },
+		"process.noNewPrivileges: process":              func(s *specs.Spec) { s.Process.NoNewPrivileges = true },
+		"process.capabilities: process":                 func(s *specs.Spec) { s.Process.Capabilities = &specs.LinuxCapabilities{} },
+		"label":                                         func(s *specs.Spec) { s.Process.SelinuxLabel = "a:b:c:d" },
+	} {
+		if err := prove(change); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	must(t, w.r.Delete(w.id, true))
+	reapAll(t)
 }
 
 func TestPageServer(t *testing.T) {

@@ -38,6 +38,8 @@ type outside struct {
 type outsideMount struct {
 	Key  string `json:"key"`
 	Path string `json:"path"` // where it is in the container, without symbolic links
+	// Options are those that it had, as a mountinfo file has them.
+	Options string `json:"options"`
 }
 
 // outsideNamespace is a namespace that the container has joined.

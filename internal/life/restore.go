@@ -83,6 +83,7 @@ type restoration struct {
 	stage        criu.Stage
 	keyring      int64
 	adopted      bool
+	worker       int // process id of CRIU
 }
 
 // begin looks for what cannot be, before anything is done.
@@ -221,7 +222,7 @@ func (rs *restoration) restore() (undo func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("pidfd_open: %w", err)
 	}
-	m.child = spawn.Follow(w.Pid, pidfd)
+	m.child, rs.worker = spawn.Follow(w.Pid, pidfd), w.Pid
 	undo = func() { m.killInit(); m.undoScope() }
 	m.plan.record.KeyringSerial = rs.keyring
 	if err := rs.enter(); err != nil {
@@ -289,8 +290,29 @@ func (rs *restoration) notify(n criu.Notification) error {
 		return rs.namespaces(n.Pid)
 	case "post-restore":
 		return rs.restored(n.Pid)
+	case "pre-resume": // all that CRIU restores is so from here on, and stands still
+		err := rs.proveRestored()
+		if err != nil {
+			rs.stop()
+		}
+		return err
 	}
 	return nil
+}
+
+// stop ends what is restored, which would go on: CRIU does not take back any more. It waits
+// for nothing, since CRIU may wait for an answer.
+func (rs *restoration) stop() {
+	m := rs.m
+	_ = unix.PidfdSendSignal(m.child.Pidfd, unix.SIGKILL, nil, 0)
+	if !m.plan.record.Cgroup.Own {
+		return
+	}
+	pids, err := m.c.cg.Pids()
+	m.r.warnIf(err)
+	for _, pid := range pids {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
 }
 
 // terminal takes the master of the container's terminal.

@@ -17,6 +17,8 @@ type Mount struct {
 	Root  string // what of it is mounted
 	Point string
 	Type  string
+
+	Options string // of the mount, as "ro,nosuid"
 }
 
 // ParseMounts returns the mounts of a mountinfo file. Lines of another form are passed
@@ -32,7 +34,7 @@ func ParseMounts(text string) (out []Mount) {
 		if err != nil {
 			continue
 		}
-		out = append(out, Mount{ID: id, Dev: f[2], Root: unescape(f[3]), Point: unescape(f[4]), Type: t[0]})
+		out = append(out, Mount{ID: id, Dev: f[2], Root: unescape(f[3]), Point: unescape(f[4]), Type: t[0], Options: f[5]})
 	}
 	return out
 }
