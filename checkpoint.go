@@ -28,8 +28,8 @@ var checkpointCommand = cli.Command{
 		"--pre-dump; the hooks poststop run. A checkpoint that fails leaves the container as it was. The root file " +
 		"system is not part of a checkpoint, nor is what is bound into the container.",
 	Examples: []cli.Example{
-		{Line: "hutch checkpoint --image-path web1.ckpt web1", Does: "write web1 down, and delete it"},
-		{Line: "hutch checkpoint --pre-dump --image-path pre web1 && hutch checkpoint --image-path last --parent-path ../pre web1", Does: "copy the memory ahead, and then what has changed"},
+		{Line: "hutch checkpoint --pre-dump --image-path pre web1", Does: "copy the memory ahead"},
+		{Line: "hutch checkpoint --image-path last --parent-path ../pre web1", Does: "copy what has changed since, and delete it"},
 	},
 	Do: checkpoint,
 }

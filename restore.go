@@ -33,6 +33,7 @@ var restoreCommand = cli.Command{
 		"container had; limits, hooks and the place of the cgroups are the bundle's. A restore that fails leaves nothing behind.",
 	Examples: []cli.Example{
 		{Line: "hutch restore -d --bundle bundle --image-path web1.ckpt web1", Does: "bring web1 back, in the background"},
+		{Line: "hutch restore -b bundle --image-path web1.ckpt web1", Does: "the same in the foreground, for its exit status"},
 	},
 	Exits: []cli.Exit{
 		{Status: "N", When: "the process ended with status N"},

@@ -18,6 +18,9 @@ import (
 	"github.com/hutch-project/hutch/internal/part/user"
 )
 
+// CRIUConfig is the annotation that names a configuration file for CRIU.
+const CRIUConfig = "org.criu.config"
+
 // Document returns what the runtime can do, whatever the host can.
 func Document(version, commit string) *features.Features {
 	yes := true
@@ -42,8 +45,13 @@ func Document(version, commit string) *features.Features {
 			NetDevices:      &features.NetDevices{Enabled: &yes},
 		},
 		// Those that change what the runtime does, a prefix with its dot.
-		PotentiallyUnsafeConfigAnnotations: []string{systemd.AnnotationPrefix, user.KeepGroups},
+		PotentiallyUnsafeConfigAnnotations: []string{systemd.AnnotationPrefix, user.KeepGroups, CRIUConfig},
 
-		Annotations: map[string]string{"hutch.version": version, "hutch.commit": commit},
+		Annotations: map[string]string{
+			"hutch.version": version, "hutch.commit": commit,
+			// By runc's name, which engines ask for: the commands are there. Whether the host
+			// has a CRIU for them is another question.
+			"org.opencontainers.runc.checkpoint.enabled": "true",
+		},
 	}
 }

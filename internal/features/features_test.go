@@ -40,7 +40,7 @@ func TestMemoryPolicyIsListed(t *testing.T) {
 //
 // Source: runtime-spec features.md "Unsafe annotations in config.json".
 func TestUnsafeAnnotationsAreListed(t *testing.T) {
-	want := strings.Fields("org.systemd.property. run.oci.keep_original_groups")
+	want := strings.Fields("org.systemd.property. run.oci.keep_original_groups org.criu.config")
 	if got := Document("", "").PotentiallyUnsafeConfigAnnotations; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -282,6 +282,7 @@ func (d *dump) run(paused bool) error {
 	if d.o.PreDump {
 		kind = criu.PreDump
 	}
+	dropLog(d.req.Images, d.req.Work, dumpLog)
 	w, err := d.program.Start(&criu.StartOptions{Stdio: [3]int{-1, -1, -1}})
 	if err != nil {
 		return err
@@ -292,8 +293,8 @@ func (d *dump) run(paused bool) error {
 	}
 	_, err = w.Do(kind, &d.req, d.notify)
 	if err != nil {
-		err = d.o.explain(err, dumpLog)
 		_, _ = w.Wait() // it takes back what it has done
+		err = d.o.explain(err, d.program, dumpLog)
 		if !paused && d.c.cg.Frozen() {
 			d.c.r.warnIf(d.c.cg.Thaw())
 		}

@@ -120,11 +120,26 @@ func (o *CheckpointOptions) logPath(name string) string {
 	return filepath.Join(o.ImagePath, name)
 }
 
-// explain reads CRIU's log into the error.
-func (o *CheckpointOptions) explain(err error, log string) error {
+// dropLog removes the log of a former call: a CRIU that fails early writes none.
+func dropLog(images, work int, name string) {
+	if work >= 0 {
+		images = work
+	}
+	_ = unix.Unlinkat(images, name, 0)
+}
+
+// explain reads CRIU's log into the error. Where that does not tell, CRIU is asked whether
+// it can work on this host at all.
+func (o *CheckpointOptions) explain(err error, p *criu.Program, log string) error {
 	var failed *criu.Error
-	if errors.As(err, &failed) {
-		failed.Explain(o.logPath(log))
+	if !errors.As(err, &failed) {
+		return err
+	}
+	failed.Explain(o.logPath(log))
+	if failed.Meaning == "" {
+		if e := p.Check(); e != nil {
+			return fmt.Errorf("%w; CRIU %s and this kernel do not go together: %w", err, p.Version, e)
+		}
 	}
 	return err
 }

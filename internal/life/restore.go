@@ -209,6 +209,7 @@ func (rs *restoration) restore() (undo func(), err error) {
 	}
 	rs.req.Root = rs.stage.RootPath()
 	rs.req.Config = configFile(m.bundle.spec.Annotations)
+	dropLog(rs.images, rs.work, restoreLog)
 	stdio := [3]int{-1, -1, -1}
 	if rs.o.ShellJob {
 		stdio = [3]int{0, 1, 2}
@@ -230,7 +231,7 @@ func (rs *restoration) restore() (undo func(), err error) {
 	}
 	pid, err := w.Do(criu.Restore, &rs.req, rs.notify)
 	if err != nil {
-		return undo, rs.o.explain(err, restoreLog)
+		return undo, rs.o.explain(err, rs.program, restoreLog)
 	}
 	if pid != m.child.Pid {
 		return undo, fmt.Errorf("CRIU has restored process %d, and said before that it is %d", pid, m.child.Pid)

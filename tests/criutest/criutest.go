@@ -22,6 +22,7 @@ import (
 type Behaviour struct {
 	Version    [3]int // zero is 3.17.1
 	NoFeatures bool   // it, or the kernel, has none
+	NoKernel   bool   // it cannot work on this kernel
 
 	// At is when the following happens: "start", "request", a notification by its name, or
 	// "end".
@@ -158,7 +159,12 @@ func serve(dir string) {
 		p.send(join(num(1, 10), num(2, 1), sub(10, num(1, uint64(v[0])), num(2, uint64(v[1])), num(4, uint64(v[2])))))
 		return
 	case 3:
-		p.send(join(num(1, 3), num(2, 1)))
+		ok := uint64(1)
+		if p.b.NoKernel {
+			fmt.Fprintln(os.Stderr, "Error: the kernel is odd")
+			ok = 0
+		}
+		p.send(join(num(1, 3), num(2, ok)))
 		return
 	}
 	p.note(int(kind), m)
