@@ -103,6 +103,22 @@ func readOutside(dir string) (*outside, error) {
 	return o, nil
 }
 
+// passOn makes a directory of images one that a restore into a user namespace can read:
+// processes of that open images, as its root. Who else could is not let in.
+func passOn(fd int, path string, uid int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("fstat %s: %w", path, err)
+	}
+	if uid == 0 || int(st.Uid) == uid || st.Mode&0o005 == 0o005 {
+		return nil
+	}
+	if err := unix.Fchown(fd, uid, -1); err != nil {
+		return fmt.Errorf("give the directory of the images to the container's root: chown %d %s: %w", uid, path, err)
+	}
+	return nil
+}
+
 // openDir opens a directory of images or logs, which is made where it is missing. What is
 // in images is the memory of the container's processes: nobody else may read it.
 func openDir(path string, make bool) (int, error) {

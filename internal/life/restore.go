@@ -39,8 +39,10 @@ func (r *Runtime) Restore(o *RestoreOptions) (status int, retErr error) {
 	if err := rs.begin(); err != nil {
 		return -1, err
 	}
-	if err := subreaper(&o.CreateOptions); err != nil {
-		return -1, err
+	if o.Embed == nil {
+		if err := subreaper(&o.CreateOptions); err != nil {
+			return -1, err
+		}
 	}
 	create := o.CreateOptions
 	create.NoPivot = false
@@ -53,13 +55,18 @@ func (r *Runtime) Restore(o *RestoreOptions) (status int, retErr error) {
 	if err := m.create(); err != nil {
 		return -1, unnamed(err)
 	}
-	err = m.run([]step{
-		{"", m.connect},
-		{"", m.unlock},
-		{"", m.poststart},
-	})
-	if err != nil {
+	steps := []step{{"", m.unlock}, {"", m.poststart}}
+	if o.Embed == nil {
+		steps = append([]step{{"", m.connect}}, steps...)
+	}
+	if err := m.run(steps); err != nil {
 		return -1, err
+	}
+	if o.Embed != nil {
+		m.undo = nil
+		m.guard.end()
+		o.Embed.take(m.child, &m.console.master)
+		return 0, nil
 	}
 	return m.attend(&create)
 }
@@ -186,7 +193,11 @@ func (rs *restoration) join() (undo func(), err error) {
 	for i, key := range rs.out.Streams {
 		if key != "" && !handed[key] {
 			handed[key] = true
-			rs.hand(key, i)
+			fd := i
+			if e := rs.m.Embed; e != nil {
+				fd = e.Streams[i]
+			}
+			rs.hand(key, fd)
 		}
 	}
 	return nil, nil
@@ -225,6 +236,9 @@ func (rs *restoration) restore() (undo func(), err error) {
 	}
 	m.child, rs.worker = spawn.Follow(w.Pid, pidfd), w.Pid
 	undo = func() { m.killInit(); m.undoScope() }
+	if err := m.guard.watch(m.Embed, m.child, nil); err != nil {
+		return undo, err
+	}
 	m.plan.record.KeyringSerial = rs.keyring
 	if err := rs.enter(); err != nil {
 		return undo, err
@@ -319,7 +333,7 @@ func (rs *restoration) stop() {
 // terminal takes the master of the container's terminal.
 func (rs *restoration) terminal(fd int) (err error) {
 	m := rs.m
-	if m.ConsoleSocket == "" && (m.Detach || m.console.master != nil) {
+	if m.ConsoleSocket == "" && (m.Detach && m.Embed == nil || m.console.master != nil) {
 		unix.Close(fd)
 		return errors.New("the checkpoint has a terminal: give --console-socket, or restore it without --detach")
 	}
@@ -356,6 +370,9 @@ func (rs *restoration) adopt(pid int) error {
 	rs.m.child.Close()
 	rs.m.child = spawn.Follow(pid, pidfd)
 	rs.adopted = true
+	if err := rs.m.guard.watch(rs.m.Embed, rs.m.child, nil); err != nil {
+		return err
+	}
 	return rs.m.recordPid()
 }
 

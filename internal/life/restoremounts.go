@@ -37,6 +37,12 @@ func (rs *restoration) prepare() (err error) {
 	if err := rs.open(); err != nil {
 		return err
 	}
+	if has(m.bundle.spec, specs.UserNamespace) {
+		uid := int(rootfs.HostID(m.bundle.linux().UIDMappings, 0))
+		if err := passOn(rs.images, rs.o.ImagePath, uid); err != nil {
+			return err
+		}
+	}
 	s := &sources{rs: rs, spec: m.bundle.spec}
 	defer s.close()
 	root, err := openRootPath(m.bundle.dir, m.bundle.rootfs)

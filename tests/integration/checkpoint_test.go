@@ -214,7 +214,7 @@ func TestCheckpointChain(t *testing.T) {
 // goes on.
 func TestCheckpointRefused(t *testing.T) {
 	needsCRIU(t)
-	b := newBundle(t, sh(`exec 9>/tmp/lock; flock 9; i=0; while :; do i=$((i+1)); echo $i >/dev/shm/n; sleep 0.05; done`)).create().start()
+	b := newBundle(t, sh(`exec 9>/tmp/lock; busybox flock 9; i=0; while :; do i=$((i+1)); echo $i >/dev/shm/n; sleep 0.05; done`)).create().start()
 	n := b.counts("/dev/shm/n", 1)
 	b.rt("checkpoint", "--image-path", b.path("images"), b.id).failed(t, "give --file-locks", b.path("images")+"/dump.log")
 	b.status("running")
