@@ -207,7 +207,7 @@ func TestCheckpointFails(t *testing.T) {
 		}
 	}
 	criutest.Change(t, w.path, &criutest.Behaviour{At: "request", Do: "fail", NoKernel: true})
-	if err := w.checkpoint(func(*DumpOptions) {}); err == nil || !strings.Contains(err.Error(), "this kernel do not go together: criu check: ") || !strings.Contains(err.Error(), "the kernel is odd") {
+	if err := w.checkpoint(func(*DumpOptions) {}); err == nil || !strings.Contains(err.Error(), "this kernel do not go together, as by criu check: ") || !strings.Contains(err.Error(), "the kernel is odd") {
 		t.Errorf("got %v", err)
 	}
 	w.end()

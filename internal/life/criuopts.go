@@ -137,8 +137,8 @@ func (o *CheckpointOptions) explain(err error, p *criu.Program, log string) erro
 	}
 	failed.Explain(o.logPath(log))
 	if failed.Meaning == "" {
-		if e := p.Check(); e != nil {
-			return fmt.Errorf("%w; CRIU %s and this kernel do not go together: %w", err, p.Version, e)
+		if e := p.Check(filepath.Dir(o.logPath(log))); e != nil {
+			return fmt.Errorf("%w; CRIU %s and this kernel do not go together, as by criu check: %w", err, p.Version, e)
 		}
 	}
 	return err

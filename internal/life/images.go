@@ -105,15 +105,17 @@ func readOutside(dir string) (*outside, error) {
 
 // passOn makes a directory of images one that a restore into a user namespace can read:
 // processes of that open images, as its root. Who else could is not let in.
-func passOn(fd int, path string, uid int) error {
+func passOn(fd int, path string, uid, gid int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("fstat %s: %w", path, err)
 	}
-	if uid == 0 || int(st.Uid) == uid || st.Mode&0o005 == 0o005 {
+	if uid == 0 || int(st.Uid) == uid && int(st.Gid) == gid || st.Mode&0o005 == 0o005 {
 		return nil
 	}
-	if err := unix.Fchown(fd, uid, -1); err != nil {
+	// The group, too: to a process that has just come to the namespace it is the one by which
+	// the directory is its own.
+	if err := unix.Fchown(fd, uid, gid); err != nil {
 		return fmt.Errorf("give the directory of the images to the container's root: chown %d %s: %w", uid, path, err)
 	}
 	return nil

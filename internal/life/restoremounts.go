@@ -34,12 +34,19 @@ func (rs *restoration) prepare() (err error) {
 			return err
 		}
 	}
+	if p := m.bundle.spec.Process; p != nil && p.NoNewPrivileges {
+		// CRIU restores this from 3.19 on. Its children have it from it.
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("process.noNewPrivileges: prctl PR_SET_NO_NEW_PRIVS: %w", err)
+		}
+	}
 	if err := rs.open(); err != nil {
 		return err
 	}
 	if has(m.bundle.spec, specs.UserNamespace) {
-		uid := int(rootfs.HostID(m.bundle.linux().UIDMappings, 0))
-		if err := passOn(rs.images, rs.o.ImagePath, uid); err != nil {
+		l := m.bundle.linux()
+		uid, gid := rootfs.HostID(l.UIDMappings, 0), rootfs.HostID(l.GIDMappings, 0)
+		if err := passOn(rs.images, rs.o.ImagePath, int(uid), int(gid)); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,7 @@ package criu
 
 import (
 	"bytes"
-	"fmt"
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -157,16 +157,27 @@ var known = [...]struct{ text, meaning string }{
 	{"No space left", "the disk of the images is full"},
 }
 
-// Check returns why CRIU cannot work on this host at all, nil where it can. It takes a
-// while: CRIU tries what it needs.
-func (p *Program) Check() error {
+// checkLog is the name of the log of Check.
+const checkLog = "check.log"
+
+// Check returns why CRIU cannot work on this host at all, nil where it can; dir is the
+// directory of its log. It takes a while: CRIU tries what it needs.
+func (p *Program) Check(dir string) error {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	defer unix.Close(fd)
 	w, err := p.Start(&StartOptions{Stdio: [3]int{-1, -1, -1}})
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	if _, err := w.ask(encodeRequest(check, nil), check); err != nil {
-		return fmt.Errorf("criu check: %w", err)
+	o := &Options{Images: fd, Work: -1, Log: checkLog}
+	_, err = w.ask(encodeRequest(check, o.encode(check)), check)
+	var failed *Error
+	if errors.As(err, &failed) {
+		failed.Explain(dir + "/" + checkLog)
 	}
-	return nil
+	return err
 }

@@ -48,7 +48,7 @@ func TestProbe(t *testing.T) {
 	}
 	criutest.Change(t, dir, &criutest.Behaviour{})
 	must(t, p.Require(Features{MemoryTracking: true, LazyPages: true}))
-	must(t, p.Check())
+	must(t, p.Check(t.TempDir()))
 }
 
 // TestProbeOfALiar: what is no CRIU at all is an error, and nothing waits for ever.

@@ -116,7 +116,7 @@ func JoinNew(name string) (serial int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("keyctl KEYCTL_JOIN_SESSION_KEYRING: %w", err)
 	}
-	if err := unix.KeyctlSetperm(ring, possessed|findable); err != nil {
+	if err := unix.KeyctlSetperm(ring, findable|possessed); err != nil {
 		return 0, fmt.Errorf("keyctl KEYCTL_SETPERM: %w", err)
 	}
 	return int64(ring), nil
