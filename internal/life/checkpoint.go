@@ -209,53 +209,90 @@ func (d *dump) mounts() error {
 	return nil
 }
 
-// streams gives keys to the standard streams of init that lead out of the container.
+// streams finds the standard streams, as they were when init was made, that lead out of the
+// container. Of files CRIU wants to know the mounts that they are open on, which is looked
+// up while all stands still: a shell puts them on other descriptors and back.
 func (d *dump) streams() error {
-	proc := "/proc/" + strconv.Itoa(d.c.rec.Pid)
-	inside, err := os.ReadFile(proc + "/mountinfo")
+	files := map[string]int{}
+	for i, name := range d.c.rec.Streams {
+		switch {
+		case i >= len(d.out.Streams) || name == "":
+		case criu.IsPipe(name):
+			d.out.Streams[i] = name // CRIU's own name for it
+		default:
+			files[name] = i
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	pids := []int{d.c.rec.Pid}
+	if d.c.rec.Cgroup.Own {
+		if !d.c.cg.Frozen() {
+			if err := d.c.cg.Freeze(); err != nil {
+				return err
+			}
+			defer func() { d.c.r.warnIf(d.c.cg.Thaw()) }()
+		}
+		var err error
+		if pids, err = d.c.cg.Pids(); err != nil {
+			return err
+		}
+	}
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(d.c.rec.Pid) + "/mountinfo")
 	if err != nil {
 		return err
 	}
 	own := map[int]bool{}
-	for _, m := range criu.ParseMounts(string(inside)) {
+	for _, m := range criu.ParseMounts(string(text)) {
 		own[m.ID] = true
 	}
-	for i := range d.out.Streams {
-		fd := strconv.Itoa(i)
-		target, err := os.Readlink(proc + "/fd/" + fd)
+	for _, pid := range pids {
+		if err := d.filesOf(pid, files, own); err != nil {
+			return err
+		}
+	}
+	for i, name := range d.c.rec.Streams {
+		if first, ok := files[name]; ok {
+			d.out.Streams[i] = d.out.Streams[first]
+		}
+	}
+	return nil
+}
+
+// filesOf looks for the files, by what the record calls them, among the descriptors of a
+// process; own are the container's mounts.
+func (d *dump) filesOf(pid int, files map[string]int, own map[int]bool) error {
+	proc := "/proc/" + strconv.Itoa(pid)
+	list, err := os.ReadDir(proc + "/fd")
+	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	for _, fd := range list {
+		id, err := fileID(proc + "/fd/" + fd.Name())
+		i, wanted := files[id]
+		if err != nil || !wanted {
 			continue
 		}
+		mount := mountOfFd(proc + "/fdinfo/" + fd.Name())
+		if mount == 0 || own[mount] {
+			continue
+		}
+		_, inode, _ := strings.Cut(id, ":")
+		n, err := strconv.ParseUint(inode, 10, 64)
 		if err != nil {
 			return err
 		}
-		if criu.IsPipe(target) {
-			d.out.Streams[i] = target // CRIU's own name for it
-			continue
-		}
-		var st unix.Stat_t
-		if err := unix.Stat(proc+"/fd/"+fd, &st); err != nil {
-			return fmt.Errorf("stat %s/fd/%s: %w", proc, fd, err)
-		}
-		mount := mountOfFd(proc + "/fdinfo/" + fd)
-		if mount == 0 || own[mount] || !isFile(&st) {
-			continue
-		}
-		file := criu.DumpFile(mount, st.Ino)
+		file := criu.DumpFile(mount, n)
 		d.out.Streams[i] = file
 		if !slices.Contains(d.req.External, file) {
 			d.req.External = append(d.req.External, file)
 		}
 	}
 	return nil
-}
-
-// isFile reports whether CRIU deals with st as with a regular file: the null device and its
-// like are, too.
-func isFile(st *unix.Stat_t) bool {
-	const memory = 1 // the major number of the null device
-	kind := st.Mode & unix.S_IFMT
-	return kind == unix.S_IFREG || kind == unix.S_IFCHR && unix.Major(st.Rdev) == memory
 }
 
 // mountOfFd returns the id of the mount that an fdinfo file has, 0 for none.
