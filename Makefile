@@ -6,10 +6,15 @@ MODULE = github.com/hutch-project/hutch
 export CGO_ENABLED := 0
 
 TAGS := urfave_cli_no_docs,urfave_cli_no_suggest
-COMMIT := $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null)
+VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' main.go)
+# The commit and the seconds of its time, in an archive of the source, too.
+SOURCE := $(shell dist/commit)
+COMMIT := $(word 1,$(SOURCE))
+SOURCE_DATE_EPOCH ?= $(word 2,$(SOURCE))
 LDFLAGS := -s -w -X main.commit=$(COMMIT)
 ARCHES := amd64 arm64 arm 386 riscv64 ppc64le s390x loong64
 STATICCHECK := bin/staticcheck-0.8.2
+NFPM := bin/nfpm-2.43.0
 FUZZTIME ?= 10s
 CONTAINERD := v2.1.4
 RUNTIME ?= $(CURDIR)/hutch
@@ -19,7 +24,9 @@ JSON ?=
 
 # Where install puts things; DESTDIR goes before it, for packages.
 PREFIX ?= /usr/local
-SBINDIR := $(DESTDIR)$(PREFIX)/sbin
+BINARY ?= hutch
+BINDIR := $(DESTDIR)$(PREFIX)/bin
+DOCDIR := $(DESTDIR)$(PREFIX)/share/doc/hutch
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man8
 BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
@@ -27,28 +34,55 @@ FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 .PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-arm64 vm-s390x vm-kernels vm-security \
 	bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
-	fmt vet lint floors types plain cross hello-bundle test-deps box bin/box containerd
+	dist dist-test notices fmt vet lint floors types plain cross hello-bundle test-deps box bin/box containerd
 
+# build leaves out what Go would write of the repository: an archive of the source has
+# none, and makes the same binary.
 build:
-	$(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o hutch .
+	$(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags "$(LDFLAGS)" -o $(BINARY) .
 
 # install takes the binary that is there, so that root needs no Go.
-hutch:
+$(BINARY):
 	$(MAKE) build
 
-install: hutch
-	install -D -m 755 hutch $(SBINDIR)/hutch
+install: $(BINARY)
+	install -D -m 755 $(BINARY) $(BINDIR)/hutch
 	install -D -m 644 -t $(MANDIR) man/*.8
 	install -D -m 644 internal/cli/completion/bash $(BASHDIR)/hutch
 	install -D -m 644 internal/cli/completion/zsh $(ZSHDIR)/_hutch
 	install -D -m 644 internal/cli/completion/fish $(FISHDIR)/hutch.fish
+	install -D -m 644 -t $(DOCDIR) LICENSE THIRD_PARTY_NOTICES
 
 uninstall:
-	rm -f $(SBINDIR)/hutch $(MANDIR)/hutch.8 $(MANDIR)/hutch-*.8 $(BASHDIR)/hutch $(ZSHDIR)/_hutch $(FISHDIR)/hutch.fish
+	rm -f $(DOCDIR)/LICENSE $(DOCDIR)/THIRD_PARTY_NOTICES
+	-rmdir $(DOCDIR)
+	rm -f $(BINDIR)/hutch $(MANDIR)/hutch.8 $(MANDIR)/hutch-*.8 $(BASHDIR)/hutch $(ZSHDIR)/_hutch $(FISHDIR)/hutch.fish
 
 # man writes the manual pages anew, from the table of commands and man/text.
 man:
 	$(GO) test -tags $(TAGS) -run TestManualPages . -update
+
+# notices writes the licences of what the binary is linked of.
+notices: build
+	$(GO) run ./dist -go $(GO) -notices ./hutch >THIRD_PARTY_NOTICES.new
+	mv THIRD_PARTY_NOTICES.new THIRD_PARTY_NOTICES
+
+# dist makes what is released, in bin/dist: archives, debs, rpms, bills of materials, sums;
+# ARCHES="amd64 arm64" makes some of them. Twice the same source makes twice the same.
+DISTDIR ?= bin/dist
+dist: $(NFPM)
+	$(GO) run ./dist -go $(GO) -nfpm $(NFPM) -out $(DISTDIR) -version $(VERSION) -commit $(COMMIT) \
+		$(if $(SOURCE_DATE_EPOCH),-epoch $(SOURCE_DATE_EPOCH)) $(ARCHES)
+
+$(NFPM):
+	@mkdir -p bin/tools
+	GOBIN=$(CURDIR)/bin/tools $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
+	@mv bin/tools/nfpm $@
+
+# dist-test makes the packages of this machine's architecture twice, compares them, installs
+# them in a root of their own, runs a container with them, and takes them away.
+dist-test: $(NFPM) box
+	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 5m ./tests/dist
 
 # The default bundle: config.json and rootfs/hello.
 hello-bundle bin/hello-bundle:
@@ -91,7 +125,7 @@ box bin/box:
 # unit runs every package's own tests; as root also those that need it. Those of
 # the register of defences, of the box and of the tools below are among them.
 unit: box
-	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 5m $$($(GO) list ./... | grep -v '^$(MODULE)/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck
+	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '^$(MODULE)/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck
 
 # cross links the binary for every architecture, which proves the nosplit frames.
 cross:
@@ -125,7 +159,7 @@ mutants-quick:
 
 # integration drives the binary that RUNTIME names, as an engine would.
 integration: build box
-	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m ./tests/integration
+	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m ./tests/integration
 
 # plain builds without what is done for speed alone (docs/decisions, from 0005 on), and
 # runs the tests of what differs then: PLAIN=pattern picks those that drive the binary.
@@ -133,7 +167,7 @@ PLAIN ?= TestCreateStart|TestRun|TestExec|TestKill|TestDelete|TestSignals|TestHo
 plain: box
 	$(GO) build -trimpath -tags $(TAGS),plain -ldflags "$(LDFLAGS)" -o bin/hutch-plain .
 	$(GO) test -exec $(BOX) -tags $(TAGS),plain ./internal/program/... ./internal/sigaction ./internal/part/terminal ./internal/life
-	RUNTIME=$(CURDIR)/bin/hutch-plain $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m ./tests/integration -run '$(PLAIN)'
+	RUNTIME=$(CURDIR)/bin/hutch-plain $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m ./tests/integration -run '$(PLAIN)'
 
 # surroundings runs a part of the tests, and a container's life, under some three dozen
 # odd callers: SURROUNDINGS=pattern picks some of them, surroundings-quick one of a kind.
@@ -147,7 +181,8 @@ surroundings-quick: build
 conformance: build box
 	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 15m -v ./tests/conformance
 
-# tutorial runs the commands of docs/tutorial.md and compares what they print, and examples/embed.
+# tutorial runs the commands of docs/tutorial.md and docs/concepts.md, compares what they print,
+# and runs examples/embed.
 tutorial: build box
 	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 5m ./tests/tutorial
 
@@ -161,7 +196,7 @@ cri bin/cri:
 
 # engines runs Docker, Podman, Buildah and containerd, by ctr and as Kubernetes does, on RUNTIME.
 engines: build box containerd cri
-	RUNTIME=$(RUNTIME) CRI=$(CURDIR)/bin/cri CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 10m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
+	RUNTIME=$(RUNTIME) CRI=$(CURDIR)/bin/cri CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -26,7 +28,7 @@ var execCommand = cli.Command{
 		{Name: "cwd", Usage: "working `DIR` in the container"},
 		{Name: "env", Alias: "e", Kind: cli.List, Usage: "set the environment variable `NAME=VALUE`"},
 		{Name: "tty", Alias: "t", Kind: cli.Bool, Usage: "give the process a terminal"},
-		{Name: "user", Alias: "u", Usage: "`UID[:GID]` of the process, numbers"},
+		{Name: "user", Alias: "u", Usage: "`USER[:GROUP]` of the process, numbers or names of the container"},
 		{Name: "additional-gids", Alias: "g", Kind: cli.List, Usage: "additional `GID`"},
 		{Name: "detach", Alias: "d", Kind: cli.Bool, Usage: "return when the process runs"},
 		{Name: "pid-file", Word: cli.File, Usage: "`FILE` for the process id"},
@@ -47,7 +49,7 @@ var execCommand = cli.Command{
 		"follows is the command's.",
 	Examples: []cli.Example{
 		{Line: "hutch exec --tty web1 sh", Does: "a shell in the container"},
-		{Line: "hutch exec -e LANG=C --user 1000:1000 web1 id -u", Does: "another user, with a variable"},
+		{Line: "hutch exec -e LANG=C --user www-data web1 id -u", Does: "another user, with a variable"},
 	},
 	Exits: []cli.Exit{
 		{Status: "N", When: "the process ended with status N"},
@@ -81,7 +83,7 @@ func runExec(l *cli.Line) (int, error) {
 	if file := l.String("process"); file != "" {
 		o.Process, err = readProcess(file)
 	} else {
-		o.Change, err = changes(&l.Values, command)
+		o.Change, o.User, err = changes(&l.Values, command)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("exec %s: %w", id, err)
@@ -105,22 +107,26 @@ func readProcess(file string) (*specs.Process, error) {
 	return p, nil
 }
 
-// changes returns what the flags make of the container's own process.
-func changes(f *cli.Values, command []string) (func(*specs.Process), error) {
+// changes returns what the flags make of the container's own process, and the user where it
+// has a name.
+func changes(f *cli.Values, command []string) (func(*specs.Process), *life.UserName, error) {
 	if len(command) == 0 {
-		return nil, errors.New("requires a command, or --process")
+		return nil, nil, errors.New("requires a command, or --process")
 	}
-	user, err := parseUser(f.String("user"))
+	user, name, err := parseUser(f.String("user"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var gids []uint32
 	for _, text := range f.List("additional-gids") {
 		gid, err := parseID(text)
 		if err != nil {
-			return nil, fmt.Errorf("--additional-gids: %w", err)
+			return nil, nil, fmt.Errorf("--additional-gids: %w", err)
 		}
 		gids = append(gids, gid)
+	}
+	if name != nil {
+		name.KeepGroups = len(gids) > 0
 	}
 	return func(p *specs.Process) {
 		p.Args, p.Terminal = command, f.Bool("tty")
@@ -129,6 +135,9 @@ func changes(f *cli.Values, command []string) (func(*specs.Process), error) {
 			p.Cwd = cwd
 		}
 		user(p)
+		if name != nil {
+			p.User.AdditionalGids = nil // another user's
+		}
 		p.User.AdditionalGids = append(p.User.AdditionalGids, gids...)
 		if l := f.String("process-label"); l != "" {
 			p.SelinuxLabel = l
@@ -140,7 +149,7 @@ func changes(f *cli.Values, command []string) (func(*specs.Process), error) {
 			p.NoNewPrivileges = f.Bool("no-new-privs")
 		}
 		addCapabilities(p, f.List("cap"))
-	}, nil
+	}, name, nil
 }
 
 // addCapabilities adds to all sets but the inheritable one, which would give them
@@ -166,28 +175,42 @@ func addCapabilities(p *specs.Process, names []string) {
 	}
 }
 
-// parseUser parses UID[:GID] and gives what sets it.
-func parseUser(text string) (func(*specs.Process), error) {
+// parseUser parses USER[:GROUP] and returns what sets it, where both are numbers, or the
+// names.
+func parseUser(text string) (func(*specs.Process), *life.UserName, error) {
+	none := func(*specs.Process) {}
 	if text == "" {
-		return func(*specs.Process) {}, nil
+		return none, nil, nil
 	}
 	first, second, both := strings.Cut(text, ":")
-	uid, err := parseID(first)
-	if err != nil {
-		return nil, fmt.Errorf("--user %q: %w", text, err)
+	var uid, gid uint32
+	var err error
+	if !isName(first) {
+		uid, err = parseID(first)
 	}
-	var gid uint32
-	if both {
-		if gid, err = parseID(second); err != nil {
-			return nil, fmt.Errorf("--user %q: %w", text, err)
-		}
+	if err == nil && both && !isName(second) {
+		gid, err = parseID(second)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("--user %q: %w", text, err)
+	}
+	if isName(first) || both && isName(second) {
+		return none, &life.UserName{User: first, Group: second}, nil
 	}
 	return func(p *specs.Process) {
 		p.User.UID = uid
 		if both {
 			p.User.GID = gid
 		}
-	}, nil
+	}, nil, nil
+}
+
+// isName reports whether text may be the name of a user or a group. What could be meant for
+// a number is none, whatever a file of the container calls so.
+func isName(text string) bool {
+	first, _ := utf8.DecodeRuneInString(text)
+	odd := func(r rune) bool { return r == ':' || unicode.IsSpace(r) || unicode.IsControl(r) }
+	return text != "" && !unicode.IsDigit(first) && first != '-' && first != '+' && !strings.ContainsFunc(text, odd)
 }
 
 // parseID takes decimal digits alone: no sign, no other base, no name, and not

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 // TestParseID: an id is decimal digits alone, and never -1, which to the kernel
@@ -40,8 +42,8 @@ func TestParseUser(t *testing.T) {
 	was := specs.User{UID: 5, GID: 6}
 	for text, want := range map[string]specs.User{"": was, "1": {UID: 1, GID: 6}, "1:2": {UID: 1, GID: 2}, "0:0": {}} {
 		p := &specs.Process{User: was}
-		set, err := parseUser(text)
-		if err != nil {
+		set, name, err := parseUser(text)
+		if err != nil || name != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
@@ -49,8 +51,15 @@ func TestParseUser(t *testing.T) {
 			t.Errorf("%q: got %+v, want %+v", text, p.User, want)
 		}
 	}
-	for _, text := range []string{":", "1:", ":1", "+1", "1:+1", "4294967295", "1:4294967295", "1:2:3", "root"} {
-		if _, err := parseUser(text); err == nil {
+	for text, want := range map[string]life.UserName{
+		"root": {User: "root"}, "www-data:adm": {User: "www-data", Group: "adm"}, "7:adm": {User: "7", Group: "adm"}, "adm:7": {User: "adm", Group: "7"},
+	} {
+		if _, name, err := parseUser(text); err != nil || name == nil || *name != want {
+			t.Errorf("%q: %+v, %v", text, name, err)
+		}
+	}
+	for _, text := range []string{":", "1:", ":1", "+1", "1:+1", "4294967295", "1:4294967295", "1:2:3", "root:", ":root", "root:a:b", "root:-1", "root:4294967295", "4294967295:adm", "1a", "a\nb"} {
+		if _, _, err := parseUser(text); err == nil {
 			t.Errorf("%q is taken", text)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/life"
+	"github.com/hutch-project/hutch/internal/nearest"
 )
 
 var killCommand = cli.Command{
@@ -88,8 +89,8 @@ func parseSignal(s string) (life.Signal, error) {
 		}
 	}
 	text := "give a name as TERM or SIGTERM, or a number"
-	if like := cli.Nearest(name, signalNames()); like != "" {
-		text = "did you mean " + like + "?"
+	if hint := nearest.Hint(name, signalNames()); hint != "" {
+		text = hint
 	}
 	return 0, fmt.Errorf("unknown signal %q: %s", s, text)
 }

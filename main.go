@@ -139,6 +139,7 @@ func newRuntime(l *cli.Line) (*life.Runtime, error) {
 		if r.Rootless, err = strconv.ParseBool(v); err != nil {
 			return nil, fmt.Errorf("--rootless: %q is not true, false or auto", v)
 		}
+		r.NeedCgroups = !r.Rootless
 	}
 	return r, nil
 }

@@ -16,7 +16,7 @@ var table = cli.Table{
 	Commands: []*cli.Command{
 		&createCommand, &startCommand, &runCommand, &execCommand, &stateCommand, &killCommand, &deleteCommand,
 		&pauseCommand, &resumeCommand, &checkpointCommand, &restoreCommand, &updateCommand, &eventsCommand, &listCommand, &psCommand,
-		&specCommand, &featuresCommand, &planCommand, &completionCommand, &versionCommand, &helpCommand,
+		&specCommand, &featuresCommand, &planCommand, &checkCommand, &infoCommand, &completionCommand, &versionCommand, &helpCommand,
 	},
 }
 

@@ -53,7 +53,6 @@ const (
 	OutStatfs
 	OutStatus
 	OutStatx
-	Pidfd // the 32 bits in which a clone puts a descriptor of the new process
 
 	// Flags, each of a set.
 	Access

@@ -59,7 +59,7 @@ var table = [...]Call{
 
 	// Processes.
 	unix.SYS_EXECVE:            {Name: "execve", Args: [6]Kind{Path, Strv, Strv}, Result: Never},
-	unix.SYS_CLONE:             {Name: "clone", Args: [6]Kind{CloneFlags, Int, Pidfd, Int, Int}, Result: Pid},
+	unix.SYS_CLONE:             {Name: "clone", Args: [6]Kind{CloneFlags, Int, Int, Int, Int}, Result: Pid},
 	unix.SYS_CLONE3:            {Name: "clone3", Args: [6]Kind{CloneArgs, Int}, Result: Pid},
 	unix.SYS_WAIT4:             {Name: "wait4", Args: [6]Kind{Int, OutStatus, Wait, OutRusage}, Result: Pid},
 	unix.SYS_UNSHARE:           {Name: "unshare", Args: [6]Kind{CloneFlags}},

@@ -17,11 +17,41 @@ import (
 
 	"github.com/hutch-project/hutch/internal/cpulist"
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/nearest"
 )
+
+// Faults collects what is wrong. A check adds each fault that it can go on behind, so that a
+// user is told of all, and returns the one that ends it.
+type Faults struct{ list []error }
+
+// Add adds err unless it is nil.
+func (f *Faults) Add(err error) {
+	if err != nil {
+		f.list = append(f.list, err)
+	}
+}
+
+// All returns the faults in the order in which they were found.
+func (f *Faults) All() []error { return f.list }
+
+// First returns the first fault, nil when there is none.
+func (f *Faults) First() error {
+	if len(f.list) == 0 {
+		return nil
+	}
+	return f.list[0]
+}
+
+// Process is the process of a configuration under check.
+type Process struct {
+	*specs.Process
+	*Faults
+}
 
 // Config is a configuration under check.
 type Config struct {
 	*specs.Spec
+	Faults
 	Linux    *specs.Linux // never nil
 	Rootless bool         // the runtime has no privilege over the host
 	Warnings []string     // what is tolerated: one line each, without the prefix config.json
@@ -52,12 +82,12 @@ func (c *Config) Namespace(t specs.LinuxNamespaceType) *specs.LinuxNamespace {
 	return nil
 }
 
-// Unknown returns the fault of a value that is not one of a few.
-func Unknown(element, value, want string) error {
+// Unknown returns the fault of a value that is not one of a few, the names.
+func Unknown(element, value, want string, names ...string) error {
 	if value == "" {
 		return fault.New(element, "missing", "use "+want)
 	}
-	return fault.New(element, fault.Quote(value)+" is not known", "use "+want)
+	return fault.New(element, fault.Quote(value)+" is not known", nearest.Or(value, names, "use "+want))
 }
 
 // MaxPath is the length of the longest path, in bytes, that a system call takes: PATH_MAX

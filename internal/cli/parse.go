@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hutch-project/hutch/internal/nearest"
 )
 
 // Line is a parsed command line.
@@ -144,8 +146,8 @@ func (f *Flag) checkChoice(value string) error {
 	}
 	last := len(f.Choices) - 1
 	err := fmt.Errorf("--%s: %q is not %s or %s", f.Name, value, strings.Join(f.Choices[:last], ", "), f.Choices[last])
-	if like := Nearest(value, f.Choices); like != "" {
-		return fmt.Errorf("%w; did you mean %s?", err, like)
+	if hint := nearest.Hint(value, f.Choices); hint != "" {
+		return fmt.Errorf("%w; %s", err, hint)
 	}
 	return err
 }

@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"strings"
+
+	"github.com/hutch-project/hutch/internal/nearest"
 )
 
 // unknownFlag returns the error for a flag that is not there: with the place where it
@@ -23,10 +25,10 @@ func (l *Line) unknownFlag(name string, rest []string) error {
 			}
 		}
 	}
-	if like := Nearest(name, append(flagNames(own), helpFlag.Name)); like != "" {
+	if like := nearest.To(name, append(flagNames(own), helpFlag.Name)); like != "" {
 		return fmt.Errorf("%s%s; did you mean --%s?", text, name, like)
 	}
-	if like := Nearest(name, flagNames(l.Table.Globals)); like != "" {
+	if like := nearest.To(name, flagNames(l.Table.Globals)); like != "" {
 		return fmt.Errorf("%s%s; did you mean --%s, which stands before %s?", text, name, like, l.Command.Name)
 	}
 	return fmt.Errorf("%s%s", text, name)
@@ -54,48 +56,8 @@ func (t *Table) commandNames() []string {
 
 // unknownCommand returns the error for a command that is not there.
 func (t *Table) unknownCommand(name string) error {
-	if like := Nearest(name, t.commandNames()); like != "" {
+	if like := nearest.To(name, t.commandNames()); like != "" {
 		return fmt.Errorf("%q is no command; did you mean %s?", name, like)
 	}
 	return fmt.Errorf("%q is no command: there are %s", name, strings.Join(t.commandNames(), ", "))
-}
-
-// Nearest returns the one of names that a misspelt name may stand for, or an empty string
-// when none is like it.
-func Nearest(name string, names []string) string {
-	best, least := "", max(1, len(name)/3)+1
-	for _, n := range names {
-		if d := distance(name, n); d < least {
-			best, least = n, d
-		}
-	}
-	return best
-}
-
-// distance is the number of bytes to insert, to leave out, to change, or to swap with
-// their neighbour, that make b of a.
-//
-// Source: the optimal string alignment distance.
-func distance(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			change := rows[i-1][j-1]
-			if a[i-1] != b[j-1] {
-				change++
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, change)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
 }

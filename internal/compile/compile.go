@@ -34,12 +34,14 @@ type Input struct {
 	Bundle string // the bundle's directory, absolute
 
 	Modes      map[int]uint32 // see rootfs.PointModes; nil when nothing is known
+	Links      map[int]string // see rootfs.Links; nil for none
 	NoPivot    bool
 	HostMounts []rootfs.HostMount // with NoPivot
 	Keyring    string             // name of the session keyring to make; empty keeps the caller's
 	Preserved  []int              // descriptors of the caller that the process gets; see process.Preserved
 	ListenFds  int
-	KeepGroups bool   // the process keeps the caller's groups, in place of process.user.additionalGids
+	KeepGroups bool // the process keeps the caller's groups, in place of process.user.additionalGids
+	HookFiles  HookFiles
 	NotifyDir  string // directory with notify.sock to bind at /run/notify, or empty
 	Fifo       bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
 
@@ -70,6 +72,7 @@ type Host struct {
 	HeldCaps    uint64         // the caller's permitted set, a bit for each number
 	Std         [3]process.StdFile
 	ProcOfPidNS bool // a procfs can be mounted for another pid namespace than the caller's (Linux 6.18)
+	Chrooted    bool // the caller's root directory is no mount
 	FewFiles    bool // the caller may have few descriptors open at once
 	ManyFiles   bool // the caller may have more descriptors open than the process may
 	LSM         lsm.Host
@@ -162,8 +165,10 @@ func (c *compiler) parent() {
 		Rootfs:          c.Rootfs,
 		Bundle:          c.Bundle,
 		Modes:           c.Modes,
+		Links:           c.Links,
 		NoPivot:         c.NoPivot,
 		HostMounts:      c.HostMounts,
+		Chrooted:        c.Host.Chrooted && c.ns.Made(unix.CLONE_NEWNS),
 		SharedMounts:    !c.ns.Own(unix.CLONE_NEWNS),
 		Seen:            seen(c.Spec.Hooks) || bindsAll(c.Spec),
 		SourcesInParent: c.Host.Privileged,
@@ -237,13 +242,28 @@ func (c *compiler) namespaces() {
 		ring := keyring.Make(b, c.Keyring)
 		b.Element(program.T("process")).Doing(program.T("tell the runtime of the session keyring")).Tell(keyring.MadeTag, ring)
 	}
-	c.ns.Late(b, len(linux(c.Spec).TimeOffsets) > 0, TimeOffsets) // after Born, which may move the process
-	c.ns.Loopback(b)                                              // needs CAP_NET_ADMIN in the namespace's owner
+	c.late()
+	c.ns.Loopback(b) // needs CAP_NET_ADMIN in the namespace's owner
 	domain := c.Spec.Domainname
 	if domain == "" {
 		domain = sysctl.Domainname(linux(c.Spec).Sysctl)
 	}
 	namespace.Names(b, c.Spec.Hostname, domain) // needs CAP_SYS_ADMIN there
+}
+
+// late emits the namespaces that come after Born, which may move the process.
+func (c *compiler) late() {
+	var offsets func(b *program.Builder)
+	if len(linux(c.Spec).TimeOffsets) > 0 {
+		offsets = func(b *program.Builder) {
+			open := c.opens(b, "let the runtime open their file, which is the user's then")
+			b.Doing(program.T("wait for the runtime to write them")).Barrier(TimeOffsets, 0)
+			if open {
+				closed(b)
+			}
+		}
+	}
+	c.ns.Late(c.b, offsets)
 }
 
 // rootfs emits the root file system, with the hooks that see it before the
@@ -310,7 +330,7 @@ func (c *compiler) process() {
 	if c.Fifo {
 		n.keep = []program.Reg{c.out.Go, c.out.Result}
 	}
-	n.made = func() { c.hooks = newStartHooks(b, c.Spec.Hooks) }
+	n.made = func() { c.hooks = newStartHooks(b, c.Spec.Hooks, c.HookFiles) }
 	if p == nil {
 		n.close()
 		if c.last {

@@ -144,6 +144,10 @@ func inputs() map[string]*Input {
 			}
 			return s
 		}(), true, nil),
+		"extensions": input(extensions(), true, func(in *Input) {
+			in.HookFiles = HookFiles{Stdout: true, Stderr: true}
+			in.Links = map[int]string{len(in.Spec.Mounts) - 3: "../usr/share/zoneinfo/UTC"}
+		}),
 		"no-process": input(func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true, nil),
 	}
 }
@@ -175,6 +179,11 @@ func execInputs() map[string]*ExecInput {
 		"exec": {
 			Keyring: "_ses.77", Serial: 77, Process: everything.Process, Linux: everything.Linux, OwnKeyring: true, Preserved: []int{3}, Wait: true,
 			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER}, Host: host,
+		},
+		// For the names of a user.
+		"exec-names": {
+			Names: true, Process: &specs.Process{User: specs.User{UID: 1000, GID: 1000, AdditionalGids: []uint32{5}}}, Linux: &specs.Linux{}, Tasks: 1,
+			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER}, Host: Host{LastCap: 40},
 		},
 		// In the runtime's pid namespace.
 		"exec-shared-pids": {

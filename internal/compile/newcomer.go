@@ -124,7 +124,7 @@ func (n *newcomer) filterFirst() bool {
 		clone = []uint64{0, program.CloneFlags}
 	}
 	for _, nr := range [...]uintptr{
-		unix.SYS_CAPSET, unix.SYS_SENDMSG, unix.SYS_EXIT_GROUP, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SETSID, unix.SYS_PRLIMIT64,
+		unix.SYS_CAPSET, unix.SYS_EXIT_GROUP, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SETSID, unix.SYS_PRLIMIT64,
 		unix.SYS_OPENAT2, unix.SYS_FCHDIR, unix.SYS_CLOSE, unix.SYS_GETCWD, unix.SYS_STATX, unix.SYS_FACCESSAT2, unix.SYS_FACCESSAT, unix.SYS_DUP3,
 		unix.SYS_RT_SIGPROCMASK, unix.SYS_EXECVE,
 	} {

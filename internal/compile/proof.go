@@ -15,10 +15,12 @@ import (
 func (in *Input) Expect(out *Output) *verify.Expect {
 	e := &verify.Expect{
 		Kind: verify.Init, Spec: in.Spec, Rootfs: in.Rootfs, NoPivot: in.NoPivot,
-		Userns: out.Namespaces.Own(unix.CLONE_NEWUSER), InParent: in.Host.Privileged, Nested: in.Host.Nested,
+		Chrooted: in.Host.Chrooted && out.Namespaces.Made(unix.CLONE_NEWNS),
+		Userns:   out.Namespaces.Own(unix.CLONE_NEWUSER), InParent: in.Host.Privileged, Nested: in.Host.Nested,
 		Opens: in.Host.User && out.Namespaces.Made(unix.CLONE_NEWUSER) && !out.Namespaces.Joins(), CloneFlags: out.CloneFlags,
 		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved,
 		ProcOfPidNS: in.Host.ProcOfPidNS, NotifyDir: in.NotifyDir, KeepGroups: in.KeepGroups, Attended: !in.Unattended, Keyring: in.Keyring != "",
+		Links: in.Links, LinkTags: out.Root.LinkTags(),
 		Go: out.Go, Result: out.Result, Tasks: out.Tasks, Tags: tags(!in.Unattended),
 	}
 	for _, m := range in.HostMounts {
@@ -46,7 +48,7 @@ func (in *ExecInput) Expect(tasks []program.Reg) *verify.Expect {
 		Kind: verify.Exec, Spec: &specs.Spec{Process: in.Process, Linux: in.Linux},
 		Userns:  in.Init.Flags&unix.CLONE_NEWUSER != 0,
 		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved, Tasks: tasks,
-		Join: in.Init.Flags, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, Serial: in.Serial, KeepGroups: in.KeepGroups, OwnRoot: in.Init.OwnRoot, InitCwd: in.Init.InitCwd, Tags: tags(true),
+		Reads: in.Names, Join: in.joined().Flags, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, Serial: in.Serial, KeepGroups: in.KeepGroups, OwnRoot: in.Init.OwnRoot, InitCwd: in.Init.InitCwd, Tags: tags(true),
 	}
 	expectHost(e, &in.Host, in.Linux)
 	return e
@@ -67,12 +69,12 @@ const asDir = 0x8000
 
 func tags(attended bool) verify.Tags {
 	return verify.Tags{
-		Born: Born, Hooks: Hooks, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
+		Born: Born, Hooks: Hooks, Offsets: TimeOffsets, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
 		Answered: func(tag uint32) bool {
 			switch tag {
 			case Born:
 				return attended
-			case Joined, TimeOffsets, Hooks, Ready, Loading, user.HomeTag, terminal.ConsoleTag:
+			case Joined, TimeOffsets, Hooks, Ready, Loading, user.HomeTag, user.NamesTag, terminal.ConsoleTag:
 				return true
 			}
 			return rootfs.IsTag(tag)

@@ -11,7 +11,7 @@ import (
 // come. At a barrier init waits for the runtime's answer of one byte.
 //
 // Further tags belong to the packages that emit them: rootfs.TargetTag and on,
-// rootfs.CopyUpTag and on, terminal.ConsoleTag, user.HomeTag,
+// rootfs.CopyUpTag and on, terminal.ConsoleTag, user.HomeTag, user.NamesTag,
 // keyring.MadeTag.
 const (
 	Adopt       = 1  // value: the process that goes on in this one's place; no answer
@@ -23,9 +23,15 @@ const (
 	HookBegins  = 8  // value: index in hooks.startContainer of the one that begins; no answer
 	HookOutput  = 9  // with the end of the output of a hook that has failed; HookFailed follows
 	HookFailed  = 10 // value: the wait status of that hook; init ends
+	HookStdout  = 12 // with a piece of the output of a hook that has ended; no answer
+	HookStderr  = 13 // the same of its standard error
 	Joined      = 11 // barrier of a further process that is in init's namespaces: the runtime sees that they are the container's. With a pid namespace that is at Adopt
 	Executing   = 6  // execve comes next; no answer. The socket's end then means success
 )
+
+// OfHook reports whether data comes with the messages of tag: what a startContainer hook has
+// written.
+func OfHook(tag uint32) bool { return tag == HookOutput || tag == HookStdout || tag == HookStderr }
 
 // TagName returns the word for a tag in listings, empty for one of another package.
 func TagName(tag uint32) string {
@@ -52,8 +58,14 @@ func TagName(tag uint32) string {
 		return "hook output"
 	case tag == HookFailed:
 		return "hook failed"
+	case tag == HookStdout:
+		return "hook stdout"
+	case tag == HookStderr:
+		return "hook stderr"
 	case tag == user.HomeTag:
 		return "home directory"
+	case tag == user.NamesTag:
+		return "accounts"
 	case tag == keyring.MadeTag:
 		return "keyring"
 	case tag == terminal.ConsoleTag:

@@ -30,6 +30,7 @@ import (
 )
 
 //go:generate go run github.com/hutch-project/hutch/internal/gen/specjson -o decode_gen.go
+//go:generate go run github.com/hutch-project/hutch/internal/gen/specjson -names -o names_gen.go
 
 // Decode decodes the text of a config.json. The result does not refer to data.
 // Unknown properties are ignored: "Implementations that are reading/processing

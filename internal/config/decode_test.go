@@ -291,17 +291,19 @@ func TestEveryPrefixIsAnErrorAndNeverAPanic(t *testing.T) {
 	}
 }
 
-func TestGeneratedDecoderIsUpToDate(t *testing.T) {
-	want, err := exec.Command("go", "run", "github.com/hutch-project/hutch/internal/gen/specjson").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile("decode_gen.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("decode_gen.go differs from what the generator writes; run go generate in this folder")
+func TestGeneratedFilesAreUpToDate(t *testing.T) {
+	for file, flags := range map[string][]string{"decode_gen.go": nil, "names_gen.go": {"-names"}} {
+		want, err := exec.Command("go", append([]string{"run", "github.com/hutch-project/hutch/internal/gen/specjson"}, flags...)...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s differs from what the generator writes; run go generate in this folder", file)
+		}
 	}
 }
 

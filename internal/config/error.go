@@ -26,15 +26,15 @@ func (e *Error) Error() string {
 
 // newError describes the fault at byte offset at of s.
 func newError(s string, at int, fault string) *Error {
+	p := placeAt(s, at)
+	return &Error{Element: elementAt(s, at), Fault: fault, Offset: at, Line: p.Line, Column: p.Column}
+}
+
+// placeAt returns the place of byte offset at of s.
+func placeAt(s string, at int) Place {
 	before := s[:at]
 	line := before[strings.LastIndexByte(before, '\n')+1:]
-	return &Error{
-		Element: elementAt(s, at),
-		Fault:   fault,
-		Offset:  at,
-		Line:    strings.Count(before, "\n") + 1,
-		Column:  utf8.RuneCountInString(line) + 1,
-	}
+	return Place{strings.Count(before, "\n") + 1, utf8.RuneCountInString(line) + 1}
 }
 
 // elementAt names the element of s that byte offset at is in. Decoding keeps no

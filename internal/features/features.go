@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
 	"github.com/hutch-project/hutch/internal/enum"
+	"github.com/hutch-project/hutch/internal/host/hook"
 	"github.com/hutch-project/hutch/internal/host/systemd"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
@@ -45,7 +46,7 @@ func Document(version, commit string) *features.Features {
 			NetDevices:      &features.NetDevices{Enabled: &yes},
 		},
 		// Those that change what the runtime does, a prefix with its dot.
-		PotentiallyUnsafeConfigAnnotations: []string{systemd.AnnotationPrefix, user.KeepGroups, CRIUConfig},
+		PotentiallyUnsafeConfigAnnotations: []string{systemd.AnnotationPrefix, hook.StderrAnnotation, hook.StdoutAnnotation, user.KeepGroups, CRIUConfig},
 
 		Annotations: map[string]string{
 			"hutch.version": version, "hutch.commit": commit,

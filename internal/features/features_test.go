@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// TestMountOptionsAreThoseOfTheSpecification: engines read the list to know what they may
-// write. A row that is taken out of the table of options is missed here.
+// TestMountOptionsAreThoseOfTheSpecification, and those of crun: engines read the list to
+// know what they may write. A row that is taken out of the table of options is missed here.
 //
 // Source: runtime-spec config.md "Linux mount options".
 func TestMountOptionsAreThoseOfTheSpecification(t *testing.T) {
-	want := strings.Fields(`async atime bind defaults dev diratime dirsync exec idmap iversion lazytime loud mand noatime nodev nodiratime
-		noexec noiversion nolazytime nomand norelatime nostrictatime nosuid nosymfollow private ratime rbind rdev rdiratime relatime remount
-		rexec ridmap rnoatime rnodev rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime rro rrw rshared
-		rslave rstrictatime rsuid rsymfollow runbindable rw shared silent slave strictatime suid symfollow sync tmpcopyup unbindable`)
+	want := strings.Fields(`async atime bind copy-symlink defaults dest-nofollow dev diratime dirsync exec idmap iversion lazytime loud mand noatime nodev nodiratime
+		noexec noiversion nolazytime nomand norelatime nostrictatime nosuid nosymfollow private rasync ratime rbind rdev rdiratime rdirsync relatime remount
+		rexec ridmap rmand rnoatime rnodev rnodiratime rnoexec rnomand rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime rro rrw rshared
+		rslave rstrictatime rsuid rsymfollow rsync runbindable rw shared silent slave src-nofollow strictatime suid symfollow sync tmpcopyup unbindable`)
 	if got := Document("", "").MountOptions; !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -40,7 +40,7 @@ func TestMemoryPolicyIsListed(t *testing.T) {
 //
 // Source: runtime-spec features.md "Unsafe annotations in config.json".
 func TestUnsafeAnnotationsAreListed(t *testing.T) {
-	want := strings.Fields("org.systemd.property. run.oci.keep_original_groups org.criu.config")
+	want := strings.Fields("org.systemd.property. run.oci.hooks.stderr run.oci.hooks.stdout run.oci.keep_original_groups org.criu.config")
 	if got := Document("", "").PotentiallyUnsafeConfigAnnotations; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

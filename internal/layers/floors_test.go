@@ -33,12 +33,16 @@ const helpers = "internal/part/parttest"
 // Change it together with ARCHITECTURE.md.
 func floors() map[string]int {
 	return map[string]int{
-		"":                  commands,
-		"libcontainer":      5,
-		"internal/life":     4,
+		"":              commands,
+		"libcontainer":  5,
+		"internal/life": 4,
+
+		"internal/life/inspect": 4, // on top of life
+
 		"internal/compile":  3,
 		"internal/config":   parts,
 		"internal/features": 3,
+		"internal/info":     3,
 		"internal/template": parts,
 		"internal/trace":    parts,
 		"internal/validate": 3,
@@ -56,7 +60,7 @@ func floors() map[string]int {
 
 // floorOf returns the floor that a package of ours stands on: of internal's, those that
 // the table does not name are the lowest. outside is true for what stands beside the
-// house: tests, examples and the benchmark.
+// house: tests, examples, the benchmark and the packages.
 func floorOf(path string) (floor int, known, outside bool) {
 	rel := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
 	if floor, known = floors()[rel]; known {
@@ -70,7 +74,7 @@ func floorOf(path string) (floor int, known, outside bool) {
 		return parts, true, false
 	case top == "internal":
 		return 0, true, false
-	case top == "tests" || top == "examples" || top == "bench":
+	case top == "tests" || top == "examples" || top == "bench" || top == "dist":
 		return 0, true, true
 	}
 	return 0, false, false

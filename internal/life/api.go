@@ -29,6 +29,8 @@ type Runtime struct {
 	Resctrl string
 	// Rootless is set when cgroups that cannot be used are tolerated.
 	Rootless bool
+	// NeedCgroups refuses to go without cgroups that the caller may not make.
+	NeedCgroups bool
 	// HookEnv returns the environment of hooks without env in the configuration, as
 	// os.Environ does; nil stands for an empty one.
 	HookEnv func() []string

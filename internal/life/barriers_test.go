@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/compile"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/template"
 )
 
@@ -106,7 +107,7 @@ func TestBarrierTable(t *testing.T) {
 		}
 		delete(words, compile.TagName(tag))
 		who := "init"
-		if tag == compile.Joined {
+		if tag == compile.Joined || tag == user.NamesTag {
 			who = "exec" // alone
 		}
 		if n := count(servers[who], tag); n != 1 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -57,6 +58,9 @@ func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, er
 	if err := idmapOptions(s); err != nil {
 		return nil, err
 	}
+	if s.Root != nil {
+		stripRoot(s.Mounts, rootPath(dir, s.Root.Path))
+	}
 	warnings, err := validate.Spec(s, validate.Options{Rootless: r.Rootless})
 	if err != nil {
 		return nil, err
@@ -71,6 +75,19 @@ func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, er
 		}
 	}
 	return &bundle{dir: dir, rootfs: rootPath(dir, s.Root.Path), spec: s, text: text}, nil
+}
+
+// stripRoot takes the path of the container's root, as it is on the host, off destinations
+// that begin with it: they stand for places in the container.
+//
+// Source: what runc does.
+func stripRoot(mounts []specs.Mount, root string) {
+	for i := range mounts {
+		dest := filepath.Clean(mounts[i].Destination)
+		if rest, ok := strings.CutPrefix(dest, root); ok && root != "/" && strings.HasPrefix(rest, "/") {
+			mounts[i].Destination = rest
+		}
+	}
 }
 
 // linux returns the Linux part of the configuration, an empty one where there is none.

@@ -56,6 +56,10 @@ func (m *maker) makeCgroup() (undo func(), err error) {
 			return undo, m.explainNoCgroup(err)
 		}
 		m.r.debug(err.Error() + ": the container stays in the caller's cgroups")
+		if !p.record.PrivatePid {
+			m.r.warn("linux.namespaces: the container has neither a cgroup nor a pid namespace of its own. Such configuration is strongly discouraged, " +
+				"since its processes cannot be found to be killed: add a pid namespace")
+		}
 		err := p.leaveCgroups()
 		p.record.Cgroup.Paths, m.c.cg = nil, p.cgroup.Manager()
 		return nil, err
@@ -76,8 +80,11 @@ func (m *maker) explainNoCgroup(err error) error {
 		return err
 	}
 	what := "linux.cgroupsPath"
-	if field := m.plan.settings.First(); field != "" {
+	switch field := m.plan.settings.First(); {
+	case field != "":
 		what = field
+	case m.bundle.linux().CgroupsPath == "": // else the container would go without
+		return fmt.Errorf("--rootless false needs a cgroup: %w: leave it out", err)
 	}
 	return fmt.Errorf("%s needs a cgroup: %w: leave it out, or start the runtime in a cgroup that is delegated to the caller, "+
 		"as by systemd-run --user --scope --property Delegate=yes (on cgroup v2)", what, err)
@@ -92,7 +99,7 @@ func denied(err error) bool {
 // not be made: a caller without privilege has asked neither for its place nor for
 // limits.
 func (m *maker) toleratesNoCgroup(err error) bool {
-	return denied(err) && (m.r.Rootless || !seat.HostRoot()) &&
+	return denied(err) && !m.r.NeedCgroups && (m.r.Rootless || !seat.HostRoot()) &&
 		m.bundle.linux().CgroupsPath == "" && m.plan.settings.NoLimits()
 }
 

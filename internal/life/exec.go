@@ -16,6 +16,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/terminal"
+	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
@@ -29,6 +30,7 @@ type ExecOptions struct {
 	// inherit. Nil is the container's own process with Change applied.
 	Process *specs.Process
 	Change  func(*specs.Process)
+	User    *UserName // who the process is, by the container's files of accounts; nil for its ids
 
 	ConsoleSocket string   // path of the socket that takes the terminal's descriptor
 	PidfdSocket   string   // path of the socket that takes the process's pidfd
@@ -83,6 +85,8 @@ type execution struct {
 	o       *ExecOptions
 	c       *container
 	p       *specs.Process
+	own     specs.User // of the container's own process
+	reads   *accounts  // while the names of a user are looked for
 	linux   *specs.Linux
 	pidfd   int // init's
 	init    namespace.Init
@@ -113,6 +117,9 @@ func (e *execution) begin(id string) (err error) {
 	}
 	sub, err := cgroup.ParseSub(e.o.Cgroups)
 	if err != nil {
+		return err
+	}
+	if err := e.names(sub); err != nil {
 		return err
 	}
 	if err := e.startWhereRoom(sub); err != nil {
@@ -211,6 +218,9 @@ func (e *execution) process() error {
 	e.linux = spec.Linux
 	if e.linux == nil {
 		e.linux = &specs.Linux{}
+	}
+	if spec.Process != nil {
+		e.own = spec.Process.User
 	}
 	switch e.p = e.o.Process; {
 	case e.p != nil:
@@ -337,6 +347,9 @@ func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
 
 func (e *execution) input() (*compile.ExecInput, error) {
 	e.init = e.c.init(e.pidfd)
+	if e.reads != nil {
+		return e.namesInput(), nil
+	}
 	last, held, err := e.r.capabilities(e.p, e.userns())
 	if err != nil {
 		return nil, err
@@ -393,6 +406,9 @@ func (e *execution) handlers() []handler {
 		{tag: compile.Joined, doing: "see that init has left none of its namespaces", serve: e.joined},
 		e.console.handler(e.o.ConsoleSocket, func() []int { return []int{e.child.Pidfd, e.pidfd} }, e.connect),
 		homeHandler(e.child, e.p),
+		{tag: user.NamesTag, doing: "look for the names of the user", serve: func(ev spawn.Event) (answer, error) {
+			return release, e.reads.take(ev)
+		}},
 		{tag: compile.Adopt, doing: "prove that it is the runtime's child, follow it, and see that init has left none of its namespaces", serve: e.reparent},
 		{tag: compile.Loading, doing: "hand the seccomp listener to the agent", serve: func(ev spawn.Event) (answer, error) {
 			return release, sendListener(e.child, ev, e.linux.Seccomp, e.c.rec, Running, e.child.Pidfd, e.pidfd)

@@ -3,13 +3,16 @@ package life
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/exefile"
+	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -22,6 +25,35 @@ func (c *container) explainExec(err error) error {
 	}
 	reason := c.execError(failure.Note.String(), failure.Errno).Error()
 	return fmt.Errorf("%w%s", err, strings.TrimPrefix(reason, failure.Errno.Error()))
+}
+
+// explainMount adds to err, when it is the kernel's refusal of a file system or of an option
+// that it does not know, what may be meant.
+func explainMount(err error) error {
+	var failed *program.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	step := failed.Note.Step.String()
+	if option, ok := strings.CutPrefix(step, "option "); ok && failed.Errno == unix.EINVAL {
+		if hint := rootfs.OptionHint(option); hint != "" {
+			return fmt.Errorf("%w; %s", err, hint)
+		}
+		return err
+	}
+	if failed.Call != "fsopen" || failed.Errno != unix.ENODEV {
+		return err
+	}
+	text, _ := os.ReadFile("/proc/filesystems")
+	var known []string
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		known = append(known, fields[len(fields)-1])
+	}
+	name := err.Error()
+	name = strings.TrimSuffix(name, ": "+failed.Errno.Error())
+	name = name[strings.LastIndexByte(name, ' ')+1:]
+	return fmt.Errorf("%w: the kernel has no such file system; %s", err, nearest.Or(name, known, "load its module, or see /proc/filesystems"))
 }
 
 // execError returns the errno of an execve with its reason. note is the text of the

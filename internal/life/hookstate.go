@@ -4,9 +4,13 @@ import (
 	"sort"
 	"strconv"
 
+	"github.com/hutch-project/hutch/internal/host/hook"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/jsontext"
 )
+
+// hookOutput returns the files for what hooks of the container write.
+func (c *container) hookOutput() hook.Output { return hook.OutputOf(c.rec.Annotations, c.rec.Bundle) }
 
 func (c *container) hookState(s Status) []byte { return hookState(c.rec, s) }
 

@@ -2,7 +2,7 @@ package life
 
 import (
 	"fmt"
-	"os"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +34,7 @@ type host struct {
 	slices    string             // the cgroup that systemd's slices are in
 	resctrl   string             // where the resctrl file system is mounted
 	modes     map[int]uint32     // see rootfs.PointModes
+	links     map[int]string     // see rootfs.Links
 	mounts    []rootfs.HostMount // with --no-pivot
 	rootMount uint64             // see the function of that name
 	keyring   string             // a new name for a session keyring
@@ -81,11 +82,11 @@ func (r *Runtime) askHost(q *request) (_ *host, err error) {
 		return nil, err
 	}
 	if q.NoPivot && makes(spec, specs.MountNamespace) {
-		text, err := os.ReadFile("/proc/self/mountinfo")
+		text, err := rootfs.ReadMountInfo(h.Chrooted)
 		if err != nil {
 			return nil, fmt.Errorf("--no-pivot: %w", err)
 		}
-		h.mounts = rootfs.ParseMounts(string(text))
+		h.mounts = rootfs.ParseMounts(text)
 	}
 	return h, nil
 }
@@ -115,6 +116,8 @@ func (h *host) askAny(q *request) (err error) {
 	h.User = !seat.HostRoot() && !seat.Capable(unix.CAP_SYS_PTRACE)
 	h.Ignored, h.Std, h.FewFiles = process.IgnoredSignals(), q.Embed.std(), fewFiles()
 	h.ManyFiles = q.Embed != nil
+	h.Chrooted = rootfs.Chrooted()
+	h.links = rootfs.Links(spec.Mounts)
 	h.modes = rootfs.PointModes(q.bundle.rootfs, spec.Mounts)
 	return nil
 }
@@ -192,14 +195,21 @@ func (r *Runtime) capabilities(p *specs.Process, userns bool) (last int, held ui
 	if held, err = capability.Held(); err != nil {
 		return 0, 0, err
 	}
-	if !userns {
-		if missing := capability.NotGranted(p.Capabilities, last, held); len(missing) > 0 {
-			report := r.warn
-			if len(p.Capabilities.Inheritable) == 0 { // as Buildah always writes it
-				report = r.note
-			}
-			report("process.capabilities: cannot be granted in the ambient set without the permitted and inheritable ones, nor when the runtime lacks them: " +
-				strings.Join(missing, ", ") + ", ignoring")
+	granted := held
+	if userns { // there the process has all of them
+		granted = math.MaxUint64
+	}
+	missing, ambient := capability.NotGranted(p.Capabilities, last, granted)
+	if len(missing) > 0 {
+		r.warn("process.capabilities: the runtime lacks, and cannot grant: " + strings.Join(missing, ", ") + ", ignoring")
+	}
+	if len(ambient) > 0 {
+		report := r.warn
+		if len(p.Capabilities.Inheritable) == 0 { // as Buildah always writes it
+			report = r.note
+		}
+		for _, name := range ambient {
+			report("process.capabilities.ambient: can't raise ambient capability " + name + ": it is not both permitted and inheritable, ignoring")
 		}
 	}
 	return last, held, nil

@@ -191,6 +191,10 @@ func (m *maker) cloned(e spawn.Event) (answer, error) {
 // target makes mount points, and steers the filling of a tmpfs.
 func (m *maker) target(e spawn.Event) (answer, error) {
 	more, err := m.plan.out.Root.Handle(m.child, e)
+	if err != nil && !more { // the answer knows the place alone, and not which mount wants it
+		program := m.plan.out.Program
+		err = fmt.Errorf("%s: %w", program.Note(&program.Child[e.PC]).Element, err)
+	}
 	if more {
 		return silence, err
 	}

@@ -13,11 +13,7 @@ import (
 // Plan compiles the bundle as Create would, and runs nothing. It needs no root:
 // what only root could ask of the host is taken to be as on a usual host.
 func (r *Runtime) Plan(o *CreateOptions) (*Plan, error) {
-	own := *o
-	if own.ID == "" {
-		own.ID = "plan"
-	}
-	p, err := r.planOnly(&own)
+	p, err := r.planOnly(o.named("plan"))
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
@@ -97,5 +93,19 @@ func (m *maker) allHandlers() []handler {
 // for each thing that the runtime does at a message of init.
 func (p *Plan) WriteText(w io.Writer) error { return list.WriteText(w, p.lines()) }
 
-// WriteJSON writes an array of objects, one a line of WriteText.
-func (p *Plan) WriteJSON(w io.Writer) error { return list.WriteJSON(w, p.lines()) }
+// listingVersion is that of the JSON forms of plans and proofs, by docs/plan.schema.json and
+// docs/proof.schema.json: its first number changes when a reader of the form before would
+// fail.
+const listingVersion = "1.0"
+
+// WriteJSON writes an object with the lines of WriteText, by docs/plan.schema.json.
+func (p *Plan) WriteJSON(w io.Writer) error {
+	if _, err := io.WriteString(w, `{"version":"`+listingVersion+`","program":`); err != nil {
+		return err
+	}
+	if err := list.WriteJSON(w, p.lines()); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "}\n")
+	return err
+}

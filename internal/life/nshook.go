@@ -26,8 +26,8 @@ type inNamespaces struct {
 }
 
 // start makes the process of h. The caller owns the pidfd and reaps the process.
-func (n *inNamespaces) start(h specs.Hook, stdin, stdout *os.File) (pidfd, pid int, err error) {
-	p, link, err := n.compile(h, int(stdin.Fd()), int(stdout.Fd()))
+func (n *inNamespaces) start(h specs.Hook, std [3]*os.File) (pidfd, pid int, err error) {
+	p, link, err := n.compile(h, [3]int{int(std[0].Fd()), int(std[1].Fd()), int(std[2].Fd())})
 	if err != nil {
 		return -1, 0, err
 	}
@@ -64,7 +64,7 @@ func (n *inNamespaces) server(c *spawn.Child) *server {
 	return s
 }
 
-func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Program, *selfexe.Link, error) {
+func (n *inNamespaces) compile(h specs.Hook, std [3]int) (*program.Program, *selfexe.Link, error) {
 	b := program.New()
 	link, err := selfexe.Shield(b)
 	if err != nil {
@@ -72,9 +72,9 @@ func (n *inNamespaces) compile(h specs.Hook, stdin, stdout int) (*program.Progra
 	}
 	b = b.Element(program.T("hooks.createContainer")).Doing(program.T("get ready for the hook"))
 	step := b.Step(program.T("set up standard input and output"))
-	call.Dup3(step, call.Number(stdin), call.As(0), 0)
-	call.Dup3(step, call.Number(stdout), call.As(1), 0)
-	call.Dup3(step, call.Number(stdout), call.As(2), 0)
+	for i, fd := range std {
+		call.Dup3(step, call.Number(fd), call.As(i), 0)
+	}
 	n.init.Join(b)
 	process.CloseOthers(b, nil) // before it can be seen in the container
 	if n.init.Clones() {

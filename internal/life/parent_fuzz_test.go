@@ -160,20 +160,20 @@ func (f *forger) next() (text []byte, fds []int) {
 		data := f.payload()
 		text = append(head(in.NR, pc, int64(len(data))), data...)
 	case program.OpTellFd:
-		with := f.byte()
-		if in.NR == compile.Adopt && with >= 64 {
-			with = secondChild
-		}
-		with %= kinds
-		fds = f.some(with)
+		fds = f.some(f.byte() % kinds)
+		text = head(in.NR, pc, value)
+	default:
 		if in.NR == compile.Adopt && f.byte()%8 != 0 {
+			with := f.byte()
+			if with >= 64 {
+				with = secondChild
+			}
+			with %= kinds
 			value = int64(f.pids[with])
 			if with == secondChild { // as the program's first process ends then
 				_ = unix.PidfdSendSignal(f.fds[ownProcess], unix.SIGKILL, nil, 0)
 			}
 		}
-		text = head(in.NR, pc, value)
-	default:
 		text = head(in.NR, pc, value)
 	}
 	switch kind % 8 {

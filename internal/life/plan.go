@@ -9,6 +9,7 @@ import (
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/hook"
 	"github.com/hutch-project/hutch/internal/host/notify"
 	"github.com/hutch-project/hutch/internal/host/rdt"
 	"github.com/hutch-project/hutch/internal/host/state"
@@ -146,12 +147,14 @@ func (p *Plan) compile(shield func(*program.Builder) error) (err error) {
 		Rootfs:     p.bundle.rootfs,
 		Bundle:     p.bundle.dir,
 		Modes:      p.host.modes,
+		Links:      p.host.links,
 		NoPivot:    p.NoPivot,
 		HostMounts: p.host.mounts,
 		Preserved:  process.Preserved(p.PreserveFds + p.ListenFds),
 		Tasks:      p.tasks(),
 		ListenFds:  p.ListenFds,
 		KeepGroups: keepsGroups(p.bundle.spec.Annotations),
+		HookFiles:  hookFiles(p.bundle.spec.Annotations),
 		Fifo:       p.fifo,
 		Unattended: len(p.work.at(compile.Born)) == 0,
 		Shield:     shield,
@@ -180,6 +183,12 @@ func (p *Plan) failures() []state.Failure {
 		out = append(out, state.Failure{PC: pc, Text: prog.Failure(pc, 0).Error()})
 	}
 	return out
+}
+
+// hookFiles reports for which standard streams of hooks there are files.
+func hookFiles(annotations map[string]string) (has compile.HookFiles) {
+	files := hook.OutputOf(annotations, "/")
+	return compile.HookFiles{Stdout: files.Stdout != "", Stderr: files.Stderr != ""}
 }
 
 // keepsGroups reports whether the container's processes have the groups of the caller.

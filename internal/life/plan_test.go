@@ -138,10 +138,10 @@ func TestPlanListsTheRuntimesHalf(t *testing.T) {
 	var text, listed strings.Builder
 	must(t, p.WriteText(&text))
 	must(t, p.WriteJSON(&listed))
-	var lines []list.Line
-	must(t, json.Unmarshal([]byte(listed.String()), &lines))
+	var document struct{ Program []list.Line }
+	must(t, json.Unmarshal([]byte(listed.String()), &document))
 	var got []string
-	for i, l := range lines {
+	for i, l := range document.Program {
 		if l.Section == "runtime" {
 			got = append(got, strings.Trim(l.Args[0], `"`)+" "+l.Element)
 		} else if len(got) > 0 {

@@ -73,9 +73,9 @@ func appendPlaces(b []byte, places []verify.Place) []byte {
 	return b
 }
 
-// WriteJSON writes an array of objects, one a rule.
+// WriteJSON writes an object with all rules, by docs/proof.schema.json.
 func (p *Proof) WriteJSON(w io.Writer) error {
-	b := []byte{'['}
+	b := []byte(`{"version":"` + listingVersion + `","rules":[`)
 	for i, proof := range p.report.Proofs {
 		if i > 0 {
 			b = append(b, ',')
@@ -99,6 +99,6 @@ func (p *Proof) WriteJSON(w io.Writer) error {
 		}
 		b = append(b, "]}"...)
 	}
-	_, err := w.Write(append(b, "\n]\n"...))
+	_, err := w.Write(append(b, "\n]}\n"...))
 	return err
 }

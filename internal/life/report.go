@@ -109,7 +109,7 @@ func parseReport(p []byte) (spawn.Event, int) {
 		Tag: binary.NativeEndian.Uint32(p), PC: int(binary.NativeEndian.Uint32(p[4:])),
 		Value: int64(binary.NativeEndian.Uint64(p[8:])), Fd: -1,
 	}
-	if m.Tag != compile.HookOutput || m.Value < 0 || m.Value > compile.HookTail {
+	if !compile.OfHook(m.Tag) || m.Value < 0 || m.Value > compile.HookTail {
 		return m, reportLen
 	}
 	size := reportLen + int(m.Value)

@@ -43,8 +43,15 @@ func (u *unit) describe(b *bundle, mode cgroup.Mode, version int) (err error) {
 
 // dialSystemd connects to the service manager.
 func (r *Runtime) dialSystemd(user bool) (*systemd.Conn, error) {
-	return systemd.Bus{User: user, Session: r.SessionBus, RuntimeDir: r.RuntimeDir}.Dial()
+	return r.bus(user).Dial()
 }
+
+func (r *Runtime) bus(user bool) systemd.Bus {
+	return systemd.Bus{User: user, Session: r.SessionBus, RuntimeDir: r.RuntimeDir}
+}
+
+// Bus returns the service manager that containers of the caller would be made by.
+func (r *Runtime) Bus() systemd.Bus { return r.bus(!seat.HostRoot()) }
 
 // startScope has systemd make the unit with init in it, and the limits that it
 // knows; then it is as if Hutch had made the cgroups itself. Init waits meanwhile.

@@ -105,7 +105,7 @@ func (c *container) init(pidfd int) namespace.Init {
 // Once init has been let go the fifos are removed, by which the container counts as
 // started, and the lock is given up: what init does then may take for ever.
 func (c *container) release(pidfd int) error {
-	hooks, err := newStartHooks(c.rec.Hooks.StartContainer)
+	hooks, err := newStartHooks(c.rec.Hooks.StartContainer, c.hookOutput())
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func startDeath(cg cgroup.Manager) error {
 // Source: runtime-spec runtime.md "Lifecycle", step 9.
 func (c *container) poststart() error {
 	deleted := func() bool { return !c.dir.Current() }
-	o := hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv, Deleted: deleted, Ignored: process.IgnoredSignals()}
+	o := hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv, Deleted: deleted, Ignored: process.IgnoredSignals(), Output: c.hookOutput()}
 	return hook.Run(c.rec.Hooks.Poststart, "poststart", c.hookState(Running), o)
 }
 
@@ -186,7 +186,7 @@ func (c *container) abort() {
 //
 // Source: runtime-spec runtime.md "Lifecycle", step 13.
 func (c *container) poststop() {
-	o := hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv, Ignored: process.IgnoredSignals()}
+	o := hook.Options{Dir: c.rec.Bundle, Env: c.r.HookEnv, Ignored: process.IgnoredSignals(), Output: c.hookOutput()}
 	for _, w := range hook.RunAll(c.rec.Hooks.Poststop, "poststop", c.hookState(Stopped), o) {
 		c.r.warn(w + ", ignoring")
 	}

@@ -21,15 +21,19 @@ type startHooks struct {
 	hooks  []specs.Hook
 	now    int // index of the one that runs, -1 before the first
 	output []byte
+	files  hook.Output
+	writer *hook.Writer // to files
 }
 
-func newStartHooks(hooks []specs.Hook) (*startHooks, error) {
-	return &startHooks{hooks: hooks, now: -1}, hook.Check(hooks, "startContainer")
+func newStartHooks(hooks []specs.Hook, files hook.Output) (*startHooks, error) {
+	s := &startHooks{hooks: hooks, now: -1, files: files, writer: hook.NewWriter(files)}
+	return s, hook.Check(hooks, "startContainer")
 }
 
 // follow serves an init that has been let go, until it has executed its program. The error
 // of a hook that has failed, or takes longer than its timeout, is as that of the others.
 func (h *startHooks) follow(s *server) error {
+	defer h.writer.Close()
 	s.handlers = append(h.handlers(s), s.executes())
 	s.late = func() error { return hook.Late("startContainer", h.now, &h.hooks[h.now]) }
 	return s.serve()
@@ -55,9 +59,13 @@ func (h *startHooks) handlers(s *server) []handler {
 		if h.now < 0 {
 			return silence, nil
 		}
-		return silence, hook.Failure("startContainer", h.now, &h.hooks[h.now], unix.WaitStatus(e.Value), h.output)
+		return silence, hook.Failure("startContainer", h.now, &h.hooks[h.now], unix.WaitStatus(e.Value), h.output, h.files)
 	}
+	stdout := func(e spawn.Event) (answer, error) { return silence, h.writer.Stdout(e.Data) }
+	stderr := func(e spawn.Event) (answer, error) { return silence, h.writer.Stderr(e.Data) }
 	return []handler{
+		{tag: compile.HookStdout, doing: "append it to the file of run.oci.hooks.stdout", serve: stdout},
+		{tag: compile.HookStderr, doing: "append it to the file of run.oci.hooks.stderr", serve: stderr},
 		{tag: compile.HookBegins, doing: "watch its timeout", serve: begins},
 		{tag: compile.HookOutput, doing: "keep its output for the error", serve: output},
 		{tag: compile.HookFailed, doing: "end the container", serve: failed},
@@ -105,7 +113,7 @@ func (m *maker) beginHooks() (*startHooks, error) {
 	if h := m.bundle.spec.Hooks; h != nil {
 		hooks = h.StartContainer
 	}
-	started, err := newStartHooks(hooks)
+	started, err := newStartHooks(hooks, m.c.hookOutput())
 	if err != nil || len(hooks) == 0 {
 		return started, err
 	}

@@ -19,7 +19,7 @@ import (
 func hookProgram(t *testing.T, flags uint64) (*program.Program, *verify.Expect) {
 	t.Helper()
 	n := &inNamespaces{init: namespace.Init{Pid: 77, Pidfd: 9, Flags: flags, OwnRoot: true, InitCwd: true}}
-	p, link, err := n.compile(specs.Hook{Path: "/bin/hook"}, 10, 11)
+	p, link, err := n.compile(specs.Hook{Path: "/bin/hook"}, [3]int{10, 11, 12})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,12 +67,14 @@ func TestPlanVerify(t *testing.T) {
 	if err := proof.WriteText(&text); err != nil || !strings.Contains(text.String(), verify.FdExec.ID()+": "+verify.FdExec.String()+"\n    ") {
 		t.Errorf("%v: %s", err, text.String())
 	}
-	var list []struct {
-		Rule         string
-		Instructions []struct{ PC int }
+	var document struct {
+		Rules []struct {
+			Rule         string
+			Instructions []struct{ PC int }
+		}
 	}
 	text.Reset()
-	if err := errors.Join(proof.WriteJSON(&text), json.Unmarshal([]byte(text.String()), &list)); err != nil || len(list[verify.FdExec].Instructions) == 0 {
+	if err := errors.Join(proof.WriteJSON(&text), json.Unmarshal([]byte(text.String()), &document)); err != nil || len(document.Rules[verify.FdExec].Instructions) == 0 {
 		t.Errorf("%v: %s", err, text.String())
 	}
 	e.Hook = "/bin/other"

@@ -8,6 +8,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
+	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/sysctl"
 )
@@ -16,7 +18,7 @@ import (
 func (r *Runtime) warnOfUnknown(s *specs.Spec) {
 	if p := s.Process; p != nil {
 		for _, n := range capability.Unknown(p.Capabilities) {
-			r.warn(fmt.Sprintf("process.capabilities: %q is no capability of Linux, ignoring", n))
+			r.warn(nearest.Or(n, enum.Capabilities.Names(), fmt.Sprintf("process.capabilities: %q is no capability of Linux, ignoring", n)))
 		}
 	}
 }

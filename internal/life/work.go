@@ -174,7 +174,7 @@ func (m *maker) namespaceFlags() uint64 {
 // Source: runtime-spec config.md "POSIX-platform Hooks".
 func (m *maker) runHooks(name string, hooks []specs.Hook) error {
 	ignored := m.host.Ignored
-	o := hook.Options{Dir: m.bundle.dir, Env: m.r.HookEnv, Init: &m.child.Pidfd, Ignored: ignored}
+	o := hook.Options{Dir: m.bundle.dir, Env: m.r.HookEnv, Init: &m.child.Pidfd, Ignored: ignored, Output: m.c.hookOutput()}
 	if name == "createContainer" {
 		o.Start = (&inNamespaces{
 			init: namespace.Init{

@@ -394,42 +394,40 @@ type forked struct {
 }
 
 // Clone makes a second process, a sibling of the first, with the CLONE_NEW flags, and
-// goes on in it. The first tells the parent tag with the second one's number and
-// pidfd, and ends. The second waits for the parent's answer: nothing is told before
+// goes on in it. The first tells the parent tag with the second one's number, and
+// ends: no pidfd, since a user whose other processes keep descriptors in flight can send none. The second waits for the parent's answer: nothing is told before
 // the parent knows by whom.
 //
-// Source: clone(2), CLONE_PARENT, CLONE_PIDFD.
+// Source: clone(2), CLONE_PARENT; unix(7), ETOOMANYREFS.
 func (b *Builder) Clone(flags uint64, tag uint32) {
 	// struct clone_args up to tls: flags come first, all else is 0.
-	m, pidfd := b.Zero(64), b.Reg()
-	b.Set(m.Reg(0), int64(unix.CLONE_PARENT|unix.CLONE_PIDFD|flags))
-	b.Pointer(m, 8, b.Low32(pidfd))
-	b.goOnIn(b.Sys(unix.SYS_CLONE3, m.Arg(), Imm(m.Len)), pidfd, tag)
+	m := b.Zero(64)
+	b.Set(m.Reg(0), int64(unix.CLONE_PARENT|flags))
+	b.goOnIn(b.Sys(unix.SYS_CLONE3, m.Arg(), Imm(m.Len)), tag)
 }
 
 // CloneFlags are the flags of CloneOld.
-const CloneFlags = unix.CLONE_PARENT | unix.CLONE_PIDFD
+const CloneFlags = unix.CLONE_PARENT
 
 // CloneOld is Clone without namespaces by the older system call, whose flags a seccomp
 // filter can see: engines' profiles allow it and hide clone3 from programs.
 //
 // Source: clone(2), "C library/kernel differences".
 func (b *Builder) CloneOld(tag uint32) {
-	pidfd := b.Reg()
 	flags, stack := Imm(uint64(CloneFlags)), Imm(0)
 	if runtime.GOARCH == "s390x" {
 		flags, stack = stack, flags
 	}
-	b.goOnIn(b.Sys(unix.SYS_CLONE, flags, stack, b.Low32(pidfd).Arg(), Imm(0), Imm(0)), pidfd, tag)
+	b.goOnIn(b.Sys(unix.SYS_CLONE, flags, stack, Imm(0), Imm(0), Imm(0)), tag)
 }
 
 // goOnIn emits what follows a clone.
-func (b *Builder) goOnIn(clone Call, pidfd Reg, tag uint32) {
+func (b *Builder) goOnIn(clone Call, tag uint32) {
 	r, child := b.Reg(), b.Label()
 	clone.To(r)
 	b.If(r, Eq, 0, child)
 	b.forks = append(b.forks, forked{tell: int32(b.Len()), label: child})
-	b.TellFd(tag, r, pidfd)
+	b.Tell(tag, r)
 	b.Exit(0)
 	b.Bind(child)
 	b.Wait(tag, b.Zero(1))

@@ -37,10 +37,19 @@ type Options struct {
 
 // Spec checks s and returns the first fault, of type *fault.Error, or else what is
 // tolerated: one line each, without the prefix config.json.
+func Spec(s *specs.Spec, o Options) (warnings []string, err error) {
+	faults, warnings := All(s, o)
+	if len(faults) > 0 {
+		return nil, faults[0]
+	}
+	return warnings, nil
+}
+
+// All checks s and returns every fault, and what is tolerated, as Spec does.
 //
 // A configuration without process is right: it can be created, not started. The order is
 // that of the texts that a user sees: what others need comes first.
-func Spec(s *specs.Spec, o Options) (warnings []string, err error) {
+func All(s *specs.Spec, o Options) (faults []error, warnings []string) {
 	c := check.New(s, o.Rootless)
 	for _, rule := range [...]func(*check.Config) error{
 		version, // else nothing of the rest need be what it looks like
@@ -64,11 +73,9 @@ func Spec(s *specs.Spec, o Options) (warnings []string, err error) {
 		cgroupsPath,
 		rootfs.CheckPropagation,
 	} {
-		if err := rule(c); err != nil {
-			return nil, err
-		}
+		c.Add(rule(c))
 	}
-	return c.Warnings, nil
+	return c.Faults.All(), c.Warnings
 }
 
 // processOf checks the process, if there is one.
@@ -76,21 +83,25 @@ func processOf(c *check.Config) error {
 	if c.Process == nil {
 		return nil
 	}
-	return Process(c.Process)
+	checkProcess(&check.Process{Process: c.Process, Faults: &c.Faults})
+	return nil
 }
 
 // Process checks p as the process object of a configuration, for a process that is added
 // to a container. Faults are named below "process".
 func Process(p *specs.Process) error {
-	for _, rule := range [...]func(*specs.Process) error{
+	var faults check.Faults
+	checkProcess(&check.Process{Process: p, Faults: &faults})
+	return faults.First()
+}
+
+func checkProcess(p *check.Process) {
+	for _, rule := range [...]func(*check.Process) error{
 		process.CheckArgs, process.CheckEnv, process.CheckCwd, user.Check, terminal.Check, limit.Check, lsm.Check,
 		sched.Check, limit.CheckOOM, sched.CheckIO, sched.CheckAffinity,
 	} {
-		if err := rule(p); err != nil {
-			return err
-		}
+		p.Add(rule(p))
 	}
-	return nil
 }
 
 // version refuses configurations of another major version: the specification

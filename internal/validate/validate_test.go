@@ -285,6 +285,55 @@ func TestSpecRefuses(t *testing.T) {
 	}
 }
 
+// TestAllFindsEvery makes mistakes that have nothing to do with one another, and wants each.
+func TestAllFindsEvery(t *testing.T) {
+	s := good()
+	s.Process.Args[0], s.Process.Env, s.Process.Cwd = "", []string{"A", "=B", "C=\x00"}, "tmp"
+	s.Process.Rlimits = []specs.POSIXRlimit{{Type: "NOFILE"}, {Type: "RLIMIT_CPU", Soft: 2, Hard: 1}, {Type: "RLIMIT_CPU"}}
+	s.Process.User.UID, s.Process.User.GID = 65546, 65546
+	s.Mounts[0].Type, s.Mounts[1].Options[2] = "", "nosiud"
+	s.Mounts = append(s.Mounts, specs.Mount{Destination: "/", Type: "bind"})
+	s.Linux.Namespaces[0].Type, s.Linux.Namespaces[1].Type = "net", "nett"
+	s.Linux.Devices[2].Type, s.Linux.Devices[0].Path = "a", "p"
+	s.Linux.Sysctl = map[string]string{"kernel.msgmx": "1", "kernel.panic": "1"}
+	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = []string{"proc", "/"}, []string{"sys"}
+	s.Linux.NetDevices = nil
+	s.Hooks.Prestart, s.Hooks.Poststop = []specs.Hook{{Path: "a"}}, []specs.Hook{{Path: "b"}}
+	faults, _ := All(s, Options{})
+	var got []string
+	for _, f := range faults {
+		got = append(got, strings.TrimPrefix(f.Error(), "config.json: "))
+	}
+	want := []string{
+		`linux.namespaces[0].type: "net" is not known; use pid, network, mount, ipc, uts, user, cgroup or time; did you mean network?`,
+		`linux.namespaces[1].type: "nett" is not known; use pid`,
+		`process.args[0]: is empty`,
+		`process.env[0]: has no '='`, `process.env[1]: has no name`, `process.env[2]: holds a NUL`,
+		`process.cwd: "tmp" is not an absolute path`,
+		`process.rlimits[0].type: "NOFILE" is no resource limit of Linux; see getrlimit(2), for example RLIMIT_NOFILE; did you mean RLIMIT_NOFILE?`,
+		`process.rlimits[1].soft: 2 is above`, `process.rlimits[2].type: RLIMIT_CPU stands twice`,
+		`process.user.uid: 65546 is not mapped`, `process.user.gid: 65546 is not mapped`,
+		`mounts[0].type: missing`,
+		`mounts[1].options[2]: "nosiud" is not an option for bind mounts, which take none of a file system; remove it, or bind and rbind; did you mean nosuid?`,
+		`mounts[3].type: bind is not a file system`,
+		`linux.maskedPaths[0]: "proc" is not an absolute path`, `linux.readonlyPaths[0]: "sys" is not`, `linux.maskedPaths[1]: "/" is the root`,
+		`linux.devices[0].path: "p" is not`, `linux.devices[2].type: "a" is not known`,
+		`linux.sysctl["kernel.msgmx"]: is not separate for each container: it would change the host's; remove it; did you mean kernel.msgmax?`,
+		`linux.sysctl["kernel.panic"]: is not separate for each container: it would change the host's; remove it`,
+		`hooks.prestart[0].path: "a" is not an absolute path`, `hooks.poststop[0].path: "b" is not an absolute path`,
+	}
+	for i := range max(len(got), len(want)) {
+		switch {
+		case i >= len(got):
+			t.Errorf("nothing of %s", want[i])
+		case i >= len(want):
+			t.Errorf("too much: %s", got[i])
+		case !strings.HasPrefix(got[i], want[i]):
+			t.Errorf("fault %d: got %s\nwant %s", i, got[i], want[i])
+		}
+	}
+}
+
 func TestSpecWarns(t *testing.T) {
 	for _, c := range []struct {
 		name   string

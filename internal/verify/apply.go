@@ -23,6 +23,9 @@ func (w *walker) apply(s *state, pc int, in *program.Instr) value {
 	case unix.SYS_MKNODAT:
 		w.makesNode(s, in)
 		return value{k: kConst}
+	case unix.SYS_SYMLINKAT:
+		w.applySymlink(s, pc, in)
+		return value{k: kConst}
 	case unix.SYS_CLOSE:
 		return w.applyClose(s, in)
 	case unix.SYS_DUP:
@@ -161,8 +164,11 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 	switch l.where {
 	case atHost:
 		v.k = kHost
-		if l.name == "/proc/self/ns/time_for_children" {
+		switch {
+		case l.name == "/proc/self/ns/time_for_children", l.name == selfMounts && w.e.Chrooted && s.got&unix.CLONE_NEWNS != 0:
 			v.k = kSelfNS
+		case l.name == "/" && w.e.Chrooted && !s.atTop:
+			v.proof |= pOldRoot
 		}
 	case atProc:
 		v.k = kProcFile
@@ -258,14 +264,25 @@ func (w *walker) applyFchdir(s *state, in *program.Instr) {
 		s.cwd = cwdInit
 	case v.k == kHost && s.root == rootHost && w.e.InitCwd && strings.HasPrefix(w.texts[v.path], "/proc/") && strings.HasSuffix(w.texts[v.path], "/cwd"):
 		s.cwd, s.cwdPath = cwdIn, w.x.slash // the container's root, until the pivot
+	case v.k == kHost && v.proof&pOldRoot != 0:
+		s.cwd = cwdOld
 	default:
 		s.cwd = cwdHost
 	}
 }
 
+// selfMounts is the mount namespace of the process itself.
+const selfMounts = "/proc/self/ns/mnt"
+
+// top reports whether "/" stands for all of the mount namespace.
+func (w *walker) top(s *state) bool { return !w.e.Chrooted || s.atTop }
+
 func (w *walker) applyChroot(s *state, pc int) {
 	switch {
-	case s.cwd == cwdRoot && s.root == rootAttached && !s.store && (w.e.NoPivot || w.x.shared):
+	case s.cwd == cwdOld && s.root == rootHost && s.atTop:
+		s.atTop = false
+		return
+	case s.cwd == cwdRoot && s.root == rootAttached && !s.store && w.top(s) && (!w.e.Chrooted || s.has(fRootOnTop)) && (w.e.NoPivot || w.x.shared):
 		s.root = rootChroot
 	case s.cwd == cwdInit && w.e.InitCwd:
 		s.root = rootHost
@@ -341,6 +358,10 @@ func (w *walker) applyNamespaces(s *state, pc int, in *program.Instr) {
 		return
 	}
 	flags := imm(in, 1)
+	if w.value(s, in.Args[0]).k == kSelfNS && flags == unix.CLONE_NEWNS { // its own
+		s.atTop, s.cwd, s.cwdPath = true, cwdHost, 0
+		return
+	}
 	if w.value(s, in.Args[0]).k == kSelfNS && !s.has(fTimeMade) {
 		flags = 0 // it is there already
 	}

@@ -382,7 +382,8 @@ func (w *walker) checkSetns(s *state, pc int, in *program.Instr) {
 	}
 	switch {
 	case v.k == kPidfd && w.e.Kind != Init && imm(in, 1) == w.e.Join:
-	case v.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWTIME:
+	case v.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWTIME && w.texts[v.path] != selfMounts:
+	case v.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWNS && w.texts[v.path] == selfMounts:
 	case v.k == kHost && w.x.ns[v.path]&imm(in, 1) != 0:
 	default:
 		w.refuse(s, pc, Namespaces, "it joins a namespace that is not the configuration's")

@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/calls"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -86,6 +85,11 @@ func (w *walker) clone(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, Known, "a hook's process is cloned with flags")
 		return
 	}
+	const writes = unix.CLONE_PIDFD | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_SETTID | unix.CLONE_CHILD_CLEARTID | unix.CLONE_SETTLS
+	if flags&writes != 0 {
+		w.refuse(s, pc, Known, "the clone writes to memory")
+		return
+	}
 	const shared = unix.CLONE_VM | unix.CLONE_FILES | unix.CLONE_FS | unix.CLONE_THREAD | unix.CLONE_SIGHAND
 	if flags&shared != 0 {
 		w.refuse(s, pc, Known, "the clone shares more than it may")
@@ -106,28 +110,9 @@ func (w *walker) clone(s *state, pc int, in *program.Instr) {
 			c.visible = w.waive[FdClone] == ""
 			c.pidJoined = false
 		}
-		if to, ok := w.pidfdOf(in); ok {
-			w.set(s, to, value{k: kPidfd})
-		}
 		w.note(pc, Namespaces)
 	} else {
 		c.hook = true
 	}
 	w.set(s, dst, value{k: kConst, num: 1 << 30}) // some number above 0
-}
-
-// pidfdOf returns the register that a clone stores its pidfd in.
-func (w *walker) pidfdOf(in *program.Instr) (int, bool) {
-	var to uint32
-	var ok bool
-	switch in.NR {
-	case unix.SYS_CLONE:
-		to, ok = in.Args[calls.Of(in.NR).Find(calls.Pidfd)].Addr()
-	case unix.SYS_CLONE3:
-		var off uint32
-		if off, ok = in.Args[calls.Of(in.NR).Find(calls.CloneArgs)].Addr(); ok {
-			to, ok = w.p.Pointer(off + 8)
-		}
-	}
-	return w.reg(program.Reg(to &^ 7)), ok
 }

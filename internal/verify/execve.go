@@ -12,6 +12,10 @@ import (
 
 // checkExecve refuses the execution of anything before all is as it has to be.
 func (w *walker) checkExecve(s *state, pc int, in *program.Instr) {
+	if w.e.Reads {
+		w.refuse(s, pc, Ends, "a process that only reads executes something")
+		return
+	}
 	if in.OnErr != program.Fail {
 		w.refuse(s, pc, Ends, "its error is not told")
 		return

@@ -47,6 +47,9 @@ type mountOf struct {
 	attrs        uint16 // aNoSuid, aNoDev, aNoExec that have to be there
 	ro           bool
 	bind         bool
+	link         int32 // a symbolic link to there is made, and nothing is mounted; else 0
+	srcLink      bool  // a source that is a symbolic link is not followed
+	destLink     bool  // nor is a destination
 	remount      bool
 	done, roDone int // facts
 	bound        int // the fact that mount(2) has bound it
@@ -149,11 +152,14 @@ func (x *expected) container(w *walker) {
 	}
 	for i := range e.Spec.Mounts {
 		m := mountExpected(w, x, &e.Spec.Mounts[i])
-		if m.proven = -1; (m.fs == fsProc || m.fs == fsSys) && !m.bind {
+		if to := e.Links[i]; to != "" {
+			m.link, m.bind, m.attrs, m.ro = w.text(to), false, 0, false
+		}
+		if m.proven = -1; (m.fs == fsProc || m.fs == fsSys) && !m.bind && m.link == 0 {
 			m.proven = x.fact()
 		}
 		for j := range x.mounts { // what lies beneath this one need not be proven
-			if old := &x.mounts[j]; !m.remount && within(w.texts[old.dest], w.texts[m.dest]) {
+			if old := &x.mounts[j]; !m.remount && m.link == 0 && within(w.texts[old.dest], w.texts[m.dest]) {
 				old.proven = -1
 			}
 		}
@@ -234,6 +240,12 @@ func mountExpected(w *walker, x *expected, m *specs.Mount) mountOf {
 			continue
 		case "remount":
 			out.remount = true
+			continue
+		case "src-nofollow":
+			out.srcLink = true
+			continue
+		case "dest-nofollow":
+			out.destLink = true
 			continue
 		case "defaults":
 			continue

@@ -86,7 +86,28 @@ func (g *generator) input() *compile.Input {
 		c.Callers = g.chance(3)
 	}
 	in.Host.ProcOfPidNS = g.chance(2)
+	g.extensions(in)
 	return in
+}
+
+// extensions adds what the specification has not. It comes last, so that the rest of a seed's
+// configuration is what it was.
+func (g *generator) extensions(in *compile.Input) {
+	in.HookFiles = compile.HookFiles{Stdout: g.chance(5), Stderr: g.chance(5)}
+	in.Host.Chrooted = g.chance(6)
+	for i := range in.Spec.Mounts {
+		m := &in.Spec.Mounts[i]
+		if !slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "remount") || !g.chance(5) {
+			continue
+		}
+		m.Options = append(m.Options, one(g, "src-nofollow", "dest-nofollow", "copy-symlink"))
+		if slices.Contains(m.Options, "copy-symlink") && g.chance(2) {
+			if in.Links == nil {
+				in.Links = map[int]string{}
+			}
+			in.Links[i] = "../usr/data"
+		}
+	}
 }
 
 func (g *generator) host(p *specs.Process) compile.Host {

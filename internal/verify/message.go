@@ -32,7 +32,7 @@ func (w *walker) tell(s *state, pc int, in *program.Instr) {
 		}
 	}
 	tag := in.NR
-	if out := s.outside(); s.ajar && out != 0 && tag != w.e.Tags.Hooks {
+	if out := s.outside(); s.ajar && out != 0 && tag != w.e.Tags.Hooks && tag != w.e.Tags.Offsets {
 		w.refuse(s, pc, Dumpable, "the process is dumpable, and open are "+kindWords(out))
 		return
 	}
@@ -106,6 +106,7 @@ func (w *walker) wait(s *state, pc int, in *program.Instr) {
 	case t.Born:
 		s.done(fBorn)
 	}
+	w.linkAnswered(s, pc, tag)
 	w.note(pc, Barrier)
 	w.overwrite(s, off, uint32(n))
 }

@@ -37,7 +37,7 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 		w.checkMount(s, pc, in)
 	case unix.SYS_UMOUNT2:
 		p, ok := w.pathText(in, 0)
-		host := ok && slices.Contains(w.x.points, w.text(p)) && s.root != rootIn
+		host := ok && w.top(s) && slices.Contains(w.x.points, w.text(p)) && s.root != rootIn
 		here := ok && p == "." && (s.root == rootPivoted || s.cwd == cwdStore && s.store)
 		if imm(in, 1)&unix.MNT_DETACH == 0 || !host && !here || host && !s.has(fRootOnTop) {
 			w.refuse(s, pc, MountPath, "it unmounts something else than the host's tree")
@@ -45,7 +45,7 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 	case unix.SYS_PIVOT_ROOT:
 		a, _ := w.pathText(in, 0)
 		b, _ := w.pathText(in, 1)
-		if a != "." || b != "." || s.store || s.cwd != cwdRoot || s.root != rootAttached {
+		if a != "." || b != "." || s.store || s.cwd != cwdRoot || s.root != rootAttached || !w.top(s) || w.e.Chrooted && !s.has(fRootOnTop) {
 			w.refuse(s, pc, RootChange, "the working directory is not the root that is attached")
 		}
 	case unix.SYS_CHROOT:
@@ -113,7 +113,7 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, MountPath, "what is attached is told by a path")
 		return
 	}
-	toTop := v.k == kRoot && w.e.NoPivot // with what hides the host to come
+	toTop := v.k == kRoot && (w.e.NoPivot || w.e.Chrooted && s.atTop) // with what hides the host to come
 	if v.k != kHostTree && !toTop && v.k != kMnt && v.k != kProc && v.k != kContTree && v.k != kBound {
 		w.refuse(s, pc, FdUse, v.k.String()+" is no detached mount")
 		return
@@ -129,7 +129,7 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 	case !ok:
 	case l.name != "" || flags&unix.MOVE_MOUNT_T_EMPTY_PATH == 0:
 		w.refuse(s, pc, MountPath, "where it is attached is told by a path")
-	case t.attr&aLink != 0:
+	case t.attr&aLink != 0 && !w.onLink(t.path):
 		w.refuse(s, pc, PathFollow, "it is attached on what may be a symbolic link")
 	case t.k != kCont || l.where != atCont:
 		w.refuse(s, pc, FdUse, "it is attached on "+t.k.String())
@@ -140,6 +140,11 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 			w.checkHostTree(s, pc, v, t.path)
 		}
 	}
+}
+
+// onLink reports whether the configuration mounts on a symbolic link itself at a path.
+func (w *walker) onLink(at int32) bool {
+	return slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.dest == at && m.destLink })
 }
 
 // checkAttachRoot refuses to attach anything in the host's tree but the root's.
@@ -210,12 +215,15 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 	const propagation = unix.MS_SHARED | unix.MS_SLAVE | unix.MS_PRIVATE | unix.MS_UNBINDABLE
 	switch _, hidden := w.hidden(in); {
 	case ok && at == "/" && s.root == rootHost && (flags == unix.MS_REC|unix.MS_SLAVE || flags == unix.MS_REC|unix.MS_PRIVATE):
-		if s.got&unix.CLONE_NEWNS == 0 {
+		switch {
+		case s.got&unix.CLONE_NEWNS == 0:
 			w.refuse(s, pc, MountSlave, "the host's own mounts are changed")
+		case !w.top(s):
+			w.refuse(s, pc, MountSlave, "the root directory is no mount")
 		}
 	case ok && s.root == rootAttached && s.has(fSlave) && s.got&unix.CLONE_NEWNS != 0 && w.boundBy(in) != nil:
 		w.note(pc, MountPath)
-	case ok && hidden && s.root != rootIn && flags&unix.MS_RDONLY != 0 && flags&(unix.MS_BIND|unix.MS_MOVE|propagation) == 0:
+	case ok && hidden && w.top(s) && s.root != rootIn && flags&unix.MS_RDONLY != 0 && flags&(unix.MS_BIND|unix.MS_MOVE|propagation) == 0:
 	case !ok || at != "." || s.cwd != cwdIn || s.root != rootAttached || flags&(unix.MS_BIND|unix.MS_MOVE|propagation) != 0:
 		w.refuse(s, pc, MountPath, "it goes by a path, or the working directory is no mount point of the container")
 	default:
@@ -294,6 +302,9 @@ func (w *walker) applyTree(s *state, in *program.Instr) value {
 		v = value{k: kHostTree, path: l.dir.path}
 	case l.where == atHost:
 		v = value{k: kHostTree, path: l.path}
+		if imm(in, 2)&unix.AT_SYMLINK_NOFOLLOW != 0 {
+			v.attr |= aNoFollow
+		}
 	case l.where == atTree || l.dir.k == kBound && l.name == "":
 		v = l.dir
 		v.k, v.attr = kHostTree, v.attr&^aAttached
@@ -384,7 +395,7 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 			s.store = true
 			return
 		}
-		if l.path == w.x.slash {
+		if l.path == w.x.slash && w.top(s) {
 			s.done(fRootOnTop)
 		}
 		return
@@ -393,7 +404,7 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 	target := w.value(s, to)
 	at, src := target.path, *v
 	if target.attr&aCovered == 0 { // else nobody sees it
-		w.attached(s, pc, src, at)
+		w.attached(s, pc, src, at, target.attr&aLink != 0)
 	}
 	switch v.k {
 	case kHostTree:
@@ -405,7 +416,8 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 }
 
 // attached records what a mount on a path of the container does for the configuration.
-func (w *walker) attached(s *state, pc int, v value, at int32) {
+// link says that it is on what may be a symbolic link itself.
+func (w *walker) attached(s *state, pc int, v value, at int32, link bool) {
 	if f, ok := w.x.masked[at]; ok && at != w.x.slash && ((v.k == kHostTree || v.k == kMnt) && v.attr&aRO != 0 && v.proof&pNullDevice == pNullDevice || v.k == kMnt && v.fs == fsTmp && v.attr&aRO != 0) {
 		s.done(f)
 		w.note(pc, Masked)
@@ -419,7 +431,7 @@ func (w *walker) attached(s *state, pc int, v value, at int32) {
 	w.covers(s, at)
 	for i := range w.x.mounts {
 		m := &w.x.mounts[i]
-		if m.dest != at || m.remount || s.has(m.done) || !w.fits(m, &v) {
+		if m.dest != at || m.remount || s.has(m.done) || m.destLink != link || !w.fits(m, &v) {
 			continue
 		}
 		if m.attrs&^v.attr == 0 {
@@ -436,6 +448,8 @@ func (w *walker) attached(s *state, pc int, v value, at int32) {
 // fits reports whether v is what the configuration mounts.
 func (w *walker) fits(m *mountOf, v *value) bool {
 	switch {
+	case m.link != 0 || m.srcLink != (v.attr&aNoFollow != 0):
+		return false
 	case m.bind:
 		return v.k == kHostTree && v.path == m.source || v.k == kContTree && m.inside != 0 && v.path == m.inside
 	case v.k == kContTree:
@@ -481,5 +495,5 @@ func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
 		return
 	}
 	t, _ := w.str(in.Args[2])
-	w.attached(s, pc, value{k: kMnt, fs: fsType(t), path: w.text(t), attr: attrs}, s.cwdPath)
+	w.attached(s, pc, value{k: kMnt, fs: fsType(t), path: w.text(t), attr: attrs}, s.cwdPath, false)
 }

@@ -81,7 +81,7 @@ var ruleTexts = [rules][2]string{
 	FilterLast:   {"filter-last", "after the filter come only the wait for start, hooks, the end of what was held to load it, and execve"},
 	AfterDrop:    {"after-drop", "nothing that takes privileges comes after the capabilities are dropped"},
 	PowerClone:   {"power-clone", "what is cloned into a pid namespace that others are in has no more power than the container's processes"},
-	Dumpable:     {"dumpable", "after each change of ids the process is made not dumpable before it does anything else; it is dumpable for a caller without privileges alone, in a user namespace that is new, while hooks run or nothing of the host is open"},
+	Dumpable:     {"dumpable", "after each change of ids the process is made not dumpable before it does anything else; it is dumpable for a caller without privileges alone, in a user namespace that is new, while hooks run, time offsets are written or nothing of the host is open"},
 	Rlimits:      {"rlimits", "process.rlimits are set as the last of their kind"},
 	Cwd:          {"cwd", "the working directory is process.cwd and is proven to be in the container"},
 	Stdio:        {"stdio", "no standard descriptor is the host's null device"},

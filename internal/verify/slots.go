@@ -152,9 +152,4 @@ func (w *walker) writes(in *program.Instr, use func(int)) {
 			use(int(w.index[at]))
 		}
 	}
-	if in.Op == program.OpSys {
-		if to, ok := w.pidfdOf(in); ok {
-			use(to)
-		}
-	}
 }

@@ -76,6 +76,7 @@ const (
 	aDeep     // aRO is so for all mounts of a recursive clone
 	aMade     // of kCtx: the file system is created
 	aCovered  // in the container, beneath a mount that was attached later
+	aNoFollow // no symbolic link was followed to it
 )
 
 // Proofs of what a descriptor leads to, by fstatfs and statx.
@@ -91,6 +92,7 @@ const (
 	pNamed   // of kPos: a keyring that was joined by its name
 	pKeyring // of kErr: no session keyring was joined
 	pNoLink  // its path leads over no symbolic link
+	pOldRoot // the root directory of a caller in a chroot
 
 	pNullDevice = pChr | pMajor1 | pMinor3
 )
@@ -169,6 +171,7 @@ const (
 	cwdIn          // at path in the container
 	cwdStore       // the file system for device nodes, on top of the root
 	cwdInit        // init's root directory, before chroot
+	cwdOld         // the root directory of a caller in a chroot
 )
 
 // described is a buffer in which the kernel has told something of a register's file.
@@ -189,6 +192,7 @@ type mode struct {
 	capSet    bool
 	pidJoined bool // a clone goes into a pid namespace that others are in
 	keepsNull bool // the caller may not make mounts, nor change the null device
+	atTop     bool // with Expect.Chrooted: the root directory is the top of the mount namespace
 	store     bool // the file system for device nodes is attached
 	loose     bool // the ids were changed, by which the process may be dumpable
 	ajar      bool // the process is dumpable, as far as Expect.Opens allows

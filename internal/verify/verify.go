@@ -32,6 +32,7 @@ type Expect struct {
 
 	Rootfs      string // Init: root.path, absolute
 	NoPivot     bool
+	Chrooted    bool // the caller's root directory is no mount, and the container has a new mount namespace
 	Userns      bool // the container has a user namespace that is not the caller's
 	Nested      bool // the caller has no more rights over mounts than a user namespace gives
 	Opens       bool // the caller is a user who cannot join the namespaces of a closed process, and nobody else is in the user namespace
@@ -50,8 +51,13 @@ type Expect struct {
 	Keyring     bool     // a session keyring is joined
 	Serial      int64    // Exec: of the container's, 0 where it is not known
 	HostMounts  []HostMount
-	Filter      bool // a seccomp filter is to be loaded
-	Notify      bool // with a listener
+	// Links are the symbolic links that are copied in place of a bind, by the index of the
+	// mount: where they lead. LinkTags are the messages by which the parent is asked for
+	// one: the destination, and where it leads.
+	Links    map[int]string
+	LinkTags map[uint32][2]string
+	Filter   bool // a seccomp filter is to be loaded
+	Notify   bool // with a listener
 
 	// Registers that are set before the program is run.
 	Go, Result program.Reg   // exec.fifo and result.fifo; 0 for none
@@ -59,6 +65,9 @@ type Expect struct {
 	Exe        program.Reg   // the runtime's executable, see selfexe; 0 for none
 
 	Hook string // Hook: what is executed
+
+	// Of Exec: the process reads files of the image for the runtime, and executes nothing.
+	Reads bool
 
 	// Of Exec and Hook: how init's namespaces are joined.
 	Join    uint64 // CLONE_NEW flags
@@ -79,7 +88,7 @@ type HostMount struct {
 
 // Tags are the messages that mean something to the verifier.
 type Tags struct {
-	Born, Hooks, Ready, Loading, Executing, HookBegins uint32
+	Born, Hooks, Offsets, Ready, Loading, Executing, HookBegins uint32
 	// Answered reports whether the process has to wait for the answer to a message.
 	Answered func(tag uint32) bool
 	// Same reports whether a wait for one tag is answered to what was told with the

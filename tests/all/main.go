@@ -24,7 +24,7 @@ import (
 // lanes are the phases that run one after the other, each lane beside the others. What
 // runs tests comes after test-deps, which installs what they need.
 var lanes = [][]string{
-	{"test-deps", "unit", "surroundings-quick", "integration", "conformance", "engines", "tutorial", "mutants-quick", "vm"},
+	{"test-deps", "unit", "surroundings-quick", "integration", "conformance", "engines", "tutorial", "dist-test", "mutants-quick", "vm"},
 	{"fmt", "vet", "lint", "containerd", "types", "cross", "fuzz-build"},
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 func TestMountTypes(t *testing.T) {
@@ -269,6 +270,64 @@ func TestIdmappedMount(t *testing.T) {
 	}
 }
 
+// TestIdmappedNewMount: so are the owners in a new file system. A tmpfs takes the owners of
+// the image by tmpcopyup as they are there.
+func TestIdmappedNewMount(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 has no idmapped mounts")
+	needs(t, "a tmpfs with idmapped mounts (Linux 6.3)", mappedTmpfs())
+	ids := func(host uint32) []specs.LinuxIDMapping {
+		return []specs.LinuxIDMapping{{ContainerID: 0, HostID: host, Size: 65536}}
+	}
+	for _, c := range []struct {
+		name  string
+		edits []edit
+		mount specs.Mount
+		want  string // owner of the mount's root, and of what root makes in it
+	}{
+		{"own mapping", nil, specs.Mount{UIDMappings: ids(mappedRoot), GIDMappings: ids(mappedRoot)}, fmt.Sprintf("%d:%d", mappedRoot, mappedRoot)},
+		{"mapping in the option", nil, specs.Mount{Options: []string{"idmap=uids=0-7-1;gids=0-8-1"}}, "7:8"},
+		{"recursive", nil, specs.Mount{Options: []string{"ridmap=uids=0-7-1;gids=0-8-1"}}, "7:8"},
+		{"with other options", nil, specs.Mount{Options: []string{"ro", "nosuid", "size=64k", "mode=750", "rslave"}, UIDMappings: ids(9), GIDMappings: ids(9)}, "9:9"},
+		{"own mapping in a user namespace", []edit{userNamespace}, specs.Mount{UIDMappings: ids(mappedRoot + 3), GIDMappings: ids(mappedRoot + 4)}, "3:4"},
+		{"the container's", []edit{userNamespace}, specs.Mount{Options: []string{"idmap"}}, "0:0"},
+		{"that of a joined user namespace", []edit{joinedUserNamespace(t)}, specs.Mount{Options: []string{"idmap"}}, "0:0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.mount.Destination, c.mount.Source, c.mount.Type = "/mnt", "tmpfs", "tmpfs"
+			edits := append(c.edits, mount(c.mount), sh("stat -c %u:%g /mnt; grep -q '^tmpfs /mnt ' /proc/self/mounts"))
+			if out := strings.TrimSpace(newBundle(t, edits...).run().ok(t).stdout); out != c.want {
+				t.Errorf("owner %q, want %q", out, c.want)
+			}
+		})
+	}
+	t.Run("tmpcopyup", func(t *testing.T) {
+		t.Parallel()
+		m := specs.Mount{Destination: "/copied", Source: "tmpfs", Type: "tmpfs", Options: []string{"tmpcopyup"}, UIDMappings: ids(100), GIDMappings: ids(200)}
+		b := newBundle(t, mount(m), sh("stat -c %u:%g /copied/file"))
+		if err := os.Chown(writeText(t, b.rootfs("copied", "file"), ""), 5, 6); err != nil {
+			t.Fatal(err)
+		}
+		if out := strings.TrimSpace(b.run().ok(t).stdout); out != "105:206" {
+			t.Errorf("owner %q, want 105:206", out)
+		}
+	})
+}
+
+// mappedTmpfs reports whether the kernel is one whose tmpfs can be idmapped.
+func mappedTmpfs() bool {
+	var u unix.Utsname
+	var major, minor int
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	return major > 6 || major == 6 && minor >= 3
+}
+
 // joinedUserNamespace is that of a container which lives until the test ends, and of whose
 // mappings the configuration tells nothing.
 func joinedUserNamespace(t *testing.T) edit {
@@ -289,6 +348,9 @@ func TestIdmappedMountErrors(t *testing.T) {
 		"uids without gids":      {Type: "bind", Source: "/usr", Options: []string{"bind"}, UIDMappings: ids},
 		"option without ids":     {Type: "bind", Source: "/usr", Options: []string{"bind", "idmap=uids=0-0"}},
 		"option and mappings":    {Type: "bind", Source: "/usr", Options: []string{"bind", "idmap=uids=0-0-1;gids=0-0-1"}, UIDMappings: ids, GIDMappings: ids},
+		"remount":                {Type: "tmpfs", Source: "tmpfs", Options: []string{"remount"}, UIDMappings: ids, GIDMappings: ids},
+		"cgroups":                {Type: "cgroup", Source: "cgroup", UIDMappings: ids, GIDMappings: ids},
+		"cannot be mapped":       {Type: "mqueue", Source: "mqueue", UIDMappings: ids, GIDMappings: ids},
 		"idmap without anything": {Type: "bind", Source: "/usr", Options: []string{"bind", "idmap"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -288,13 +288,31 @@ func TestTmpfsMode(t *testing.T) {
 	}
 }
 
+// TestDestinationWithTheRootInFront: a destination may be written as the host sees it.
+func TestDestinationWithTheRootInFront(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh("grep -c -E ' (/mnt/a|/mnt) ' /proc/self/mounts; ls /; test -w /mnt/a"))
+	tmpfsMount(b.rootfs("mnt"))(b.spec)
+	tmpfsMount(b.rootfs() + "/x/../mnt/a")(b.spec)
+	beside := b.rootfs() + "-beside"
+	bindMount(b.path("."), beside)(b.spec)
+	b.writeSpec()
+	out := b.run().ok(t).stdout
+	if !strings.HasPrefix(out, "2\n") {
+		t.Errorf("got %q", out)
+	}
+	if _, err := os.Stat(b.rootfs(beside)); err != nil {
+		t.Errorf("a path that only begins like the root's: %v", err)
+	}
+}
+
 // TestBindOfWhatIsMounted: mounts are made in their order, so that the source of one may
 // lie in an earlier one; it is looked for in the container, whatever links lie on the way.
 //
 // Source: runtime-spec config.md "Mounts".
 func TestBindOfWhatIsMounted(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, sh("cat /final/file; cat /link/file; grep ' /final ' /proc/self/mounts"))
+	b := newBundle(t, sh("cat /final/file; cat /link/file; stat -c %u /mapped/file; grep ' /final ' /proc/self/mounts"))
 	if err := os.MkdirAll(b.path("source/inner"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -309,9 +327,11 @@ func TestBindOfWhatIsMounted(t *testing.T) {
 	bindMount(b.path("source"), "/mnt")(b.spec)
 	bindMount(b.rootfs("mnt/inner"), "/final", "ro", "nodev")(b.spec)
 	bindMount(b.rootfs("mnt/out"), "/link")(b.spec)
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 7, Size: 1}}
+	mount(specs.Mount{Destination: "/mapped", Type: "bind", Source: b.rootfs("mnt/inner"), Options: []string{"bind"}, UIDMappings: ids, GIDMappings: ids})(b.spec)
 	b.writeSpec()
 	out := b.run().ok(t).stdout
-	if !strings.HasPrefix(out, "deep\nof the container\n") || !strings.Contains(out, " ro,nodev,") {
+	if !strings.HasPrefix(out, "deep\nof the container\n7\n") || !strings.Contains(out, " ro,nodev,") {
 		t.Errorf("got %q", out)
 	}
 	b.rt("plan", "--verify", "--bundle", b.dir).ok(t)

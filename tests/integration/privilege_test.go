@@ -48,6 +48,29 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
+// TestAmbientThatIsNotRaisedIsTold: also in a user namespace, where the runtime
+// lacks nothing.
+func TestAmbientThatIsNotRaisedIsTold(t *testing.T) {
+	t.Parallel()
+	const kill, chown = "CAP_KILL", "CAP_CHOWN"
+	for _, s := range standings() {
+		for _, command := range []string{"run", "create"} {
+			t.Run(s.name+", "+command, func(t *testing.T) {
+				t.Parallel()
+				g := s.guest(t)
+				g.spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: []string{kill, chown}, Permitted: []string{kill, chown},
+					Effective: []string{kill, chown}, Inheritable: []string{kill}, Ambient: []string{kill, chown}}
+				g.configure(program{args: []string{"/bin/true"}})
+				res := g.as(call{root: g.root, args: g.line(command)}).do(t)
+				if res.code != 0 || !strings.Contains(res.stderr, "can't raise ambient capability "+chown) || strings.Contains(res.stderr, kill) {
+					t.Errorf("%s", res)
+				}
+				g.do("delete", "--force", g.id)
+			})
+		}
+	}
+}
+
 // TestCapabilityUnknown: the runtime SHOULD warn and go on. The warning must
 // not be on stderr, which is the container's.
 func TestCapabilityUnknown(t *testing.T) {

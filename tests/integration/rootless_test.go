@@ -309,3 +309,69 @@ func TestCallersCgroupsAreReadOnly(t *testing.T) {
 		})
 	}
 }
+
+// TestWithoutCgroups: who may make no cgroup has a container without, unless that is ruled
+// out; what that costs is told where nothing else holds the processes together.
+func TestWithoutCgroups(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "the words are Hutch's")
+	for _, c := range []struct {
+		name     string
+		rootless string
+		edit     edit
+		code     int
+		text     string // on stderr; empty for none about cgroups
+	}{
+		{"auto", "auto", nil, 0, ""},
+		{"true", "true", nil, 0, ""},
+		{"false", "false", nil, 1, "--rootless false needs a cgroup: "},
+		{"false, with a limit", "false", func(s *specs.Spec) {
+			limit := int64(100)
+			s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &limit}}
+		}, 1, "linux.resources.pids.limit needs a cgroup: "},
+		{"host's processes", "auto", hostProcesses, 0, "Such configuration is strongly discouraged"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			g := seats()[0].seated(t, true)
+			if c.edit != nil {
+				c.edit(g.spec)
+			}
+			g.configure(program{args: []string{"/bin/true"}})
+			res := g.as(call{root: g.root, global: []string{"--rootless", c.rootless}, args: g.line("run")}).do(t)
+			if res.code != c.code || !strings.Contains(res.stderr, c.text) || c.text == "" && strings.Contains(res.stderr, "cgroup") {
+				t.Errorf("%s", res)
+			}
+			g.nothingLeft()
+		})
+	}
+}
+
+// hostProcesses leaves the pid namespace out, whose procfs a user could then not mount.
+func hostProcesses(s *specs.Spec) {
+	withoutNamespace(specs.PIDNamespace)(s)
+	for i := range s.Mounts {
+		if s.Mounts[i].Type == "proc" {
+			s.Mounts[i] = specs.Mount{Destination: "/proc", Type: "none", Source: "/proc", Options: []string{"rbind", "nosuid", "nodev", "noexec"}}
+		}
+	}
+}
+
+// TestTimeOffsetsOfUsers: whoever the caller is writes those of a new time namespace.
+func TestTimeOffsetsOfUsers(t *testing.T) {
+	t.Parallel()
+	_, err := os.Stat("/proc/self/timens_offsets")
+	needs(t, "time namespaces", err == nil)
+	for _, s := range seats() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			g := s.seated(t, true)
+			namespace(specs.TimeNamespace, "")(g.spec)
+			g.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 7881}}
+			res := g.byRun(program{args: []string{"grep", "boottime", "/proc/self/timens_offsets"}})
+			if res.code != 0 || strings.Join(strings.Fields(res.stdout), " ") != "boottime 7881 0" {
+				t.Errorf("%s", res)
+			}
+		})
+	}
+}

@@ -1,8 +1,8 @@
-// Package tutorial runs docs/tutorial.md: its commands as they stand, in their
-// order, in one shell, and compares what they print.
+// Package tutorial runs docs/tutorial.md and docs/concepts.md: the commands of each as
+// they stand, in their order, in one shell, and compares what they print.
 //
 // RUNTIME=path picks the runtime; without it ../../hutch is taken. With -update
-// the outputs that differ are written to the page.
+// the outputs that differ are written to the pages.
 package tutorial
 
 import (
@@ -21,9 +21,10 @@ import (
 	"github.com/hutch-project/hutch/tests/isolate"
 )
 
-const pagePath = "../../docs/tutorial.md"
+// pages are the texts that are run.
+var pages = [...]string{"../../docs/tutorial.md", "../../docs/concepts.md"}
 
-var update = flag.Bool("update", false, "write the outputs to the page")
+var update = flag.Bool("update", false, "write the outputs to the pages")
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
@@ -38,7 +39,12 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-func TestTutorial(t *testing.T) {
+func TestTutorial(t *testing.T) { runPage(t, pages[0]) }
+
+func TestConcepts(t *testing.T) { runPage(t, pages[1]) }
+
+// runPage runs one page, and looks at what it leaves.
+func runPage(t *testing.T, pagePath string) {
 	page, err := os.ReadFile(pagePath)
 	if err != nil {
 		t.Fatal(err)
@@ -70,12 +76,14 @@ func TestTutorial(t *testing.T) {
 }
 
 func TestFormatIsTheInverseOfParse(t *testing.T) {
-	page, err := os.ReadFile(pagePath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := format(parse(string(page))); got != string(page) {
-		t.Errorf("got\n%s", got)
+	for _, pagePath := range pages {
+		page, err := os.ReadFile(pagePath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := format(parse(string(page))); got != string(page) {
+			t.Errorf("%s: got\n%s", pagePath, got)
+		}
 	}
 }
 
@@ -123,6 +131,7 @@ func normal(output string) string {
 	for _, r := range [...]struct{ pattern, name string }{
 		{`"pid": \d+`, `"pid": PID`},
 		{`\d{4}-\d\d-\d\dT[0-9:.]+Z`, "TIME"},
+		{`(?m)^NSpid:\t\d+`, "NSpid:\tPID"},
 		{`(?m)^( *)\d+( [A-Za-z]+ )`, "${1}PID$2"}, // ps
 		{`(?m)^ *\d+  `, "NUMBER "},                // plan: place in the program
 		{`\$\d+`, "REGISTER"},                      // plan
@@ -157,11 +166,11 @@ func environment(t *testing.T, dir string) []string {
 	return append(os.Environ(), "LC_ALL=C", "PATH="+dir+":/usr/sbin:/sbin:/usr/bin:/bin")
 }
 
-// cgroupsOfThePage lists the directories that the page's cgroupsPath makes.
+// cgroupsOfThePage lists the directories that the pages' cgroupsPath makes.
 func cgroupsOfThePage() []string {
 	var found []string
 	filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.Contains(path+"/", "/tutorial/") {
+		if err == nil && d.IsDir() && (strings.Contains(path+"/", "/tutorial/") || strings.Contains(path+"/", "/concepts/")) {
 			found = append(found, path)
 		}
 		return nil
@@ -169,12 +178,12 @@ func cgroupsOfThePage() []string {
 	return found
 }
 
-// namesOnTheMachine lists what the page could leave: cgroups, files in /run,
+// namesOnTheMachine lists what a page could leave: cgroups, files in /run,
 // mounts and interfaces of this process's namespaces.
 func namesOnTheMachine(t *testing.T) string {
 	t.Helper()
 	out := strings.Join(cgroupsOfThePage(), "\n") + "\n"
-	for _, dir := range [...]string{"/run/web1", "/run/netns/web1", "/run/netns/client", "/run/hutch/web1",
+	for _, dir := range [...]string{"/run/web1", "/run/concepts", "/run/netns/web1", "/run/netns/client", "/run/hutch/web1",
 		"/sys/class/net/br0", "/sys/class/net/uplink", "/sys/class/net/veth-web1"} {
 		if _, err := os.Lstat(dir); err == nil {
 			out += dir + "\n"

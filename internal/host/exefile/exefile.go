@@ -44,7 +44,31 @@ func Explain(root, name string, errno unix.Errno) string {
 	case !isELF(data):
 		return "the file is no ELF file, and a script without a first line as #!/bin/sh"
 	}
-	return foreign(data)
+	return otherMachine(data)
+}
+
+// Inspect returns what will keep execve from running the file name, an absolute path in
+// root; "" where nothing is seen. foreign is true when it is for another machine.
+func Inspect(root, name string) (problem string, foreign bool) {
+	data, ok := read(root, name)
+	switch {
+	case !ok:
+		return "", false
+	case isELF(data):
+		if text := otherMachine(data); text != "" && !alsoRuns(data) {
+			return text, true
+		}
+	case script(data) == "":
+		return Explain(root, name, unix.ENOEXEC), false
+	}
+	return missing(root, data), false
+}
+
+// alsoRuns reports whether machines of this architecture run the ELF file beside their own,
+// as they do programs of 32 bits.
+func alsoRuns(data []byte) bool {
+	machine := order(data).Uint16(data[18:])
+	return runtime.GOARCH == "amd64" && machine == 3 || runtime.GOARCH == "arm64" && machine == 40
 }
 
 // missing explains a file that is there and is not found.
@@ -91,8 +115,8 @@ func order(data []byte) binary.ByteOrder {
 	return binary.LittleEndian
 }
 
-// foreign explains an ELF file that is for another machine.
-func foreign(data []byte) string {
+// otherMachine explains an ELF file that is for another machine.
+func otherMachine(data []byte) string {
 	machine := order(data).Uint16(data[18:])
 	name := "the machine " + strconv.Itoa(int(machine)) + " of elf.h"
 	for _, m := range machines() {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -84,12 +85,36 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+func TestInspect(t *testing.T) {
+	root := t.TempDir()
+	const own = 62
+	other := uint16(183)
+	if runtime.GOARCH == "arm64" {
+		other = own
+	}
+	for name, data := range map[string][]byte{
+		"script": []byte("#!/bin/none\n"), "found": []byte("#!/script\n"), "plain": []byte("echo\n"), "empty": nil, "other": elf(other, ""),
+	} {
+		if err := os.WriteFile(filepath.Join(root, name), data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{
+		"/script": "/bin/none", "/found": "", "/plain": "no ELF file", "/empty": "is empty", "/other": "this machine is " + runtime.GOARCH, "/none": "",
+	} {
+		got, foreign := Inspect(root, name)
+		if !strings.Contains(got, want) || (got == "") != (want == "") || foreign != (name == "/other") {
+			t.Errorf("%s: got %q, %v, want %q", name, got, foreign, want)
+		}
+	}
+}
+
 func FuzzLoader(f *testing.F) {
 	f.Add(elf(62, "/lib/ld.so"))
 	f.Add([]byte("#!/bin/sh\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if isELF(data) {
-			_ = foreign(data)
+			_ = otherMachine(data)
 		}
 		_, _ = loader(data), script(data)
 	})

@@ -20,6 +20,7 @@ type attendance struct {
 	init          int         // pidfd of the container's init, or -1
 	deleted       func() bool // may be nil
 	tail          tail
+	output        *Output
 }
 
 func newAttendance(state []byte, o *Options) (*attendance, error) {
@@ -35,7 +36,7 @@ func newAttendance(state []byte, o *Options) (*attendance, error) {
 	a := &attendance{
 		stdin: os.NewFile(uintptr(in[0]), "standard input of the hook"), in: in[1],
 		stdout: os.NewFile(uintptr(out[1]), "standard output of the hook"), out: out[0],
-		rest: state, pidfd: -1, init: -1, deleted: o.Deleted,
+		rest: state, pidfd: -1, init: -1, deleted: o.Deleted, output: &o.Output,
 	}
 	if o.Init != nil {
 		a.init = *o.Init
@@ -89,7 +90,7 @@ func (a *attendance) attend(h *specs.Hook) error {
 	}
 	if !ended {
 		a.kill()
-		return late(h, &a.tail)
+		return late(h, &a.tail, a.output)
 	}
 	var ws unix.WaitStatus
 	for {
@@ -101,7 +102,7 @@ func (a *attendance) attend(h *specs.Hook) error {
 	if err != nil {
 		return fmt.Errorf("run %s: wait: %w", h.Path, err)
 	}
-	return judge(h, ws, &a.tail)
+	return judge(h, ws, &a.tail, a.output)
 }
 
 // deletedPause is the time between two questions whether the container was deleted:

@@ -22,9 +22,7 @@ func CheckAll(c *check.Config) error {
 		name := [...]string{"hooks.prestart", "hooks.createRuntime", "hooks.createContainer", "hooks.startContainer",
 			"hooks.poststart", "hooks.poststop"}[i]
 		for j := range list {
-			if err := checkHook(name, j, &list[j]); err != nil {
-				return err
-			}
+			c.Add(checkHook(name, j, &list[j]))
 		}
 	}
 	return nil

@@ -37,13 +37,15 @@ type Options struct {
 	// Ignored are the signals that this process ignores. A hook in its namespaces does
 	// not inherit that.
 	Ignored []unix.Signal
+	// Output are the files for what hooks write.
+	Output Output
 	// Start makes the process of a hook elsewhere than in the runtime's
 	// namespaces; nil stands for those. The process must be a child of the
-	// caller and lead a process group of its own, have stdin as its standard
-	// input, stdout as standard output and error, and no other descriptor.
+	// caller and lead a process group of its own, have std as its standard
+	// descriptors, and no other one.
 	// Start returns when the hook's program is executed. The pidfd becomes
 	// Run's, which also reaps the process.
-	Start func(h specs.Hook, stdin, stdout *os.File) (pidfd, pid int, err error)
+	Start func(h specs.Hook, std [3]*os.File) (pidfd, pid int, err error)
 	// Init is a pidfd of the container's init, or nil: when that ends a hook that still
 	// runs is killed, and has failed with ErrEnded. Hooks that run before the container
 	// has started serve nobody then, and whoever runs them holds its lock.
@@ -66,8 +68,8 @@ var (
 // A hook's environment is what its env says and nothing else, as execv has it, or
 // that of Options; nothing of the image's is handed on, where an LD_PRELOAD would
 // run foreign code on the host. A hook that
-// does not read its input is no error. A hook's output is shown in the error
-// only. One that is over its timeout is killed with its process group.
+// does not read its input is no error. A hook's output goes to the files of Options; that of
+// a stream without one is shown in the error only. One that is over its timeout is killed with its process group.
 //
 // Source: runtime-spec config.md "POSIX-platform Hooks".
 func Run(hooks []specs.Hook, kind string, state []byte, o Options) error {
@@ -104,7 +106,12 @@ func run(h *specs.Hook, state []byte, o *Options) error {
 	if start == nil {
 		start = o.startHere
 	}
-	a.pidfd, a.pid, err = start(*h, a.stdin, a.stdout)
+	stdout, stderr, done, err := o.Output.files(a.stdout)
+	if err != nil {
+		return err
+	}
+	a.pidfd, a.pid, err = start(*h, [3]*os.File{a.stdin, stdout, stderr})
+	done()
 	a.started()
 	if err != nil {
 		a.pidfd = -1
@@ -114,7 +121,7 @@ func run(h *specs.Hook, state []byte, o *Options) error {
 }
 
 // startHere makes the process of a hook in the runtime's namespaces.
-func (o *Options) startHere(h specs.Hook, stdin, stdout *os.File) (pidfd, pid int, err error) {
+func (o *Options) startHere(h specs.Hook, std [3]*os.File) (pidfd, pid int, err error) {
 	args := h.Args
 	if len(args) == 0 {
 		args = []string{h.Path}
@@ -126,7 +133,7 @@ func (o *Options) startHere(h specs.Hook, stdin, stdout *os.File) (pidfd, pid in
 	if env == nil { // to ForkExec nil is the caller's
 		env = []string{}
 	}
-	files := []uintptr{stdin.Fd(), stdout.Fd(), stdout.Fd()}
+	files := []uintptr{std[0].Fd(), std[1].Fd(), std[2].Fd()}
 	last, err := lastInherited()
 	if err != nil {
 		return -1, 0, err

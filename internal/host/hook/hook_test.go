@@ -276,16 +276,16 @@ func TestStartElsewhere(t *testing.T) {
 	path, _ := script(t, "read line; echo got $line; exit 4")
 	here := Options{}
 	calls := 0
-	o := Options{Start: func(h specs.Hook, stdin, stdout *os.File) (int, int, error) {
+	o := Options{Start: func(h specs.Hook, std [3]*os.File) (int, int, error) {
 		calls++
-		return here.startHere(h, stdin, stdout)
+		return here.startHere(h, std)
 	}}
 	err := Run([]specs.Hook{{Path: path}}, "createContainer", []byte("the state\n"), o)
 	if want := "hooks.createContainer[0]: run " + path + ": exit status 4: got the state"; err == nil || err.Error() != want || calls != 1 {
 		t.Errorf("got %v after %d calls, want %s", err, calls, want)
 	}
 	bad := errors.New("setns: operation not permitted")
-	o.Start = func(specs.Hook, *os.File, *os.File) (int, int, error) { return -1, 0, bad }
+	o.Start = func(specs.Hook, [3]*os.File) (int, int, error) { return -1, 0, bad }
 	err = Run([]specs.Hook{{Path: path}}, "createContainer", nil, o)
 	if want := "hooks.createContainer[0]: run " + path + ": " + bad.Error(); err == nil || err.Error() != want || !errors.Is(err, bad) {
 		t.Errorf("got %v, want %s", err, want)

@@ -29,19 +29,21 @@ func Check(c *check.Config) error {
 	targets := map[string]string{}
 	for _, host := range slices.Sorted(maps.Keys(c.Linux.NetDevices)) {
 		if !deviceName(host) {
-			return fault.New(name, fault.Quote(host)+" is no name of a network device", "")
+			c.Add(fault.New(name, fault.Quote(host)+" is no name of a network device", ""))
+			continue
 		}
 		target := c.Linux.NetDevices[host].Name
 		element := name + "." + host + ".name"
 		if target == "" {
 			target = host
 		} else if before, after, template := strings.Cut(target, "%d"); !deviceName(target) || strings.Contains(before+after, "%") {
-			return fault.New(element, fault.Quote(target)+" is no name of a network device", "use 1 to 15 bytes without '/', ':' or white space; %d may stand in it once")
+			c.Add(fault.New(element, fault.Quote(target)+" is no name of a network device", "use 1 to 15 bytes without '/', ':' or white space; %d may stand in it once"))
+			continue
 		} else if template {
 			continue // the kernel finds a free name
 		}
 		if other, ok := targets[target]; ok {
-			return fault.New(element, fault.Quote(target)+" is the name of "+other+" too", "give each device its own name")
+			c.Add(fault.New(element, fault.Quote(target)+" is the name of "+other+" too", "give each device its own name"))
 		}
 		targets[target] = host
 	}

@@ -90,6 +90,9 @@ func (r *Root) Create(id string) (*Dir, error) {
 		return nil, fmt.Errorf("container id %q: is not a file name", id)
 	}
 	if err := r.make(); err != nil {
+		if errors.Is(err, unix.EACCES) {
+			err = fmt.Errorf("%w: run as root, or name another one with --root", err)
+		}
 		return nil, fmt.Errorf("make the state directory %s: %w", r.path, err)
 	}
 	for end := time.Now().Add(createWait); time.Now().Before(end); {

@@ -100,3 +100,32 @@ func TestOthersAreTakenAway(t *testing.T) {
 		t.Errorf("ambient: got %q, want %q", ambient, want)
 	}
 }
+
+// TestNotGranted: what a process does not get of what it asks for has a name, in the set
+// where it is missing.
+func TestNotGranted(t *testing.T) {
+	const chown, kill, all = 1 << unix.CAP_CHOWN, 1 << unix.CAP_KILL, ^uint64(0)
+	both, one := []string{"CAP_CHOWN", "CAP_KILL"}, []string{"CAP_KILL"}
+	for name, c := range map[string]struct {
+		asked            specs.LinuxCapabilities
+		held             uint64
+		missing, ambient []string
+	}{
+		"all granted":               {specs.LinuxCapabilities{Permitted: both, Inheritable: both, Ambient: both}, all, nil, nil},
+		"ambient, not inheritable":  {specs.LinuxCapabilities{Permitted: both, Inheritable: one, Ambient: both}, all, nil, []string{"CAP_CHOWN"}},
+		"ambient, not permitted":    {specs.LinuxCapabilities{Permitted: one, Inheritable: both, Ambient: both}, all, nil, []string{"CAP_CHOWN"}},
+		"ambient alone":             {specs.LinuxCapabilities{Ambient: both}, all, nil, both},
+		"lacking":                   {specs.LinuxCapabilities{Effective: both, Permitted: both}, kill, []string{"CAP_CHOWN"}, nil},
+		"lacking, told once":        {specs.LinuxCapabilities{Permitted: both, Inheritable: one, Ambient: both}, kill, []string{"CAP_CHOWN"}, nil},
+		"lacking, and not ambient":  {specs.LinuxCapabilities{Permitted: both, Ambient: one}, kill, []string{"CAP_CHOWN"}, one},
+		"bounding needs no holding": {specs.LinuxCapabilities{Bounding: both}, chown, nil, nil},
+		"unknown":                   {specs.LinuxCapabilities{Ambient: []string{"CAP_NO_SUCH"}}, all, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			missing, ambient := NotGranted(&c.asked, 40, c.held)
+			if !slices.Equal(missing, c.missing) || !slices.Equal(ambient, c.ambient) {
+				t.Errorf("missing %q, ambient %q; want %q and %q", missing, ambient, c.missing, c.ambient)
+			}
+		})
+	}
+}

@@ -32,28 +32,34 @@ func (s *Sets) Within(held uint64) *Sets {
 	return s
 }
 
-// NotGranted returns the known names in c that Within(held) leaves out of some set,
-// and those of the ambient set that New does, each once in the order of their
-// numbers, to warn of.
+// NotGranted returns the known names in c that Within(held) leaves out of some set, and those
+// of the ambient set that New leaves out because they are not permitted and inheritable too:
+// each once in the order of their numbers, to warn of.
 //
 // Source: runtime-spec config.md "Linux Process": what "cannot be granted
 // otherwise MUST be logged as a warning".
-func NotGranted(c *specs.LinuxCapabilities, last int, held uint64) []string {
+func NotGranted(c *specs.LinuxCapabilities, last int, held uint64) (missing, ambient []string) {
 	if c == nil {
-		return nil
+		return nil, nil
 	}
-	s := New(c, last).Within(held)
-	var missing uint64
+	s := New(c, last)
+	asked, _ := Parse(c.Ambient)
+	left := asked &^ s.ambient
+	var lacking uint64
+	s.Within(held)
 	for _, set := range [...]struct {
 		asked []string
 		got   uint64
-	}{{c.Effective, s.effective}, {c.Inheritable, s.inheritable}, {c.Permitted, s.permitted}, {c.Ambient, s.ambient}} {
+	}{{c.Effective, s.effective}, {c.Inheritable, s.inheritable}, {c.Permitted, s.permitted}} {
 		asked, _ := Parse(set.asked)
-		missing |= asked &^ set.got
+		lacking |= asked &^ set.got
 	}
-	var out []string
+	return names(lacking), names(left &^ lacking)
+}
+
+func names(set uint64) (out []string) {
 	for _, row := range enum.Capabilities {
-		if missing&(1<<row.Number) != 0 {
+		if set&(1<<row.Number) != 0 {
 			out = append(out, row.Name)
 		}
 	}

@@ -18,13 +18,15 @@ func Check(c *check.Config) error {
 	for i := range c.Linux.Namespaces {
 		n := &c.Linux.Namespaces[i]
 		if Types.Find(string(n.Type)) == nil {
-			return check.Unknown(fault.At("linux.namespaces", i)+".type", string(n.Type), Types.Or())
+			c.Add(check.Unknown(fault.At("linux.namespaces", i)+".type", string(n.Type), Types.Or(), Types.Names()...))
+			continue
 		}
 		if c.Namespace(n.Type) != n { // an earlier one
-			return errTwice(i, n.Type)
+			c.Add(errTwice(i, n.Type))
+			continue
 		}
 		if n.Path != "" && !check.IsAbsolute(n.Path) {
-			return check.Absolute(fault.At("linux.namespaces", i)+".path", n.Path)
+			c.Add(check.Absolute(fault.At("linux.namespaces", i)+".path", n.Path))
 		}
 	}
 	return nil
@@ -41,11 +43,9 @@ func CheckNames(c *check.Config) error {
 	for i, value := range [...]string{c.Hostname, c.Domainname} {
 		name := [...]string{"hostname", "domainname"}[i]
 		if value != "" && c.Namespace(specs.UTSNamespace) == nil {
-			return fault.New(name, "needs a uts namespace, or it would change the host's", `add {"type": "uts"} to linux.namespaces`)
+			c.Add(fault.New(name, "needs a uts namespace, or it would change the host's", `add {"type": "uts"} to linux.namespaces`))
 		}
-		if err := check.String(name, value, 64); err != nil { // __NEW_UTS_LEN
-			return err
-		}
+		c.Add(check.String(name, value, 64)) // __NEW_UTS_LEN
 	}
 	return nil
 }
@@ -53,12 +53,8 @@ func CheckNames(c *check.Config) error {
 // CheckMappings checks linux.uidMappings and linux.gidMappings.
 func CheckMappings(c *check.Config) error {
 	l, n := c.Linux, c.Namespace(specs.UserNamespace)
-	if err := check.Mappings("linux.uidMappings", l.UIDMappings); err != nil {
-		return err
-	}
-	if err := check.Mappings("linux.gidMappings", l.GIDMappings); err != nil {
-		return err
-	}
+	c.Add(check.Mappings("linux.uidMappings", l.UIDMappings))
+	c.Add(check.Mappings("linux.gidMappings", l.GIDMappings))
 	some := len(l.UIDMappings) > 0 || len(l.GIDMappings) > 0
 	switch {
 	case n == nil && some:
@@ -91,10 +87,11 @@ func CheckTimeOffsets(c *check.Config) error {
 	}
 	for _, clock := range slices.Sorted(maps.Keys(c.Linux.TimeOffsets)) {
 		if clock != "monotonic" && clock != "boottime" {
-			return fault.New(name, fault.Quote(clock)+" is no clock that can have an offset", "use monotonic or boottime")
+			c.Add(fault.New(name, fault.Quote(clock)+" is no clock that can have an offset", "use monotonic or boottime"))
+			continue
 		}
 		if n := c.Linux.TimeOffsets[clock].Nanosecs; n > 999_999_999 {
-			return fault.New(name+"."+clock+".nanosecs", check.Number(n)+" is a second or more", "put whole seconds into secs")
+			c.Add(fault.New(name+"."+clock+".nanosecs", check.Number(n)+" is a second or more", "put whole seconds into secs"))
 		}
 	}
 	return nil

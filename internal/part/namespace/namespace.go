@@ -259,9 +259,9 @@ func mayFail(b *program.Builder, c program.Call, errno unix.Errno) {
 	b.Bind(next)
 }
 
-// Late emits the new cgroup namespace and the new time namespace. At the barrier
-// offsets the parent writes linux.timeOffsets; without offsets there is none.
-func (s *Set) Late(b *program.Builder, offsets bool, barrier uint32) {
+// Late emits the new cgroup namespace and the new time namespace. Offsets emits the wait for
+// the parent to write linux.timeOffsets; it is nil where there are none.
+func (s *Set) Late(b *program.Builder, offsets func(*program.Builder)) {
 	if s.Made(unix.CLONE_NEWCGROUP) {
 		b := b.Element(program.T("linux.namespaces")).Doing(program.T("make the cgroup namespace"))
 		call.Unshare(b, unix.CLONE_NEWCGROUP)
@@ -271,8 +271,8 @@ func (s *Set) Late(b *program.Builder, offsets bool, barrier uint32) {
 	}
 	b = b.Element(program.T("linux.namespaces")).Doing(program.T("make the time namespace"))
 	call.Unshare(b.Step(program.T("unshare")), unix.CLONE_NEWTIME)
-	if offsets {
-		b.Element(program.T("linux.timeOffsets")).Doing(program.T("wait for the runtime to write them")).Barrier(barrier, 0)
+	if offsets != nil {
+		offsets(b.Element(program.T("linux.timeOffsets")))
 	}
 	step := b.Step(program.T("open /proc/self/ns/time_for_children"))
 	fd := call.Openat(step, call.Cwd(), call.PathTo(b, "/proc/self/ns/time_for_children"), unix.O_RDONLY|unix.O_CLOEXEC).Fd()

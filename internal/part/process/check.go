@@ -3,14 +3,12 @@ package process
 import (
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
 	"github.com/hutch-project/hutch/internal/check"
 	"github.com/hutch-project/hutch/internal/fault"
 )
 
 // CheckArgs checks process.args: "at least one entry is REQUIRED".
-func CheckArgs(p *specs.Process) error {
+func CheckArgs(p *check.Process) error {
 	if len(p.Args) == 0 {
 		return fault.New("process.args", "missing", "give the program to run and its arguments")
 	}
@@ -19,7 +17,7 @@ func CheckArgs(p *specs.Process) error {
 	}
 	for i, a := range p.Args {
 		if check.HasNUL(a) {
-			return check.String(fault.At("process.args", i), a, 0)
+			p.Add(check.String(fault.At("process.args", i), a, 0))
 		}
 	}
 	return nil
@@ -27,19 +25,19 @@ func CheckArgs(p *specs.Process) error {
 
 // CheckEnv refuses, as runc does, what is no NAME=VALUE. No value is in a message: it may
 // be a secret.
-func CheckEnv(p *specs.Process) error {
+func CheckEnv(p *check.Process) error {
 	for i, e := range p.Env {
 		if eq := strings.IndexByte(e, '='); eq < 0 {
-			return fault.New(fault.At("process.env", i), "has no '='", "write it as NAME=VALUE")
+			p.Add(fault.New(fault.At("process.env", i), "has no '='", "write it as NAME=VALUE"))
 		} else if eq == 0 {
-			return fault.New(fault.At("process.env", i), "has no name before the '='", "write it as NAME=VALUE")
+			p.Add(fault.New(fault.At("process.env", i), "has no name before the '='", "write it as NAME=VALUE"))
 		}
 		if check.HasNUL(e) {
-			return fault.New(fault.At("process.env", i), "holds a NUL character", "remove it")
+			p.Add(fault.New(fault.At("process.env", i), "holds a NUL character", "remove it"))
 		}
 	}
 	return nil
 }
 
 // CheckCwd checks process.cwd.
-func CheckCwd(p *specs.Process) error { return check.Absolute("process.cwd", p.Cwd) }
+func CheckCwd(p *check.Process) error { return check.Absolute("process.cwd", p.Cwd) }

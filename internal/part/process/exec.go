@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -42,12 +43,7 @@ func Lookup(b *program.Builder, name string, env []string) *Target {
 		t.direct(b)
 		return t
 	}
-	path := defaultPath
-	for _, v := range env {
-		if p, ok := strings.CutPrefix(v, "PATH="); ok {
-			path = p
-		}
-	}
+	path := pathOf(env)
 	done, buf, r := b.Label(), b.Zero(idiom.StatxSize), b.Reg()
 	b = b.Doing(program.T("exec: %q: executable file not found in $PATH", name))
 	for dir := range strings.SplitSeq(path, ":") {
@@ -59,6 +55,36 @@ func Lookup(b *program.Builder, name string, env []string) *Target {
 	b.Fail(0)
 	b.Bind(done)
 	return t
+}
+
+// pathOf returns the directories in which programs are looked for.
+func pathOf(env []string) string {
+	path := defaultPath
+	for _, v := range env {
+		if p, ok := strings.CutPrefix(v, "PATH="); ok {
+			path = p
+		}
+	}
+	return path
+}
+
+// Candidates returns the paths at which Lookup looks for the program name of a process with
+// the working directory cwd, in order.
+func Candidates(name, cwd string, env []string) []string {
+	absolute := func(file string) string {
+		if strings.HasPrefix(file, "/") {
+			return filepath.Clean(file)
+		}
+		return filepath.Join("/", cwd, file)
+	}
+	if strings.Contains(name, "/") {
+		return []string{absolute(name)}
+	}
+	var out []string
+	for dir := range strings.SplitSeq(pathOf(env), ":") {
+		out = append(out, absolute(dir+"/"+name))
+	}
+	return out
 }
 
 // add makes path a candidate that is not found yet.

@@ -38,7 +38,7 @@ func CheckPersonality(c *check.Config) error {
 		return nil
 	}
 	if enum.Domains.Find(string(p.Domain)) == nil {
-		return check.Unknown("linux.personality.domain", string(p.Domain), enum.Domains.Or())
+		return check.Unknown("linux.personality.domain", string(p.Domain), enum.Domains.Or(), enum.Domains.Names()...)
 	}
 	if len(p.Flags) > 0 {
 		return fault.New("linux.personality.flags", "the specification has no flags", "remove them")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/check"
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/nearest"
 )
 
 // CheckRoot checks root.
@@ -29,9 +30,7 @@ func CheckRoot(c *check.Config) error {
 // Source: runtime-spec config.md "Mounts".
 func CheckMounts(c *check.Config) error {
 	for i := range c.Mounts {
-		if err := checkMount(c, i, &c.Mounts[i]); err != nil {
-			return err
-		}
+		c.Add(checkMount(c, i, &c.Mounts[i]))
 	}
 	return nil
 }
@@ -56,9 +55,7 @@ func checkMount(c *check.Config, i int, m *specs.Mount) error {
 			return err
 		}
 	}
-	if err := checkIdmap(c, i, m); err != nil {
-		return err
-	}
+	c.Add(checkIdmap(c, i, m))
 	return checkPlace(i, m)
 }
 
@@ -112,7 +109,6 @@ func allowedUnderProc(dest string) bool {
 // whatever is emitted.
 func checkPlace(i int, m *specs.Mount) error {
 	dest, bind := destination(m.Destination), IsBind(m)
-	mapped := slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap") || len(m.UIDMappings)+len(m.GIDMappings) > 0
 	switch {
 	case dest == "/":
 		return fault.New(fault.At("mounts", i)+".destination", fault.Quote(m.Destination)+" is the root of the container", "set root.path instead")
@@ -122,12 +118,33 @@ func checkPlace(i int, m *specs.Mount) error {
 	case strings.HasPrefix(dest, "/proc/") && !allowedUnderProc(dest):
 		return fault.New(fault.At("mounts", i)+".destination",
 			fault.Quote(m.Destination)+" cannot be mounted because it is inside /proc", "name another directory")
-	case mapped && !bind:
-		return fault.New(fault.At("mounts", i)+".options", "idmapped mounts are binds", "add bind or rbind")
+	case !bind && unmappable(m):
+		return fault.New(fault.At("mounts", i)+".options", "a remount, or a mount of type cgroup, has no mappings of its own",
+			"remove uidMappings, gidMappings, idmap and ridmap")
+	case !bind && slices.ContainsFunc(m.Options, ofBind):
+		o := m.Options[slices.IndexFunc(m.Options, ofBind)]
+		return fault.New(fault.At("mounts", i)+".options", fault.Quote(o)+" is for bind mounts alone", "add bind or rbind")
 	case bind:
 		return checkBindOptions(i, m)
 	}
 	return nil
+}
+
+// unmappable reports whether the mount, which is no bind, asks for mappings that it cannot
+// have: the kernel gives them to a mount that is not attached yet, and the cgroups' may be
+// several.
+func unmappable(m *specs.Mount) bool {
+	asked := slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap") || len(m.UIDMappings)+len(m.GIDMappings) > 0
+	return asked && (slices.Contains(m.Options, "remount") || m.Type == "cgroup" || m.Type == "cgroup2")
+}
+
+// ofBind reports whether the option means something for binds alone.
+func ofBind(o string) bool {
+	switch o {
+	case "copy-symlink", "src-nofollow", "dest-nofollow":
+		return true
+	}
+	return false
 }
 
 // checkBindOptions refuses options of a file system: the kernel would ignore them without
@@ -139,7 +156,8 @@ func checkBindOptions(i int, m *specs.Mount) error {
 			continue
 		}
 		return fault.New(fault.At(fault.At("mounts", i)+".options", j),
-			fault.Quote(o)+" is not an option for bind mounts, which take none of a file system", "remove it, or bind and rbind")
+			fault.Quote(o)+" is not an option for bind mounts, which take none of a file system",
+			nearest.Or(o, MountOptions(), "remove it, or bind and rbind"))
 	}
 	return nil
 }
@@ -171,11 +189,11 @@ func CheckPaths(c *check.Config) error {
 	for i, lists := 0, [...][]string{c.Linux.MaskedPaths, c.Linux.ReadonlyPaths}; i < len(lists); i++ {
 		name := [...]string{"linux.maskedPaths", "linux.readonlyPaths"}[i]
 		if len(lists[i]) > 0 && c.Namespace(specs.MountNamespace) == nil {
-			return fault.New(name, "needs a mount namespace", `add {"type": "mount"} to linux.namespaces`)
+			c.Add(fault.New(name, "needs a mount namespace", `add {"type": "mount"} to linux.namespaces`))
 		}
 		for j, p := range lists[i] {
 			if !check.IsAbsolute(p) {
-				return check.Absolute(fault.At(name, j), p)
+				c.Add(check.Absolute(fault.At(name, j), p))
 			}
 		}
 	}
@@ -210,5 +228,5 @@ func CheckPropagation(c *check.Config) error {
 // errPropagation returns the fault of a propagation type that is none.
 func errPropagation(name string) error {
 	return fault.New("linux.rootfsPropagation", fault.Quote(name)+" is not known",
-		"use "+propagations()+", or one of these with an r before it")
+		nearest.Or(name, propagationNames(), "use "+propagations()+", or one of these with an r before it"))
 }

@@ -20,34 +20,39 @@ const (
 //
 // Source: runtime-spec config-linux.md "Devices".
 func CheckDevices(c *check.Config) error {
-	const name = "linux.devices"
 	for i := range c.Linux.Devices {
-		d := &c.Linux.Devices[i]
-		if !check.IsAbsolute(d.Path) {
-			return check.Absolute(fault.At(name, i)+".path", d.Path)
+		c.Add(checkDevice(c, i, &c.Linux.Devices[i]))
+	}
+	return nil
+}
+
+// checkDevice checks the element i.
+func checkDevice(c *check.Config, i int, d *specs.LinuxDevice) error {
+	const name = "linux.devices"
+	if !check.IsAbsolute(d.Path) {
+		return check.Absolute(fault.At(name, i)+".path", d.Path)
+	}
+	if path.Clean(d.Path) == "/" {
+		return fault.New(fault.At(name, i)+".path", fault.Quote(d.Path)+" is the root of the container", "give the path of the node")
+	}
+	switch d.Type {
+	case "p":
+	case "c", "b", "u":
+		if d.Major < 0 || d.Major > maxMajor {
+			return fault.New(fault.At(name, i)+".major", check.Number(d.Major)+" is out of range", "give a number from 0 to 4095")
 		}
-		if path.Clean(d.Path) == "/" {
-			return fault.New(fault.At(name, i)+".path", fault.Quote(d.Path)+" is the root of the container", "give the path of the node")
+		if d.Minor < 0 || d.Minor > maxMinor {
+			return fault.New(fault.At(name, i)+".minor", check.Number(d.Minor)+" is out of range", "give a number from 0 to 1048575")
 		}
-		switch d.Type {
-		case "p":
-		case "c", "b", "u":
-			if d.Major < 0 || d.Major > maxMajor {
-				return fault.New(fault.At(name, i)+".major", check.Number(d.Major)+" is out of range", "give a number from 0 to 4095")
-			}
-			if d.Minor < 0 || d.Minor > maxMinor {
-				return fault.New(fault.At(name, i)+".minor", check.Number(d.Minor)+" is out of range", "give a number from 0 to 1048575")
-			}
-		default:
-			return check.Unknown(fault.At(name, i)+".type", d.Type, "c, b, u or p")
-		}
-		if err := checkOwner(c, i, d); err != nil {
-			return err
-		}
-		for j := range c.Linux.Devices[:i] {
-			if o := &c.Linux.Devices[j]; o.Path == d.Path && !sameNode(o, d) {
-				return fault.New(fault.At(name, i)+".path", fault.Quote(d.Path)+" is another device in "+fault.At(name, j), "remove one")
-			}
+	default:
+		return check.Unknown(fault.At(name, i)+".type", d.Type, "c, b, u or p")
+	}
+	if err := checkOwner(c, i, d); err != nil {
+		return err
+	}
+	for j := range c.Linux.Devices[:i] {
+		if o := &c.Linux.Devices[j]; o.Path == d.Path && !sameNode(o, d) {
+			return fault.New(fault.At(name, i)+".path", fault.Quote(d.Path)+" is another device in "+fault.At(name, j), "remove one")
 		}
 	}
 	return nil

@@ -41,9 +41,9 @@ func cloneTree(b *program.Builder, fd program.Reg, recursive bool) program.Call 
 }
 
 // treeAt emits a detached clone of the mount, or the tree, at a path of the
-// host.
-func treeAt(b *program.Builder, path string, recursive bool) program.Reg {
-	flags := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+// host. More are further flags.
+func treeAt(b *program.Builder, path string, recursive bool, more uint64) program.Reg {
+	flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | more
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
@@ -59,7 +59,7 @@ const forNode = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATT
 // the container mounts on it must not appear on the host's node. It is read-only:
 // the inode is the host's.
 func hostNode(b *program.Builder, path string) program.Reg {
-	tree := treeAt(b, path, false)
+	tree := treeAt(b, path, false, 0)
 	setattr(b, tree, false, &unix.MountAttr{Attr_set: forNode, Propagation: unix.MS_PRIVATE})
 	return tree
 }

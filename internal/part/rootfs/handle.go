@@ -42,6 +42,12 @@ func (r *Root) Handle(c *spawn.Child, e spawn.Event) (more bool, err error) {
 	} else {
 		defer unix.Close(root)
 	}
+	if w.link != "" {
+		if err := makeLink(root, w.dest, w.link, r.c.RootUID, r.c.RootGID, r.before(w)...); err != nil {
+			return false, fmt.Errorf("mounts[%d]: %w", w.mount, err)
+		}
+		return false, nil
+	}
 	return false, MakeTarget(root, w.dest, w.dir || e.Tag&asDir != 0, r.c.RootUID, r.c.RootGID, r.before(w)...)
 }
 
@@ -55,6 +61,9 @@ type mounted struct {
 func (r *Root) before(w missingTarget) []mounted {
 	var out []mounted
 	for i := range r.mounts[:w.done] {
+		if r.mounts[i].link != "" {
+			continue
+		}
 		out = append(out, mounted{r.mounts[i].dest, !r.mounts[i].o.bind})
 	}
 	return out
@@ -65,6 +74,7 @@ type maker struct {
 	root    int
 	dest    string
 	dir     bool
+	to      string // a symbolic link to there is made; else empty
 	mounts  []mounted
 	resolve uint64 // how directories are opened, beside below the root
 	linked  bool   // a symbolic link was on the way
@@ -82,6 +92,14 @@ func MakeTarget(root int, dest string, dir bool, uid, gid int, mounts ...mounted
 	})
 }
 
+// makeLink is MakeTarget for a symbolic link to to.
+func makeLink(root int, dest, to string, uid, gid int, mounts ...mounted) error {
+	return asOwner(uid, gid, func(resolve uint64) error {
+		m := &maker{root: root, dest: dest, to: to, mounts: mounts, resolve: resolve}
+		return m.walk()
+	})
+}
+
 // walk makes what is missing, component by component.
 func (m *maker) walk() error {
 	parts := strings.Split(strings.Trim(path.Clean(m.dest), "/"), "/")
@@ -94,9 +112,18 @@ func (m *maker) walk() error {
 			at = path.Dir(at)
 			continue
 		}
+		if m.to != "" && len(parts) == 0 {
+			if err := m.link(at, part); err != nil {
+				return fmt.Errorf("make the symbolic link %s in the container: %w", fault.Name(path.Join(at, part)), err)
+			}
+			return nil
+		}
 		to, err := m.step(at, part, m.dir || len(parts) > 0)
 		if errors.Is(err, unix.EACCES) {
 			err = fmt.Errorf("%w: the root file system is somebody else's; make it there, or make the root file system the container's", err)
+		}
+		if errors.Is(err, unix.EROFS) {
+			err = fmt.Errorf("%w: make the mount point before the file system is mounted so", err)
 		}
 		if err != nil {
 			return fmt.Errorf("make %s in the container: %w", fault.Name(path.Join(at, part)), err)
@@ -151,14 +178,19 @@ func (m *maker) step(at, name string, dir bool) (link string, err error) {
 		return "", nil // there, and no link
 	}
 	if m.linked && !m.mayMakeIn(d) {
-		return "", fmt.Errorf("%w: a symbolic link of the image leads %s into what is mounted there; make it there, or name the place itself in config.json",
-			unix.EXDEV, m.dest)
+		return "", m.elsewhere()
 	}
 	err = makeIn(d, name, dir)
 	if err == unix.EACCES {
-		err = makeInReadOnly(d, name, dir)
+		err = inReadOnly(d, func() error { return makeIn(d, name, dir) })
 	}
 	return "", err
+}
+
+// elsewhere is the error of what is made in no directory but the container's.
+func (m *maker) elsewhere() error {
+	return fmt.Errorf("%w: a symbolic link of the image leads %s into what is mounted there; make it there, or name the place itself in config.json",
+		unix.EXDEV, m.dest)
 }
 
 func (m *maker) open(name string, resolve uint64) (int, error) {
@@ -231,14 +263,14 @@ const (
 	lockPause = 5 * time.Millisecond
 )
 
-// makeInReadOnly is makeIn for a directory that its owner may not write to, as the root
+// inReadOnly makes something in a directory d that its owner may not write to, as the root
 // of many images (mode 0555). The container's root could, by CAP_DAC_OVERRIDE in its user
 // namespace, where this thread is not; but it is the owner, and so may change the mode
 // for a moment. Others who make something there at the same time wait for the lock, lest
 // they take the mode in between for the directory's own.
 //
 // Source: chmod(2), flock(2).
-func makeInReadOnly(d int, name string, dir bool) error {
+func inReadOnly(d int, make func() error) error {
 	self := "/proc/self/fd/" + strconv.Itoa(d)
 	fd, err := unix.Open(self, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -256,7 +288,7 @@ func makeInReadOnly(d int, name string, dir bool) error {
 	if unix.Fstat(fd, &st) != nil || unix.Fchmod(fd, st.Mode|0o300) != nil {
 		return unix.EACCES
 	}
-	err = makeIn(d, name, dir)
+	err = make()
 	if e := unix.Fchmod(fd, st.Mode); err == nil {
 		err = e
 	}

@@ -125,7 +125,7 @@ func (r *Root) below(p string) (program.Reg, string) {
 func (r *Root) covered(i, end int) bool {
 	dest := r.mounts[i].dest
 	return slices.ContainsFunc(r.mounts[i+1:end], func(s source) bool {
-		return !s.o.remount && (s.dest == dest || strings.HasPrefix(dest, s.dest+"/"))
+		return !s.o.remount && s.link == "" && (s.dest == dest || strings.HasPrefix(dest, s.dest+"/"))
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 func (r *Root) Mount(b *program.Builder) {
 	if !r.c.SharedMounts {
 		b := b.Element(program.T("linux.rootfsPropagation")).Doing(program.T("stop mounts from propagating to the host"))
-		call.MountPropagation(b, call.PathTo(b, "/"), unix.MS_REC|unix.MS_SLAVE)
+		r.propagateAll(b, unix.MS_SLAVE)
 	}
 	if !r.c.SourcesInParent {
 		r.open(b) // before cutOff: the host's tree is still there
@@ -45,11 +45,14 @@ func (r *Root) mount(b *program.Builder, i int) {
 	case s.o.remount:
 		b := b.Doing(program.T("remount %s", m.Destination))
 		r.remount(b, m, i)
+	case s.link != "":
+		r.copyLink(b.Doing(program.T("copy the symbolic link %s to %s", m.Source, m.Destination)), i)
+		return
 	case s.o.bind:
 		b := b.Doing(program.T("bind %s on %s", m.Source, m.Destination))
 		switch {
 		case s.inside != "":
-			r.openInside(b, s)
+			r.openInside(b, i, s)
 		case s.late:
 			r.openBind(b, i, s)
 		}
@@ -73,7 +76,7 @@ func (r *Root) mount(b *program.Builder, i int) {
 // attachBind emits the attaching of a bind. The kernel has one errno for all
 // mismatches of source and target; engines look for another.
 func (r *Root) attachBind(b *program.Builder, from string, s *source) {
-	target := r.target(b, place{dest: s.dest, src: s.tree, plain: s.dest == "/proc"})
+	target := r.target(b, place{dest: s.dest, src: s.tree, plain: s.dest == "/proc", nofollow: s.o.destNoFollow})
 	refused, done := b.Label(), b.Label()
 	step := b.Step(program.T("attach it"))
 	if r.mayBePinned(s) {
@@ -102,7 +105,7 @@ func (r *Root) attachBind(b *program.Builder, from string, s *source) {
 // mayBePinned reports whether the source of a bind may have mounts that pin mount namespaces,
 // as snapd and CRI-O make below /run, and there is a second way.
 func (r *Root) mayBePinned(s *source) bool {
-	return s.o.recursive && r.c.SourcesInChild && s.inside == "" && s.dest != "/proc" && s.o.prop != unix.MS_SHARED && !s.o.idmap
+	return s.o.recursive && !s.o.srcNoFollow && r.c.SourcesInChild && s.inside == "" && s.dest != "/proc" && s.o.prop != unix.MS_SHARED && !s.o.idmap
 }
 
 // bindPinned emits a bind by mount(2), which leaves what pins a mount namespace out, where

@@ -38,7 +38,11 @@ type option struct {
 // The kernel changes the mode of access times as a whole: what sets one of them clears
 // all bits, which is relatime. To take a mode back is to name none.
 //
-// Source: runtime-spec config.md "Linux mount options"; mount_setattr(2), mount(2), mount(8).
+// What is crun's and not of the specification: copy-symlink, src-nofollow, dest-nofollow,
+// and the options of a file system with an r, which are what they are without it.
+//
+// Source: runtime-spec config.md "Linux mount options"; mount_setattr(2), mount(2), mount(8);
+// crun(1).
 var mountOptions = [...]option{
 	{name: "ro", tree: true, attrs: change{unix.MOUNT_ATTR_RDONLY, 0}, flag: unix.MS_RDONLY},
 	{name: "rw", tree: true, attrs: change{0, unix.MOUNT_ATTR_RDONLY}},
@@ -59,11 +63,11 @@ var mountOptions = [...]option{
 	{name: "strictatime", tree: true, attrs: change{unix.MOUNT_ATTR_STRICTATIME, unix.MOUNT_ATTR__ATIME}, flag: unix.MS_STRICTATIME},
 	{name: "nostrictatime", tree: true, back: unix.MOUNT_ATTR_STRICTATIME},
 
-	{name: "sync", kind: ofFileSystem, word: "sync", flag: unix.MS_SYNCHRONOUS},
-	{name: "async", kind: ofFileSystem, word: "sync", flag: unix.MS_SYNCHRONOUS, undoes: true},
-	{name: "dirsync", kind: ofFileSystem, word: "dirsync", flag: unix.MS_DIRSYNC},
-	{name: "mand", kind: ofFileSystem, word: "mand", flag: unix.MS_MANDLOCK},
-	{name: "nomand", kind: ofFileSystem, word: "mand", flag: unix.MS_MANDLOCK, undoes: true},
+	{name: "sync", kind: ofFileSystem, tree: true, word: "sync", flag: unix.MS_SYNCHRONOUS},
+	{name: "async", kind: ofFileSystem, tree: true, word: "sync", flag: unix.MS_SYNCHRONOUS, undoes: true},
+	{name: "dirsync", kind: ofFileSystem, tree: true, word: "dirsync", flag: unix.MS_DIRSYNC},
+	{name: "mand", kind: ofFileSystem, tree: true, word: "mand", flag: unix.MS_MANDLOCK},
+	{name: "nomand", kind: ofFileSystem, tree: true, word: "mand", flag: unix.MS_MANDLOCK, undoes: true},
 	{name: "lazytime", kind: ofFileSystem, word: "lazytime", flag: unix.MS_LAZYTIME},
 	{name: "nolazytime", kind: ofFileSystem, word: "lazytime", flag: unix.MS_LAZYTIME, undoes: true},
 	{name: "iversion", kind: ofFileSystem, flag: unix.MS_I_VERSION}, // fsconfig has no word for it
@@ -80,6 +84,9 @@ var mountOptions = [...]option{
 	{name: "bind", kind: ofWay, tree: true, take: func(o *options, tree bool) { o.bind, o.recursive = true, o.recursive || tree }},
 	{name: "remount", kind: ofWay, take: func(o *options, _ bool) { o.remount = true }},
 	{name: "tmpcopyup", kind: ofWay, take: func(o *options, _ bool) { o.copyUp = true }},
+	{name: "copy-symlink", kind: ofWay, take: func(o *options, _ bool) { o.copyLink = true }},
+	{name: "src-nofollow", kind: ofWay, take: func(o *options, _ bool) { o.srcNoFollow = true }},
+	{name: "dest-nofollow", kind: ofWay, take: func(o *options, _ bool) { o.destNoFollow = true }},
 	{name: "idmap", kind: ofWay, tree: true, take: func(o *options, tree bool) { o.idmap, o.ridmap = true, o.ridmap || tree }},
 }
 
@@ -114,14 +121,18 @@ func MountOptions() []string {
 
 // propagations returns the names of the propagation types as a text for errors.
 func propagations() string {
-	var names []string
+	names := propagationNames()
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+func propagationNames() (names []string) {
 	for i := range mountOptions {
 		if mountOptions[i].kind == ofPropagation {
 			names = append(names, mountOptions[i].name)
 		}
 	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
+	return names
 }
 
 // mountFlags returns the MS_ flags of mount(2) for attributes.

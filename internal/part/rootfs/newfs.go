@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
@@ -25,11 +26,12 @@ func (r *Root) mountNew(b *program.Builder, i int) {
 	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
 	target := r.target(b, place{dest: s.dest, plain: m.Type == "proc" || m.Type == "sysfs"})
 	defer r.closeUsed(b, target)
-	f := r.newFS(m, s)
-	if mode := r.c.Modes[i]; mode != 0 {
-		f.data = append(slices.Clip(f.data), "mode="+strconv.FormatUint(uint64(mode), 8))
+	if s.tree != 0 {
+		attach(b.Step(program.T("attach it")), s.tree, target)
+		return
 	}
-	if f.tooLong() {
+	f := r.newFSWithMode(i)
+	if f.tooLong() && !r.mapsNew(i) {
 		f.mountOn(b, target, noLabel)
 		return
 	}
@@ -42,11 +44,41 @@ func (r *Root) mountNew(b *program.Builder, i int) {
 	f.put(b, target)
 }
 
+func (r *Root) newFSWithMode(i int) *newFS {
+	f := r.newFS(&r.c.Spec.Mounts[i], &r.mounts[i])
+	if mode := r.c.Modes[i]; mode != 0 {
+		f.data = append(slices.Clip(f.data), "mode="+strconv.FormatUint(uint64(mode), 8))
+	}
+	return f
+}
+
+// openNew emits a new file system with mappings of its own, in the parent section, where the
+// container has a user namespace: nobody in that has rights over the one that stands for the
+// mappings.
+//
+// Source: linux/fs/namespace.c, can_idmap_mount and build_mount_idmapped.
+func (r *Root) openNew(b *program.Builder, i int) {
+	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
+	b = b.Element(program.N("mounts[%d]", i)).Doing(program.T("mount %s on %s", m.Type, m.Destination))
+	if s.o.copyUp {
+		b.Fault(fault.New(fault.At("mounts", i)+".options", "tmpcopyup with uidMappings and gidMappings needs a container without a user namespace",
+			"leave out one of them"))
+		return
+	}
+	s.tree = b.RegOf(-1)
+	r.newFSWithMode(i).mountAPI(b, s.tree, noLabel)
+	r.mapIDs(b, i, s, m.Type)
+	if s.o.prop != 0 {
+		step := b.Step(program.T("set its propagation"))
+		setattr(step, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
+	}
+}
+
 // needsHandle reports whether the mount i needs a descriptor: something is to be done
 // to it or in it that must not go by its name.
 func (r *Root) needsHandle(i int) bool {
 	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
-	if s.again {
+	if s.again || r.mapsNew(i) {
 		return true
 	}
 	switch m.Type {
@@ -56,6 +88,14 @@ func (r *Root) needsHandle(i int) bool {
 		return s.dest == "/dev" || r.looksAtMode(i) || s.o.copyUp || r.readonly(s) || s.o.prop != 0 || r.parentOfMount(i)
 	}
 	return s.dest == "/dev" || s.o.prop != 0 || r.readonly(s) && ownReadonly(m.Type)
+}
+
+// mapsNew reports whether the new mount i gets a mapping of its own. The one of the
+// container, which the option idmap stands for, its file system has already where that is
+// made in the container's user namespace.
+func (r *Root) mapsNew(i int) bool {
+	m := &r.c.Spec.Mounts[i]
+	return idmapped(m, &r.mounts[i]) && (len(m.UIDMappings) > 0 || !r.c.Userns)
 }
 
 // looksAtMode reports whether mount i is a tmpfs that takes the mode of a mount point which
@@ -118,6 +158,9 @@ func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
 	}
 	if s.o.copyUp && m.Type == "tmpfs" {
 		r.copyUp(b, i, s, target)
+	}
+	if r.mapsNew(i) { // after what is made in it: the ids in the file system are those of the image
+		r.mapIDs(b, i, s, m.Type)
 	}
 	if s.o.prop != 0 {
 		step := b.Step(program.T("set its propagation"))

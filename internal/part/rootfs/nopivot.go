@@ -50,7 +50,7 @@ func (r *Root) cutOff(b *program.Builder) {
 		return
 	}
 	b = b.Element(program.T("root.path")).Doing(program.T("keep later mounts of the host away from beneath the root"))
-	call.MountPropagation(b, call.PathTo(b, "/"), unix.MS_REC|unix.MS_PRIVATE)
+	r.propagateAll(b, unix.MS_PRIVATE)
 }
 
 // hideHost emits the unmounting of all that is mounted on the host's root file

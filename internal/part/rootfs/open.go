@@ -22,8 +22,9 @@ type source struct {
 	// inside is the source of a bind as the container sees it, when it lies below an earlier
 	// mount of the container: it is there only when that is. Else empty.
 	inside string
-	late   bool // the source of a bind is opened when it is attached
-	again  bool // a later entry remounts it
+	link   string // a copy of the source, a symbolic link, is made: where it leads; else empty
+	late   bool   // the source of a bind is opened when it is attached
+	again  bool   // a later entry remounts it
 }
 
 // destination returns a mount's destination, clean and absolute.
@@ -59,6 +60,7 @@ func (r *Root) Open(b *program.Builder) {
 	for i := range r.c.Spec.Mounts {
 		m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
 		s.dest, s.o = destination(m.Destination), parseOptions(m.Options)
+		s.link = r.c.Links[i]
 		s.inside = r.inside(i, s)
 		s.late = r.late(m, s)
 		if err := checkPlace(i, m); err != nil {
@@ -83,8 +85,10 @@ func (r *Root) Open(b *program.Builder) {
 func (r *Root) open(b *program.Builder) {
 	r.openRoot(b)
 	for i := range r.mounts {
-		if s := &r.mounts[i]; s.o.bind && !s.o.remount && s.inside == "" && !s.late {
+		if s := &r.mounts[i]; s.opens() && !s.late {
 			r.openBind(b, i, s)
+		} else if !s.o.bind && r.c.Userns && r.c.SourcesInParent && r.mapsNew(i) {
+			r.openNew(b, i)
 		}
 	}
 	r.openDevices(b)
@@ -93,9 +97,20 @@ func (r *Root) open(b *program.Builder) {
 		b := b.Element(program.T("process.env")).Doing(program.T("bind %s on /run/notify, for NOTIFY_SOCKET", r.c.NotifyDir))
 		step := b.Step(program.T("open it"))
 		const safe = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
-		r.notify = source{o: options{bind: true, change: change{set: safe}, prop: unix.MS_PRIVATE}, dest: "/run/notify", tree: treeAt(step, r.c.NotifyDir, false)}
+		r.notify = source{o: options{bind: true, change: change{set: safe}, prop: unix.MS_PRIVATE}, dest: "/run/notify", tree: treeAt(step, r.c.NotifyDir, false, 0)}
 		r.attributes(b, &r.notify)
 	}
+}
+
+// opens reports whether the mount is a bind whose source of the host is opened.
+func (s *source) opens() bool { return s.o.bind && !s.o.remount && s.inside == "" && s.link == "" }
+
+// follow returns what the option src-nofollow adds to the flags of open_tree.
+func (s *source) follow() uint64 {
+	if s.o.srcNoFollow {
+		return unix.AT_SYMLINK_NOFOLLOW
+	}
+	return 0
 }
 
 // innerPropagation returns the propagation of the root's tree while mounts are made in it, and
@@ -114,23 +129,35 @@ func (r *Root) openBind(b *program.Builder, i int, s *source) {
 	m := &r.c.Spec.Mounts[i]
 	b = b.Element(program.N("mounts[%d]", i)).Doing(program.T("bind %s on %s", m.Source, m.Destination))
 	step := b.Step(program.T("open source %s", m.Source))
-	s.tree = treeAt(step, m.Source, s.o.recursive)
+	s.tree = treeAt(step, m.Source, s.o.recursive, s.follow())
 	if s.dest == "/proc" {
 		step := b.Step(program.T("source %s: only a procfs may be bound on /proc", m.Source))
 		idiom.MustBeOn(step, s.tree, unix.PROC_SUPER_MAGIC, unix.EINVAL)
 	}
-	if s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0 {
-		step := b.Step(program.T("map the ids of %s (needs Linux 5.12 and a file system that can: mount_setattr MOUNT_ATTR_IDMAP)", m.Source))
-		attr := program.Struct(b, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP})
-		const usernsFd = 24 // offset in struct mount_attr
-		r.Idmaps = append(r.Idmaps, Idmap{Mount: i, Fd: attr.Reg(usernsFd), UIDs: m.UIDMappings, GIDs: m.GIDMappings})
-		flags := uint64(unix.AT_EMPTY_PATH)
-		if s.o.ridmap {
-			flags |= unix.AT_RECURSIVE
-		}
-		call.MountSetattrIn(step, call.In(s.tree), call.PathTo(b, ""), flags, attr)
+	if idmapped(m, s) {
+		r.mapIDs(b, i, s, m.Source)
 	}
 	r.attributes(b, s)
+}
+
+// idmapped reports whether the mount is idmapped.
+func idmapped(m *specs.Mount, s *source) bool {
+	return s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0
+}
+
+// mapIDs emits the mapping of the ids of a mount that is not attached yet: the kernel
+// changes no other.
+func (r *Root) mapIDs(b *program.Builder, i int, s *source, what string) {
+	m := &r.c.Spec.Mounts[i]
+	step := b.Step(program.T("map the ids of %s (needs Linux 5.12 and a file system that can: mount_setattr MOUNT_ATTR_IDMAP)", what))
+	attr := program.Struct(b, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP})
+	const usernsFd = 24 // offset in struct mount_attr
+	r.Idmaps = append(r.Idmaps, Idmap{Mount: i, Fd: attr.Reg(usernsFd), UIDs: m.UIDMappings, GIDs: m.GIDMappings})
+	flags := uint64(unix.AT_EMPTY_PATH)
+	if s.o.ridmap {
+		flags |= unix.AT_RECURSIVE
+	}
+	call.MountSetattrIn(step, call.In(s.tree), call.PathTo(b, ""), flags, attr)
 }
 
 // inside returns what source.inside says of the bind i.
@@ -138,7 +165,7 @@ func (r *Root) openBind(b *program.Builder, i int, s *source) {
 // Source: runtime-spec config.md "Mounts": they are made in the listed order.
 func (r *Root) inside(i int, s *source) string {
 	m := &r.c.Spec.Mounts[i]
-	if !s.o.bind || s.o.remount || s.dest == "/proc" || s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0 {
+	if !s.o.bind || s.o.remount || s.dest == "/proc" || s.o.srcNoFollow || s.link != "" || r.c.Userns && idmapped(m, s) { // mapped by the parent
 		return ""
 	}
 	rel, ok := strings.CutPrefix(path.Clean(m.Source), strings.TrimSuffix(r.c.Rootfs, "/")+"/")
@@ -152,15 +179,18 @@ func (r *Root) inside(i int, s *source) string {
 // a time. The child's copy of the host's tree is not shared with the host, and idmapped
 // mounts need the parent.
 func (r *Root) late(m *specs.Mount, s *source) bool {
-	return r.many && (r.c.SourcesInChild || !r.c.SourcesInParent) && s.o.bind && !s.o.remount && s.inside == "" &&
-		s.o.prop != unix.MS_SHARED && !s.o.idmap && len(m.UIDMappings)+len(m.GIDMappings) == 0
+	return r.many && (r.c.SourcesInChild || !r.c.SourcesInParent) && s.opens() &&
+		s.o.prop != unix.MS_SHARED && !idmapped(m, s)
 }
 
 // openInside emits the opening of a source in the container.
-func (r *Root) openInside(b *program.Builder, s *source) {
+func (r *Root) openInside(b *program.Builder, i int, s *source) {
 	step := b.Step(program.T("open source %s in the container", s.inside))
 	fd := open(step, r.Fd, s.inside, unix.O_PATH, inRoot).Fd()
 	s.tree = cloneTree(step, fd, s.o.recursive).Fd()
+	if idmapped(&r.c.Spec.Mounts[i], s) {
+		r.mapIDs(b, i, s, s.inside)
+	}
 	r.attributes(b, s)
 	r.closeUsed(b, fd)
 }

@@ -21,6 +21,10 @@ type options struct {
 	data            []string // for the file system
 	copyUp          bool
 	idmap, ridmap   bool
+
+	copyLink     bool // a source that is a symbolic link is copied
+	srcNoFollow  bool // or is mounted as it is
+	destNoFollow bool // a symbolic link at the destination is mounted on as it is
 }
 
 // change is a pair of attribute sets for mount_setattr.

@@ -15,8 +15,13 @@ import (
 // Source: pivot_root(2), "pivot_root(".", ".")".
 func (r *Root) Pivot(b *program.Builder) {
 	b = b.Element(program.T("root.path")).Doing(program.T("change to the root file system"))
+	chrooted := r.c.Chrooted && !r.c.SharedMounts
+	if chrooted { // the host's whole tree has to go, and not what the caller sees of it alone
+		leaveChroot(b)
+		attachAt(b.Step(program.T(`move it to "/"`)), r.Fd, "/")
+	}
 	if r.c.NoPivot && !r.c.SharedMounts {
-		if r.c.Seen { // what it lies on is unmounted
+		if r.c.Seen && !chrooted { // what it lies on is unmounted
 			attachAt(b.Step(program.T(`move it to "/"`)), r.Fd, "/")
 		}
 		r.hideHost(b)

@@ -28,14 +28,13 @@ func (r *Root) Relock(b *program.Builder) {
 	r.relockRoot(b.Element(program.T("root.path")))
 	for i := range r.mounts {
 		s, m := &r.mounts[i], &r.c.Spec.Mounts[i]
-		opened := s.o.bind && !s.o.remount && s.inside == "" && !s.late
-		mapped := s.o.idmap || len(m.UIDMappings)+len(m.GIDMappings) > 0 // which needs the caller's privileges
-		if !opened || mapped || s.o.prop == unix.MS_SHARED {             // the copy is in no peer group of the host's
+		opened := s.opens() && !s.late
+		if !opened || idmapped(m, s) || s.o.prop == unix.MS_SHARED { // mapping needs the caller's privileges, a copy is in no peer group
 			continue
 		}
 		b := b.Element(program.N("mounts[%d]", i)).Doing(program.T("clone %s where the kernel has locked it", m.Source))
 		next := b.Label()
-		flags := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+		flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | s.follow()
 		if s.o.recursive {
 			flags |= unix.AT_RECURSIVE
 		}

@@ -48,10 +48,15 @@ type Config struct {
 
 	Modes map[int]uint32 // see PointModes; may be nil
 
+	Links map[int]string // see the function of that name; may be nil
+
 	NoPivot bool // chroot in place of pivot_root
 	// HostMounts are the mounts of the caller's mount namespace, of which the
 	// container's is a copy: with NoPivot. Empty where the container joins one.
 	HostMounts []HostMount
+	// Chrooted is set when the caller's root directory is no mount of its own, so that
+	// nothing can be said of the mount namespace by the name "/".
+	Chrooted bool
 	// SharedMounts is set when the container has the caller's mount namespace:
 	// the root is then attached on root.path, where the caller removes it when
 	// the container is deleted, and nothing else of the namespace is touched.

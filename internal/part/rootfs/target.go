@@ -16,14 +16,18 @@ type place struct {
 	dest  string      // clean, from "/"
 	src   program.Reg // the mount whose kind, file or directory, the target has; 0 is a directory
 	plain bool        // no symbolic link may be on the way
-	tag   uint32      // of the request to the parent; target sets it
+	// nofollow is set when the last component may be a symbolic link, and is not followed.
+	nofollow bool
+	tag      uint32 // of the request to the parent; target sets it
 }
 
 // missingTarget is a target that the parent may be asked to make.
 type missingTarget struct {
-	dest string
-	dir  bool
-	done int // how many mounts are there before
+	dest  string
+	dir   bool
+	link  string // it is a symbolic link to there, of the mount
+	mount int
+	done  int // how many mounts are there before
 }
 
 // target emits the opening of a mount's destination below the root, and its making
@@ -38,7 +42,7 @@ func (r *Root) target(b *program.Builder, p place) program.Reg {
 		return r.targetIn(b, dir, p)
 	}
 	p.tag = uint32(TargetTag + len(r.targets))
-	r.targets = append(r.targets, missingTarget{p.dest, p.src == 0, r.done})
+	r.targets = append(r.targets, missingTarget{dest: p.dest, dir: p.src == 0, done: r.done})
 	fd, got, missing, link := b.RegOf(-1), b.Label(), b.Label(), b.Label()
 	opening := program.T("open target %s", p.dest)
 	if p.plain {
@@ -81,6 +85,9 @@ func (r *Root) openTarget(b *program.Builder, p place, resolve uint64) program.C
 	flags := uint64(unix.O_PATH)
 	if p.src == 0 {
 		flags |= unix.O_DIRECTORY
+	}
+	if p.nofollow {
+		flags |= unix.O_NOFOLLOW
 	}
 	return open(b, r.Fd, p.dest, flags, resolve)
 }
@@ -142,14 +149,7 @@ func (r *Root) makeHere(b *program.Builder, p place, kind program.Mem, ask progr
 // askParent emits the request to the parent to make the target: several
 // components are missing, or a symbolic link leads to nothing.
 func (r *Root) askParent(b *program.Builder, p place, kind program.Mem) {
-	tell := func(tag uint32) {
-		if r.c.SourcesInParent {
-			b.Keep(r.Fd)
-			b.Tell(tag, 0)
-		} else {
-			b.TellFd(tag, 0, r.Fd) // which only the child has
-		}
-	}
+	tell := func(tag uint32) { r.tellTarget(b, tag) }
 	if kind.Len > 0 {
 		dir, done := b.Label(), b.Label()
 		isDir(b, kind, dir)
@@ -162,6 +162,16 @@ func (r *Root) askParent(b *program.Builder, p place, kind program.Mem) {
 		tell(p.tag)
 	}
 	b.Wait(p.tag, b.Zero(1))
+}
+
+// tellTarget emits the message with the tag of a target.
+func (r *Root) tellTarget(b *program.Builder, tag uint32) {
+	if r.c.SourcesInParent {
+		b.Keep(r.Fd)
+		b.Tell(tag, 0)
+	} else {
+		b.TellFd(tag, 0, r.Fd) // which only the child has
+	}
 }
 
 // mountedDir returns the descriptor of a tmpfs that this program has mounted on dir and

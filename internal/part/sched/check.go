@@ -16,7 +16,7 @@ import (
 // errors do not tell which of the values is wrong.
 //
 // Source: sched(7), sched_setattr(2); the kernel's __checkparam_dl.
-func Check(p *specs.Process) error {
+func Check(p *check.Process) error {
 	const name = "process.scheduler"
 	s := p.Scheduler
 	if s == nil {
@@ -25,11 +25,11 @@ func Check(p *specs.Process) error {
 	fixed := s.Policy == specs.SchedFIFO || s.Policy == specs.SchedRR
 	deadline := s.Policy == specs.SchedDeadline
 	if enum.SchedPolicies.Find(string(s.Policy)) == nil {
-		return check.Unknown(name+".policy", string(s.Policy), enum.SchedPolicies.Or())
+		return check.Unknown(name+".policy", string(s.Policy), enum.SchedPolicies.Or(), enum.SchedPolicies.Names()...)
 	}
 	for i, f := range s.Flags {
 		if enum.SchedFlags.Find(string(f)) == nil {
-			return check.Unknown(fault.At(name+".flags", i), string(f), "a name of sched_setattr(2), as SCHED_FLAG_RESET_ON_FORK")
+			return check.Unknown(fault.At(name+".flags", i), string(f), "a name of sched_setattr(2), as SCHED_FLAG_RESET_ON_FORK", enum.SchedFlags.Names()...)
 		}
 	}
 	switch {
@@ -56,10 +56,10 @@ func Check(p *specs.Process) error {
 }
 
 // CheckIO checks process.ioPriority.
-func CheckIO(p *specs.Process) error {
+func CheckIO(p *check.Process) error {
 	if prio := p.IOPriority; prio != nil {
 		if enum.IOClasses.Find(string(prio.Class)) == nil {
-			return check.Unknown("process.ioPriority.class", string(prio.Class), enum.IOClasses.Or())
+			return check.Unknown("process.ioPriority.class", string(prio.Class), enum.IOClasses.Or(), enum.IOClasses.Names()...)
 		}
 		if prio.Priority < 0 || prio.Priority > 7 {
 			return fault.New("process.ioPriority.priority", check.Number(prio.Priority)+" is out of range", "give a number from 0, the highest, to 7")
@@ -69,7 +69,7 @@ func CheckIO(p *specs.Process) error {
 }
 
 // CheckAffinity checks process.execCPUAffinity.
-func CheckAffinity(p *specs.Process) error {
+func CheckAffinity(p *check.Process) error {
 	if a := p.ExecCPUAffinity; a != nil {
 		if err := check.List("process.execCPUAffinity.initial", a.Initial, cpulist.MaxCPU); err != nil {
 			return err
@@ -93,7 +93,7 @@ func CheckMemoryPolicy(c *check.Config) error {
 		return err
 	}
 	if enum.MemoryModes.Find(string(p.Mode)) == nil {
-		return check.Unknown(name+".mode", string(p.Mode), "a mode of set_mempolicy(2), as MPOL_INTERLEAVE")
+		return check.Unknown(name+".mode", string(p.Mode), "a mode of set_mempolicy(2), as MPOL_INTERLEAVE", enum.MemoryModes.Names()...)
 	}
 	switch p.Mode {
 	case specs.MpolDefault, specs.MpolLocal:
@@ -107,7 +107,7 @@ func CheckMemoryPolicy(c *check.Config) error {
 	}
 	for i, f := range p.Flags {
 		if enum.MemoryFlags.Find(string(f)) == nil {
-			return check.Unknown(fault.At(name+".flags", i), string(f), enum.MemoryFlags.Or())
+			return check.Unknown(fault.At(name+".flags", i), string(f), enum.MemoryFlags.Or(), enum.MemoryFlags.Names()...)
 		}
 	}
 	if slices.Contains(p.Flags, specs.MpolFRelativeNodes) && slices.Contains(p.Flags, specs.MpolFStaticNodes) {

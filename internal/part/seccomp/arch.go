@@ -112,7 +112,7 @@ next:
 		a := find(name)
 		switch {
 		case a == nil:
-			return nil, fmt.Errorf("linux.seccomp.architectures[%d]: %q is not known; give one of %s", i, name, join(Architectures()))
+			return nil, fmt.Errorf("linux.seccomp.architectures[%d]: %s", i, notKnown(string(name), Architectures()))
 		case a.big != own.big:
 			return nil, fmt.Errorf("linux.seccomp.architectures[%d]: %s has another byte order than this kernel's %s", i, name, own.name)
 		}

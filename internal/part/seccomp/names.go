@@ -1,6 +1,13 @@
 package seccomp
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/nearest"
+)
 
 // flagTSYNC is known to runc, and not in the types of the runtime-spec.
 const flagTSYNC = "SECCOMP_FILTER_FLAG_TSYNC"
@@ -34,14 +41,16 @@ func Flags() []string {
 	return []string{flagTSYNC, string(specs.LinuxSeccompFlagSpecAllow), string(specs.LinuxSeccompFlagLog), string(specs.LinuxSeccompFlagWaitKillableRecv)}
 }
 
-// join lists names for an error.
-func join(names []string) string {
-	text := ""
-	for i, name := range names {
-		if i > 0 {
-			text += ", "
-		}
-		text += name
+// notKnown returns what is wrong with a word that is none of names, for an error.
+func notKnown(word string, names []string) string {
+	return strconv.Quote(word) + " is not known; " + nearest.Or(word, names, "give one of "+strings.Join(names, ", "))
+}
+
+// Names returns the names of all system calls, of any architecture.
+func Names() []string {
+	names := make([]string, rows)
+	for row := range names {
+		names[row] = rowName(row)
 	}
-	return text
+	return names
 }

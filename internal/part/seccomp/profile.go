@@ -35,7 +35,7 @@ func verdict(action specs.LinuxSeccompAction, errno *uint, element, field, errno
 	case specs.ActNotify:
 		v = unix.SECCOMP_RET_USER_NOTIF
 	default:
-		return 0, fmt.Errorf("%s.%s: %q is not known; give one of %s", element, field, action, join(Actions()))
+		return 0, fmt.Errorf("%s.%s: %s", element, field, notKnown(string(action), Actions()))
 	}
 	switch {
 	case limit == 0 && errno != nil:
@@ -98,7 +98,7 @@ func parseArgs(args []specs.LinuxSeccompArg, entry int) ([]condition, error) {
 	for i, a := range args {
 		o, ok := parseOp(a.Op)
 		if !ok {
-			return nil, fmt.Errorf("linux.seccomp.syscalls[%d].args[%d].op: %q is not known; give one of %s", entry, i, a.Op, join(Operators()))
+			return nil, fmt.Errorf("linux.seccomp.syscalls[%d].args[%d].op: %s", entry, i, notKnown(string(a.Op), Operators()))
 		}
 		if a.Index > 5 {
 			return nil, fmt.Errorf("linux.seccomp.syscalls[%d].args[%d].index: %d is not 0..5", entry, i, a.Index)
@@ -137,7 +137,7 @@ func parseFlags(list []specs.LinuxSeccompFlag, notify bool) (uint, error) {
 				flags |= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 			}
 		default:
-			return 0, fmt.Errorf("linux.seccomp.flags[%d]: %q is not known; give one of %s", i, name, join(Flags()))
+			return 0, fmt.Errorf("linux.seccomp.flags[%d]: %s", i, notKnown(string(name), Flags()))
 		}
 	}
 	return flags, nil

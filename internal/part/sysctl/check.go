@@ -9,6 +9,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/check"
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/sysctlname"
 )
 
@@ -23,19 +24,17 @@ func Check(c *check.Config) error {
 	for _, key := range slices.Sorted(maps.Keys(c.Linux.Sysctl)) {
 		p, err := sysctlname.Path(key)
 		if err != nil {
-			return fault.New(name, fault.Quote(key)+" is no name of a kernel parameter", "write it as net.ipv4.ip_forward or net/ipv4/ip_forward")
+			c.Add(fault.New(name, fault.Quote(key)+" is no name of a kernel parameter", "write it as net.ipv4.ip_forward or net/ipv4/ip_forward"))
+			continue
 		}
 		element := name + "[" + fault.Quote(key) + "]"
 		if other, ok := paths[p]; ok {
-			return fault.New(element, "is the same parameter as "+fault.Quote(other), "remove one")
+			c.Add(fault.New(element, "is the same parameter as "+fault.Quote(other), "remove one"))
+			continue
 		}
 		paths[p] = key
-		if err := separate(c, element, key, p); err != nil {
-			return err
-		}
-		if err := check.String(element, c.Linux.Sysctl[key], 0); err != nil {
-			return err
-		}
+		c.Add(separate(c, element, key, p))
+		c.Add(check.String(element, c.Linux.Sysctl[key], 0))
 	}
 	return nil
 }
@@ -57,7 +56,7 @@ func separate(c *check.Config, element, key, path string) error {
 	}
 	kind := namespaceOf(path)
 	if kind == "" {
-		return fault.New(element, "is not separate for each container: it would change the host's", "remove it")
+		return fault.New(element, "is not separate for each container: it would change the host's", nearest.Or(key, namespaced(), "remove it"))
 	}
 	if c.Namespace(kind) == nil {
 		return fault.New(element, "needs a "+string(kind)+" namespace, or it would change the host's", `add {"type": "`+string(kind)+`"} to linux.namespaces`)
@@ -85,12 +84,30 @@ func namespaceOf(path string) specs.LinuxNamespaceType {
 	case strings.HasPrefix(path, "fs/mqueue/"):
 		return specs.IPCNamespace
 	}
-	switch path {
-	case "kernel/domainname":
+	switch {
+	case path == "kernel/domainname":
 		return specs.UTSNamespace
-	case "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
-		"kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced":
+	case slices.Contains(ipcParameters(), path):
 		return specs.IPCNamespace
 	}
 	return ""
+}
+
+// ipcParameters returns the parameters that IPC namespaces have, of kernel/.
+//
+// Source: ipc_namespaces(7).
+func ipcParameters() []string {
+	return []string{
+		"kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
+		"kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced",
+	}
+}
+
+// namespaced returns the names of the parameters of kernel/ that a container may set.
+func namespaced() []string {
+	names := []string{"kernel.domainname"}
+	for _, path := range ipcParameters() {
+		names = append(names, strings.ReplaceAll(path, "/", "."))
+	}
+	return names
 }

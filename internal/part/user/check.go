@@ -18,14 +18,14 @@ func CheckMapped(c *check.Config) error {
 		return nil
 	}
 	if !check.Mapped(c.Linux.UIDMappings, p.User.UID) {
-		return unmapped("process.user.uid", p.User.UID, "linux.uidMappings")
+		c.Add(unmapped("process.user.uid", p.User.UID, "linux.uidMappings"))
 	}
 	if !check.Mapped(c.Linux.GIDMappings, p.User.GID) {
-		return unmapped("process.user.gid", p.User.GID, "linux.gidMappings")
+		c.Add(unmapped("process.user.gid", p.User.GID, "linux.gidMappings"))
 	}
 	for i, g := range p.User.AdditionalGids {
 		if !check.Mapped(c.Linux.GIDMappings, g) {
-			return unmapped(fault.At("process.user.additionalGids", i), g, "linux.gidMappings")
+			c.Add(unmapped(fault.At("process.user.additionalGids", i), g, "linux.gidMappings"))
 		}
 	}
 	return nil
@@ -36,17 +36,17 @@ func unmapped(element string, id uint32, mappings string) error {
 }
 
 // Check checks process.user.
-func Check(p *specs.Process) error {
+func Check(p *check.Process) error {
 	u := &p.User
 	if u.UID > check.MaxID {
-		return check.ID("process.user.uid", u.UID)
+		p.Add(check.ID("process.user.uid", u.UID))
 	}
 	if u.GID > check.MaxID {
-		return check.ID("process.user.gid", u.GID)
+		p.Add(check.ID("process.user.gid", u.GID))
 	}
 	for i, g := range u.AdditionalGids {
 		if g > check.MaxID {
-			return check.ID(fault.At("process.user.additionalGids", i), g)
+			p.Add(check.ID(fault.At("process.user.additionalGids", i), g))
 		}
 	}
 	if u.Umask != nil && *u.Umask > 0o777 {

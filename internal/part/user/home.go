@@ -45,23 +45,9 @@ func HomeMore() []byte { return make([]byte, homeLen) }
 func AskHome(b *program.Builder) program.Mem {
 	reply := b.Bytes(HomeReply("/"))
 	b = b.Doing(program.T("find HOME in /etc/passwd of the container"))
-	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK, Resolve: unix.RESOLVE_NO_MAGICLINKS}
-	fd, r := b.RegOf(-1), b.Reg()
+	r := b.Reg()
 	piece, end, done, closeIt := b.Label(), b.Label(), b.Label(), b.Label()
-	// Through no magic link, and without waiting for a fifo's other end.
-	call.Openat2(b, call.Cwd(), call.PathTo(b, "/etc/passwd"), how).To(fd).Ignore()
-	b.If(fd, program.Lt, 0, done)
-	buf := b.Zero(idiom.StatxSize)
-	call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_TYPE, buf).To(r).Ignore()
-	b.If(r, program.Ne, 0, closeIt)
-	// Of the file that is open: a look at the name could find another one.
-	b.IfWord(idiom.FileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFREG, closeIt)
-	fs := b.Zero(idiom.StatfsSize)
-	call.Fstatfs(b, call.In(fd), fs).To(r).Ignore()
-	b.If(r, program.Ne, 0, closeIt)
-	for _, magic := range kernelfs.Magics() {
-		b.IfWord(program.Mem{Off: fs.Off, Len: 4}, -1, program.Eq, int64(magic), closeIt)
-	}
+	fd := openRegular(b, NameFiles[0], r, done, closeIt)
 	data := b.Zero(program.MaxData)
 	b.Bind(piece)
 	call.Read(b, call.In(fd), data).To(r).Ignore()
@@ -77,4 +63,27 @@ func AskHome(b *program.Builder) program.Mem {
 	call.Close(b, call.In(fd))
 	b.Bind(done)
 	return program.Mem{Off: reply.Off + homeWord, Len: reply.Len - homeWord}
+}
+
+// openRegular emits the opening of a file of the image, which has to be a regular one that is
+// no interface of the kernel's. An error of openat2 is in the register that it returns, and
+// goes on at missing; any other file at refused, with whatever in r.
+func openRegular(b *program.Builder, path string, r program.Reg, missing, refused program.Label) program.Reg {
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK, Resolve: unix.RESOLVE_NO_MAGICLINKS}
+	fd := b.RegOf(-1)
+	// Through no magic link, and without waiting for a fifo's other end.
+	call.Openat2(b, call.Cwd(), call.PathTo(b, path), how).To(fd).Ignore()
+	b.If(fd, program.Lt, 0, missing)
+	buf := b.Zero(idiom.StatxSize)
+	call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_TYPE, buf).To(r).Ignore()
+	b.If(r, program.Ne, 0, refused)
+	// Of the file that is open: a look at the name could find another one.
+	b.IfWord(idiom.FileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFREG, refused)
+	fs := b.Zero(idiom.StatfsSize)
+	call.Fstatfs(b, call.In(fd), fs).To(r).Ignore()
+	b.If(r, program.Ne, 0, refused)
+	for _, magic := range kernelfs.Magics() {
+		b.IfWord(program.Mem{Off: fs.Off, Len: 4}, -1, program.Eq, int64(magic), refused)
+	}
+	return fd
 }

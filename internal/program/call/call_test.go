@@ -275,7 +275,7 @@ func (w *world) is(p *program.Program, in *program.Instr, i int, c *calls.Call) 
 	case calls.Strv, calls.Bits, calls.CapData, calls.CapHead, calls.Fprog, calls.Groups, calls.How, calls.MountAttr,
 		calls.Nodes, calls.Rlimit, calls.SchedAttr, calls.Sigaction, calls.Sigset:
 		return isAddr && off != w.out.Off && off != w.in.Off
-	case calls.Any, calls.IoctlArg, calls.FsValue, calls.PrctlArg, calls.KeyctlArg, calls.Pidfd, calls.Ptr:
+	case calls.Any, calls.IoctlArg, calls.FsValue, calls.PrctlArg, calls.KeyctlArg, calls.Ptr:
 		return !isReg || reg == w.num
 	case calls.Int, calls.Mode:
 		return isImm || isReg && (reg == w.num || w.function == "FsconfigFd" && reg == w.fd)

@@ -61,7 +61,7 @@ func (l *lister) plain(a program.Arg) string {
 // number writes an immediate.
 func number(v uint64, kind calls.Kind) string {
 	switch kind {
-	case calls.Int, calls.Ifreq, calls.Winsize, calls.Pidfd:
+	case calls.Int, calls.Ifreq, calls.Winsize:
 		return intWord(v)
 	case calls.Fd, calls.Dir:
 		if int32(v) == unix.AT_FDCWD {

@@ -258,9 +258,5 @@ func (l *lister) cloneArgs(off, n uint64) string {
 	if n >= 88 && flags&unix.CLONE_INTO_CGROUP != 0 {
 		cgroup = l.field("cgroup", off+80, 8, intWord)
 	}
-	pidfd := ""
-	if to, _ := l.long(off + 8); flags&unix.CLONE_PIDFD != 0 && to != 0 {
-		pidfd = "pidfd in " + l.start(to&^7) // of the register, which half it is (Low32)
-	}
-	return fields(flagWords(flags, flagSet(calls.CloneFlags)), pidfd, l.field("exit", off+32, 8, signalWord), cgroup)
+	return fields(flagWords(flags, flagSet(calls.CloneFlags)), l.field("exit", off+32, 8, signalWord), cgroup)
 }

@@ -1,12 +1,11 @@
 package spawn
 
 import (
-	"errors"
 	"fmt"
+	"math"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -14,25 +13,17 @@ import (
 // that the program made by program.Builder.Clone, in place of the one that Spawn made. The
 // former process is reaped.
 //
-// The pidfd that came along is proven to be that of a child of this process and of
-// the number told: whoever forges the message, from inside the container, can have no
-// pidfd of another process of the host.
+// The number is proven to be that of a child of this process, which keeps it until it is
+// reaped here: whoever forges the message can name no other process of the host.
 //
 // Source: waitid(2), P_PIDFD and ECHILD.
 func (c *Child) Adopt(e Event) error {
-	if e.Fd < 0 {
-		return errors.New("program: a second process was told of without its pidfd")
-	}
-	pid, err := ownChild(e.Fd)
-	if err == nil && (int64(pid) != e.Value || pid == c.Pid) {
-		err = fmt.Errorf("it is process %d", pid)
-	}
+	pidfd, err := c.second(e.Value)
 	if err != nil {
-		unix.Close(e.Fd)
 		return fmt.Errorf("program: process %d is not the second one of the program: %w", e.Value, err)
 	}
 	old, oldfd := c.Pid, c.Pidfd
-	c.Pid, c.Pidfd, c.adopted = pid, e.Fd, true
+	c.Pid, c.Pidfd, c.adopted = int(e.Value), pidfd, true
 	unix.Close(oldfd)
 	for {
 		if _, err := unix.Wait4(old, nil, 0, nil); err != unix.EINTR {
@@ -41,18 +32,25 @@ func (c *Child) Adopt(e Event) error {
 	}
 }
 
-// ownChild returns the number of pidfd's process, which must be a child of this one.
-func ownChild(pidfd int) (int, error) {
+// second returns a pidfd of the process pid, a child of this one that c does not follow.
+func (c *Child) second(pid int64) (pidfd int, err error) {
+	if pid <= 0 || pid > math.MaxInt32 || int(pid) == c.Pid {
+		return -1, unix.ESRCH
+	}
+	pidfd, err = unix.PidfdOpen(int(pid), 0)
+	if err != nil {
+		return -1, fmt.Errorf("pidfd_open: %w", err)
+	}
 	for {
 		err := unix.Waitid(unix.P_PIDFD, pidfd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 		if err == nil {
-			break
+			return pidfd, nil
 		}
 		if err != unix.EINTR {
-			return 0, fmt.Errorf("waitid: %w", err)
+			unix.Close(pidfd)
+			return -1, fmt.Errorf("waitid: %w", err)
 		}
 	}
-	return proc.PidOf(pidfd)
 }
 
 // Follow returns the Child that stands for a child of the caller which runs no program, as

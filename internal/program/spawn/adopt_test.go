@@ -13,11 +13,12 @@ import (
 
 	"github.com/hutch-project/hutch/tests/testwait"
 
+	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// The second process says nothing before the parent knows of it, which then has its
-// pidfd and has reaped the first.
+// The second process says nothing before the parent knows of it, which then has a
+// pidfd of it and has reaped the first.
 func TestACloneWithinTheProgramIsAdopted(t *testing.T) {
 	noNewFds(t)
 	if os.Geteuid() != 0 {
@@ -36,14 +37,14 @@ func TestACloneWithinTheProgramIsAdopted(t *testing.T) {
 	defer c.Close()
 	first := c.Pid
 	e, err := c.Next()
-	if err != nil || e.Tag != 1 || e.Value == int64(first) || e.Value <= 0 || e.Fd < 0 {
+	if err != nil || e.Tag != 1 || e.Value == int64(first) || e.Value <= 0 || e.Fd >= 0 {
 		t.Fatalf("%+v, %v; want another process than %d", e, err, first)
 	}
 	if err := c.Adopt(e); err != nil {
 		t.Fatal(err)
 	}
-	if c.Pid != int(e.Value) || c.Pidfd != e.Fd {
-		t.Errorf("process %d by %d is followed, want %d by %d", c.Pid, c.Pidfd, e.Value, e.Fd)
+	if pid, err := proc.PidOf(c.Pidfd); err != nil || pid != c.Pid || c.Pid != int(e.Value) {
+		t.Errorf("process %d by the pidfd of %d (%v) is followed, want %d", c.Pid, pid, err, e.Value)
 	}
 	if _, err := unix.Wait4(first, nil, unix.WNOHANG, nil); err != unix.ECHILD {
 		t.Errorf("the first process is not reaped: %v", err)
@@ -153,56 +154,31 @@ func pidfdOf(t *testing.T, pid int) int {
 	return fd
 }
 
-func TestAdoptTakesOnlyAChildByItsPidfd(t *testing.T) {
+func TestAdoptTakesOnlyAChild(t *testing.T) {
 	others := grandchild(t)
-	reaped := waiting(t)
+	gone := waiting(t)
+	reaped := gone.Pid
+	gone.Kill()
 	for _, c := range []struct {
 		rule string
-		e    func(t *testing.T) Event
-		want error // nil for any
+		pid  func(first *Child) int64
+		want error
 	}{
-		{"the first process", nil, nil},
-		{"another number than the pidfd's", func(t *testing.T) Event {
-			child := waiting(t)
-			return Event{Value: int64(others), Fd: pidfdOf(t, child.Pid)}
-		}, nil},
-		{"the number of a child and another's pidfd", func(t *testing.T) Event {
-			return Event{Value: int64(waiting(t).Pid), Fd: pidfdOf(t, others)}
-		}, unix.ECHILD},
-		{"another's child", func(t *testing.T) Event { return Event{Value: int64(others), Fd: pidfdOf(t, others)} }, unix.ECHILD},
-		{"init", func(t *testing.T) Event { return Event{Value: 1, Fd: pidfdOf(t, 1)} }, unix.ECHILD},
-		{"the runtime", func(t *testing.T) Event {
-			return Event{Value: int64(os.Getpid()), Fd: pidfdOf(t, os.Getpid())}
-		}, unix.ECHILD},
-		{"a pidfd of one that was reaped", func(t *testing.T) Event {
-			fd := pidfdOf(t, reaped.Pid)
-			reaped.Kill()
-			return Event{Value: int64(reaped.Pid), Fd: fd}
-		}, unix.ECHILD},
-		{"no pidfd", func(t *testing.T) Event { return Event{Value: int64(waiting(t).Pid), Fd: -1} }, nil},
-		{"a descriptor that is none", func(t *testing.T) Event {
-			fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return Event{Value: int64(waiting(t).Pid), Fd: fd}
-		}, unix.EBADF},
+		{"the first process", func(first *Child) int64 { return int64(first.Pid) }, unix.ESRCH}, // waiting for its end would never end
+		{"another's child", func(*Child) int64 { return int64(others) }, unix.ECHILD},
+		{"init", func(*Child) int64 { return 1 }, unix.ECHILD},
+		{"the runtime", func(*Child) int64 { return int64(os.Getpid()) }, unix.ECHILD},
+		{"one that was reaped", func(*Child) int64 { return int64(reaped) }, unix.ESRCH},
+		{"itself, as the kernel says it", func(*Child) int64 { return 0 }, unix.ESRCH},
+		{"a group", func(*Child) int64 { return -int64(others) }, unix.ESRCH},
+		{"more than a number of a process", func(first *Child) int64 { return 1<<32 + int64(first.Pid) }, unix.ESRCH},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			child := waiting(t)
 			pid, pidfd := child.Pid, child.Pidfd
-			var e Event
-			if c.e != nil {
-				e = c.e(t)
-			} else { // waiting for its end would never end
-				e = Event{Value: int64(pid), Fd: pidfdOf(t, pid)}
-			}
 			before := len(openFds(t))
-			if e.Fd >= 0 {
-				before-- // Adopt owns it
-			}
-			err := child.Adopt(e)
-			if err == nil || c.want != nil && !errors.Is(err, c.want) {
+			err := child.Adopt(Event{Value: c.pid(child), Fd: -1})
+			if !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 			if n := len(openFds(t)); n != before {
@@ -238,7 +214,8 @@ func TestAnEndedChildCanBeAdopted(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid := second.Pid
-	if err := child.Adopt(Event{Value: int64(pid), Fd: second.TakePidfd()}); err != nil {
+	unix.Close(second.TakePidfd())
+	if err := child.Adopt(Event{Value: int64(pid), Fd: -1}); err != nil {
 		t.Fatal(err)
 	}
 	second.Close()

@@ -42,6 +42,9 @@ type Write struct {
 	keepQuota bool
 }
 
+// Optional reports whether the write is left out where the file does not exist.
+func (w *Write) Optional() bool { return w.optional }
+
 // Groups of writes that the kernel checks against each other.
 const (
 	groupMemory uint8 = iota + 1

@@ -1,0 +1,103 @@
+package life
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/config"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/validate"
+)
+
+// Examination is a bundle as Create would take it, and all that it would refuse in the
+// configuration, not the first thing alone.
+type Examination struct {
+	Dir      string      // of the bundle, absolute
+	File     string      // path of the configuration
+	Text     []byte      // of the configuration
+	Spec     *specs.Spec // adapted to the caller
+	Rootfs   string      // absolute; empty where root.path is
+	Faults   []error     // what Create refuses
+	Warnings []string    // what it tolerates, each with the element first
+	Manager  CgroupManager
+}
+
+// Examine reads the bundle of o, and checks its configuration. The error is that of a file
+// that cannot be read, or of a text that is no configuration.
+func (r *Runtime) Examine(o *CreateOptions) (*Examination, error) {
+	x := &Examination{Dir: o.Bundle, File: o.ConfigFile, Manager: r.CgroupManager}
+	if err := absolute(&x.Dir); err != nil {
+		return nil, err
+	}
+	own := *r
+	own.Warn = func(text string) { x.Warnings = append(x.Warnings, text) }
+	read := func() (*specs.Spec, []byte, error) { return config.Load(x.Dir, "") }
+	if x.File != "" {
+		read = func() (*specs.Spec, []byte, error) { return readConfig(x.File) }
+	} else {
+		x.File = filepath.Join(x.Dir, config.FileName)
+	}
+	var err error
+	if x.Spec, x.Text, err = read(); err != nil {
+		return nil, err
+	}
+	x.add(own.adapt(x.Spec))
+	x.add(idmapOptions(x.Spec))
+	faults, warnings := validate.All(x.Spec, validate.Options{Rootless: r.Rootless})
+	x.Faults, x.Warnings = append(x.Faults, faults...), append(x.Warnings, warnings...)
+	x.add(changesHost(x.Spec))
+	if x.Spec.Root != nil && x.Spec.Root.Path != "" {
+		x.Rootfs = rootPath(x.Dir, x.Spec.Root.Path)
+	}
+	for i := range x.Spec.Mounts {
+		if m := &x.Spec.Mounts[i]; rootfs.IsBind(m) && m.Source != "" && !filepath.IsAbs(m.Source) {
+			m.Source = filepath.Join(x.Dir, m.Source)
+		}
+	}
+	if len(x.Faults) == 0 { // what is left shows only when all is put together
+		own.Warn = func(string) {} // told of already
+		_, err := own.planOnly(o.named("check"))
+		x.add(err)
+	}
+	return x, nil
+}
+
+func (x *Examination) add(err error) {
+	if err != nil {
+		x.Faults = append(x.Faults, err)
+	}
+}
+
+// named returns o with an id, if it has none.
+func (o *CreateOptions) named(id string) *CreateOptions {
+	own := *o
+	if own.ID == "" {
+		own.ID = id
+	}
+	return &own
+}
+
+// Cgroup returns where the container's cgroups would be, and the layout, which the caller
+// closes. Both are nil for a container that has none of its own.
+func (x *Examination) Cgroup() (*cgroup.Plan, *cgroup.Layout, error) {
+	if x.Manager != Cgroupfs {
+		return nil, nil, nil
+	}
+	layout, err := cgroup.Detect(cgroup.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	path := ""
+	if x.Spec.Linux != nil {
+		path = x.Spec.Linux.CgroupsPath
+	}
+	plan, err := layout.Plan(path, "check")
+	if err != nil {
+		layout.Close()
+		return nil, nil, fmt.Errorf("linux.cgroupsPath: %w", err)
+	}
+	return plan, layout, nil
+}

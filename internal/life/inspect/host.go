@@ -1,0 +1,342 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/check"
+	"github.com/hutch-project/hutch/internal/enum"
+	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/rdt"
+	"github.com/hutch-project/hutch/internal/nearest"
+	"github.com/hutch-project/hutch/internal/part/capability"
+	"github.com/hutch-project/hutch/internal/part/lsm"
+	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/hutch-project/hutch/internal/sysctlname"
+)
+
+// facts is what the host is asked.
+type facts struct {
+	kernel      [2]int // the first two numbers of its version
+	fileSystems []string
+	modules     string // the aliases of the kernel's modules
+	lsm         lsm.Host
+	profiles    string // AppArmor's, a line each; empty where they cannot be read
+	mode        cgroup.Mode
+	lastCap     int
+	held        uint64 // the caller's capabilities
+	raises      bool   // whether the caller may raise limits
+	user        bool   // whether the caller is no root
+	uid         uint32
+	binfmt      bool // whether there are handlers for files of other machines
+}
+
+// ask asks the host as the caller.
+func ask() facts {
+	f := facts{
+		lsm: lsm.Ask(), lastCap: capability.Last(), user: seat.User(), uid: uint32(unix.Geteuid()),
+		raises: seat.Initial() && seat.Capable(unix.CAP_SYS_RESOURCE),
+	}
+	f.held, _ = capability.Held()
+	var is unix.Utsname
+	if unix.Uname(&is) == nil {
+		release := unix.ByteSliceToString(is.Release[:])
+		f.kernel = version(release)
+		f.modules = read("/lib/modules/" + release + "/modules.alias")
+	}
+	for line := range strings.Lines(read("/proc/filesystems")) {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			f.fileSystems = append(f.fileSystems, fields[len(fields)-1])
+		}
+	}
+	f.profiles = read("/sys/kernel/security/apparmor/profiles")
+	if layout, err := cgroup.Detect(cgroup.Root); err == nil {
+		f.mode = layout.Mode
+		layout.Close()
+	}
+	if entries, err := os.ReadDir("/proc/sys/fs/binfmt_misc"); err == nil {
+		f.binfmt = len(entries) > 2 // beside register and status
+	}
+	return f
+}
+
+// read returns the text of a file, empty where it cannot be read.
+func read(name string) string {
+	text, _ := os.ReadFile(name)
+	return string(text)
+}
+
+// version returns the first two numbers of a kernel's release.
+func version(release string) (v [2]int) {
+	for i, part := range strings.SplitN(release, ".", 3) {
+		if i < len(v) {
+			rest := strings.TrimLeft(part, "0123456789")
+			v[i], _ = strconv.Atoi(strings.TrimSuffix(part, rest))
+		}
+	}
+	return v
+}
+
+// lacks reports whether the kernel is older than since, as 5.14.
+func (f *facts) lacks(since string) bool {
+	least := version(since)
+	return since != "" && slices.Compare(f.kernel[:], least[:]) < 0
+}
+
+// limit returns the caller's hard limit of a resource.
+func (f *facts) limit(name string) (hard uint64, ok bool) {
+	row := enum.Rlimits.Find(name)
+	if row == nil {
+		return 0, false
+	}
+	var l unix.Rlimit
+	err := unix.Getrlimit(int(row.Number), &l)
+	return l.Max, err == nil
+}
+
+// fileSystem inspects whether the kernel has a mount's file system.
+func (r *Report) fileSystem(i int, m *specs.Mount) {
+	element := fault.At("mounts", i) + ".type"
+	has := slices.Contains(r.host.fileSystems, m.Type) || m.Type == "cgroup" // of either version
+	switch {
+	case len(r.host.fileSystems) == 0:
+	case !has && !strings.Contains(r.host.modules, "alias fs-"+m.Type+" "):
+		r.errorf(element, nearest.Or(m.Type, r.host.fileSystems, "see /proc/filesystems, or load its module"),
+			"mount %s on %s: the kernel has no file system %s", m.Type, m.Destination, m.Type)
+	case r.namespace(specs.UserNamespace) != nil && !inUserNamespace(m.Type):
+		r.errorf(element, "mount it on the host, and bind it", "mount %s on %s: the file system cannot be mounted in a user namespace", m.Type, m.Destination)
+	}
+}
+
+// inUserNamespace reports whether root of a user namespace may mount a file system.
+//
+// Source: the flag FS_USERNS_MOUNT in the kernel.
+func inUserNamespace(fs string) bool {
+	switch fs {
+	case "proc", "sysfs", "tmpfs", "ramfs", "devpts", "mqueue", "cgroup", "cgroup2", "overlay", "fuse", "bpf", "binder":
+		return true
+	}
+	return false
+}
+
+// namespaces inspects those that are to be made and to be joined.
+func (r *Report) namespaces() {
+	for i := range r.linux().Namespaces {
+		n := &r.linux().Namespaces[i]
+		element := fault.At("linux.namespaces", i)
+		file := procName(n.Type)
+		if _, err := os.Stat("/proc/self/ns/" + file); file != "" && err != nil && n.Path == "" {
+			r.errorf(element+".type", "leave it out, or take a kernel that has them", "this kernel has no %s namespaces", n.Type)
+			continue
+		}
+		if n.Path != "" && check.IsAbsolute(n.Path) && file != "" {
+			r.joined(element+".path", n)
+		}
+	}
+	n := r.namespace(specs.UserNamespace)
+	if n == nil || n.Path != "" {
+		return
+	}
+	if left := strings.TrimSpace(read("/proc/sys/user/max_user_namespaces")); left == "0" {
+		r.errorf("linux.namespaces", "raise it", "the kernel parameter user.max_user_namespaces is 0: nobody may make a user namespace")
+	}
+	if r.host.user && strings.TrimSpace(read("/proc/sys/kernel/unprivileged_userns_clone")) == "0" {
+		r.errorf("linux.namespaces", "set it to 1, or run as root", "the kernel parameter kernel.unprivileged_userns_clone is 0: users may make no user namespace")
+	}
+}
+
+// procName returns the name of a namespace's file in /proc/PID/ns, empty for none.
+func procName(t specs.LinuxNamespaceType) string {
+	switch t {
+	case specs.NetworkNamespace:
+		return "net"
+	case specs.MountNamespace:
+		return "mnt"
+	case specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.UserNamespace, specs.CgroupNamespace, specs.TimeNamespace:
+		return string(t)
+	}
+	return ""
+}
+
+// joined inspects the path of a namespace to join.
+func (r *Report) joined(element string, n *specs.LinuxNamespace) {
+	fd, err := unix.Open(n.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		r.errorf(element, "name the namespace of a process that lives, or one that is bound, or leave path out for a new one", "join %s: open: %v", n.Path, err)
+		return
+	}
+	defer unix.Close(fd)
+	var fs unix.Statfs_t
+	if unix.Fstatfs(fd, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
+		r.errorf(element, "name a file as /proc/PID/ns/"+procName(n.Type), "%s is no namespace", n.Path)
+		return
+	}
+	link, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	if kind, _, ok := strings.Cut(link, ":["); err == nil && ok && kind != procName(n.Type) && !strings.HasPrefix(link, "/") {
+		r.errorf(element, "name a file as /proc/PID/ns/"+procName(n.Type), "%s is a namespace of another type, %s", n.Path, kind)
+	}
+}
+
+// modules inspects the labels of security modules.
+func (r *Report) modules() {
+	p := r.spec.Process
+	if p == nil {
+		return
+	}
+	switch l := p.ApparmorProfile; {
+	case l == "" || l == "unconfined":
+	case !r.host.lsm.AppArmor:
+		r.errorf("process.apparmorProfile", "leave the profile out", "%s: AppArmor: %v", fault.Quote(l), lsm.ErrOff)
+	case r.host.profiles != "" && !strings.Contains("\n"+r.host.profiles, "\n"+l+" ("):
+		r.errorf("process.apparmorProfile", "load it with apparmor_parser, or leave it out", "%s is not loaded", fault.Quote(l))
+	}
+	if p.SelinuxLabel != "" && !r.host.lsm.SELinux {
+		r.errorf("process.selinuxLabel", "leave the label out", "%s: SELinux: %v", fault.Quote(p.SelinuxLabel), lsm.ErrOff)
+	}
+}
+
+// kernel inspects what only newer kernels have.
+func (r *Report) kernel() {
+	tooOld := func(element, what, since string) {
+		if r.host.lacks(since) {
+			r.errorf(element, "leave it out", "%s needs Linux %s, this is %d.%d", what, since, r.host.kernel[0], r.host.kernel[1])
+		}
+	}
+	for i := range r.spec.Mounts {
+		for j, o := range r.spec.Mounts[i].Options {
+			if name := strings.TrimPrefix(o, "r"); name == "nosymfollow" || name == "symfollow" {
+				tooOld(fault.At(fault.At("mounts", i)+".options", j), o, "5.14")
+			}
+		}
+	}
+	if m := r.linux().MemoryPolicy; m != nil {
+		if row := enum.MemoryModes.Find(string(m.Mode)); row != nil {
+			tooOld("linux.memoryPolicy.mode", row.Name, row.Since)
+		}
+	}
+	if s := r.linux().Seccomp; s != nil {
+		for i, f := range s.Flags {
+			if f == specs.LinuxSeccompFlagWaitKillableRecv {
+				tooOld(fault.At("linux.seccomp.flags", i), string(f), "5.19")
+			}
+		}
+		if s.ListenerPath != "" {
+			if err := unix.Access(s.ListenerPath, unix.F_OK); err != nil {
+				r.errorf("linux.seccomp.listenerPath", "start the agent first", "open %s: %v", s.ListenerPath, err)
+			}
+		}
+	}
+	if c := r.linux().Resources; c != nil && c.CPU != nil {
+		if c.CPU.Burst != nil {
+			tooOld("linux.resources.cpu.burst", "a burst", "5.14")
+		}
+		if c.CPU.Idle != nil {
+			tooOld("linux.resources.cpu.idle", "idle", "5.15")
+		}
+	}
+}
+
+// devices inspects network devices, kernel parameters and resctrl.
+func (r *Report) devices() {
+	l := r.linux()
+	for name := range l.NetDevices {
+		if _, err := os.Stat("/sys/class/net/" + path.Base(name)); err != nil {
+			r.errorf("linux.netDevices."+name, "make it first; see ip link", "the host has no network device %s", fault.Quote(name))
+		}
+	}
+	for key := range l.Sysctl {
+		name, err := sysctlname.Path(key)
+		if err != nil || strings.Contains(name, "/conf/") || strings.Contains(name, "/neigh/") {
+			continue // no name; of a device, which the container's namespace may have
+		}
+		if _, err := os.Stat("/proc/sys/" + name); errors.Is(err, os.ErrNotExist) {
+			r.warnf(fmt.Sprintf("linux.sysctl[%q]", key), nearest.Or(path.Base(name), siblings("/proc/sys/"+path.Dir(name)), "load the module that brings it"),
+				"this kernel has no parameter %s at present", key)
+		}
+	}
+	if l.IntelRdt != nil {
+		if _, err := rdt.Root(); err != nil {
+			r.fault(Error, err)
+		}
+	}
+}
+
+// siblings returns the names in a directory.
+func siblings(dir string) (names []string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// cgroups inspects whether the limits can be set: the controllers, and the right to make the
+// cgroup.
+func (r *Report) cgroups() {
+	plan, layout, err := r.x.Cgroup()
+	if err != nil || plan == nil {
+		return // told of already, or systemd's and the caller's own to know
+	}
+	defer layout.Close()
+	settings, err := limit.New(r.linux().Resources, plan.Mode())
+	switch {
+	case errors.Is(err, cgroup.ErrNoCgroups):
+		r.fault(Error, err)
+		return
+	case err != nil || settings.NoLimits():
+		return
+	}
+	r.controllers(plan, settings)
+	for name, dir := range plan.Paths() {
+		if at := existing(dir); unix.Faccessat(unix.AT_FDCWD, at, unix.W_OK, unix.AT_EACCESS) != nil && !strings.HasPrefix(name, "name=") {
+			r.errorf(settings.First(), "run as root, have the cgroup delegated, or use --cgroup-manager systemd", "limits need a cgroup, and the caller may make none in %s", at)
+			return
+		}
+	}
+}
+
+// controllers inspects whether there is each one that a limit needs.
+func (r *Report) controllers(plan *cgroup.Plan, settings *limit.Settings) {
+	seen := map[string]bool{}
+	for _, w := range settings.Writes() {
+		if seen[w.Field+w.Controller] || w.Controller == "" || w.Optional() {
+			continue
+		}
+		seen[w.Field+w.Controller] = true
+		if plan.Mode() != cgroup.V2 {
+			if _, ok := plan.Dir(w.Controller); !ok {
+				r.errorf(w.Field, "mount it, boot with it, or leave the limit out", "the cgroup controller %s is in no hierarchy that is mounted", w.Controller)
+			}
+			continue
+		}
+		at := cgroup.Root // from where the runtime enables it
+		if r.host.user {
+			at = existing(plan.Paths()[""])
+		}
+		if !slices.Contains(strings.Fields(read(at+"/cgroup.controllers")), w.Controller) && w.Controller != "cgroup" {
+			r.errorf(w.Field, "enable it in the cgroup.subtree_control of the one above, or leave the limit out",
+				"the cgroup controller %s is not there in %s", w.Controller, at)
+		}
+	}
+}
+
+// existing returns the directory or the next one above that is there.
+func existing(dir string) string {
+	for dir != "/" {
+		if _, err := os.Stat(dir); err == nil {
+			break
+		}
+		dir = path.Dir(dir)
+	}
+	return dir
+}

@@ -1,0 +1,31 @@
+// Package probe asks the kernel which calls it has, by calls that have no effect. An answer
+// is that of the kernel and of the filter that the caller is under.
+package probe
+
+import "golang.org/x/sys/unix"
+
+// Call reports whether there is a system call that is refused when all its arguments are 0
+// or -1: the kernel looks at these first, and only one that lacks the call says ENOSYS.
+func Call(nr uintptr) bool {
+	none := ^uintptr(0)
+	_, _, errno := unix.Syscall6(nr, none, 0, 0, 0, 0, 0)
+	return errno != unix.ENOSYS
+}
+
+// CloseRange reports whether there is close_range(2): a range whose end is before its begin
+// is refused.
+func CloseRange() bool {
+	_, _, errno := unix.Syscall(unix.SYS_CLOSE_RANGE, 1, 0, 0)
+	return errno != unix.ENOSYS
+}
+
+// SeccompAction reports whether the kernel has what a filter returns, SECCOMP_RET_.
+//
+// Source: seccomp(2), SECCOMP_GET_ACTION_AVAIL.
+func SeccompAction(action uint32) bool {
+	return seccompKnows(unix.SECCOMP_GET_ACTION_AVAIL, 0, &action)
+}
+
+// SeccompFlag reports whether the kernel has a SECCOMP_FILTER_FLAG_: with one that it has,
+// it goes on to the filter, of which there is none.
+func SeccompFlag(flag uint) bool { return seccompKnows(unix.SECCOMP_SET_MODE_FILTER, flag, nil) }
