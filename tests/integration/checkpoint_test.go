@@ -214,9 +214,19 @@ func TestCheckpointChain(t *testing.T) {
 // goes on.
 func TestCheckpointRefused(t *testing.T) {
 	needsCRIU(t)
-	b := newBundle(t, sh(`exec 9>/tmp/lock; busybox flock 9; i=0; while :; do i=$((i+1)); echo $i >/dev/shm/n; sleep 0.05; done`)).create().start()
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	b := newBundle(t, sh(`i=0; while :; do i=$((i+1)); echo $i >/dev/shm/n; sleep 0.05; done`))
+	c := b.createCall("--preserve-fds", "1")
+	c.files = []*os.File{file}
+	c.do(t).ok(t)
+	b.readPid()
+	b.start()
 	n := b.counts("/dev/shm/n", 1)
-	b.rt("checkpoint", "--image-path", b.path("images"), b.id).failed(t, "give --file-locks", b.path("images")+"/dump.log")
+	b.rt("checkpoint", "--image-path", b.path("images"), b.id).failed(t, "a process has a file open that is on no mount of the container", b.path("images")+"/dump.log")
 	b.status("running")
 	b.counts("/dev/shm/n", n)
 }
