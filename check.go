@@ -13,10 +13,14 @@ var checkCommand = cli.Command{
 	Name:  "check",
 	Usage: "find all that is wrong with a bundle, and run nothing",
 	Flags: []cli.Flag{
-		{Name: "bundle", Alias: "b", Word: cli.Dir, Usage: "`DIR` of config.json (default: the working directory)"},
-		{Name: "config", Word: cli.File, Usage: "`FILE` to read in place of the bundle's config.json"},
-		{Name: "format", Alias: "f", Default: "text", Choices: []string{"text", "json"}, Usage: "text or json"},
-		{Name: "as-user", Usage: "check as the `USER[:GROUP]` would be told, by names or ids; takes root"},
+		{Name: "bundle", Alias: "b", Word: cli.Dir,
+			Usage: "`DIR` of config.json (default: the working directory)"},
+		{Name: "config", Word: cli.File,
+			Usage: "`FILE` to read in place of the bundle's config.json"},
+		{Name: "format", Alias: "f", Default: "text", Choices: []string{"text", "json"},
+			Usage: "text or json"},
+		{Name: "as-user",
+			Usage: "check as the `USER[:GROUP]` would be told, by names or ids; takes root"},
 	},
 	Help: "Prints what is wrong with a bundle, all of it at once: in config.json, in the files that it " +
 		"names, and with this host for it. Each finding has its line and column, the element, what is " +
@@ -25,11 +29,13 @@ var checkCommand = cli.Command{
 		"needs no privileges.",
 	Examples: []cli.Example{
 		{Line: "hutch check --bundle bundle", Does: "as the caller"},
-		{Line: "hutch check -b bundle --as-user www-data", Does: "as a user without privileges, by root"},
+		{Line: "hutch check -b bundle --as-user www-data",
+			Does: "as a user without privileges, by root"},
 	},
 	// Scripts ask first whether it runs at all: so that is 1, as for other commands.
-	Exits: []cli.Exit{{Status: "2", When: "there are warnings, and no errors; with notes alone it is 0, with an error 1"}},
-	Do:    check,
+	Exits: []cli.Exit{{Status: "2",
+		When: "there are warnings, and no errors; with notes alone it is 0, with an error 1"}},
+	Do: check,
 }
 
 // onlyWarnings is the exit status of a check that has found warnings, and no errors.

@@ -12,7 +12,8 @@ var infoCommand = cli.Command{
 	Name:  "info",
 	Usage: "print what this host can do, and what helps where it cannot",
 	Flags: []cli.Flag{
-		{Name: "format", Alias: "f", Default: "text", Choices: []string{"text", "json"}, Usage: "text or json"},
+		{Name: "format", Alias: "f", Default: "text", Choices: []string{"text", "json"},
+			Usage: "text or json"},
 	},
 	Help: "Asks the kernel and the host, as the caller, for what containers may want: system calls, " +
 		"namespaces, controllers, security modules, file systems, programs. Of what is missing it prints " +
@@ -20,10 +21,12 @@ var infoCommand = cli.Command{
 		"the host can, is what the command features prints.",
 	Examples: []cli.Example{
 		{Line: "hutch info", Does: "all features, by groups"},
-		{Line: "hutch info --format json | jq '.features[] | select(.state != \"yes\")'", Does: "those that are missing, or not there for all"},
+		{Line: "hutch info --format json | jq '.features[] | select(.state != \"yes\")'",
+			Does: "those that are missing, or not there for all"},
 	},
-	Exits: []cli.Exit{{Status: "2", When: "no container can run here, since something is missing that all need"}},
-	Do:    info,
+	Exits: []cli.Exit{{Status: "2",
+		When: "no container can run here, since something is missing that all need"}},
+	Do: info,
 }
 
 // cannotRun is the exit status of info on a host that no container runs on.

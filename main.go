@@ -141,7 +141,24 @@ func newRuntime(l *cli.Line) (*life.Runtime, error) {
 		}
 		r.NeedCgroups = !r.Rootless
 	}
+	if mask := ownUmask(); mask != 0 {
+		warn(fmt.Sprintf("the umask %04o is %04o: it keeps the files that are made from their owner, ignoring", mask, mask&^0o700))
+	}
 	return r, nil
+}
+
+// ownUmask takes the owner's bits off the umask of a user, who else could not open what the
+// runtime has made, and returns the umask if it had some. Root passes.
+func ownUmask() int {
+	if !seat.User() {
+		return 0
+	}
+	mask := unix.Umask(0o077)
+	unix.Umask(mask &^ 0o700)
+	if mask&0o700 == 0 {
+		return 0
+	}
+	return mask
 }
 
 // cgroupManager is what the two flags choose.

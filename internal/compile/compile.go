@@ -65,6 +65,7 @@ type Host struct {
 	Privileged  bool           // the caller may clone the mounts of its mount namespace
 	Nested      bool           // the caller is root, and of a user namespace that is not the initial one
 	NoNodes     bool           // the caller may not make device nodes
+	NoNull      bool           // there is no /dev/null
 	User        bool           // the caller is not root, and has no rights over processes that are closed
 	Cgroup      *rootfs.Cgroup // for mounts of type cgroup, nil when there is none
 	Ignored     []unix.Signal  // signals that the caller ignores
@@ -178,6 +179,7 @@ func (c *compiler) parent() {
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER) || c.Host.Nested,
 		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER) || c.Host.NoNodes,
 		ParentNodes:     c.Host.Privileged && !c.Host.NoNodes,
+		NoNull:          c.Host.NoNull,
 		NewNet:          c.ns.Own(unix.CLONE_NEWNET),
 		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
 		Cgroup:          c.Host.Cgroup,
@@ -203,6 +205,15 @@ func (c *compiler) parent() {
 // pivot.
 func seen(h *specs.Hooks) bool {
 	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
+}
+
+// destinations returns where the configuration mounts something.
+func destinations(s *specs.Spec) []string {
+	list := make([]string, 0, len(s.Mounts))
+	for i := range s.Mounts {
+		list = append(list, s.Mounts[i].Destination)
+	}
+	return list
 }
 
 // bindsAll reports whether the host's whole tree is bound: the copy must not have the
@@ -287,7 +298,7 @@ func (c *compiler) rootfs() {
 		c.terminal() // after the pivot, on the container's devpts; before /dev is read-only
 	}
 	if c.Spec.Process != nil {
-		process.MakeCwd(b, c.Spec.Process.Cwd) // before the root is read-only
+		process.MakeCwd(b, c.Spec.Process.Cwd, destinations(c.Spec)) // before the root is read-only
 	}
 	c.root.Finish(b) // last of what writes to the root: masks, read-only paths and root
 }

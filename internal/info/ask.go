@@ -31,7 +31,8 @@ func Ask(version string, bus systemd.Bus) (*Report, error) {
 	if err := unix.Uname(&is); err != nil {
 		return nil, fmt.Errorf("uname: %w", err)
 	}
-	r := &Report{Version: version, Kernel: unix.ByteSliceToString(is.Release[:]), Machine: runtime.GOARCH, Caller: caller()}
+	r := &Report{Version: version, Kernel: unix.ByteSliceToString(is.Release[:]),
+		Machine: runtime.GOARCH, Caller: caller()}
 	layout, err := cgroup.Detect(cgroup.Root)
 	if err != nil {
 		return nil, err
@@ -88,12 +89,14 @@ func (r *Report) kernel() {
 		{"pidfd_open", "5.3", "processes that are never mistaken", probe.Call(unix.SYS_PIDFD_OPEN)},
 		{"openat2", "5.6", "paths that stay in the root", probe.Call(unix.SYS_OPENAT2)},
 		{"close_range", "5.9", "", probe.CloseRange()},
-		{"mount_setattr", "5.12", "attributes of mounts, idmapped mounts", probe.Call(unix.SYS_MOUNT_SETATTR)},
+		{"mount_setattr", "5.12", "attributes of mounts, idmapped mounts",
+			probe.Call(unix.SYS_MOUNT_SETATTR)},
 	} {
 		r.add(group, c.name, c.there, c.for_, "Linux "+c.since, "a newer kernel").Required = true
 	}
 	r.add(group, "mount option nosymfollow", r.since("5.14"), "", "Linux 5.14", "")
-	r.add(group, "procfs of another pid namespace", r.since("6.18"), "exec and pods without a second clone", "Linux 6.18", "")
+	r.add(group, "procfs of another pid namespace", r.since("6.18"),
+		"exec and pods without a second clone", "Linux 6.18", "")
 	r.add(group, "weighted interleave", r.since("6.9"), "linux.memoryPolicy", "Linux 6.9", "")
 }
 
@@ -120,7 +123,8 @@ func (r *Report) namespaces() {
 		if file == "" {
 			file = n.Name
 		}
-		needs := map[string]string{"time": "Linux 5.6 with CONFIG_TIME_NS", "cgroup": "Linux 4.6 with CONFIG_CGROUPS"}[n.Name]
+		needs := map[string]string{"time": "Linux 5.6 with CONFIG_TIME_NS",
+			"cgroup": "Linux 4.6 with CONFIG_CGROUPS"}[n.Name]
 		if needs == "" {
 			needs = "a kernel with CONFIG_" + strings.ToUpper(file) + "_NS"
 		}
@@ -147,7 +151,8 @@ func users(f *Feature) {
 // cgroups asks for the controllers, and whether the caller may make cgroups.
 func (r *Report) cgroups(mode cgroup.Mode, plan *cgroup.Plan) {
 	const group = "cgroups"
-	if f := r.add(group, "a hierarchy on "+cgroup.Root, mode != cgroup.None, "cgroup "+mode.String(), "a kernel with CONFIG_CGROUPS",
+	if f := r.add(group, "a hierarchy on "+cgroup.Root, mode != cgroup.None,
+		"cgroup "+mode.String(), "a kernel with CONFIG_CGROUPS",
 		"mount -t cgroup2 none "+cgroup.Root); f.State == No {
 		f.Detail = ""
 		return
@@ -159,10 +164,14 @@ func (r *Report) cgroups(mode cgroup.Mode, plan *cgroup.Plan) {
 	known := "\n" + read("/proc/cgroups")
 	listed := strings.Fields(read(at + "/cgroup.controllers"))
 	for _, c := range [...]struct{ v2, v1, for_ string }{
-		{"cpu", "cpu", "linux.resources.cpu"}, {"cpuset", "cpuset", "linux.resources.cpu.cpus"}, {"memory", "memory", "linux.resources.memory"},
-		{"pids", "pids", "linux.resources.pids"}, {"io", "blkio", "linux.resources.blockIO"}, {"hugetlb", "hugetlb", "linux.resources.hugepageLimits"},
-		{"rdma", "rdma", "linux.resources.rdma"}, {"", "devices", "linux.resources.devices"}, {"", "freezer", "pause"},
-		{"", "net_cls", "linux.resources.network.classID"}, {"", "net_prio", "linux.resources.network.priorities"},
+		{"cpu", "cpu", "linux.resources.cpu"}, {"cpuset", "cpuset",
+			"linux.resources.cpu.cpus"}, {"memory", "memory", "linux.resources.memory"},
+		{"pids", "pids", "linux.resources.pids"}, {"io", "blkio",
+			"linux.resources.blockIO"}, {"hugetlb", "hugetlb", "linux.resources.hugepageLimits"},
+		{"rdma", "rdma", "linux.resources.rdma"}, {"", "devices", "linux.resources.devices"}, {"",
+			"freezer", "pause"},
+		{"", "net_cls", "linux.resources.network.classID"}, {"", "net_prio",
+			"linux.resources.network.priorities"},
 	} {
 		name, there, remedy := c.v1, false, "mount the controller, or boot with it"
 		switch {
@@ -177,7 +186,8 @@ func (r *Report) cgroups(mode cgroup.Mode, plan *cgroup.Plan) {
 		default:
 			_, there = plan.Dir(name)
 			if strings.Contains(known, "\n"+name+"\t") {
-				remedy = fmt.Sprintf("mkdir %s/%[2]s && mount -t cgroup -o %[2]s none %[1]s/%[2]s", cgroup.Root, name)
+				remedy = fmt.Sprintf("mkdir %s/%[2]s && mount -t cgroup -o %[2]s none %[1]s/%[2]s",
+					cgroup.Root, name)
 			} else if !there {
 				remedy = "a kernel that is built with it"
 			}
@@ -196,7 +206,8 @@ func (r *Report) makesCgroups(mode cgroup.Mode, plan *cgroup.Plan) {
 	}
 	at := nearestDir(dir)
 	there := dir != "" && unix.Faccessat(unix.AT_FDCWD, at, unix.W_OK, unix.AT_EACCESS) == nil
-	r.add("cgroups", "cgroups of the caller's", there, "in "+at, "a cgroup that is the caller's to write", "run as root, or use --cgroup-manager systemd in a login session")
+	r.add("cgroups", "cgroups of the caller's", there, "in "+at,
+		"a cgroup that is the caller's to write", "run as root, or use --cgroup-manager systemd in a login session")
 }
 
 // nearestDir returns the directory or the next one above that is there.
@@ -227,8 +238,10 @@ func (r *Report) systemd(bus systemd.Bus) {
 func (r *Report) security() {
 	const group = "security"
 	on := lsm.Ask()
-	r.add(group, "AppArmor", on.AppArmor, "process.apparmorProfile", "a kernel with CONFIG_SECURITY_APPARMOR, started with lsm=...,apparmor", "")
-	r.add(group, "SELinux", on.SELinux, "process.selinuxLabel", "a kernel with CONFIG_SECURITY_SELINUX, a policy, and selinuxfs on /sys/fs/selinux", "")
+	r.add(group, "AppArmor", on.AppArmor, "process.apparmorProfile",
+		"a kernel with CONFIG_SECURITY_APPARMOR, started with lsm=...,apparmor", "")
+	r.add(group, "SELinux", on.SELinux, "process.selinuxLabel",
+		"a kernel with CONFIG_SECURITY_SELINUX, a policy, and selinuxfs on /sys/fs/selinux", "")
 	last := capability.Last()
 	name := enum.Capabilities.Name(uint64(last))
 	if name == "" {
@@ -266,9 +279,12 @@ func (r *Report) seccomp() {
 	const group, needs = "seccomp", "a kernel with CONFIG_SECCOMP_FILTER"
 	r.add(group, "filters", probe.SeccompAction(unix.SECCOMP_RET_ERRNO), "linux.seccomp", needs, "")
 	r.add(group, "SCMP_ACT_LOG", probe.SeccompAction(unix.SECCOMP_RET_LOG), "", "Linux 4.14", "")
-	r.add(group, "SCMP_ACT_KILL_PROCESS", probe.SeccompAction(unix.SECCOMP_RET_KILL_PROCESS), "", "Linux 4.14", "")
-	r.add(group, "SCMP_ACT_NOTIFY", probe.SeccompAction(unix.SECCOMP_RET_USER_NOTIF), "", "Linux 5.0", "")
-	r.add(group, "WAIT_KILLABLE_RECV", probe.SeccompFlag(unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER), "", "Linux 5.19", "")
+	r.add(group, "SCMP_ACT_KILL_PROCESS", probe.SeccompAction(unix.SECCOMP_RET_KILL_PROCESS), "",
+		"Linux 4.14", "")
+	r.add(group, "SCMP_ACT_NOTIFY", probe.SeccompAction(unix.SECCOMP_RET_USER_NOTIF), "",
+		"Linux 5.0", "")
+	r.add(group, "WAIT_KILLABLE_RECV",
+		probe.SeccompFlag(unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER), "", "Linux 5.19", "")
 }
 
 // fileSystems asks for those that images and configurations of engines use.
@@ -276,7 +292,8 @@ func (r *Report) fileSystems() {
 	text := "\n" + strings.ReplaceAll(read("/proc/filesystems"), "nodev", "") + "\n"
 	aliases := read("/lib/modules/" + r.Kernel + "/modules.alias")
 	for _, fs := range [...]string{"overlay", "tmpfs", "mqueue", "devpts", "fuse"} {
-		f := r.add("file systems", fs, strings.Contains(text, "\t"+fs+"\n"), "", "the file system in the kernel or as a module", "modprobe "+fs)
+		f := r.add("file systems", fs, strings.Contains(text, "\t"+fs+"\n"), "",
+			"the file system in the kernel or as a module", "modprobe "+fs)
 		if f.State == No && strings.Contains(aliases, "alias fs-"+fs+" ") {
 			*f = Feature{Group: f.Group, Name: f.Name, Detail: "as a module, which a mount loads"}
 		}
@@ -288,7 +305,8 @@ func (r *Report) rootless() {
 	const group = "without root"
 	for _, tool := range [...]string{"newuidmap", "newgidmap"} {
 		at, err := exec.LookPath(tool)
-		r.add(group, tool, err == nil, at, "the program", "install uidmap (Debian, Ubuntu) or shadow-utils (Fedora, Arch)")
+		r.add(group, tool, err == nil, at, "the program",
+			"install uidmap (Debian, Ubuntu) or shadow-utils (Fedora, Arch)")
 	}
 	if uid := os.Geteuid(); uid != 0 {
 		name := strconv.Itoa(uid)
@@ -301,7 +319,8 @@ func (r *Report) rootless() {
 		if err == nil && len(uids) > 1 {
 			detail = fmt.Sprintf("%d from %d on", uids[1].Size, uids[1].HostID)
 		}
-		r.add(group, "subordinate ids", err == nil, detail, "ids in /etc/subuid and /etc/subgid, and the two programs",
+		r.add(group, "subordinate ids", err == nil, detail,
+			"ids in /etc/subuid and /etc/subgid, and the two programs",
 			"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "+name)
 	}
 }
@@ -312,13 +331,16 @@ func (r *Report) others() {
 	at, err := exec.LookPath("criu")
 	r.add(group, "criu", err == nil, at, "the program", "install criu")
 	dir, err := rdt.Root()
-	r.add(group, "Intel RDT", err == nil, dir, "a processor with RDT, a kernel with CONFIG_X86_CPU_RESCTRL", "mount -t resctrl none /sys/fs/resctrl")
+	r.add(group, "Intel RDT", err == nil, dir,
+		"a processor with RDT, a kernel with CONFIG_X86_CPU_RESCTRL", "mount -t resctrl none /sys/fs/resctrl")
 	quota := read("/proc/sys/kernel/keys/maxkeys")
 	if os.Geteuid() == 0 {
 		quota = read("/proc/sys/kernel/keys/root_maxkeys")
 	}
-	r.add(group, "session keyrings", exists("/proc/keys"), "the caller may have "+quota+" keys", "a kernel with CONFIG_KEYS", "use --no-new-keyring")
+	r.add(group, "session keyrings", exists("/proc/keys"), "the caller may have "+quota+" keys",
+		"a kernel with CONFIG_KEYS", "use --no-new-keyring")
 	handlers, _ := os.ReadDir("/proc/sys/fs/binfmt_misc")
-	r.add(group, "programs of other machines", len(handlers) > 2, fmt.Sprintf("%d handlers of binfmt_misc", max(len(handlers)-2, 0)),
+	r.add(group, "programs of other machines", len(handlers) > 2,
+		fmt.Sprintf("%d handlers of binfmt_misc", max(len(handlers)-2, 0)),
 		"a handler in binfmt_misc", "install qemu-user-static and binfmt-support")
 }

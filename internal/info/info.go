@@ -74,7 +74,8 @@ const width = 32
 // WriteText writes a line a feature, by groups, and what helps below those that are missing.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "hutch %s on Linux %s, %s; %s; cgroups: %s\n", r.Version, r.Kernel, r.Machine, r.Caller, r.Cgroups)
+	fmt.Fprintf(&b, "hutch %s on Linux %s, %s; %s; cgroups: %s\n", r.Version, r.Kernel, r.Machine,
+		r.Caller, r.Cgroups)
 	group := ""
 	for i := range r.Features {
 		f := &r.Features[i]
@@ -120,7 +121,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		Features []feature `json:"features"`
 	}{formVersion, r.Version, r.Kernel, r.Machine, r.Caller, r.Cgroups, []feature{}}
 	for _, f := range r.Features {
-		out.Features = append(out.Features, feature{f.Group, f.Name, f.State.String(), f.Detail, f.Needs, f.Remedy, f.Required})
+		out.Features = append(out.Features, feature{f.Group, f.Name, f.State.String(), f.Detail,
+			f.Needs, f.Remedy, f.Required})
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

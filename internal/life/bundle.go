@@ -68,7 +68,7 @@ func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, er
 	for _, w := range warnings {
 		r.warn(w)
 	}
-	r.warnOfUnknown(s)
+	r.warnOfUnknown(s.Process)
 	for i := range s.Mounts { // relative sources are the bundle's
 		if m := &s.Mounts[i]; rootfs.IsBind(m) && !filepath.IsAbs(m.Source) {
 			m.Source = filepath.Join(dir, m.Source)

@@ -3,13 +3,13 @@ package life
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/notify"
 	"github.com/hutch-project/hutch/internal/host/state"
+	"github.com/hutch-project/hutch/internal/outfile"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
@@ -159,7 +159,7 @@ func (m *maker) announce() (undo func(), err error) {
 		if err := writePidFile(m.PidFile, m.child.Pid); err != nil {
 			return nil, fmt.Errorf("--pid-file: %w", err)
 		}
-		undo = func() { m.r.warnIf(os.Remove(m.PidFile)) }
+		undo = func() { m.r.warnIf(outfile.Remove(m.PidFile)) }
 	}
 	if m.trace != nil {
 		m.trace.AddChild(m.child.Stamps(), m.child.Pid, 0)

@@ -162,8 +162,11 @@ func (c *container) end() error {
 	if err := c.killInit(pidfd, unix.SIGKILL); err != nil && !errors.Is(err, ErrNotRunning) {
 		return err
 	}
+	if done, err := ended(pidfd, time.Now().Add(stuckEvery)); err == nil && !done {
+		c.r.warnIf(cgroup.Paths(c.rec.Cgroup.Paths).ThawElsewhere(c.rec.Pid))
+	}
 	if !waitKilled(pidfd, c.cg, c.rec.Cgroup.Own) {
-		return fmt.Errorf("init, process %d, does not end after SIGKILL: it is in the kernel; try again later", c.rec.Pid)
+		return fmt.Errorf("init, process %d, does not end after SIGKILL: it is in the kernel, or frozen in a cgroup of others; try again later", c.rec.Pid)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/config"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/systemd"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/validate"
 )
@@ -23,12 +24,13 @@ type Examination struct {
 	Faults   []error     // what Create refuses
 	Warnings []string    // what it tolerates, each with the element first
 	Manager  CgroupManager
+	Bus      systemd.Bus // of the service manager, for the driver systemd
 }
 
 // Examine reads the bundle of o, and checks its configuration. The error is that of a file
 // that cannot be read, or of a text that is no configuration.
 func (r *Runtime) Examine(o *CreateOptions) (*Examination, error) {
-	x := &Examination{Dir: o.Bundle, File: o.ConfigFile, Manager: r.CgroupManager}
+	x := &Examination{Dir: o.Bundle, File: o.ConfigFile, Manager: r.CgroupManager, Bus: r.Bus()}
 	if err := absolute(&x.Dir); err != nil {
 		return nil, err
 	}

@@ -224,12 +224,17 @@ func (e *execution) process() error {
 	}
 	switch e.p = e.o.Process; {
 	case e.p != nil:
+		e.r.warnOfUnknown(e.p) // before it has the container's, of which create has warned
 		inherit(e.p, spec.Process)
 	case spec.Process == nil:
 		return errors.New("config.json: process is absent, so that the container gives none to change: give --process")
 	default:
 		e.p = spec.Process
+		before := bounding(e.p)
 		e.o.Change(e.p)
+		if added := bounding(e.p)[len(before):]; len(added) > 0 {
+			e.r.warnOfUnknown(&specs.Process{Capabilities: &specs.LinuxCapabilities{Bounding: added}})
+		}
 	}
 	if err := validate.Process(e.p); err != nil {
 		return err
@@ -241,40 +246,6 @@ func (e *execution) process() error {
 		return errors.New("cannot use console socket if runc will not detach or allocate tty: leave --console-socket out, or give --detach and a terminal")
 	}
 	return nil
-}
-
-// inherit sets in p what it leaves out and runc takes from the container's own
-// process: limits, capabilities, noNewPrivileges, labels, scheduler, I/O
-// priority, processors, the score for the OOM killer.
-func inherit(p, own *specs.Process) {
-	if own == nil {
-		return
-	}
-	if len(p.Rlimits) == 0 {
-		p.Rlimits = own.Rlimits
-	}
-	if p.Capabilities == nil {
-		p.Capabilities = own.Capabilities
-	}
-	p.NoNewPrivileges = p.NoNewPrivileges || own.NoNewPrivileges
-	if p.ApparmorProfile == "" {
-		p.ApparmorProfile = own.ApparmorProfile
-	}
-	if p.SelinuxLabel == "" {
-		p.SelinuxLabel = own.SelinuxLabel
-	}
-	if p.Scheduler == nil {
-		p.Scheduler = own.Scheduler
-	}
-	if p.IOPriority == nil {
-		p.IOPriority = own.IOPriority
-	}
-	if p.ExecCPUAffinity == nil {
-		p.ExecCPUAffinity = own.ExecCPUAffinity
-	}
-	if p.OOMScoreAdj == nil {
-		p.OOMScoreAdj = own.OOMScoreAdj
-	}
 }
 
 // spawn makes the process, born in the container's cgroups.

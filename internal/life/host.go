@@ -1,6 +1,7 @@
 package life
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -77,6 +78,9 @@ func (r *Runtime) askHost(q *request) (_ *host, err error) {
 	}
 	spec := q.bundle.spec
 	h.LSM = askLSM(spec.Process)
+	if l := q.bundle.linux(); len(l.MaskedPaths) > 0 {
+		h.NoNull = errors.Is(unix.Access("/dev/null", unix.F_OK), unix.ENOENT)
+	}
 	h.ProcOfPidNS = joinsPid(spec) && procOfPidNS()
 	if h.LastCap, h.HeldCaps, err = r.capabilities(spec.Process, has(spec, specs.UserNamespace)); err != nil {
 		return nil, err

@@ -15,8 +15,8 @@ import (
 )
 
 // warnOfUnknown warns of capabilities that no kernel has: the container goes without them.
-func (r *Runtime) warnOfUnknown(s *specs.Spec) {
-	if p := s.Process; p != nil {
+func (r *Runtime) warnOfUnknown(p *specs.Process) {
+	if p != nil {
 		for _, n := range capability.Unknown(p.Capabilities) {
 			r.warn(nearest.Or(n, enum.Capabilities.Names(), fmt.Sprintf("process.capabilities: %q is no capability of Linux, ignoring", n)))
 		}

@@ -17,7 +17,12 @@ func To(name string, names []string) string {
 	}
 	best, least := "", max(1, len(name)/3)+1
 	for _, n := range names {
-		if d := distance(word, strings.ToLower(n)); d < least {
+		lower := strings.ToLower(n)
+		d := distance(word, lower)
+		if _, rest, ok := strings.Cut(lower, "_"); ok { // sys_admn for CAP_SYS_ADMIN
+			d = min(d, distance(word, rest))
+		}
+		if d < least {
 			best, least = n, d
 		}
 	}

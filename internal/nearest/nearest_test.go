@@ -19,6 +19,7 @@ func TestTo(t *testing.T) {
 		{"RLIMIT_NOFILES", limits, "RLIMIT_NOFILE"},
 		{"RLIMIT_", limits, ""}, // the beginning of all
 		{"SYS_ADMIN", []string{"CAP_SYS_ADMIN", "CAP_SYSLOG"}, "CAP_SYS_ADMIN"},
+		{"SYS_ADMN", []string{"CAP_SYS_ADMIN", "CAP_SYSLOG"}, "CAP_SYS_ADMIN"},
 		{"no", []string{"nosuid", "nodev"}, ""},
 		{"nosiud", []string{"nosuid", "nodev"}, "nosuid"},
 		{"xyzzy", []string{"nosuid", "nodev"}, ""},

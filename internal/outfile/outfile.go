@@ -8,6 +8,7 @@ package outfile
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -27,8 +28,50 @@ const (
 )
 
 // Open opens a file as open(2) does, but follows only symbolic links of the caller or
-// root in directories of theirs, and those of procfs: /dev/stderr is one.
+// root in directories of theirs, and those of procfs: /dev/stderr is one. A fifo has to be
+// theirs too: whoever reads it could keep the caller waiting, and who does not as well.
 func Open(path string, flags int, mode uint32) (int, error) {
+	if flags&(unix.O_PATH|unix.O_DIRECTORY) != 0 {
+		return open(path, flags, mode)
+	}
+	fd, err := open(path, flags|unix.O_NONBLOCK|unix.O_NOCTTY, mode)
+	unread := errors.Is(err, unix.ENXIO) // a fifo without a reader
+	if err != nil && !unread {
+		return -1, err
+	}
+	if unread || named(fd) {
+		if !ours(path) {
+			unix.Close(fd)
+			return -1, &os.PathError{Op: "open", Path: path, Err: errFifo}
+		}
+		if unread {
+			return open(path, flags, mode)
+		}
+	}
+	return fd, unix.SetNonblock(fd, false)
+}
+
+var errFifo = errors.New("is a fifo, or a socket, that another user may have put there; name a file")
+
+// named reports whether the file is a fifo that has a name: one without was handed over.
+func named(fd int) bool {
+	var st unix.Stat_t
+	var fs unix.Statfs_t
+	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO && unix.Fstatfs(fd, &fs) == nil && fs.Type != unix.PIPEFS_MAGIC
+}
+
+// ours reports whether the file and its directory are the caller's or root's.
+func ours(path string) bool {
+	dir, base, err := directory(path)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	return unix.Fstatat(dir, base, &st, 0) == nil && trusted(dir, st.Uid)
+}
+
+func open(path string, flags int, mode uint32) (int, error) {
 	flags |= unix.O_CLOEXEC
 	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_NO_SYMLINKS}
 	if flags&unix.O_CREAT != 0 {
@@ -54,37 +97,101 @@ func Replace(path string, data []byte) error {
 		}
 		return write(fd, path, data)
 	}
-	fd, name, err := Beside(path)
+	return Renew(path, data)
+}
+
+// Renew writes data to a new file that takes the place of whatever is at path, all at once.
+// Its directory is come to as Open comes to a file.
+func Renew(path string, data []byte) error {
+	dir, base, err := directory(path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	fd, name, err := beside(dir, base)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	err = write(fd, path, data)
 	if err == nil {
-		err = os.Rename(name, path)
+		if err = unix.Renameat(dir, name, dir, base); err != nil {
+			err = &os.PathError{Op: "rename", Path: path, Err: err}
+		}
 	}
 	if err != nil {
-		_ = unix.Unlink(name)
+		_ = unix.Unlinkat(dir, name, 0)
 	}
 	return err
+}
+
+// Make makes the file path, where there is none, and returns an error where Replace could
+// write none. A symbolic link is left to Replace.
+func Make(path string) error {
+	dir, base, err := directory(path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	fd, err := sys.Open(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0o644)
+	if err == unix.ELOOP || err == unix.ENXIO {
+		return nil
+	}
+	if err != nil {
+		return &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return unix.Close(fd)
+}
+
+// Remove removes the file path. Its directory is come to as Open comes to a file.
+func Remove(path string) error {
+	dir, base, err := directory(path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	if err := unix.Unlinkat(dir, base, 0); err != nil {
+		return &os.PathError{Op: "remove", Path: path, Err: err}
+	}
+	return nil
+}
+
+// directory opens the directory of path.
+func directory(path string) (fd int, base string, err error) {
+	dir, base := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	if fd, err = Open(dir, unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
+		var of *os.PathError
+		errors.As(err, &of)
+		of.Path = path
+	}
+	return fd, base, err
 }
 
 // write writes all of data, and closes the file.
-func write(fd int, path string, data []byte) error {
-	f := os.NewFile(uintptr(fd), path)
-	_, err := f.Write(data)
-	if closeErr := f.Close(); err == nil {
+func write(fd int, path string, data []byte) (err error) {
+	for n := 0; len(data) > 0 && err == nil; data = data[n:] {
+		if n, err = sys.Write(fd, data); err != nil {
+			n = 0
+		}
+	}
+	if closeErr := unix.Close(fd); err == nil && closeErr != unix.EINTR {
 		err = closeErr
 	}
-	return err
+	if err != nil {
+		return &os.PathError{Op: "write", Path: path, Err: err}
+	}
+	return nil
 }
 
-// Beside makes a new file in the directory of path, and returns its name. Who may write to
-// the directory can take some names, and cannot know them all.
-func Beside(path string) (fd int, name string, err error) {
-	dir, base := filepath.Split(path)
+// beside makes a new file in the directory dir, for base, and returns its name. Who may
+// write to the directory can take some names, and cannot know them all.
+func beside(dir int, base string) (fd int, name string, err error) {
+	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC | unix.O_NOFOLLOW
 	for range tries {
-		name = filepath.Join(dir, "."+base+"."+strconv.FormatUint(rand.Uint64(), 36))
-		fd, err = unix.Open(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o644)
+		name = "." + base + "." + strconv.FormatUint(rand.Uint64(), 36)
+		fd, err = sys.Open(dir, name, flags, 0o644)
 		if err != unix.EEXIST {
 			break
 		}
@@ -180,6 +287,53 @@ func link(dir int, name string) (string, error) {
 func trusted(dir int, uid uint32) bool {
 	var st unix.Stat_t
 	return unix.Fstat(dir, &st) == nil && known(uid, &st) && known(st.Uid, &st)
+}
+
+// Above returns an error where another user may have put something else into the place of
+// the directory dir, or of one above it: each of those has to be the caller's or root's, and
+// nobody else's to write, but for what has the sticky bit, where others rename nothing that
+// is not theirs.
+//
+// Source: rename(2), EPERM; inode(7), "S_ISVTX".
+func Above(dir int) error {
+	at, err := sys.Open(dir, "..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { unix.Close(at) }()
+	for {
+		var st, up unix.Stat_t
+		if err := unix.Fstat(at, &st); err != nil {
+			return err
+		}
+		if !keepsNames(&st) {
+			name, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(at))
+			return fmt.Errorf("another user may exchange what is in %s, which belongs to user %d and has the mode %04o",
+				name, st.Uid, st.Mode&0o7777)
+		}
+		next, err := sys.Open(at, "..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		unix.Close(at)
+		at = next
+		if err := unix.Fstat(at, &up); err != nil {
+			return err
+		}
+		if up.Dev == st.Dev && up.Ino == st.Ino { // the top is above itself
+			return nil
+		}
+	}
+}
+
+// keepsNames reports whether nobody but the caller and root renames what is in the directory.
+// The caller's own group, and root's, is taken for them: many users have one for themselves.
+func keepsNames(st *unix.Stat_t) bool {
+	if st.Mode&unix.S_ISVTX != 0 {
+		return known(st.Uid, &unix.Stat_t{})
+	}
+	group := st.Mode&0o020 != 0 && st.Gid != 0 && int(st.Gid) != os.Getegid()
+	return known(st.Uid, st) && st.Mode&0o002 == 0 && (!group || st.Uid == overflow)
 }
 
 // known reports whether the user is the caller or root. In a user namespace the host's root

@@ -5,11 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 func TestMain(m *testing.M) { testplain.Main(m) }
@@ -92,6 +94,70 @@ func TestLinksOfOthers(t *testing.T) {
 	}
 }
 
+// TestDirectoriesOfOthers: a link of another user's to the directory leads nothing there, nor
+// takes anything away, and what is missing is not made where their link leads.
+func TestDirectoriesOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: another user's link")
+	}
+	dir := t.TempDir()
+	must(t, os.Mkdir(dir+"/kept", 0o755))
+	must(t, os.WriteFile(dir+"/kept/pid", []byte("precious"), 0o600))
+	must(t, os.Mkdir(dir+"/theirs", 0o755))
+	must(t, os.Symlink(dir+"/kept", dir+"/theirs/way"))
+	must(t, os.Symlink(dir+"/kept/new", dir+"/theirs/trace"))
+	for _, name := range []string{"theirs", "theirs/way", "theirs/trace"} {
+		must(t, os.Lchown(filepath.Join(dir, name), 1000, 1000))
+	}
+	path := dir + "/theirs/way/pid"
+	for name, err := range map[string]error{"Renew": Renew(path, []byte("1")), "Replace": Replace(path, []byte("1")), "Remove": Remove(path), "Make": Make(path)} {
+		if !errors.Is(err, unix.ELOOP) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if text := read(t, dir+"/kept/pid"); text != "precious" {
+		t.Errorf("the file that their link leads to has %q", text)
+	}
+	must(t, Make(dir+"/theirs/trace"))
+	if list, err := os.ReadDir(dir + "/kept"); err != nil || len(list) != 1 {
+		t.Errorf("made where their link leads: %v, %v", list, err)
+	}
+	must(t, Make(dir+"/kept/made"))
+	must(t, Remove(dir+"/kept/made"))
+}
+
+// TestAbove: who may rename a directory above another may put something else into its place.
+func TestAbove(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: directories of others")
+	}
+	for name, c := range map[string]struct {
+		uid, gid int
+		mode     os.FileMode
+		fine     bool
+	}{
+		"the caller's":            {0, 0, 0o755, true},
+		"its group's too":         {0, 0, 0o775, true},
+		"as /tmp is":              {0, 0, 0o777 | os.ModeSticky, true},
+		"another's":               {1000, 1000, 0o755, false},
+		"another's with a sticky": {1000, 1000, 0o777 | os.ModeSticky, false},
+		"everybody's":             {0, 0, 0o777, false},
+		"another group's":         {0, 1000, 0o775, false},
+	} {
+		above := t.TempDir() + "/above"
+		must(t, os.MkdirAll(above+"/between/dir", 0o755))
+		must(t, os.Chown(above, c.uid, c.gid))
+		must(t, os.Chmod(above, c.mode))
+		dir, err := unix.Open(above+"/between/dir", unix.O_PATH|unix.O_CLOEXEC, 0)
+		must(t, err)
+		err = Above(dir)
+		unix.Close(dir)
+		if c.fine != (err == nil) || err != nil && !strings.Contains(err.Error(), above) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestWhatIsNoFile is written to: engines give fifos, and links of procfs.
 func TestWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
@@ -113,6 +179,33 @@ func TestWhatIsNoFile(t *testing.T) {
 		if got := string(buf[:n]); err != nil || got != "logtrace" {
 			t.Errorf("%s: %q, %v", path, got, err)
 		}
+	}
+}
+
+// TestFifosOfOthers are not waited for, with a reader that does not read or without one.
+func TestFifosOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: another user's fifo")
+	}
+	dir := t.TempDir()
+	must(t, os.Mkdir(dir+"/theirs", 0o755))
+	must(t, unix.Mkfifo(dir+"/theirs/roots", 0o600)) // which they may have moved there
+	must(t, unix.Mkfifo(dir+"/given", 0o600))
+	must(t, os.Chown(dir+"/theirs", 1000, 1000))
+	must(t, os.Chown(dir+"/given", 1000, 1000))
+	for _, path := range []string{dir + "/theirs/roots", dir + "/given"} {
+		done := make(chan error, 1)
+		both := func() error { return errors.Join(appended(path, "x"), Replace(path, []byte("x"))) }
+		go func() { done <- both() }()
+		if err := testwait.Value(t, "a fifo without a reader is refused", done); !errors.Is(err, errFifo) {
+			t.Errorf("%s: %v", path, err)
+		}
+		reader, err := os.OpenFile(path, os.O_RDWR, 0)
+		must(t, err)
+		if err := both(); !errors.Is(err, errFifo) {
+			t.Errorf("%s, with a reader: %v", path, err)
+		}
+		reader.Close()
 	}
 }
 

@@ -109,11 +109,10 @@ func Check(path string) error {
 	if info, err := os.Stat(path); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
 		return nil // to open it is to wait for a reader, and to close it the end of what that reads
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
-	if err != nil {
+	if err := outfile.Make(path); err != nil {
 		return fmt.Errorf("--trace: %w", err)
 	}
-	return f.Close()
+	return nil
 }
 
 // Write ends the phase that goes on and writes the file path, which it makes anew. What

@@ -298,6 +298,7 @@ func TestAllFindsEvery(t *testing.T) {
 	s.Linux.Sysctl = map[string]string{"kernel.msgmx": "1", "kernel.panic": "1"}
 	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = []string{"proc", "/"}, []string{"sys"}
 	s.Linux.NetDevices = nil
+	//lint:ignore SA1019 prestart is deprecated, but engines use it
 	s.Hooks.Prestart, s.Hooks.Poststop = []specs.Hook{{Path: "a"}}, []specs.Hook{{Path: "b"}}
 	faults, _ := All(s, Options{})
 	var got []string

@@ -123,7 +123,7 @@ func (p *plan) make() error {
 	if err := os.Mkdir(filepath.Join(p.Dir, "tmp"), 0o700); err != nil {
 		return err
 	}
-	if err := os.Chmod(filepath.Join(p.Dir, "tmp"), 0o1777); err != nil {
+	if err := os.Chmod(filepath.Join(p.Dir, "tmp"), 0o777|os.ModeSticky); err != nil {
 		return err
 	}
 	for _, g := range p.Groups {

@@ -86,3 +86,32 @@ func TestDeleteAndKillOfContainerThatFreezesItself(t *testing.T) {
 		b.rt("delete", "--force", b.id).ok(t)
 	}
 }
+
+// TestDeleteOfInitFrozenElsewhere: init was moved to a cgroup that is frozen. It is thawed if
+// that is for nobody else.
+func TestDeleteOfInitFrozenElsewhere(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 leaves init there")
+	if onV2(t) {
+		t.Skip("needs cgroup v1: a frozen process of v2 ends by SIGKILL")
+	}
+	b := newBundle(t, args("sleep", "1000")).create().start()
+	dir := b.cgroupDir("freezer") + "-elsewhere"
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		_ = os.WriteFile(dir+"/freezer.state", []byte("THAWED"), 0o644)
+		eventually(t, "the cgroup can be removed", func() bool { return os.Remove(dir) == nil })
+	})
+	write("cgroup.procs", strconv.Itoa(b.pid))
+	write("freezer.state", "FROZEN")
+	b.rt("delete", "--force", b.id).ok(t)
+	b.wait()
+}

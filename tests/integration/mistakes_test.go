@@ -121,6 +121,10 @@ func lineMistakes() []mistake {
 		{name: "no signal", edits: []edit{sh("sleep 1000")}, prepare: started("kill", "{ID}", "FOOBAR"), want: []string{`unknown signal "FOOBAR": give a name as TERM or SIGTERM, or a number`}},
 		{name: "exec of nothing", edits: []edit{sh("sleep 1000")}, prepare: started("exec", "{ID}", "nosuch"), code: 255,
 			want: []string{`hutch: exec {ID}: process.args[0]: exec: "nosuch": executable file not found in $PATH`}},
+		{name: "a capability of exec", edits: []edit{sh("sleep 1000")}, prepare: started("exec", "--cap", "SYS_ADMN", "{ID}", "nosuch"), code: 255, want: []string{
+			`hutch: warning: process.capabilities: "SYS_ADMN" is no capability of Linux, ignoring; did you mean CAP_SYS_ADMIN?`,
+			`hutch: exec {ID}: process.args[0]: exec: "nosuch": executable file not found in $PATH`,
+		}},
 		{name: "a size", edits: []edit{sh("sleep 1000")}, prepare: started("update", "--memory", "12Q", "{ID}"),
 			want: []string{`hutch: update {ID}: --memory: "12Q" is not a size in bytes, or with b, k, m, g, t, or -1 for no limit`}},
 		{name: "processors", edits: []edit{sh("sleep 1000")}, prepare: started("update", "--cpuset-cpus", "999", "{ID}"),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -118,4 +119,29 @@ func thawV1(dir string) error {
 		return nil
 	}
 	return err
+}
+
+// ThawElsewhere thaws the freezer of cgroup v1 that process pid, which has got SIGKILL, was
+// moved to from the cgroup of p, if nobody else is in it whom that would set free.
+func (p Paths) ThawElsewhere(pid int) error {
+	ours, ok := p.With("freezer")
+	if !ok { // v2, where what is frozen ends by SIGKILL
+		return nil
+	}
+	now, err := p.Now(pid)
+	if cgroupfs.IsGone(err) || errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	dir, ok := now.With("freezer")
+	if !ok || dir == ours {
+		return nil
+	}
+	members, err := cgroupfs.ReadFile(unix.AT_FDCWD, dir+"/cgroup.procs")
+	if err != nil || strings.TrimSpace(members) != strconv.Itoa(pid) {
+		return nil
+	}
+	return thawV1(dir)
 }

@@ -89,11 +89,29 @@ func Listen(dir string) (*Socket, error) {
 		s.Close()
 		return nil, fmt.Errorf("NOTIFY_SOCKET: bind %s: %w", s.path, err)
 	}
-	if err := unix.Fchmodat(d, name, 0o777, 0); err != nil {
+	if err := s.open(); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("NOTIFY_SOCKET: chmod %s: %w", s.path, err)
 	}
 	return s, nil
+}
+
+// open opens the socket to all users of the container, whose root may have put a link there
+// by now where the directory is the same user's.
+func (s *Socket) open() error {
+	fd, err := unix.Openat(s.dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return errors.New("it is no socket any more")
+	}
+	return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), 0o777)
 }
 
 // Close closes the socket and removes it. A nil Socket is that of a container

@@ -288,3 +288,35 @@ func TestOthersDoNotReachTheSocket(t *testing.T) {
 		}
 	}
 }
+
+// TestLinkInTheSocketsPlace: nothing but the socket gets the socket's mode.
+func TestLinkInTheSocketsPlace(t *testing.T) {
+	dir := t.TempDir()
+	secret := dir + "/secret"
+	if err := os.WriteFile(secret, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Socket{fd: -1, dir: d}
+	defer s.Close()
+	for what, put := range map[string]func() error{
+		"a link":         func() error { return os.Symlink(secret, dir+"/"+name) },
+		"another's name": func() error { return os.Link(secret, dir+"/"+name) },
+	} {
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.open(); err == nil {
+			t.Errorf("%s: taken for the socket", what)
+		}
+		if st, err := os.Stat(secret); err != nil || st.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", what, st.Mode(), err)
+		}
+		if err := os.Remove(dir + "/" + name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -13,7 +13,6 @@ package state
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -52,12 +51,15 @@ func Open(path string) (*Root, error) {
 }
 
 func (r *Root) open() error {
-	fd, err := unix.Open(r.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := openDir(r.path, unix.O_RDONLY)
 	if err != nil {
 		return err
 	}
 	var st unix.Stat_t
-	if err := trusted(fd, &st); err != nil {
+	if err = trusted(fd, &st); err == nil {
+		err = trustedPlace(fd)
+	}
+	if err != nil {
 		unix.Close(fd)
 		return err
 	}
@@ -122,9 +124,11 @@ func (r *Root) make() error {
 	if r.fd >= 0 {
 		return nil
 	}
-	if err := os.MkdirAll(r.path, 0o700); err != nil {
+	fd, err := makeDir(r.path, unix.O_PATH)
+	if err != nil {
 		return err
 	}
+	unix.Close(fd)
 	return r.open()
 }
 

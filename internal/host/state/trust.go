@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/outfile"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // ErrForeign is returned for a state directory, or a part of it, that another user
@@ -36,4 +40,45 @@ func trusted(fd int, st *unix.Stat_t) error {
 		return fmt.Errorf("%w: others may write to it (mode %04o): take that from them with chmod go-w, if they have put nothing there", ErrForeign, st.Mode&0o7777)
 	}
 	return nil
+}
+
+// trustedPlace returns an error where somebody else could put another directory into the
+// place of the root, whose descriptor is fd: one that belongs to root may be an image's, with
+// records that the image has brought.
+func trustedPlace(fd int) error {
+	if err := outfile.Above(fd); err != nil {
+		return fmt.Errorf("%w: %w: name another one with --root", ErrForeign, err)
+	}
+	return nil
+}
+
+// openDir opens the directory path, to which no symbolic link of another user leads. The
+// error is bare, and unix.ENOENT where there is none.
+func openDir(path string, flags int) (int, error) {
+	fd, err := outfile.Open(path, flags|unix.O_DIRECTORY, 0)
+	switch errno := unix.Errno(0); {
+	case errors.Is(err, unix.ELOOP):
+		return -1, fmt.Errorf("%w: %w", ErrForeign, err)
+	case errors.As(err, &errno):
+		return -1, errno
+	}
+	return fd, err
+}
+
+// makeDir opens the directory path, which it makes, with those above, where it is missing.
+func makeDir(path string, flags int) (int, error) {
+	fd, err := openDir(path, flags)
+	if err != unix.ENOENT {
+		return fd, err
+	}
+	above, err := makeDir(filepath.Dir(path), unix.O_PATH)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(above)
+	name := filepath.Base(path)
+	if err := unix.Mkdirat(above, name, 0o700); err != nil && err != unix.EEXIST {
+		return -1, fmt.Errorf("mkdir %s: %w", path, err)
+	}
+	return sys.Open(above, name, flags|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 }

@@ -101,3 +101,47 @@ func TestForeignAfterALook(t *testing.T) {
 		t.Errorf("got %v, want %v", err, ErrForeign)
 	}
 }
+
+// TestPlaceOfTheRoot: a root that somebody else can put there is not trusted, whoever it
+// belongs to: neither below a directory of theirs, nor behind a link of theirs. Nothing is
+// made there either.
+func TestPlaceOfTheRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	const somebody = 1718
+	dir := t.TempDir()
+	for _, name := range []string{"theirs/root", "image/root"} {
+		if err := os.MkdirAll(filepath.Join(dir, name, "web1"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(dir+"/image", dir+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"theirs", "link"} {
+		if err := os.Lchown(filepath.Join(dir, name), somebody, somebody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := look(dir + "/image/root"); errors.Is(err, ErrForeign) {
+		t.Error("one of root's:", err)
+	}
+	for _, path := range []string{"theirs/root", "link/root"} {
+		if err := look(filepath.Join(dir, path)); !errors.Is(err, ErrForeign) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	for _, path := range []string{"theirs/new", "link/new"} {
+		r, err := Open(filepath.Join(dir, path))
+		if err == nil {
+			_, err = r.Create("web1")
+		}
+		if !errors.Is(err, ErrForeign) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := os.Stat(dir + "/image/new"); !errors.Is(err, os.ErrNotExist) {
+		t.Error("made where a link of another user's leads")
+	}
+}

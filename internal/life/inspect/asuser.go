@@ -37,14 +37,15 @@ func parseUser(text, passwd, group string) (id identity, err error) {
 	name, groupName, other := strings.Cut(text, ":")
 	user := entry(passwd, name)
 	switch n, err := parseID(name); {
-	case user != nil && len(user) > 3:
+	case len(user) > 3:
 		id.uid, _ = strconv.Atoi(user[2])
 		id.gid, _ = strconv.Atoi(user[3])
 		id.groups = groupsOf(group, user[0])
 	case err == nil:
 		id.uid, id.gid = int(n), int(n)
 	default:
-		return id, fmt.Errorf("%q is neither an id nor a user of this host%s", name, hint(passwd, name))
+		return id, fmt.Errorf("%q is neither an id nor a user of this host%s", name, hint(passwd,
+			name))
 	}
 	if !other {
 		return id, nil
@@ -55,7 +56,8 @@ func parseUser(text, passwd, group string) (id identity, err error) {
 	}
 	n, err := parseID(groupName)
 	if err != nil {
-		return id, fmt.Errorf("%q is neither an id nor a group of this host%s", groupName, hint(group, groupName))
+		return id, fmt.Errorf("%q is neither an id nor a group of this host%s", groupName,
+			hint(group, groupName))
 	}
 	id.gid = int(n)
 	return id, nil

@@ -28,12 +28,14 @@ func (r *Report) root() {
 	var st unix.Stat_t
 	switch err := unix.Lstat(dir, &st); {
 	case err != nil:
-		r.errorf(element, "name the directory of the root file system, from that of config.json", "open the root file system %s: %v", dir, err)
+		r.errorf(element, "name the directory of the root file system, from that of config.json",
+			"open the root file system %s: %v", dir, err)
 		r.x.Rootfs = ""
 		return
 	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
 		real, _ := filepath.EvalSymlinks(dir)
-		r.errorf(element, "write "+real+" in root.path", "%s is a symbolic link, which the root file system must not be", dir)
+		r.errorf(element, "write "+real+" in root.path",
+			"%s is a symbolic link, which the root file system must not be", dir)
 		r.x.Rootfs = real
 		return
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
@@ -42,14 +44,16 @@ func (r *Report) root() {
 		return
 	}
 	if err := unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, unix.AT_EACCESS); err != nil {
-		r.errorf(element, "let the caller pass the directory and those above it", "open the root file system %s: %v", dir, err)
+		r.errorf(element, "let the caller pass the directory and those above it",
+			"open the root file system %s: %v", dir, err)
 	}
 	if r.joinsUser() || r.namespace(specs.UserNamespace) == nil {
 		return
 	}
 	if l := r.linux(); !isMapped(l.UIDMappings, st.Uid) || !isMapped(l.GIDMappings, st.Gid) {
-		r.warnf(element, "give it to an id of the mappings, or map that one", "%s is of user %d and group %d of the host, which the container's user namespace "+
-			"does not map: its files are nobody's there", dir, st.Uid, st.Gid)
+		r.warnf(element, "give it to an id of the mappings, or map that one",
+			"%s is of user %d and group %d of the host, which the container's user namespace "+
+				"does not map: its files are nobody's there", dir, st.Uid, st.Gid)
 	}
 }
 
@@ -61,7 +65,8 @@ func (r *Report) joinsUser() bool {
 
 // isMapped reports whether an id of the host is one of the container's.
 func isMapped(list []specs.LinuxIDMapping, id uint32) bool {
-	return slices.ContainsFunc(list, func(m specs.LinuxIDMapping) bool { return id >= m.HostID && id-m.HostID < m.Size })
+	return slices.ContainsFunc(list,
+		func(m specs.LinuxIDMapping) bool { return id >= m.HostID && id-m.HostID < m.Size })
 }
 
 // under reports whether a mount of the configuration covers what is at the path in the
@@ -81,7 +86,8 @@ func (r *Report) stat(name string) (st unix.Stat_t, err error) {
 		return st, err
 	}
 	defer unix.Close(dir)
-	fd, err := unix.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	fd, err := unix.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
 	if err != nil {
 		return st, err
 	}
@@ -96,13 +102,15 @@ func (r *Report) program() {
 		return
 	}
 	if p.Terminal {
-		r.add(Note, "process.terminal", "create and run --detach need --console-socket for a terminal", "")
+		r.add(Note, "process.terminal",
+			"create and run --detach need --console-socket for a terminal", "")
 	}
 	r.rlimits()
 	if check.IsAbsolute(p.Cwd) && !r.under(path.Clean(p.Cwd)) {
 		st, err := r.stat(p.Cwd)
 		if errors.Is(err, unix.ENOTDIR) || err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
-			r.errorf("process.cwd", "name a directory of the root file system", "%s is no directory", p.Cwd)
+			r.errorf("process.cwd", "name a directory of the root file system",
+				"%s is no directory", p.Cwd)
 		}
 	}
 	if len(p.Args) > 0 && p.Args[0] != "" {
@@ -130,12 +138,14 @@ func (r *Report) executable(p *specs.Process) {
 			}
 			return
 		case strings.Contains(name, "/"):
-			r.errorf(element, "name a program of the root file system "+r.x.Rootfs, "exec: %q: %s: %v", name, at, err)
+			r.errorf(element, "name a program of the root file system "+r.x.Rootfs,
+				"exec: %q: %s: %v", name, at, err)
 			return
 		}
 	}
 	if !unsure {
-		r.errorf(element, "name a program of the root file system "+r.x.Rootfs+", or its directory in the PATH of process.env",
+		r.errorf(element,
+			"name a program of the root file system "+r.x.Rootfs+", or its directory in the PATH of process.env",
 			"exec: %q: executable file not found in $PATH", name)
 	}
 }
@@ -176,7 +186,8 @@ func (r *Report) rlimits() {
 	}
 	for i, l := range r.spec.Process.Rlimits {
 		if hard, ok := r.host.limit(l.Type); ok && l.Hard > hard {
-			r.errorf(fault.At("process.rlimits", i)+".hard", fmt.Sprintf("lower it to %d, or run with CAP_SYS_RESOURCE", hard),
+			r.errorf(fault.At("process.rlimits", i)+".hard",
+				fmt.Sprintf("lower it to %d, or run with CAP_SYS_RESOURCE", hard),
 				"%d is above the caller's own %s of %d, and only CAP_SYS_RESOURCE raises it", l.Hard, l.Type, hard)
 		}
 	}
@@ -212,7 +223,8 @@ func (r *Report) source(i int, m *specs.Mount) (dir, ok bool) {
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(m.Source, &st); err != nil {
-		r.errorf(fault.At("mounts", i)+".source", "make it, or name another file or directory; a relative path is from the bundle",
+		r.errorf(fault.At("mounts", i)+".source",
+			"make it, or name another file or directory; a relative path is from the bundle",
 			"bind %s on %s: open source %s: %v", m.Source, m.Destination, m.Source, err)
 		return false, false
 	}
@@ -233,9 +245,11 @@ func (r *Report) mountPoint(i int, m *specs.Mount, dir bool) {
 	switch isDir := st.Mode&unix.S_IFMT == unix.S_IFDIR; {
 	case err == nil && isDir == dir:
 	case err == nil && dir:
-		r.errorf(element, "name a directory", "a directory is mounted on %s, which is a file in the root file system", at)
+		r.errorf(element, "name a directory",
+			"a directory is mounted on %s, which is a file in the root file system", at)
 	case err == nil:
-		r.errorf(element, "name a file", "a file is mounted on %s, which is a directory in the root file system", at)
+		r.errorf(element, "name a file",
+			"a file is mounted on %s, which is a directory in the root file system", at)
 	case errors.Is(err, unix.ENOTDIR):
 		r.errorf(element, "name another place", "%s is below a file of the root file system", at)
 	case errors.Is(err, unix.ENOENT):
@@ -271,9 +285,11 @@ func (r *Report) hooks() {
 		return
 	}
 	//lint:ignore SA1019 prestart is deprecated, but engines use it
-	lists := [...][]specs.Hook{h.Prestart, h.CreateRuntime, h.CreateContainer, h.StartContainer, h.Poststart, h.Poststop}
+	lists := [...][]specs.Hook{h.Prestart, h.CreateRuntime, h.CreateContainer, h.StartContainer,
+		h.Poststart, h.Poststop}
 	for i, list := range lists {
-		kind := [...]string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}[i]
+		kind := [...]string{"prestart", "createRuntime", "createContainer", "startContainer",
+			"poststart", "poststop"}[i]
 		for j := range list {
 			r.hook(fault.At("hooks."+kind, j)+".path", kind, list[j].Path)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
 	"github.com/hutch-project/hutch/internal/host/rdt"
+	"github.com/hutch-project/hutch/internal/life"
 	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/lsm"
@@ -111,10 +112,12 @@ func (r *Report) fileSystem(i int, m *specs.Mount) {
 	switch {
 	case len(r.host.fileSystems) == 0:
 	case !has && !strings.Contains(r.host.modules, "alias fs-"+m.Type+" "):
-		r.errorf(element, nearest.Or(m.Type, r.host.fileSystems, "see /proc/filesystems, or load its module"),
+		r.errorf(element, nearest.Or(m.Type, r.host.fileSystems,
+			"see /proc/filesystems, or load its module"),
 			"mount %s on %s: the kernel has no file system %s", m.Type, m.Destination, m.Type)
 	case r.namespace(specs.UserNamespace) != nil && !inUserNamespace(m.Type):
-		r.errorf(element, "mount it on the host, and bind it", "mount %s on %s: the file system cannot be mounted in a user namespace", m.Type, m.Destination)
+		r.errorf(element, "mount it on the host, and bind it",
+			"mount %s on %s: the file system cannot be mounted in a user namespace", m.Type, m.Destination)
 	}
 }
 
@@ -136,7 +139,8 @@ func (r *Report) namespaces() {
 		element := fault.At("linux.namespaces", i)
 		file := procName(n.Type)
 		if _, err := os.Stat("/proc/self/ns/" + file); file != "" && err != nil && n.Path == "" {
-			r.errorf(element+".type", "leave it out, or take a kernel that has them", "this kernel has no %s namespaces", n.Type)
+			r.errorf(element+".type", "leave it out, or take a kernel that has them",
+				"this kernel has no %s namespaces", n.Type)
 			continue
 		}
 		if n.Path != "" && check.IsAbsolute(n.Path) && file != "" {
@@ -148,10 +152,12 @@ func (r *Report) namespaces() {
 		return
 	}
 	if left := strings.TrimSpace(read("/proc/sys/user/max_user_namespaces")); left == "0" {
-		r.errorf("linux.namespaces", "raise it", "the kernel parameter user.max_user_namespaces is 0: nobody may make a user namespace")
+		r.errorf("linux.namespaces", "raise it",
+			"the kernel parameter user.max_user_namespaces is 0: nobody may make a user namespace")
 	}
 	if r.host.user && strings.TrimSpace(read("/proc/sys/kernel/unprivileged_userns_clone")) == "0" {
-		r.errorf("linux.namespaces", "set it to 1, or run as root", "the kernel parameter kernel.unprivileged_userns_clone is 0: users may make no user namespace")
+		r.errorf("linux.namespaces", "set it to 1, or run as root",
+			"the kernel parameter kernel.unprivileged_userns_clone is 0: users may make no user namespace")
 	}
 }
 
@@ -172,18 +178,22 @@ func procName(t specs.LinuxNamespaceType) string {
 func (r *Report) joined(element string, n *specs.LinuxNamespace) {
 	fd, err := unix.Open(n.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
-		r.errorf(element, "name the namespace of a process that lives, or one that is bound, or leave path out for a new one", "join %s: open: %v", n.Path, err)
+		r.errorf(element,
+			"name the namespace of a process that lives, or one that is bound, or leave path out for a new one", "join %s: open: %v", n.Path, err)
 		return
 	}
 	defer unix.Close(fd)
 	var fs unix.Statfs_t
 	if unix.Fstatfs(fd, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
-		r.errorf(element, "name a file as /proc/PID/ns/"+procName(n.Type), "%s is no namespace", n.Path)
+		r.errorf(element, "name a file as /proc/PID/ns/"+procName(n.Type), "%s is no namespace",
+			n.Path)
 		return
 	}
 	link, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
-	if kind, _, ok := strings.Cut(link, ":["); err == nil && ok && kind != procName(n.Type) && !strings.HasPrefix(link, "/") {
-		r.errorf(element, "name a file as /proc/PID/ns/"+procName(n.Type), "%s is a namespace of another type, %s", n.Path, kind)
+	if kind, _, ok := strings.Cut(link,
+		":["); err == nil && ok && kind != procName(n.Type) && !strings.HasPrefix(link, "/") {
+		r.errorf(element, "name a file as /proc/PID/ns/"+procName(n.Type),
+			"%s is a namespace of another type, %s", n.Path, kind)
 	}
 }
 
@@ -196,12 +206,15 @@ func (r *Report) modules() {
 	switch l := p.ApparmorProfile; {
 	case l == "" || l == "unconfined":
 	case !r.host.lsm.AppArmor:
-		r.errorf("process.apparmorProfile", "leave the profile out", "%s: AppArmor: %v", fault.Quote(l), lsm.ErrOff)
+		r.errorf("process.apparmorProfile", "leave the profile out", "%s: AppArmor: %v",
+			fault.Quote(l), lsm.ErrOff)
 	case r.host.profiles != "" && !strings.Contains("\n"+r.host.profiles, "\n"+l+" ("):
-		r.errorf("process.apparmorProfile", "load it with apparmor_parser, or leave it out", "%s is not loaded", fault.Quote(l))
+		r.errorf("process.apparmorProfile", "load it with apparmor_parser, or leave it out",
+			"%s is not loaded", fault.Quote(l))
 	}
 	if p.SelinuxLabel != "" && !r.host.lsm.SELinux {
-		r.errorf("process.selinuxLabel", "leave the label out", "%s: SELinux: %v", fault.Quote(p.SelinuxLabel), lsm.ErrOff)
+		r.errorf("process.selinuxLabel", "leave the label out", "%s: SELinux: %v",
+			fault.Quote(p.SelinuxLabel), lsm.ErrOff)
 	}
 }
 
@@ -209,7 +222,8 @@ func (r *Report) modules() {
 func (r *Report) kernel() {
 	tooOld := func(element, what, since string) {
 		if r.host.lacks(since) {
-			r.errorf(element, "leave it out", "%s needs Linux %s, this is %d.%d", what, since, r.host.kernel[0], r.host.kernel[1])
+			r.errorf(element, "leave it out", "%s needs Linux %s, this is %d.%d", what, since,
+				r.host.kernel[0], r.host.kernel[1])
 		}
 	}
 	for i := range r.spec.Mounts {
@@ -232,7 +246,8 @@ func (r *Report) kernel() {
 		}
 		if s.ListenerPath != "" {
 			if err := unix.Access(s.ListenerPath, unix.F_OK); err != nil {
-				r.errorf("linux.seccomp.listenerPath", "start the agent first", "open %s: %v", s.ListenerPath, err)
+				r.errorf("linux.seccomp.listenerPath", "start the agent first", "open %s: %v",
+					s.ListenerPath, err)
 			}
 		}
 	}
@@ -251,7 +266,8 @@ func (r *Report) devices() {
 	l := r.linux()
 	for name := range l.NetDevices {
 		if _, err := os.Stat("/sys/class/net/" + path.Base(name)); err != nil {
-			r.errorf("linux.netDevices."+name, "make it first; see ip link", "the host has no network device %s", fault.Quote(name))
+			r.errorf("linux.netDevices."+name, "make it first; see ip link",
+				"the host has no network device %s", fault.Quote(name))
 		}
 	}
 	for key := range l.Sysctl {
@@ -260,7 +276,8 @@ func (r *Report) devices() {
 			continue // no name; of a device, which the container's namespace may have
 		}
 		if _, err := os.Stat("/proc/sys/" + name); errors.Is(err, os.ErrNotExist) {
-			r.warnf(fmt.Sprintf("linux.sysctl[%q]", key), nearest.Or(path.Base(name), siblings("/proc/sys/"+path.Dir(name)), "load the module that brings it"),
+			r.warnf(fmt.Sprintf("linux.sysctl[%q]", key), nearest.Or(path.Base(name),
+				siblings("/proc/sys/"+path.Dir(name)), "load the module that brings it"),
 				"this kernel has no parameter %s at present", key)
 		}
 	}
@@ -283,6 +300,13 @@ func siblings(dir string) (names []string) {
 // cgroups inspects whether the limits can be set: the controllers, and the right to make the
 // cgroup.
 func (r *Report) cgroups() {
+	if r.x.Manager == life.Systemd {
+		if conn, err := r.x.Bus.Dial(); err != nil {
+			r.fault(Error, err)
+		} else {
+			conn.Close()
+		}
+	}
 	plan, layout, err := r.x.Cgroup()
 	if err != nil || plan == nil {
 		return // told of already, or systemd's and the caller's own to know
@@ -298,8 +322,10 @@ func (r *Report) cgroups() {
 	}
 	r.controllers(plan, settings)
 	for name, dir := range plan.Paths() {
-		if at := existing(dir); unix.Faccessat(unix.AT_FDCWD, at, unix.W_OK, unix.AT_EACCESS) != nil && !strings.HasPrefix(name, "name=") {
-			r.errorf(settings.First(), "run as root, have the cgroup delegated, or use --cgroup-manager systemd", "limits need a cgroup, and the caller may make none in %s", at)
+		if at := existing(dir); unix.Faccessat(unix.AT_FDCWD, at, unix.W_OK,
+			unix.AT_EACCESS) != nil && !strings.HasPrefix(name, "name=") {
+			r.errorf(settings.First(),
+				"run as root, have the cgroup delegated, or use --cgroup-manager systemd", "limits need a cgroup, and the caller may make none in %s", at)
 			return
 		}
 	}
@@ -315,7 +341,8 @@ func (r *Report) controllers(plan *cgroup.Plan, settings *limit.Settings) {
 		seen[w.Field+w.Controller] = true
 		if plan.Mode() != cgroup.V2 {
 			if _, ok := plan.Dir(w.Controller); !ok {
-				r.errorf(w.Field, "mount it, boot with it, or leave the limit out", "the cgroup controller %s is in no hierarchy that is mounted", w.Controller)
+				r.errorf(w.Field, "mount it, boot with it, or leave the limit out",
+					"the cgroup controller %s is in no hierarchy that is mounted", w.Controller)
 			}
 			continue
 		}
@@ -323,8 +350,10 @@ func (r *Report) controllers(plan *cgroup.Plan, settings *limit.Settings) {
 		if r.host.user {
 			at = existing(plan.Paths()[""])
 		}
-		if !slices.Contains(strings.Fields(read(at+"/cgroup.controllers")), w.Controller) && w.Controller != "cgroup" {
-			r.errorf(w.Field, "enable it in the cgroup.subtree_control of the one above, or leave the limit out",
+		if !slices.Contains(strings.Fields(read(at+"/cgroup.controllers")),
+			w.Controller) && w.Controller != "cgroup" {
+			r.errorf(w.Field,
+				"enable it in the cgroup.subtree_control of the one above, or leave the limit out",
 				"the cgroup controller %s is not there in %s", w.Controller, at)
 		}
 	}

@@ -63,7 +63,8 @@ func Bundle(r *life.Runtime, o *life.CreateOptions) (*Report, error) {
 	var syntax *config.Error
 	if errors.As(err, &syntax) {
 		what, remedy := splitRemedy(syntax.Fault)
-		f := Finding{Error, syntax.Element, config.Place{Line: syntax.Line, Column: syntax.Column}, what, remedy}
+		f := Finding{Error, syntax.Element, config.Place{Line: syntax.Line, Column: syntax.Column},
+			what, remedy}
 		return &Report{File: fileOf(o), Findings: []Finding{f}}, nil
 	}
 	if err != nil {
@@ -142,7 +143,8 @@ func (r *Report) fault(s Severity, err error) {
 		r.add(s, f.Element, f.Fault, f.Remedy)
 		return
 	}
-	element, rest := splitElement(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "plan: "), "config.json: "))
+	element, rest := splitElement(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "plan: "),
+		"config.json: "))
 	what, remedy := splitRemedy(rest)
 	r.add(s, element, what, remedy)
 }
@@ -152,7 +154,8 @@ func splitElement(text string) (element, rest string) {
 	element, rest, ok := strings.Cut(text, ": ")
 	top, _, _ := strings.Cut(element, ".")
 	top, _, _ = strings.Cut(top, "[")
-	members := []string{"ociVersion", "process", "root", "hostname", "domainname", "mounts", "hooks", "annotations", "linux"}
+	members := []string{"ociVersion", "process", "root", "hostname", "domainname", "mounts",
+		"hooks", "annotations", "linux"}
 	if !ok || !slices.Contains(members, top) {
 		return "", text
 	}
@@ -209,7 +212,8 @@ func (r *Report) sort() {
 		if a.Element == "" || b.Element == "" {
 			return cmp.Compare(a.Element, b.Element)
 		}
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Severity, b.Severity))
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Severity, b.Severity))
 	})
 	r.Findings = slices.Compact(r.Findings)
 }

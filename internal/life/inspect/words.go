@@ -42,18 +42,22 @@ func (r *Report) capabilities() {
 		return
 	}
 	c := p.Capabilities
-	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { // said again below, with its place
-		return f.Severity == Warning && f.Element == "process.capabilities"
-	})
-	for i, list := range [...][]string{c.Bounding, c.Effective, c.Inheritable, c.Permitted, c.Ambient} {
-		set := "process.capabilities." + [...]string{"bounding", "effective", "inheritable", "permitted", "ambient"}[i]
+	r.Findings = slices.DeleteFunc(r.Findings,
+		func(f Finding) bool { // said again below, with its place
+			return f.Severity == Warning && f.Element == "process.capabilities"
+		})
+	for i, list := range [...][]string{c.Bounding, c.Effective, c.Inheritable, c.Permitted,
+		c.Ambient} {
+		set := "process.capabilities." + [...]string{"bounding", "effective", "inheritable",
+			"permitted", "ambient"}[i]
 		for j, name := range list {
 			switch row := enum.Capabilities.Find(name); {
 			case row == nil:
 				r.warnf(fault.At(set, j), nearest.Or(name, enum.Capabilities.Names(), "remove it"),
 					"%s is no capability of Linux, and is left out", fault.Quote(name))
 			case int(row.Number) > r.host.lastCap:
-				r.warnf(fault.At(set, j), "remove it, or take a newer kernel", "%s is not known to this kernel, and is left out", name)
+				r.warnf(fault.At(set, j), "remove it, or take a newer kernel",
+					"%s is not known to this kernel, and is left out", name)
 			}
 		}
 	}
@@ -63,15 +67,17 @@ func (r *Report) capabilities() {
 	}
 	missing, ambient := capability.NotGranted(c, r.host.lastCap, held)
 	if len(missing) > 0 {
-		r.warnf("process.capabilities", "", "the process does not get %s, which the caller lacks", strings.Join(missing, ", "))
+		r.warnf("process.capabilities", "", "the process does not get %s, which the caller lacks",
+			strings.Join(missing, ", "))
 	}
 	if len(ambient) > 0 {
 		severity := Warning
 		if len(c.Inheritable) == 0 { // as engines always write it
 			severity = Note
 		}
-		r.add(severity, "process.capabilities.ambient", "the process does not get "+strings.Join(ambient, ", ")+
-			" there: ambient ones are those that are permitted and inheritable", "")
+		r.add(severity, "process.capabilities.ambient",
+			"the process does not get "+strings.Join(ambient, ", ")+
+				" there: ambient ones are those that are permitted and inheritable", "")
 	}
 }
 
@@ -94,13 +100,15 @@ func (r *Report) systemCalls() {
 			element := fmt.Sprintf("linux.seccomp.syscalls[%d].names[%d]", i, j)
 			switch {
 			case slices.Contains(all, name):
-				r.add(Note, element, name+" is a system call of no architecture that the profile has", "")
+				r.add(Note, element,
+					name+" is a system call of no architecture that the profile has", "")
 			default:
 				severity, hint := Note, nearest.Hint(name, all)
 				if hint != "" {
 					severity = Warning
 				}
-				r.add(severity, element, fault.Quote(name)+" is no system call that is known, and has no effect", hint)
+				r.add(severity, element,
+					fault.Quote(name)+" is no system call that is known, and has no effect", hint)
 			}
 		}
 	}
@@ -113,7 +121,8 @@ func (r *Report) covered() {
 		for j := range r.spec.Mounts[i+1:] {
 			m := &r.spec.Mounts[i+1+j]
 			over := path.Clean("/" + m.Destination)
-			if slices.Contains(m.Options, "remount") || at != over && !strings.HasPrefix(at, over+"/") {
+			if slices.Contains(m.Options, "remount") || at != over && !strings.HasPrefix(at,
+				over+"/") {
 				continue
 			}
 			if rootfs.IsBind(m) && m.Source == r.spec.Mounts[i].Source {

@@ -25,7 +25,8 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 		b.WriteString(": " + f.Severity.String() + ": " + f.Text() + "\n")
 	}
-	fmt.Fprintf(&b, "%s: %s, %s, %s\n", r.File, number(r.Count(Error), "error"), number(r.Count(Warning), "warning"), number(r.Count(Note), "note"))
+	fmt.Fprintf(&b, "%s: %s, %s, %s\n", r.File, number(r.Count(Error), "error"),
+		number(r.Count(Warning), "warning"), number(r.Count(Note), "note"))
 	_, err := io.WriteString(w, fault.Printable(b.String()))
 	return err
 }
@@ -68,7 +69,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		Findings []finding `json:"findings"`
 	}{formVersion, r.File, r.Count(Error), r.Count(Warning), r.Count(Note), []finding{}}
 	for _, f := range r.Findings {
-		out.Findings = append(out.Findings, finding{f.Severity.String(), f.Element, f.Line, f.Column, f.What, f.Remedy})
+		out.Findings = append(out.Findings, finding{f.Severity.String(), f.Element, f.Line,
+			f.Column, f.What, f.Remedy})
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -60,7 +60,7 @@ func pwd(t *testing.T, enter func(*program.Builder), cwd string, uid uint32) (st
 	t.Helper()
 	return run(t, worldFlags, []string{busybox, "pwd"}, func(b *program.Builder) {
 		enter(b)
-		MakeCwd(b, cwd)
+		MakeCwd(b, cwd, nil)
 		c := EnterCwd(b, cwd)
 		user.Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 		user.IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
@@ -142,7 +142,8 @@ func TestCwdLeadsToNoDescriptor(t *testing.T) {
 		{"/proc/thread-self/fd/50/.", "process.cwd: /proc/thread-self/fd/50/." + refused},
 		{"/proc/self/fd/50/evil", "process.cwd: /proc/self/fd/50/evil is outside of the container: refused: it leads over a link of procfs to a descriptor, or over too many links"},
 		{"/proc/1/fd/50/a/b", "process.cwd: /proc/1/fd/50/a/b is outside of the container: refused: it leads over a link of procfs to a descriptor, or over too many links"},
-		{"/missing/../proc/self/fd/50/evil", "process.cwd: make /missing/../proc/self/fd/50/evil: open 50 in it: too many levels of symbolic links"},
+		{"/missing/../proc/self/fd/50/evil", "process.cwd: make /missing/../proc/self/fd/50/evil: " +
+			"a symbolic link of the image leads self into what is mounted there; make it there, or name the place itself: invalid cross-device link"},
 	} {
 		if out, err := pwd(t, leaky, c.cwd, 0); err == nil || err.Error() != c.want {
 			t.Errorf("%s: %q, %v\nwant %s", c.cwd, out, err, c.want)
@@ -168,4 +169,68 @@ func TestProveTellsADirectoryOutside(t *testing.T) {
 	if want := "process.cwd: /etc is outside of the container: refused"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
+}
+
+// TestLinksOfCwdIntoWhatIsMounted: behind a link of the image nothing is made in what is
+// mounted, unless config.json names a directory below the mount.
+func TestLinksOfCwdIntoWhatIsMounted(t *testing.T) {
+	for name, c := range map[string]struct {
+		links map[string]string
+		at    string
+		cwd   string
+		made  string // in the mount; empty where nothing is
+		in    string // made in the root; empty where nothing is
+	}{
+		"named":               {at: "/bound", cwd: "/bound/new/x", made: "new/x"},
+		"link":                {links: map[string]string{"l": "/bound"}, at: "/bound", cwd: "/l/x"},
+		"link on the way":     {links: map[string]string{"l": "bound/there"}, at: "/bound", cwd: "/l/x/y"},
+		"link in the root":    {links: map[string]string{"l": "other"}, at: "/bound", cwd: "/l/x/y", in: "other/x/y"},
+		"link above a mount":  {links: map[string]string{"l": "other"}, at: "/l/bound", cwd: "/l/bound/x", made: "x"},
+		"link out of a mount": {links: map[string]string{"bound/l": "/other"}, at: "/own", cwd: "/own/l/x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, enter := world(t)
+			host := t.TempDir()
+			if c.at == "/own" {
+				host = filepath.Join(dir, "bound")
+			}
+			for _, d := range []string{dir + "/bound", dir + "/own", dir + "/other/bound", host + "/there"} {
+				if err := os.MkdirAll(d, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for link, to := range c.links {
+				if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := run(t, worldFlags, []string{busybox, "true"}, func(b *program.Builder) {
+				bindInto(b, dir, host, c.at, enter)
+				MakeCwd(b, c.cwd, []string{"/proc", c.at})
+			}, nil)
+			if refused := c.made == "" && c.in == ""; refused != (err != nil) {
+				t.Errorf("refused: %v", err)
+			}
+			for _, made := range []string{filepath.Join(host, c.made), filepath.Join(dir, c.in)} {
+				if _, err := os.Stat(made); err != nil {
+					t.Error(err)
+				}
+			}
+			for _, not := range []string{host + "/x", host + "/there/x", dir + "/other/x"} {
+				if _, err := os.Stat(not); err == nil && not != filepath.Join(host, c.made) && not != filepath.Dir(filepath.Join(dir, c.in)) {
+					t.Errorf("%s was made", not)
+				}
+			}
+		})
+	}
+}
+
+// bindInto emits the entry into the root file system dir, in which the directory host is
+// bound.
+func bindInto(b *program.Builder, dir, host, at string, enter func(*program.Builder)) {
+	tree := b.Reg()
+	test := b.Element(program.T("test"))
+	test.Sys(unix.SYS_OPEN_TREE, program.Imm(unix.AT_FDCWD), b.Str(host), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).To(tree)
+	enter(b)
+	test.Sys(unix.SYS_MOVE_MOUNT, program.Val(tree), b.Str(""), program.Imm(unix.AT_FDCWD), b.Str(at), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH))
 }

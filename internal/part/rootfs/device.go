@@ -237,12 +237,13 @@ func (n *node) number() string {
 	return strconv.Itoa(int(n.major)) + ":" + strconv.Itoa(int(n.minor))
 }
 
-// nodeDir emits the making and opening of a directory below the root.
+// nodeDir emits the making and opening of a directory below the root. What is mounted there
+// may be a directory of the host, in which a link of the image is to have nothing made.
 func (r *Root) nodeDir(b *program.Builder, dir string) program.Reg {
 	if dir == "/" {
 		return r.Fd
 	}
-	return r.target(b.Step(program.T("open %s", dir)), place{dest: dir})
+	return r.target(b.Step(program.T("open %s", dir)), place{dest: dir, near: true})
 }
 
 // bindNode emits the bind of a node of the store or of the host.

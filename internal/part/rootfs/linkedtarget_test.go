@@ -127,3 +127,26 @@ func TestLinksIntoATmpfs(t *testing.T) {
 		t.Error("made beneath:", err)
 	}
 }
+
+// TestNodesBehindLinks: a link of the image has no device node made in a directory of the
+// host; in the root it may lead wherever it likes.
+func TestNodesBehindLinks(t *testing.T) {
+	for to, refused := range map[string]bool{"/bound": true, "bound/there": true, "other": false} {
+		host := t.TempDir()
+		must(t, os.Mkdir(filepath.Join(host, "there"), 0o755))
+		w := newWorld(t, proc(), specs.Mount{Destination: "/bound", Type: "bind", Source: host, Options: []string{"bind"}})
+		must(t, os.Mkdir(w.inRoot("other"), 0o755))
+		must(t, os.Symlink(to, w.inRoot("l")))
+		w.spec.Linux.Devices = []specs.LinuxDevice{{Path: "/l/zero", Type: "c", Major: 1, Minor: 5}}
+		if refused {
+			w.fails("open target /l, from which no symbolic link may lead into what is mounted: invalid cross-device link")
+		} else {
+			w.ok("test -c /other/zero")
+		}
+		for _, name := range []string{"zero", "there/zero"} {
+			if _, err := os.Lstat(filepath.Join(host, name)); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("made by way of %s: %v", to, err)
+			}
+		}
+	}
+}

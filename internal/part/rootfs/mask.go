@@ -13,7 +13,7 @@ import (
 
 // openMasks emits the opening of the host's null device, which hides files. It is
 // proven to be that: the container's own /dev/null may be anything. Where there is
-// a store, the null device is a node of its own there.
+// a store, or the host has none, as an initramfs, it is a node of its own there.
 //
 // Source: CVE-2025-31133.
 func (r *Root) openMasks(b *program.Builder) {
@@ -22,7 +22,7 @@ func (r *Root) openMasks(b *program.Builder) {
 		return
 	}
 	b = b.Element(program.T("linux.maskedPaths"))
-	if r.store != 0 {
+	if r.store != 0 || r.c.NoNull && r.c.ParentNodes {
 		r.nullNode = &node{path: "/dev/null", kind: unix.S_IFCHR, major: 1, minor: 3, mode: 0o666, foreign: true}
 		r.supply(b, r.nullNode, "null")
 		return

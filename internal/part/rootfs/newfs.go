@@ -220,6 +220,7 @@ type newFS struct {
 	attrs        uint64
 	label        string // SELinux label of all files, or empty
 	pidNS        program.Reg
+	whole        bool // the kernel shows it only to who sees all of another
 }
 
 // newFS returns the file system that a mount of the configuration asks for.
@@ -228,6 +229,7 @@ func (r *Root) newFS(m *specs.Mount, s *source) *newFS {
 	if m.Type == "proc" {
 		f.pidNS = r.c.PidNS
 	}
+	f.whole = r.c.Userns && (m.Type == "proc" || m.Type == "sysfs")
 	if f.source == "" {
 		f.source = m.Type // mountinfo would have an empty field
 	}
@@ -319,6 +321,9 @@ func (f *newFS) mountAPI(b *program.Builder, tree program.Reg, refused program.L
 	}
 	or(call.FsconfigCreate(b.Step(program.T("create the file system %s", f.kind)), call.In(ctx)))
 	step = b.Step(program.T("fsmount %s", f.kind))
+	if f.whole {
+		step = b.Step(program.T("fsmount %s (in a user namespace only where the caller's own is writable and nothing is mounted over it)", f.kind))
+	}
 	or(call.Fsmount(step, call.In(ctx), unix.FSMOUNT_CLOEXEC, f.attrs).To(tree))
 }
 

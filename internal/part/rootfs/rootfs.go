@@ -88,6 +88,7 @@ type Config struct {
 	NewCgroupNS bool // the container has a cgroup namespace of its own
 	BindDevices bool // bind device nodes: the container's root may not make them
 	ParentNodes bool // the parent section may make them; else the host's are bound
+	NoNull      bool // the host has no /dev/null
 	Terminal    bool // process.terminal
 
 	// PidNS holds the descriptor of the pid namespace that a new procfs shows, when the

@@ -49,7 +49,11 @@ func (r *Root) supply(b *program.Builder, n *node, name string) {
 	}
 	n.stored = name
 	denied, made := b.Label(), b.Label()
-	b = b.Doing(program.T("make the node for %s, since mknod is not allowed in a user namespace", n.path))
+	why := "mknod is not allowed in a user namespace"
+	if !r.c.BindDevices {
+		why = "the host has none"
+	}
+	b = b.Doing(program.T("make the node for %s, since %s", n.path, why))
 	step := b.Step(program.T("mknod"))
 	call.Mknodat(step, call.In(r.store), call.PathTo(b, name), n.kind|n.mode, unix.Mkdev(n.major, n.minor)).On(unix.EPERM, denied)
 	// The umask here is the caller's.

@@ -16,6 +16,7 @@ type place struct {
 	dest  string      // clean, from "/"
 	src   program.Reg // the mount whose kind, file or directory, the target has; 0 is a directory
 	plain bool        // no symbolic link may be on the way
+	near  bool        // a symbolic link may not lead into another mount
 	// nofollow is set when the last component may be a symbolic link, and is not followed.
 	nofollow bool
 	tag      uint32 // of the request to the parent; target sets it
@@ -96,12 +97,17 @@ func (r *Root) openTarget(b *program.Builder, p place, resolve uint64) program.C
 // yet is followed by the parent, which makes what is missing.
 func (r *Root) followTarget(b *program.Builder, p place, fd program.Reg) {
 	opened, dangling := b.Label(), b.Label()
-	step, making := b.Step(program.T("open target %s", p.dest)), b.Step(program.T("make target %s", p.dest))
-	r.openTarget(step, p, inRoot).To(fd).On(unix.ENOENT, dangling)
+	opening, resolve := program.T("open target %s", p.dest), uint64(inRoot)
+	if p.near {
+		opening.F += ", from which no symbolic link may lead into what is mounted"
+		resolve |= unix.RESOLVE_NO_XDEV
+	}
+	step, making := b.Step(opening), b.Step(program.T("make target %s", p.dest))
+	r.openTarget(step, p, resolve).To(fd).On(unix.ENOENT, dangling)
 	b.Jump(opened)
 	b.Bind(dangling)
 	r.askParent(making, p, r.kind(making, p))
-	r.openTarget(step, p, inRoot).To(fd)
+	r.openTarget(step, p, resolve).To(fd)
 	b.Bind(opened)
 	if allowedUnderProc(p.dest) {
 		return

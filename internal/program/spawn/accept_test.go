@@ -40,6 +40,9 @@ func talker(t *testing.T, p *program.Program) (c *Child, peer int) {
 	}
 	c = &Child{p: p, follower: p.Follow(), sock: pair[0], Pidfd: -1}
 	t.Cleanup(func() { c.Close(); unix.Close(pair[1]) })
+	if err := c.seeSenders(); err != nil {
+		t.Fatal(err)
+	}
 	return c, pair[1]
 }
 

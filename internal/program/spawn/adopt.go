@@ -14,10 +14,17 @@ import (
 // former process is reaped.
 //
 // The number is proven to be that of a child of this process, which keeps it until it is
-// reaped here: whoever forges the message can name no other process of the host.
+// reaped here: whoever forges the message can name no other process of the host. Nor can
+// they name another child, of a process that has many: it is the first process that tells,
+// which nobody else can speak for. The second, which the container may trace by then, has
+// the same socket. The kernel has the sender's number; to give another one takes
+// CAP_SYS_ADMIN in a pid namespace in which that process is seen.
 //
-// Source: waitid(2), P_PIDFD and ECHILD.
+// Source: waitid(2), P_PIDFD and ECHILD; unix(7), SO_PASSCRED.
 func (c *Child) Adopt(e Event) error {
+	if e.sender != c.Pid {
+		return fmt.Errorf("program: process %d has told of a second process, which process %d would: it is not the program's message", e.sender, c.Pid)
+	}
 	pidfd, err := c.second(e.Value)
 	if err != nil {
 		return fmt.Errorf("program: process %d is not the second one of the program: %w", e.Value, err)

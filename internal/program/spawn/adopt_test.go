@@ -177,7 +177,7 @@ func TestAdoptTakesOnlyAChild(t *testing.T) {
 			child := waiting(t)
 			pid, pidfd := child.Pid, child.Pidfd
 			before := len(openFds(t))
-			err := child.Adopt(Event{Value: c.pid(child), Fd: -1})
+			err := child.Adopt(Event{Value: c.pid(child), Fd: -1, sender: child.Pid})
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
@@ -193,6 +193,34 @@ func TestAdoptTakesOnlyAChild(t *testing.T) {
 				t.Error("another's child was ended")
 			}
 		})
+	}
+}
+
+// TestOnlyTheFirstProcessTellsOfTheSecond: this process has many children, and whoever traces
+// the second process of one has its socket, and could name any of the others.
+func TestOnlyTheFirstProcessTellsOfTheSecond(t *testing.T) {
+	other := waiting(t)
+	b := program.New()
+	b.Barrier(2, 0) // as long as the forged message comes first
+	b.Clone(0, 1)
+	b.Barrier(3, 0)
+	c := spawn(t, b)
+	first := c.Pid
+	if _, err := c.Expect(2); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := unix.PidfdGetfd(c.Pidfd, int(c.p.Word(c.p.Sync())), 0)
+	if err != nil {
+		t.Skipf("take the child's socket: %v", err)
+	}
+	defer unix.Close(socket)
+	send(t, socket, told(1, c.p.Forks()[0].Tell, int64(other.Pid)).bytes(), 0)
+	e, err := c.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Adopt(e); err == nil || c.Pid != first || ended(t, other.Pidfd) {
+		t.Errorf("process %d is followed, %v; want %d", c.Pid, err, first)
 	}
 }
 
@@ -215,7 +243,7 @@ func TestAnEndedChildCanBeAdopted(t *testing.T) {
 	}
 	pid := second.Pid
 	unix.Close(second.TakePidfd())
-	if err := child.Adopt(Event{Value: int64(pid), Fd: -1}); err != nil {
+	if err := child.Adopt(Event{Value: int64(pid), Fd: -1, sender: child.Pid}); err != nil {
 		t.Fatal(err)
 	}
 	second.Close()

@@ -24,6 +24,7 @@ type Child struct {
 	sock     int
 	buf      []byte // of receive
 	adopted  bool   // the child is where others are, who may take its socket: see awaitAdopted
+	senders  bool   // the kernel says who has sent a message: see Adopt
 	trace    []byte
 }
 
@@ -38,6 +39,8 @@ type Event struct {
 	Value int64
 	Data  []byte // of TellData, valid until the next call of Next
 	Fd    int    // of TellFd, else -1; owned by the receiver
+
+	sender int // by the kernel's word, where the program clones; else 0
 }
 
 // Next waits for the child's next message. A reported failure is an *program.Error;
@@ -48,71 +51,109 @@ type Event struct {
 // that the child can have come to since its last message. What it carries is the
 // receiver's to prove.
 func (c *Child) Next() (Event, error) {
-	m, data, fd, err := c.receive()
+	m, data, from, err := c.receive()
 	if err != nil {
 		return Event{}, err
 	}
+	fd := from.fd
 	if err := c.follower.Accept(&m, len(data), fd >= 0); err != nil {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
 		return Event{}, err
 	}
-	return Event{Tag: m.Tag, PC: int(m.PC), Value: m.Value, Data: data, Fd: fd}, nil
+	return Event{Tag: m.Tag, PC: int(m.PC), Value: m.Value, Data: data, Fd: fd, sender: from.pid}, nil
 }
 
-// receive reads one message, with a descriptor or -1.
-func (c *Child) receive() (m program.Message, data []byte, fd int, err error) {
+// seeSenders has the kernel say who sends a message, where the program clones.
+//
+// Source: unix(7), SO_PASSCRED.
+func (c *Child) seeSenders() error {
+	if len(c.p.Forks()) == 0 {
+		return nil
+	}
+	c.senders = true
+	if err := unix.SetsockoptInt(c.sock, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		return fmt.Errorf("setsockopt SO_PASSCRED: %w", err)
+	}
+	return nil
+}
+
+// attached is what came with a message beside its bytes.
+type attached struct {
+	fd  int // -1 for none
+	pid int // of the sender, 0 where it is not asked for
+}
+
+// receive reads one message.
+func (c *Child) receive() (m program.Message, data []byte, with attached, err error) {
 	const head = int(unsafe.Sizeof(m))
 	if c.buf == nil {
 		c.buf = make([]byte, head+program.MaxData)
 	}
-	var control [32]byte
+	none := attached{fd: -1}
+	var control [64]byte
+	room := unix.CmsgLen(4) // CmsgSpace would have room for a second descriptor
+	if c.senders {
+		room += unix.CmsgSpace(unix.SizeofUcred)
+	}
 	iov := unix.Iovec{Base: &c.buf[0]}
 	iov.SetLen(len(c.buf))
 	h := unix.Msghdr{Iov: &iov, Control: &control[0]}
 	h.SetIovlen(1)
 	for {
 		if err := c.awaitAdopted(); err != nil {
-			return m, nil, -1, err
+			return m, nil, none, err
 		}
-		h.SetControllen(unix.CmsgLen(4)) // CmsgSpace would have room for a second descriptor
+		h.SetControllen(room)
 		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(c.sock), uintptr(unsafe.Pointer(&h)), unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case errno == unix.EINTR:
 			continue
 		case errno == unix.ECONNRESET:
-			return m, nil, -1, ErrEnded
+			return m, nil, none, ErrEnded
 		case errno != 0:
-			return m, nil, -1, fmt.Errorf("read the child's message: %w", errno)
+			return m, nil, none, fmt.Errorf("read the child's message: %w", errno)
 		}
-		fd = received(control[:h.Controllen])
+		with = received(control[:h.Controllen])
 		if int(n) < head {
-			if fd >= 0 {
-				unix.Close(fd)
+			if with.fd >= 0 {
+				unix.Close(with.fd)
 			}
-			if n > 0 || fd >= 0 {
-				return m, nil, -1, errors.New("program: a message without a head: it is not the program's")
+			if n > 0 || with.fd >= 0 {
+				return m, nil, none, errors.New("program: a message without a head: it is not the program's")
 			}
-			return m, nil, -1, ErrEnded
+			return m, nil, none, ErrEnded
 		}
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(&m)), head), c.buf)
-		return m, c.buf[head:n], fd, nil
+		return m, c.buf[head:n], with, nil
 	}
 }
 
-// received returns the descriptor of a control message, for one of which there is room;
-// -1 for none.
-func received(control []byte) int {
+// received returns what the control messages have: a descriptor, for one of which there is
+// room, and the sender's number.
+//
+// Source: unix(7), SCM_RIGHTS and SCM_CREDENTIALS.
+func received(control []byte) attached {
+	with := attached{fd: -1}
 	head := unix.CmsgLen(0)
-	if len(control) < head+4 {
-		return -1
+	for len(control) >= head+4 {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
+		word := int(*(*int32)(unsafe.Pointer(&control[head])))
+		switch {
+		case h.Level != unix.SOL_SOCKET:
+		case h.Type == unix.SCM_RIGHTS:
+			with.fd = word
+		case h.Type == unix.SCM_CREDENTIALS:
+			with.pid = word // the first member of struct ucred
+		}
+		next := unix.CmsgSpace(int(h.Len) - head)
+		if next <= head || next > len(control) {
+			break
+		}
+		control = control[next:]
 	}
-	h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
-	if h.Level != unix.SOL_SOCKET || h.Type != unix.SCM_RIGHTS {
-		return -1
-	}
-	return int(*(*int32)(unsafe.Pointer(&control[head])))
+	return with
 }
 
 // Reported returns the failure that the child has reported before it ended, nil when

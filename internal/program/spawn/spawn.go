@@ -50,6 +50,9 @@ func Spawn(p *program.Program, o *Options) (_ *Child, err error) {
 	}
 	defer unix.Close(pair[1])
 	c.sock = pair[0]
+	if err := c.seeSenders(); err != nil {
+		return nil, err
+	}
 	var trace unsafe.Pointer
 	if o.Trace {
 		c.trace, err = unix.Mmap(-1, 0, len(p.Child)*16+16, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
