@@ -15,7 +15,7 @@ var table = cli.Table{
 	Signals: signalNames,
 	Commands: []*cli.Command{
 		&createCommand, &startCommand, &runCommand, &execCommand, &stateCommand, &killCommand, &deleteCommand,
-		&pauseCommand, &resumeCommand, &updateCommand, &mountsCommand, &eventsCommand, &topCommand, &listCommand, &psCommand,
+		&pauseCommand, &resumeCommand, &checkpointCommand, &restoreCommand, &updateCommand, &mountsCommand, &eventsCommand, &topCommand, &listCommand, &psCommand,
 		&specCommand, &featuresCommand, &planCommand, &checkCommand, &infoCommand, &completionCommand, &versionCommand, &helpCommand,
 	},
 }

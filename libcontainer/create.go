@@ -61,16 +61,9 @@ func (r *Runtime) create(ctx context.Context, l *life.Runtime, o *CreateOptions)
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("create %s: %w", o.ID, err)
 	}
-	e, s, err := embed(ctx, &o.Streams)
+	e, s, bundle, err := o.embed(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", o.ID, err)
-	}
-	bundle := o.Bundle
-	if o.Spec != nil {
-		if e.Config, bundle, err = byValue(o.Spec, o.Bundle); err != nil {
-			s.discard()
-			return nil, fmt.Errorf("create %s: %w", o.ID, err)
-		}
 	}
 	c := &Container{r: r, id: o.ID}
 	e.Take = func(pid, pidfd int, terminal *os.File) {
@@ -82,16 +75,39 @@ func (r *Runtime) create(ctx context.Context, l *life.Runtime, o *CreateOptions)
 		s.abandon()
 		return nil, because(ctx, err)
 	}
-	// The time of creation is what tells this container from others of the id.
-	state, err := l.State(o.ID)
+	if err := c.note(ctx, l, "create"); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// note notes the time of creation, which is what tells the container from others of the id.
+// Where that fails, or ctx has ended, the container is deleted.
+func (c *Container) note(ctx context.Context, l *life.Runtime, operation string) error {
+	state, err := l.State(c.id)
 	if err == nil {
 		c.created, err = state.Created, ctx.Err()
 	}
 	if err != nil {
 		deleted := c.delete(l, true)
-		return nil, errors.Join(fmt.Errorf("create %s: %w", o.ID, err), deleted)
+		return errors.Join(fmt.Errorf("%s %s: %w", operation, c.id, err), deleted)
 	}
-	return c, nil
+	return nil
+}
+
+// embed opens the streams of init, and reads a specification by value.
+func (o *CreateOptions) embed(ctx context.Context) (e *life.Embedder, s *streams, bundle string, err error) {
+	if e, s, err = embed(ctx, &o.Streams); err != nil {
+		return nil, nil, "", err
+	}
+	bundle = o.Bundle
+	if o.Spec != nil {
+		if e.Config, bundle, err = byValue(o.Spec, o.Bundle); err != nil {
+			s.discard()
+			return nil, nil, "", err
+		}
+	}
+	return e, s, bundle, nil
 }
 
 // embed opens streams for a process that is to be made.

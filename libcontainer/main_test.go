@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/libcontainer"
+	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/isolate"
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
@@ -24,6 +25,7 @@ import (
 // TestMain has a mount namespace of its own. Examples run containers, so that they need
 // root as well.
 func TestMain(m *testing.M) {
+	criutest.Main()
 	if os.Geteuid() != 0 {
 		flag.Parse()
 		if err := flag.Set("test.skip", "^Example"); err != nil {

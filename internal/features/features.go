@@ -26,6 +26,9 @@ const (
 	PidfdReceiver   = "run.oci.pidfd_receiver"
 )
 
+// CRIUConfig is the annotation that names a configuration file for CRIU.
+const CRIUConfig = "org.criu.config"
+
 // Document returns what the runtime can do, whatever the host can.
 func Document(version, commit string) *features.Features {
 	yes := true
@@ -52,9 +55,14 @@ func Document(version, commit string) *features.Features {
 		// Those that change what the runtime does, a prefix with its dot.
 		PotentiallyUnsafeConfigAnnotations: []string{
 			systemd.AnnotationPrefix, hook.StderrAnnotation, hook.StdoutAnnotation, user.KeepGroups, rootfs.ContextType,
-			PidfdReceiver, SeccompReceiver, FailUnknownCall,
+			PidfdReceiver, SeccompReceiver, FailUnknownCall, CRIUConfig,
 		},
 
-		Annotations: map[string]string{"hutch.version": version, "hutch.commit": commit},
+		Annotations: map[string]string{
+			"hutch.version": version, "hutch.commit": commit,
+			// By runc's name, which engines ask for: the commands are there. Whether the host
+			// has a CRIU for them is another question.
+			"org.opencontainers.runc.checkpoint.enabled": "true",
+		},
 	}
 }

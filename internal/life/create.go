@@ -54,7 +54,7 @@ func (m *maker) load() (undo func(), err error) {
 	if err := m.checkTerminal(); err != nil {
 		return nil, err
 	}
-	if flags := unsharedEarly(m.bundle.spec); flags != 0 {
+	if flags := unsharedEarly(m.bundle.spec); flags != 0 && !m.restored {
 		m.forker = spawn.NewForker(flags)
 	}
 	return nil, nil

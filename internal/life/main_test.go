@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/isolate"
 	"github.com/hutch-project/hutch/tests/testplain"
 )
@@ -11,6 +12,7 @@ import (
 // TestMain has a mount namespace of its own: the tests compare the mount table, which
 // others on the machine change.
 func TestMain(m *testing.M) {
+	criutest.Main()
 	if os.Geteuid() != 0 {
 		testplain.Main(m)
 	}

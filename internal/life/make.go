@@ -19,6 +19,7 @@ type maker struct {
 	init initializer // how init comes to be
 	// operation is what the caller has asked for, as errors name it: create or run.
 	operation string
+	restored  bool // init comes out of a checkpoint
 
 	forker *spawn.Forker // makes the network namespace meanwhile; may be nil
 	host   *host         // after "plan"

@@ -2,6 +2,7 @@ package life
 
 import (
 	"path/filepath"
+	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -99,6 +100,7 @@ func (p *Plan) newRecord() *state.Record {
 		OwnKeyring:  !p.NoNewKeyring,
 		RootMount:   p.host.rootMount,
 		PrivatePid:  makes(s, specs.PIDNamespace),
+		Streams:     streamNames(p.host.Std),
 		Cgroup:      state.Cgroup{Driver: p.manager.String(), Paths: p.cgroup.Paths()},
 	}
 	if rec.OwnKeyring {
@@ -114,6 +116,26 @@ func (p *Plan) newRecord() *state.Record {
 		rec.Namespaces = append(rec.Namespaces, state.Namespace{Type: string(n.Type), Path: n.Path})
 	}
 	return rec
+}
+
+// streamNames names the standard streams for a checkpoint: by the time of that a process may
+// have put others in their place.
+func streamNames(std [3]process.StdFile) []string {
+	var names [3]string
+	known := false
+	for i, f := range std {
+		switch {
+		case f.Pipe:
+			names[i] = "pipe:[" + strconv.FormatUint(f.Inode, 10) + "]"
+		case f.File:
+			names[i] = strconv.FormatUint(f.Dev, 10) + ":" + strconv.FormatUint(f.Inode, 10)
+		}
+		known = known || names[i] != ""
+	}
+	if !known {
+		return nil
+	}
+	return names[:]
 }
 
 // compile makes the program. The maker does so when the cgroups are made, since a

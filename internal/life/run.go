@@ -15,12 +15,8 @@ import (
 // deletes it. It returns the process's exit status, 128+n when signal n ended it.
 // With o.Detach it returns when the process runs, with o.Keep it does not delete.
 func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
-	if !o.NoReaper {
-		// Processes that lose their parent come to this one, so that those of a
-		// container without a pid namespace do not stay as zombies elsewhere.
-		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-			return -1, fmt.Errorf("run %s: prctl PR_SET_CHILD_SUBREAPER: %w", o.ID, err)
-		}
+	if err := subreaper(o); err != nil {
+		return -1, named("run", o.ID, err)
 	}
 	m, err := r.newMaker(o, false, byProgram)
 	if err != nil {
@@ -48,6 +44,23 @@ func (m *maker) runToEnd(o *CreateOptions) (status int, err error) {
 	if err != nil {
 		return -1, err
 	}
+	return m.attend(o)
+}
+
+// subreaper makes this process the parent of processes that lose theirs, so that those of a
+// container without a pid namespace do not stay as zombies elsewhere.
+func subreaper(o *CreateOptions) error {
+	if o.NoReaper {
+		return nil
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
+	}
+	return nil
+}
+
+// attend waits for the end of a container that runs, and deletes it.
+func (m *maker) attend(o *CreateOptions) (status int, err error) {
 	m.undo = nil                           // from here on it is a container as any other
 	m.r.warnIf(m.trace.Write(o.TraceFile)) // the process runs, and is waited for
 	if o.Detach {

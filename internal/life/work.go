@@ -160,6 +160,14 @@ func (m *maker) moveDevices() error {
 	return netdev.Move(m.bundle.spec.Linux.NetDevices, ns)
 }
 
+// namespaceFlags returns the namespaces that init has other than the runtime.
+func (m *maker) namespaceFlags() uint64 {
+	if m.plan.out != nil {
+		return m.plan.out.Namespaces.Flags()
+	}
+	return m.c.init(m.child.Pidfd).Flags // a restored one has no program
+}
+
 // runHooks runs hooks that see the mount namespace before the pivot: createContainer hooks
 // in the container's namespaces, the others in the runtime's.
 //
@@ -170,7 +178,7 @@ func (m *maker) runHooks(name string, hooks []specs.Hook) error {
 	if name == "createContainer" {
 		o.Start = (&inNamespaces{
 			init: namespace.Init{
-				Pid: m.child.Pid, Pidfd: m.child.Pidfd, Flags: m.plan.out.Namespaces.Flags(),
+				Pid: m.child.Pid, Pidfd: m.child.Pidfd, Flags: m.namespaceFlags(),
 				OwnRoot: true, InitCwd: true, KeepGroups: keepsGroups(m.bundle.spec.Annotations),
 			},
 			ignored: ignored, env: m.r.HookEnv,

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"fmt"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -44,6 +45,17 @@ func (p *Plan) Entry() (*Entry, error) {
 		}
 	}
 	return e, nil
+}
+
+// Enter moves the process pid, which has one thread, into the planned cgroups, in which its
+// children are born then. Create comes before.
+func (p *Plan) Enter(pid int) error {
+	for i := range p.dirs {
+		if err := p.dirs[i].Write("cgroup.procs", strconv.Itoa(pid)); err != nil {
+			return fmt.Errorf("cgroup %s: %w", p.dirs[i].Abs, err)
+		}
+	}
+	return nil
 }
 
 // verify returns ErrTaken when fd is not the directory that was made: of v2 a user may have

@@ -65,6 +65,8 @@ func decodeRecord(text []byte, r *Record) (err error) {
 			r.MountNS = d.text()
 		case "privatePid":
 			r.PrivatePid = d.bool()
+		case "streams":
+			d.list(func() { r.Streams = append(r.Streams, d.text()) })
 		case "afterStart":
 			d.list(func() { r.AfterStart = append(r.AfterStart, d.failure()) })
 		case "hooks":

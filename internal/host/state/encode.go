@@ -69,6 +69,7 @@ func appendRecord(b []byte, r *Record) []byte {
 	e.text("userNS", r.UserNS)
 	e.text("mountNS", r.MountNS)
 	e.bool("privatePid", r.PrivatePid)
+	e.strings("streams", r.Streams)
 	list(e, "afterStart", r.AfterStart, func(f *Failure) {
 		e.number("pc", int64(f.PC))
 		e.text("text", f.Text)

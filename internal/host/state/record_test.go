@@ -24,6 +24,7 @@ func sample() *Record {
 		Rdt:         Rdt{Dir: "/sys/fs/resctrl/web1", Monitor: "/m", Own: true},
 		Namespaces:  []Namespace{{"pid", ""}, {"network", "/proc/1/ns/net"}},
 		HasProcess:  true, Process: `{"process":{"args":["a\n"]}}`, Resources: `{"linux":{}}`, OwnKeyring: true, Keyring: "_ses.0f", KeyringSerial: 77, RootMount: 7, UserNS: "4:1", MountNS: "4:2", PrivatePid: true,
+		Streams:    []string{"pipe:[7]", "", "8:1"},
 		AfterStart: []Failure{{PC: 7, Text: "process.args[0]: execute /bin/x"}, {}},
 		Hooks: Hooks{
 			StartContainer: []specs.Hook{{Path: "/a", Args: []string{"a", "", "b"}, Env: []string{"X=1"}, Timeout: &timeout}},

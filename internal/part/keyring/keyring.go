@@ -104,3 +104,20 @@ func join(b *program.Builder, name string, ring program.Reg, none program.Label)
 func restrict(b *program.Builder, ring program.Reg, permissions uint64) {
 	call.KeyctlSetperm(b.Step(program.T("keyctl KEYCTL_SETPERM")), call.Value(ring), permissions)
 }
+
+// JoinNew gives the calling thread, and what it starts, a new session keyring of the name,
+// as Make does for a program, and returns its serial number, 0 where the kernel has no
+// keys.
+func JoinNew(name string) (serial int64, err error) {
+	ring, err := unix.KeyctlJoinSessionKeyring(name)
+	if err == unix.ENOSYS {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("keyctl KEYCTL_JOIN_SESSION_KEYRING: %w", err)
+	}
+	if err := unix.KeyctlSetperm(ring, findable|possessed); err != nil {
+		return 0, fmt.Errorf("keyctl KEYCTL_SETPERM: %w", err)
+	}
+	return int64(ring), nil
+}

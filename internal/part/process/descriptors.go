@@ -17,6 +17,9 @@ type StdFile struct {
 	Null   bool   // the null device
 	Device bool   // another device, or a terminal
 	UID    uint32 // owner, in the runtime's user namespace
+
+	Pipe, File bool // a pipe; a regular file or the null device
+	Dev, Inode uint64
 }
 
 // StdFiles looks at the standard descriptors.

@@ -43,7 +43,10 @@ func stdFile(fd int) StdFile {
 	}
 	kind := st.Mode & unix.S_IFMT
 	null := kind == unix.S_IFCHR && uint64(st.Rdev) == unix.Mkdev(nullMajor, nullMinor)
-	return StdFile{Open: true, Null: null, Device: !null && (kind == unix.S_IFCHR || kind == unix.S_IFBLK), UID: st.Uid}
+	return StdFile{
+		Open: true, Null: null, Device: !null && (kind == unix.S_IFCHR || kind == unix.S_IFBLK), UID: st.Uid,
+		Pipe: kind == unix.S_IFIFO, File: null || kind == unix.S_IFREG, Dev: uint64(st.Dev), Inode: st.Ino,
+	}
 }
 
 // LowSocket emits the moving of the socket to the runtime to a low number. result.fifo takes

@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
 )
 
 // Adopt makes c follow the process that the message e tells of, a child of the caller
@@ -56,4 +58,10 @@ func (c *Child) second(pid int64) (pidfd int, err error) {
 			return -1, fmt.Errorf("waitid: %w", err)
 		}
 	}
+}
+
+// Follow returns the Child that stands for a child of the caller which runs no program, as
+// one that comes out of a checkpoint. The pidfd becomes the Child's.
+func Follow(pid, pidfd int) *Child {
+	return &Child{Pid: pid, Pidfd: pidfd, p: &program.Program{}, sock: -1}
 }

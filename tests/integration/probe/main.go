@@ -12,6 +12,7 @@
 //	probe ioprio          I/O class and priority
 //	probe fillflight UID LIMIT  have as many descriptors on their way as a user may
 //	probe fillkeys UID    use up the quota of keys of a user
+//	probe keep FILE       count for ever by what a checkpoint has to keep, see keep.go
 //	probe keyring         description of the session keyring
 //	probe leak FILE       write the open descriptors, with what they are, to a file
 //	probe mempolicy       NUMA policy mode (with flags) and nodes
@@ -45,7 +46,7 @@ func main() {
 		fail(fmt.Errorf("no subcommand"))
 	}
 	commands := map[string]func([]string) (string, error){
-		"affinity": affinity, "clock": clock, "deface": deface, "fds": fds, "fillflight": fillFlight, "fillkeys": fillKeys, "leak": leak, "hunt": hunt, "ioprio": ioprio, "keyring": keyring,
+		"affinity": affinity, "clock": clock, "deface": deface, "fds": fds, "fillflight": fillFlight, "fillkeys": fillKeys, "leak": leak, "hunt": hunt, "ioprio": ioprio, "keep": keep, "keyring": keyring,
 		"mempolicy": mempolicy, "older": older, "personality": personality, "sched": sched, "send": send,
 		"session": session, "stat": stat, "tty": tty, "watch": watch,
 	}

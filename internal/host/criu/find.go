@@ -1,0 +1,148 @@
+package criu
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Program is the CRIU of the host.
+type Program struct {
+	Path    string // absolute, without symbolic links
+	Version Version
+	path    string // the PATH that it finds its own helpers by, as tar and iptables-restore
+}
+
+// ErrMissing is returned when the host has no CRIU that may be run.
+var ErrMissing = errors.New("criu is not installed")
+
+// usualDirs are looked in behind the caller's PATH: services often have no sbin in theirs.
+const usualDirs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Find returns the CRIU that the directories of path, the caller's own PATH, lead to. It
+// will run as root on the host. So a directory, or a file, that somebody else than root and
+// the caller may write is passed over, and so is a relative one.
+func Find(path string) (*Program, error) {
+	dirs := trustedDirs(path + ":" + usualDirs)
+	var why []string
+	for _, dir := range dirs {
+		real, err := filepath.EvalSymlinks(dir + "/criu")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = trustedFile(real)
+		}
+		if err == nil {
+			return &Program{Path: real, path: strings.Join(dirs, ":")}, nil
+		}
+		why = append(why, err.Error())
+	}
+	if len(why) > 0 {
+		return nil, fmt.Errorf("%w so that it may be run as root: %s", ErrMissing, strings.Join(why, "; "))
+	}
+	return nil, fmt.Errorf("%w in a directory of PATH that is root's alone (%s); install the package criu",
+		ErrMissing, strings.Join(dirs, ", "))
+}
+
+// trustedDirs returns the directories of a PATH that nobody else may write, each once.
+func trustedDirs(path string) (dirs []string) {
+	seen := map[string]bool{}
+	for _, dir := range filepath.SplitList(path) {
+		if !filepath.IsAbs(dir) || seen[dir] {
+			continue
+		}
+		seen[dir] = true
+		real, err := filepath.EvalSymlinks(dir)
+		if err == nil && trustedWay(real) == nil {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// trustedFile returns an error unless path, which has no symbolic links, is a program that
+// nobody else may change or replace.
+func trustedFile(path string) error {
+	if err := trustedWay(path); err != nil {
+		return err
+	}
+	st, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return err
+	case !st.Mode().IsRegular():
+		return fmt.Errorf("%s is no regular file", path)
+	case unix.Access(path, unix.X_OK) != nil:
+		return fmt.Errorf("%s is not executable", path)
+	}
+	return nil
+}
+
+// trustedWay returns an error unless path and all directories above it are root's or the
+// caller's, and nobody else's to write.
+func trustedWay(path string) error {
+	for p := path; ; p = filepath.Dir(p) {
+		st, err := os.Lstat(p)
+		if err != nil {
+			return err
+		}
+		sys, ok := st.Sys().(*syscall.Stat_t)
+		switch {
+		case !ok:
+			return fmt.Errorf("%s: its owner is not known", p)
+		case sys.Uid != 0 && int(sys.Uid) != os.Geteuid():
+			return fmt.Errorf("%s belongs to user %d", p, sys.Uid)
+		case sys.Mode&unix.S_IWOTH != 0, sys.Mode&unix.S_IWGRP != 0 && sys.Gid != 0:
+			return fmt.Errorf("%s may be written by others (mode %04o); chmod go-w it", p, sys.Mode&0o7777)
+		}
+		if p == "/" {
+			return nil
+		}
+	}
+}
+
+// Probe asks CRIU for its version, and returns an error when it is older than Floor.
+func (p *Program) Probe() error {
+	w, err := p.Start(&StartOptions{Stdio: [3]int{-1, -1, -1}})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	r, err := w.ask(encodeRequest(version, nil), version)
+	if err != nil {
+		return fmt.Errorf("ask %s for its version: %w", p.Path, err)
+	}
+	p.Version = r.version
+	return p.Need("hutch", Floor)
+}
+
+// Require returns an error that names the features of f which CRIU or the kernel lacks.
+func (p *Program) Require(f Features) error {
+	w, err := p.Start(&StartOptions{Stdio: [3]int{-1, -1, -1}})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	r, err := w.ask(encodeFeatures(f), features)
+	if err != nil {
+		return fmt.Errorf("ask %s for its features: %w", p.Path, err)
+	}
+	var missing []string
+	if f.MemoryTracking && !r.feats.MemoryTracking {
+		missing = append(missing, "tracking of memory that changes, which --pre-dump and --parent-path need (Linux's CONFIG_MEM_SOFT_DIRTY)")
+	}
+	if f.LazyPages && !r.feats.LazyPages {
+		missing = append(missing, "lazy pages (userfaultfd with its events, Linux's CONFIG_USERFAULTFD)")
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("CRIU %s on this kernel has no %s", p.Version, strings.Join(missing, ", and no "))
+	}
+	return nil
+}

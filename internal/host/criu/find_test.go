@@ -1,0 +1,67 @@
+package criu
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hutch-project/hutch/tests/criutest"
+)
+
+// TestFindByRootsRules: what somebody else could have put there is not run.
+func TestFindByRootsRules(t *testing.T) {
+	needRoot(t)
+	good := criutest.Install(t, &criutest.Behaviour{})
+	dir := criutest.Install(t, &criutest.Behaviour{})
+	file := filepath.Join(dir, "criu")
+	tests := map[string]struct {
+		do, undo func()
+		why      string
+	}{
+		"others may write the file":       {func() { must(t, os.Chmod(file, 0o757)) }, func() { must(t, os.Chmod(file, 0o755)) }, "may be written by others"},
+		"a group may write the file":      {func() { must(t, os.Chown(file, 0, 7)); must(t, os.Chmod(file, 0o775)) }, func() { must(t, os.Chown(file, 0, 0)); must(t, os.Chmod(file, 0o755)) }, "may be written by others"},
+		"it is another user's":            {func() { must(t, os.Chown(file, 7, 0)) }, func() { must(t, os.Chown(file, 0, 0)) }, "belongs to user 7"},
+		"others may write the directory":  {func() { must(t, os.Chmod(dir, 0o1777)) }, func() { must(t, os.Chmod(dir, 0o755)) }, ""},
+		"the directory is another user's": {func() { must(t, os.Chown(dir, 7, 0)) }, func() { must(t, os.Chown(dir, 0, 0)) }, ""},
+		"it is not executable":            {func() { must(t, os.Chmod(file, 0o644)) }, func() { must(t, os.Chmod(file, 0o755)) }, "is not executable"},
+		"it is a link to a place that others may write": {func() {
+			must(t, os.Rename(file, file+".real"))
+			to := filepath.Join(t.TempDir(), "criu") // below /tmp
+			must(t, os.WriteFile(to, []byte("#!/bin/sh\n"), 0o755))
+			must(t, os.Symlink(to, file))
+		}, func() { must(t, os.Rename(file+".real", file)) }, "may be written by others"},
+	}
+	for name, c := range tests {
+		c.do()
+		if p, err := Find(dir + ":" + good); err != nil || p.Path != good+"/criu" {
+			t.Errorf("%s: got %+v, %v", name, p, err)
+		}
+		_, err := Find(dir)
+		if err == nil { // a host that has a criu
+			err = ErrMissing
+		} else if !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if !errors.Is(err, ErrMissing) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		c.undo()
+		if p, err := Find(dir + ":" + good); err != nil || p.Path != file {
+			t.Errorf("%s, taken back: got %+v, %v", name, p, err)
+		}
+	}
+}
+
+// TestFindIgnoresRelativeDirectories: the working directory may be a bundle.
+func TestFindIgnoresRelativeDirectories(t *testing.T) {
+	needRoot(t)
+	dir := criutest.Install(t, &criutest.Behaviour{})
+	t.Chdir(dir)
+	for _, path := range []string{".", "", "./", ":"} {
+		if p, err := Find(path); err == nil && strings.HasPrefix(p.Path, dir) {
+			t.Errorf("PATH %q leads to %s", path, p.Path)
+		}
+	}
+}

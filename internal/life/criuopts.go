@@ -1,0 +1,184 @@
+package life
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/host/criu"
+	"github.com/hutch-project/hutch/internal/seat"
+)
+
+// CheckpointOptions are what checkpoint and restore both take.
+type CheckpointOptions struct {
+	ImagePath string // directory of the images; empty is "checkpoint" in the working directory
+	WorkPath  string // that of logs; empty is that of the images
+
+	TCPEstablished, ExtUnixSockets, ShellJob, FileLocks, LazyPages, AutoDedup bool
+
+	ManageCgroups string   // soft, full, strict, ignore, none or props; empty is soft
+	EmptyNS       []string // namespaces whose content is not written down; the network's never is
+	NetworkLock   string   // iptables, nftables or skip; empty is CRIU's choice
+
+	Path string // the caller's PATH, by which CRIU is found
+}
+
+// cgroupModes are the words of --manage-cgroups-mode.
+func cgroupModes() map[string]criu.CgroupMode {
+	return map[string]criu.CgroupMode{
+		"": criu.CgroupSoft, "soft": criu.CgroupSoft, "full": criu.CgroupFull, "strict": criu.CgroupStrict,
+		"ignore": criu.CgroupIgnore, "none": criu.CgroupNone, "props": criu.CgroupProps,
+	}
+}
+
+// networkLocks are the words of --network-lock.
+func networkLocks() map[string]criu.NetworkLock {
+	return map[string]criu.NetworkLock{"": 0, "iptables": criu.LockIptables, "nftables": criu.LockNftables, "skip": criu.LockSkip}
+}
+
+// Versions of CRIU that bring what is asked for.
+const (
+	criuLSM         criu.Version = 31600
+	criuNetworkLock criu.Version = 31700
+)
+
+// findCRIU returns the CRIU of the host, with its version.
+func (o *CheckpointOptions) find() (*criu.Program, error) {
+	if !seat.HostRoot() {
+		return nil, errors.New("CRIU needs root of the host, which the caller is not: it writes the memory of others, and makes processes with given numbers")
+	}
+	p, err := criu.Find(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.Probe()
+}
+
+// fill puts into c what both commands have, and checks it against the program.
+func (o *CheckpointOptions) fill(c *criu.Options, p *criu.Program) error {
+	var ok bool
+	if c.Cgroups, ok = cgroupModes()[o.ManageCgroups]; !ok {
+		return fmt.Errorf("--manage-cgroups-mode: %q: give soft, full, strict, ignore, none or props", o.ManageCgroups)
+	}
+	if c.Lock, ok = networkLocks()[o.NetworkLock]; !ok {
+		return fmt.Errorf("--network-lock: %q: give iptables, nftables or skip", o.NetworkLock)
+	}
+	if o.NetworkLock != "" {
+		if err := p.Need("--network-lock", criuNetworkLock); err != nil {
+			return err
+		}
+	}
+	// The content of a network namespace is not the runtime's, but that of who has made it.
+	c.EmptyNS = unix.CLONE_NEWNET
+	for _, name := range o.EmptyNS {
+		if name != "network" {
+			return fmt.Errorf("--empty-ns: namespace %q is not supported: CRIU can leave out the content of network alone", name)
+		}
+	}
+	c.TCPEstablished, c.ExtUnixSockets, c.ShellJob = o.TCPEstablished, o.ExtUnixSockets, o.ShellJob
+	c.FileLocks, c.LazyPages, c.AutoDedup = o.FileLocks, o.LazyPages, o.AutoDedup
+	if o.LazyPages {
+		return p.Require(criu.Features{LazyPages: true})
+	}
+	return nil
+}
+
+// dirs opens the directories of images and logs, and makes their paths absolute. The
+// caller closes what is not -1.
+func (o *CheckpointOptions) dirs(make bool) (images, work int, err error) {
+	if o.ImagePath == "" {
+		o.ImagePath = "checkpoint"
+	}
+	for _, p := range []*string{&o.ImagePath, &o.WorkPath} {
+		if err := absolute(p); err != nil {
+			return -1, -1, err
+		}
+	}
+	if images, err = openDir(o.ImagePath, make); err != nil {
+		return -1, -1, fmt.Errorf("--image-path: %w", err)
+	}
+	work = -1
+	if o.WorkPath != "" {
+		if work, err = openDir(o.WorkPath, true); err != nil {
+			unix.Close(images)
+			return -1, -1, fmt.Errorf("--work-path: %w", err)
+		}
+	}
+	return images, work, nil
+}
+
+// logPath returns where CRIU's log is.
+func (o *CheckpointOptions) logPath(name string) string {
+	if o.WorkPath != "" {
+		return filepath.Join(o.WorkPath, name)
+	}
+	return filepath.Join(o.ImagePath, name)
+}
+
+// dropLog removes the log of a former call: a CRIU that fails early writes none.
+func dropLog(images, work int, name string) {
+	if work >= 0 {
+		images = work
+	}
+	_ = unix.Unlinkat(images, name, 0)
+}
+
+// explain reads CRIU's log into the error. Where that does not tell, CRIU is asked whether
+// it can work on this host at all.
+func (o *CheckpointOptions) explain(err error, p *criu.Program, log string) error {
+	var failed *criu.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	failed.Explain(o.logPath(log))
+	if failed.Meaning == "" {
+		if e := p.Check(filepath.Dir(o.logPath(log))); e != nil {
+			return fmt.Errorf("%w; CRIU %s and this kernel do not go together, as by criu check: %w", err, p.Version, e)
+		}
+	}
+	return err
+}
+
+// criuConfig is the annotation that names a configuration file for CRIU.
+const criuConfig = "org.criu.config"
+
+// configFile returns the file of CRIU's settings: that of the annotation, which an empty
+// value switches off, or the first that is there of the usual ones.
+func configFile(annotations map[string]string) string {
+	if file, ok := annotations[criuConfig]; ok {
+		return file
+	}
+	for _, file := range []string{"/etc/criu/hutch.conf", "/etc/criu/runc.conf"} {
+		if _, err := os.Stat(file); err == nil {
+			return file
+		}
+	}
+	return ""
+}
+
+// pageServer splits the value of --page-server: an address, in brackets where it has colons,
+// and a port.
+func pageServer(value string) (address string, port int, err error) {
+	if value == "" {
+		return "", 0, nil
+	}
+	at := strings.LastIndexByte(value, ':')
+	if at > 0 {
+		address = value[:at]
+		port, err = strconv.Atoi(value[at+1:])
+	}
+	if inner, ok := strings.CutPrefix(address, "["); ok && strings.HasSuffix(inner, "]") {
+		address = strings.TrimSuffix(inner, "]")
+	} else if strings.ContainsAny(address, "[]:") {
+		address = ""
+	}
+	if err != nil || address == "" || port <= 0 || port > 65535 {
+		return "", 0, fmt.Errorf("Use --page-server ADDRESS:PORT to specify page server: %q is no such", value) //nolint:staticcheck // runc's words
+	}
+	return address, port, nil
+}

@@ -1,0 +1,137 @@
+package life
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/host/criu"
+	"github.com/hutch-project/hutch/internal/outfile"
+)
+
+// Files of the runtime beside CRIU's images.
+const (
+	// outsideName has what the images know by a key alone.
+	outsideName = "hutch.json"
+	// streamsName has the standard streams, as runc writes them.
+	streamsName = "descriptors.json"
+)
+
+// outside is what of a container is not in its images, since it belongs to the host or to
+// others: a restore puts its own in the place of each key.
+type outside struct {
+	Mounts     []outsideMount     `json:"mounts,omitempty"`
+	Namespaces []outsideNamespace `json:"namespaces,omitempty"`
+	// Streams are CRIU's keys for the standard streams. Empty is one that it opens again by
+	// itself.
+	Streams [3]string `json:"streams"`
+
+	keys int // that have been given out
+}
+
+// outsideMount is one of the mounts of the container.
+type outsideMount struct {
+	Key  string `json:"key"`
+	Path string `json:"path"` // where it is in the container, without symbolic links
+	// Options are those that it had, as a mountinfo file has them.
+	Options string `json:"options"`
+}
+
+// outsideNamespace is a namespace that the container has joined.
+type outsideNamespace struct {
+	Key  string `json:"key"`
+	Type string `json:"type"` // as in linux.namespaces
+}
+
+func (o *outside) key() string {
+	o.keys++
+	return criu.Key(o.keys - 1)
+}
+
+// save writes what a restore reads.
+func (o *outside) save(dir string) error {
+	text, err := json.Marshal(o)
+	if err == nil {
+		err = outfile.Replace(filepath.Join(dir, outsideName), text)
+	}
+	if err != nil {
+		return err
+	}
+	streams, err := json.Marshal(o.Streams)
+	if err == nil {
+		err = outfile.Replace(filepath.Join(dir, streamsName), streams)
+	}
+	return err
+}
+
+// readOutside reads what a checkpoint has written. Its keys are held to what they are given
+// out as: they become a part of what CRIU is told.
+func readOutside(dir string) (*outside, error) {
+	text, err := os.ReadFile(filepath.Join(dir, outsideName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("--image-path: %s has no %s: it is no checkpoint of hutch's, or only a --pre-dump", dir, outsideName)
+	}
+	if err != nil {
+		return nil, err
+	}
+	o := &outside{}
+	if err := json.Unmarshal(text, o); err != nil {
+		return nil, fmt.Errorf("%s/%s: %w", dir, outsideName, err)
+	}
+	var keys []string
+	for _, m := range o.Mounts {
+		keys = append(keys, m.Key)
+	}
+	for _, n := range o.Namespaces {
+		keys = append(keys, n.Key)
+	}
+	for _, key := range keys {
+		if _, ok := criu.KeyNumber(key); !ok {
+			return nil, fmt.Errorf("%s/%s: %q is no key", dir, outsideName, key)
+		}
+	}
+	for _, s := range o.Streams {
+		if s != "" && !criu.IsStream(s) {
+			return nil, fmt.Errorf("%s/%s: %q is no stream", dir, outsideName, s)
+		}
+	}
+	return o, nil
+}
+
+// passOn makes a directory of images one that a restore into a user namespace can read:
+// processes of that open images, as its root. Who else could is not let in.
+func passOn(fd int, path string, uid, gid int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("fstat %s: %w", path, err)
+	}
+	if uid == 0 || int(st.Uid) == uid && int(st.Gid) == gid || st.Mode&0o005 == 0o005 {
+		return nil
+	}
+	// The group, too: to a process that has just come to the namespace it is the one by which
+	// the directory is its own.
+	if err := unix.Fchown(fd, uid, gid); err != nil {
+		return fmt.Errorf("give the directory of the images to the container's root: chown %d %s: %w", uid, path, err)
+	}
+	return nil
+}
+
+// openDir opens a directory of images or logs, which is made where it is missing. What is
+// in images is the memory of the container's processes: nobody else may read it.
+func openDir(path string, make bool) (int, error) {
+	if make {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return -1, err
+		}
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return fd, nil
+}

@@ -1,0 +1,313 @@
+package life
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/enum"
+	"github.com/hutch-project/hutch/internal/fault"
+)
+
+// What a restored process may do is written in its images, and images may be anybody's. So
+// before anything of it goes on it is looked at: it has to be confined as the configuration
+// says.
+
+// restoredProof looks at the processes of a restored container, which all stand still.
+type restoredProof struct {
+	spec *specs.Spec
+	pid  int // of init
+	lsm  string
+}
+
+// proveRestored returns an error that names what of the configuration does not hold.
+func (rs *restoration) proveRestored() error {
+	if testUnproven {
+		return nil
+	}
+	m := rs.m
+	p := &restoredProof{spec: m.bundle.spec, pid: m.child.Pid, lsm: rs.o.LSMProfile}
+	if err := p.namespaces(); err != nil {
+		return notAsBundle(err)
+	}
+	if err := p.root(); err != nil {
+		return notAsBundle(err)
+	}
+	pids, err := m.c.cg.Pids()
+	if err != nil {
+		return err
+	}
+	for _, pid := range append(pids, p.pid) {
+		if pid == rs.worker || pid == unix.Getpid() {
+			continue
+		}
+		if m.plan.record.Cgroup.Own || pid == p.pid { // else others' processes are there, too
+			if err := p.process(pid); err != nil {
+				return notAsBundle(err)
+			}
+		}
+	}
+	return nil
+}
+
+// testUnproven is set by tests with a CRIU that restores nothing.
+var testUnproven bool
+
+func notAsBundle(err error) error {
+	return fmt.Errorf("what the checkpoint has is not confined as config.json says: %w; restore it with the configuration that it was made with", err)
+}
+
+// namespaces proves that init has namespaces of its own where it should, and is in those
+// that it joins.
+func (p *restoredProof) namespaces() error {
+	if p.spec.Linux == nil {
+		return nil
+	}
+	for i, n := range p.spec.Linux.Namespaces {
+		file, ok := map[specs.LinuxNamespaceType]string{
+			specs.PIDNamespace: "pid", specs.NetworkNamespace: "net", specs.MountNamespace: "mnt", specs.IPCNamespace: "ipc",
+			specs.UTSNamespace: "uts", specs.UserNamespace: "user", specs.CgroupNamespace: "cgroup", specs.TimeNamespace: "time",
+		}[n.Type]
+		if !ok {
+			continue
+		}
+		got, err := fileID(nsFile(p.pid, file))
+		if err != nil {
+			return err
+		}
+		with := "/proc/self/ns/" + file
+		if n.Path != "" {
+			with = n.Path
+		}
+		other, err := fileID(with)
+		if err != nil {
+			return err
+		}
+		if n.Path != "" && got != other {
+			return fmt.Errorf("linux.namespaces[%d]: it is not in the %s namespace %s", i, n.Type, n.Path)
+		}
+		if n.Path == "" && got == other {
+			return fmt.Errorf("linux.namespaces[%d]: it has the host's %s namespace", i, n.Type)
+		}
+	}
+	if makes(p.spec, specs.UserNamespace) {
+		return p.mappings()
+	}
+	return nil
+}
+
+// mappings proves that init has the ids of the configuration.
+func (p *restoredProof) mappings() error {
+	l := p.spec.Linux
+	for _, m := range []struct {
+		element, file string
+		want          []specs.LinuxIDMapping
+	}{{"linux.uidMappings", "uid_map", l.UIDMappings}, {"linux.gidMappings", "gid_map", l.GIDMappings}} {
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/" + m.file)
+		if err != nil {
+			return err
+		}
+		var got []specs.LinuxIDMapping
+		for line := range strings.Lines(string(text)) {
+			var id specs.LinuxIDMapping
+			if _, err := fmt.Sscan(line, &id.ContainerID, &id.HostID, &id.Size); err != nil {
+				return fmt.Errorf("%s: %q: %w", m.file, line, err)
+			}
+			got = append(got, id)
+		}
+		for _, id := range got {
+			if !contained(id, m.want) {
+				return fmt.Errorf("%s: it has the ids %d to %d of the host, too", m.element, id.HostID, uint64(id.HostID)+uint64(id.Size)-1)
+			}
+		}
+	}
+	return nil
+}
+
+// contained reports whether one of the list maps all that id does in the same way.
+func contained(id specs.LinuxIDMapping, list []specs.LinuxIDMapping) bool {
+	for _, m := range list {
+		if id.ContainerID >= m.ContainerID && uint64(id.ContainerID)+uint64(id.Size) <= uint64(m.ContainerID)+uint64(m.Size) &&
+			id.HostID-m.HostID == id.ContainerID-m.ContainerID {
+			return true
+		}
+	}
+	return false
+}
+
+// root proves that what is to be hidden or read-only in init's root is so.
+func (p *restoredProof) root() error {
+	root, err := unix.Open("/proc/"+strconv.Itoa(p.pid)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open the root of init: %w", err)
+	}
+	defer unix.Close(root)
+	s := p.spec
+	if !has(s, specs.MountNamespace) {
+		return nil
+	}
+	if s.Root.Readonly {
+		if err := each(root, "root.readonly", []string{"/"}, isReadOnly); err != nil {
+			return err
+		}
+	}
+	for i := range s.Mounts {
+		m := &s.Mounts[i]
+		if !readOnlyMount(m) || covered(s, i) {
+			continue
+		}
+		if err := each(root, fault.At("mounts", i), []string{m.Destination}, isReadOnly); err != nil {
+			return err
+		}
+	}
+	if s.Linux == nil {
+		return nil
+	}
+	if err := each(root, "linux.maskedPaths", s.Linux.MaskedPaths, isMasked); err != nil {
+		return err
+	}
+	return each(root, "linux.readonlyPaths", s.Linux.ReadonlyPaths, isReadOnly)
+}
+
+// readOnlyMount reports whether the options of m end up as read-only for the mount itself.
+func readOnlyMount(m *specs.Mount) (ro bool) {
+	for _, o := range m.Options {
+		switch o {
+		case "ro", "rro":
+			ro = true
+		case "rw", "rrw":
+			ro = false
+		}
+	}
+	return ro
+}
+
+// covered reports whether a later mount may lie on top of the mount i.
+func covered(s *specs.Spec, i int) bool {
+	dest := strings.TrimSuffix(s.Mounts[i].Destination, "/")
+	for _, m := range s.Mounts[i+1:] {
+		if d := strings.TrimSuffix(m.Destination, "/"); d == dest || strings.HasPrefix(dest, d+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// each calls prove for the paths that are there, opened as if root were "/".
+func each(root int, element string, paths []string, prove func(fd int) error) error {
+	for _, path := range paths {
+		fd, err := unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+		if err == unix.ENOENT || err == unix.ENOTDIR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: open %s: %w", element, fault.Name(path), err)
+		}
+		err = prove(fd)
+		unix.Close(fd)
+		if err != nil {
+			return fmt.Errorf("%s: %s %w", element, fault.Name(path), err)
+		}
+	}
+	return nil
+}
+
+func isReadOnly(fd int) error {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return fmt.Errorf("statfs: %w", err)
+	}
+	if st.Flags&unix.ST_RDONLY == 0 {
+		return fmt.Errorf("is writable")
+	}
+	return nil
+}
+
+// isMasked returns an error unless the file is the null device, or a read-only directory
+// that is mounted there.
+func isMasked(fd int) error {
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_TYPE, &st); err != nil {
+		return fmt.Errorf("statx: %w", err)
+	}
+	switch {
+	case st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev_major == 1 && st.Rdev_minor == 3:
+		return nil
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0:
+		return isReadOnly(fd)
+	}
+	return fmt.Errorf("is not masked")
+}
+
+// process proves that a process has no more rights than the configuration gives to the
+// first, from which the others descend.
+func (p *restoredProof) process(pid int) error {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil || p.spec.Process == nil {
+		return err
+	}
+	status := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		status[name] = strings.TrimSpace(value)
+	}
+	who := fmt.Sprintf("process %d", pid)
+	if l := p.spec.Linux; l != nil && l.Seccomp != nil && status["Seccomp"] != "2" {
+		return fmt.Errorf("linux.seccomp: %s has no filter", who)
+	}
+	if p.spec.Process.NoNewPrivileges && status["NoNewPrivs"] != "1" {
+		return fmt.Errorf("process.noNewPrivileges: %s may gain privileges", who)
+	}
+	if c := p.spec.Process.Capabilities; c != nil {
+		allowed := capabilitySet(c.Bounding)
+		for _, name := range []string{"CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"} {
+			got, err := strconv.ParseUint(status[name], 16, 64)
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", who, name, err)
+			}
+			if name != "CapBnd" {
+				allowed |= capabilitySet(c.Permitted) | capabilitySet(c.Inheritable)
+			}
+			if got&^allowed != 0 {
+				return fmt.Errorf("process.capabilities: %s has more than those (%s %s)", who, name, status[name])
+			}
+		}
+	}
+	return p.label(pid, who)
+}
+
+// capabilitySet returns the names as bits.
+func capabilitySet(names []string) (set uint64) {
+	for _, name := range names {
+		if v := enum.Capabilities.Find(name); v != nil {
+			set |= 1 << v.Number
+		}
+	}
+	return set
+}
+
+// label proves that a process has the label of the configuration, or that of the caller.
+func (p *restoredProof) label(pid int, who string) error {
+	want := map[string]string{"apparmor/current": p.spec.Process.ApparmorProfile, "current": p.spec.Process.SelinuxLabel}
+	if kind, name, ok := strings.Cut(p.lsm, ":"); ok {
+		want[map[string]string{"apparmor": "apparmor/current", "selinux": "current"}[kind]] = name
+	}
+	for file, label := range want {
+		if label == "" || file == "" {
+			continue
+		}
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/attr/" + file)
+		if err != nil {
+			return fmt.Errorf("read the label of %s: %w", who, err)
+		}
+		got := strings.TrimRight(string(text), "\x00\n")
+		if got != label && !strings.HasPrefix(got, label+" (") {
+			return fmt.Errorf("process: %s has the label %q, want %q", who, got, label)
+		}
+	}
+	return nil
+}
