@@ -85,11 +85,6 @@ func (rs *restoration) prepare() (err error) {
 		}
 		rs.req.External = append(rs.req.External, criu.RestoreMount(o.Key, rs.stage.SourcePath(i)))
 	}
-	if s.spec.Root.Readonly {
-		if err := rs.stage.ReadOnly(); err != nil {
-			return fmt.Errorf("root.readonly: %w", err)
-		}
-	}
 	return nil
 }
 

@@ -48,16 +48,6 @@ func (s *Stage) Open(root int) error {
 	return nil
 }
 
-// ReadOnly makes the root read-only, when nothing is to be made in it any more: CRIU does not
-// give it the options that it had.
-func (s *Stage) ReadOnly() error {
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-	if err := unix.MountSetattr(s.Root, "", unix.AT_EMPTY_PATH, &attr); err != nil {
-		return fmt.Errorf("make the root read-only: mount_setattr: %w", err)
-	}
-	return nil
-}
-
 // Close lets go of the descriptor; the mounts stay.
 func (s *Stage) Close() {
 	if s.Root > 0 {
