@@ -11,6 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/host/criu"
 )
 
 // What a restored process may do is written in its images, and images may be anybody's. So
@@ -33,6 +34,11 @@ func (rs *restoration) proveRestored() error {
 	p := &restoredProof{spec: m.bundle.spec, pid: m.child.Pid, lsm: rs.o.LSMProfile}
 	if err := p.namespaces(); err != nil {
 		return notAsBundle(err)
+	}
+	if p.spec.Root.Readonly && has(p.spec, specs.MountNamespace) {
+		if err := criu.ReadOnlyRoot(m.child.Pidfd); err != nil {
+			return fmt.Errorf("root.readonly: %w", err)
+		}
 	}
 	if err := p.root(); err != nil {
 		return notAsBundle(err)

@@ -2,6 +2,7 @@ package criu
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -150,6 +151,31 @@ func Clone(fd int, tree bool, dir int, name string) error {
 	}
 	if err := unix.MoveMount(mnt, "", dir, name, move); err != nil {
 		return fmt.Errorf("move_mount: %w", err)
+	}
+	return nil
+}
+
+// ReadOnlyRoot makes the root of a restored process, which stands still, read-only in its
+// mount namespace. CRIU makes a directory there, so that it cannot be so before, and does not
+// make it so afterwards.
+//
+// Source: setns(2), which takes the thread to the root of the namespace.
+func ReadOnlyRoot(pidfd int) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked, so that the thread ends
+		err := unix.Unshare(unix.CLONE_FS)
+		if err == nil {
+			err = unix.Setns(pidfd, unix.CLONE_NEWNS)
+		}
+		if err == nil {
+			attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+			err = unix.MountSetattr(unix.AT_FDCWD, "/", 0, &attr)
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		return fmt.Errorf("make the root read-only: %w", err)
 	}
 	return nil
 }
