@@ -52,7 +52,8 @@ type dump struct {
 func (c *container) checkpoint(o *DumpOptions) error {
 	status := c.status()
 	if status != Running && status != Paused {
-		return fmt.Errorf("Container cannot be checkpointed in %s state", status) //nolint:staticcheck // runc's words
+		//lint:ignore ST1005 runc's words
+		return fmt.Errorf("Container cannot be checkpointed in %s state", status)
 	}
 	d := &dump{c: c, o: o}
 	if err := d.check(); err != nil {

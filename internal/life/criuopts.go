@@ -178,7 +178,8 @@ func pageServer(value string) (address string, port int, err error) {
 		address = ""
 	}
 	if err != nil || address == "" || port <= 0 || port > 65535 {
-		return "", 0, fmt.Errorf("Use --page-server ADDRESS:PORT to specify page server: %q is no such", value) //nolint:staticcheck // runc's words
+		//lint:ignore ST1005 runc's words
+		return "", 0, fmt.Errorf("Use --page-server ADDRESS:PORT to specify page server: %q is no such", value)
 	}
 	return address, port, nil
 }
