@@ -296,34 +296,32 @@ func trusted(dir int, uid uint32) bool {
 //
 // Source: rename(2), EPERM; inode(7), "S_ISVTX".
 func Above(dir int) error {
-	at, err := sys.Open(dir, "..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { unix.Close(at) }()
-	for {
-		var st, up unix.Stat_t
-		if err := unix.Fstat(at, &st); err != nil {
+	var last unix.Stat_t
+	for up := ".."; ; up += "/.." { // one call a directory: each command pays for it
+		var st unix.Stat_t
+		if err := unix.Fstatat(dir, up, &st, 0); err != nil {
 			return err
 		}
-		if !keepsNames(&st) {
-			name, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(at))
-			return fmt.Errorf("another user may exchange what is in %s, which belongs to user %d and has the mode %04o",
-				name, st.Uid, st.Mode&0o7777)
-		}
-		next, err := sys.Open(at, "..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		unix.Close(at)
-		at = next
-		if err := unix.Fstat(at, &up); err != nil {
-			return err
-		}
-		if up.Dev == st.Dev && up.Ino == st.Ino { // the top is above itself
+		if st.Dev == last.Dev && st.Ino == last.Ino { // the top is above itself
 			return nil
 		}
+		if !keepsNames(&st) {
+			return fmt.Errorf("another user may exchange what is in %s, which belongs to user %d and has the mode %04o",
+				nameOf(dir, up), st.Uid, st.Mode&0o7777)
+		}
+		last = st
 	}
+}
+
+// nameOf returns the path of a directory that is known from dir, for an error.
+func nameOf(dir int, up string) string {
+	fd, err := sys.Open(dir, up, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return up
+	}
+	defer unix.Close(fd)
+	name, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	return name
 }
 
 // keepsNames reports whether nobody but the caller and root renames what is in the directory.

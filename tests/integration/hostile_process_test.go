@@ -193,7 +193,7 @@ exec sleep 1000`
 		t.Run(name, func(t *testing.T) {
 			hunter := newBundle(t, append(slices.Clone(edits), sh(spy))...)
 			if edits != nil {
-				os.Chmod(hunter.rootfs("tmp"), 0o1777)
+				os.Chmod(hunter.rootfs("tmp"), os.ModeSticky|0o777)
 			}
 			hunter.create().start()
 			prey := newBundle(t, append(slices.Clone(edits), joinPids(hunter), func(s *specs.Spec) {

@@ -23,7 +23,7 @@ func TestFindByRootsRules(t *testing.T) {
 		"others may write the file":       {func() { must(t, os.Chmod(file, 0o757)) }, func() { must(t, os.Chmod(file, 0o755)) }, "may be written by others"},
 		"a group may write the file":      {func() { must(t, os.Chown(file, 0, 7)); must(t, os.Chmod(file, 0o775)) }, func() { must(t, os.Chown(file, 0, 0)); must(t, os.Chmod(file, 0o755)) }, "may be written by others"},
 		"it is another user's":            {func() { must(t, os.Chown(file, 7, 0)) }, func() { must(t, os.Chown(file, 0, 0)) }, "belongs to user 7"},
-		"others may write the directory":  {func() { must(t, os.Chmod(dir, 0o1777)) }, func() { must(t, os.Chmod(dir, 0o755)) }, ""},
+		"others may write the directory":  {func() { must(t, os.Chmod(dir, os.ModeSticky|0o777)) }, func() { must(t, os.Chmod(dir, 0o755)) }, ""},
 		"the directory is another user's": {func() { must(t, os.Chown(dir, 7, 0)) }, func() { must(t, os.Chown(dir, 0, 0)) }, ""},
 		"it is not executable":            {func() { must(t, os.Chmod(file, 0o644)) }, func() { must(t, os.Chmod(file, 0o755)) }, "is not executable"},
 		"it is a link to a place that others may write": {func() {
