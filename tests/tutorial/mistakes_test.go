@@ -17,7 +17,7 @@ func TestFirstMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(base) })
-	if err := os.Chmod(base, 0o777); err != nil {
+	if err := os.Chmod(base, os.ModeSticky|0o777); err != nil {
 		t.Fatal(err)
 	}
 	env := environment(t, base)
@@ -42,7 +42,7 @@ func TestFirstMistakes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Chmod(dir, 0o777); err != nil {
+			if err := os.Chmod(dir, os.ModeSticky|0o777); err != nil {
 				t.Fatal(err)
 			}
 			before := namesOnTheMachine(t)
