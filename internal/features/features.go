@@ -24,10 +24,8 @@ const (
 	SeccompReceiver = "run.oci.seccomp.receiver"
 	FailUnknownCall = "run.oci.seccomp_fail_unknown_syscall"
 	PidfdReceiver   = "run.oci.pidfd_receiver"
+	CRIUConfig      = "org.criu.config" // names a configuration file for CRIU
 )
-
-// CRIUConfig is the annotation that names a configuration file for CRIU.
-const CRIUConfig = "org.criu.config"
 
 // Document returns what the runtime can do, whatever the host can.
 func Document(version, commit string) *features.Features {

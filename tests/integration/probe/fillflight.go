@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -13,16 +11,12 @@ import (
 // fillFlight becomes a user and sends itself as many descriptors as the limit of open
 // files, its second argument, lets a process have on their way; until the end of its input.
 func fillFlight(args []string) (string, error) {
-	uid, err := strconv.Atoi(args[0])
-	if err != nil {
-		return "", err
-	}
 	limit, err := strconv.Atoi(args[1])
 	if err != nil {
 		return "", err
 	}
-	if err := unix.Setresuid(uid, uid, uid); err != nil {
-		return "", fmt.Errorf("setresuid: %w", err)
+	if err := become(args[0]); err != nil {
+		return "", err
 	}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(limit), Max: uint64(limit)}); err != nil {
 		return "", fmt.Errorf("setrlimit: %w", err)
@@ -33,11 +27,7 @@ func fillFlight(args []string) (string, error) {
 			return "", fmt.Errorf("socketpair: %w", err)
 		}
 		// Many a message, since the room of a socket is for messages; what is on its way stays there.
-		many := make([]int, 100)
-		for i := range many {
-			many[i] = 0
-		}
-		err = unix.Sendmsg(pair[0], []byte{0}, unix.UnixRights(many...), nil, 0)
+		err = unix.Sendmsg(pair[0], []byte{0}, unix.UnixRights(make([]int, 100)...), nil, 0)
 		if errors.Is(err, unix.ETOOMANYREFS) {
 			break
 		}
@@ -45,7 +35,5 @@ func fillFlight(args []string) (string, error) {
 			return "", fmt.Errorf("sendmsg: %w", err)
 		}
 	}
-	fmt.Println("full")
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return "", err
+	return "", hold()
 }

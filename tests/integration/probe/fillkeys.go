@@ -13,12 +13,8 @@ import (
 // fillKeys uses up the quota of keys of a user, whom it becomes, and keeps it so until
 // the end of its input.
 func fillKeys(args []string) (string, error) {
-	uid, err := strconv.Atoi(args[0])
-	if err != nil {
+	if err := become(args[0]); err != nil {
 		return "", err
-	}
-	if err := unix.Setresuid(uid, uid, uid); err != nil {
-		return "", fmt.Errorf("setresuid: %w", err)
 	}
 	const none = 1000000 // more than any quota
 	for size := 4000; size > 0; size /= 10 {
@@ -32,7 +28,24 @@ func fillKeys(args []string) (string, error) {
 			}
 		}
 	}
+	return "", hold()
+}
+
+// become makes the process that of a user.
+func become(text string) error {
+	uid, err := strconv.Atoi(text)
+	if err != nil {
+		return err
+	}
+	if err := unix.Setresuid(uid, uid, uid); err != nil {
+		return fmt.Errorf("setresuid: %w", err)
+	}
+	return nil
+}
+
+// hold tells that all is used up, and keeps it so until the end of the input.
+func hold() error {
 	fmt.Println("full")
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return "", err
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
 }
