@@ -25,6 +25,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/seat"
 )
 
 // Input is all that a program depends on.
@@ -77,6 +78,7 @@ type Host struct {
 	FewFiles    bool // the caller may have few descriptors open at once
 	ManyFiles   bool // the caller may have more descriptors open than the process may
 	LSM         lsm.Host
+	Denied      seat.Denied // system calls that the caller may not make
 }
 
 // Output is the program and what the parent needs to run it.
@@ -102,7 +104,7 @@ func Compile(in *Input) (*Output, error) {
 		return nil, err
 	}
 	ns.KeepGroups = in.KeepGroups
-	b := program.New()
+	b := newProgram(&in.Host)
 	f, err := filter(linux(in.Spec).Seccomp)
 	if err != nil {
 		return nil, err
@@ -126,6 +128,15 @@ func Compile(in *Input) (*Output, error) {
 		return nil, err
 	}
 	return c.out, nil
+}
+
+// newProgram returns a Builder for a host.
+func newProgram(h *Host) *program.Builder {
+	b := program.New()
+	if h.Denied.Clone3 {
+		b.WithoutClone3()
+	}
+	return b
 }
 
 type compiler struct {

@@ -45,7 +45,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	if in.Names {
 		return names(in)
 	}
-	b, p := program.New(), in.Process
+	b, p := newProgram(&in.Host), in.Process
 	if in.Shield != nil {
 		if err := in.Shield(b); err != nil {
 			return nil, nil, err
@@ -99,7 +99,11 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	return program, tasks, err
 }
 
-// enterCgroups emits the entry into the cgroups of n files named tasks, and returns the
+// CgroupElement is the part of config.json that the entry into the cgroups is for.
+const CgroupElement = "linux.cgroupsPath"
+
+// enterCgroups emits the entry into the cgroups of n files named tasks or, where no
+// process is born in its cgroup v2, cgroup.procs, and returns the
 // registers for their descriptors. A process that writes "0" for itself, having one thread,
 // waits for nobody; one that is moved by another waits for an RCU grace period. The
 // runtime's own threads are never there, where a freezer could stop them or a kill
@@ -108,7 +112,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 // Source: Linux kernel/cgroup/cgroup.c, cgroup_procs_write_start.
 func enterCgroups(b *program.Builder, n int) []program.Reg {
 	tasks := make([]program.Reg, n)
-	b = b.Element(program.T("linux.cgroupsPath")).Doing(program.T("enter the cgroup"))
+	b = b.Element(program.T(CgroupElement)).Doing(program.T("enter the cgroup"))
 	for i := range tasks {
 		tasks[i] = b.RegOf(-1)
 		call.WriteString(b.Step(program.T("write 0 to tasks")), call.In(tasks[i]), "0")

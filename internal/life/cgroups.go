@@ -177,7 +177,7 @@ func (p *Plan) tasks() int {
 	}
 	n := 0
 	for name := range p.cgroup.Paths() {
-		if name != "" {
+		if name != "" || p.host.Denied.Clone3 {
 			n++
 		}
 	}

@@ -138,11 +138,7 @@ func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 	if !e.canMove(err, sub) {
 		return err
 	}
-	if e.child != nil {
-		e.child.Kill()
-		e.child.Close()
-		e.child = nil
-	}
+	e.drop()
 	e.crowd.is = true
 	if again := e.start(nil); again != nil {
 		return fmt.Errorf("%w; a limit of tasks is reached: linux.resources.pids.limit, one of a cgroup above, or RLIMIT_NPROC", err)
@@ -160,24 +156,45 @@ func (e *execution) canMove(err error, sub cgroup.Sub) bool {
 func (e *execution) start(sub cgroup.Sub) (err error) {
 	// Before the process is killed, which has no effect in a frozen cgroup v1.
 	defer func() { err = errors.Join(err, e.thaw()) }()
-	err = e.spawn(sub)
-	if errors.Is(err, unix.EBUSY) && len(sub) == 0 { // init has gone to a sub-cgroup
+	err = e.make(sub)
+	if len(sub) == 0 && e.barred(err) { // init has gone to a sub-cgroup
 		if sub, subErr := cgroup.Paths(e.c.rec.Cgroup.Paths).OfInit(e.c.rec.Pid); subErr == nil {
-			err = e.spawn(sub)
+			e.drop()
+			err = e.make(sub)
 		}
 	}
-	if err != nil {
-		return err
-	}
-	e.trace.Phase("set up")
-	err = e.server().serve()
-	if err != nil {
+	if e.child != nil && err != nil {
 		// In a namespace of the image's making much may fail before init is looked at.
 		if left := new(leftError); errors.As(stayed(e.c.rec), &left) {
 			return left
 		}
 	}
 	return e.c.explainExec(e.explainJoin(explainInFlight(err)))
+}
+
+// make makes the process and serves it, in one try.
+func (e *execution) make(sub cgroup.Sub) error {
+	if err := e.spawn(sub); err != nil {
+		return err
+	}
+	e.trace.Phase("set up")
+	return e.server().serve()
+}
+
+// barred reports whether err is that a cgroup takes no process: the clone's, or where it
+// cannot be born there, that of the process's first step.
+func (e *execution) barred(err error) bool {
+	var failed *program.Error
+	return errors.Is(err, unix.EBUSY) && (e.child == nil || errors.As(err, &failed) && failed.Note.Element.F == compile.CgroupElement)
+}
+
+// drop ends the process that was made, if any.
+func (e *execution) drop() {
+	if e.child != nil {
+		e.child.Kill()
+		e.child.Close()
+		e.child = nil
+	}
 }
 
 // explainJoin explains why a user cannot exec into a container that waits for start.
@@ -299,10 +316,11 @@ func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
 	if e.crowd.is {
 		paths, e.crowd.procs = paths.Uncounted()
 	}
-	entry, err := paths.Enter(sub)
+	born := !seat.Calls().Clone3
+	entry, err := paths.Enter(sub, born)
 	if errors.Is(err, unix.ENOENT) && len(sub) == 0 { // init has been moved, and what is recorded removed
 		if now, nowErr := paths.Now(e.c.rec.Pid); nowErr == nil {
-			entry, err = now.Enter(nil)
+			entry, err = now.Enter(nil, born)
 		}
 	}
 	if err != nil {
@@ -333,7 +351,7 @@ func (e *execution) input() (*compile.ExecInput, error) {
 		Init: e.init, Process: e.p, Linux: e.linux, Wait: len(e.work.at(compile.Born)) > 0,
 		KeepGroups: keepsGroups(e.c.rec.Annotations),
 		OwnKeyring: e.c.rec.OwnKeyring, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
-		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: e.o.Embed.std()},
+		Host: compile.Host{Denied: seat.Calls(), Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: e.o.Embed.std()},
 	}, nil
 }
 

@@ -74,7 +74,7 @@ func (m *maker) clone() (undo func(), err error) {
 	defer unlink()
 	entry := &cgroup.Entry{Cgroup: -1}
 	if m.plan.unit == nil {
-		if entry, err = m.plan.cgroup.Entry(); err != nil {
+		if entry, err = m.plan.cgroup.Entry(!m.plan.host.Denied.Clone3); err != nil {
 			return nil, err
 		}
 		defer entry.Close()
@@ -217,6 +217,7 @@ func spawnHidden(p *program.Program, o *spawn.Options) (*spawn.Child, error) {
 }
 
 func spawnChild(p *program.Program, o *spawn.Options) (*spawn.Child, error) {
+	o.OldClone = seat.Calls().Clone3
 	c, err := spawn.Spawn(p, o)
 	if errors.Is(err, unix.EAGAIN) {
 		err = fmt.Errorf("%w: as many processes as allowed; raise linux.resources.pids.limit, or the user's RLIMIT_NPROC", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/internal/seat"
 )
 
 // inNamespaces starts createContainer hooks: as root of the container's namespaces, with
@@ -66,6 +67,9 @@ func (n *inNamespaces) server(c *spawn.Child) *server {
 
 func (n *inNamespaces) compile(h specs.Hook, std [3]int) (*program.Program, *selfexe.Link, error) {
 	b := program.New()
+	if seat.Calls().Clone3 {
+		b.WithoutClone3()
+	}
 	link, err := selfexe.Shield(b)
 	if err != nil {
 		return nil, nil, err

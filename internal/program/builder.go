@@ -53,6 +53,7 @@ type assembly struct {
 	closings      []closing
 	forks         []forked
 	kept          []Reg
+	oldClone      bool
 }
 
 // New returns an empty Builder.
@@ -393,6 +394,14 @@ type forked struct {
 	child int32
 }
 
+// WithoutClone3 makes clones by the older call, which a seccomp filter can look into:
+// around the runtime some deny clone3, as engines' profiles do to programs.
+func (b *Builder) WithoutClone3() { b.oldClone = true }
+
+// OldClone reports whether clone3 is not to be had: see WithoutClone3. What it does beside,
+// CLONE_CLEAR_SIGHAND, is then to be emitted.
+func (b *Builder) OldClone() bool { return b.oldClone }
+
 // Clone makes a second process, a sibling of the first, with the CLONE_NEW flags, and
 // goes on in it. The first tells the parent tag with the second one's number, and
 // ends: no pidfd, since a user whose other processes keep descriptors in flight can send none. The second waits for the parent's answer: nothing is told before
@@ -400,6 +409,10 @@ type forked struct {
 //
 // Source: clone(2), CLONE_PARENT; unix(7), ETOOMANYREFS.
 func (b *Builder) Clone(flags uint64, tag uint32) {
+	if b.oldClone {
+		b.cloneOld(flags, tag)
+		return
+	}
 	// struct clone_args up to tls: flags come first, all else is 0.
 	m := b.Zero(64)
 	b.Set(m.Reg(0), int64(unix.CLONE_PARENT|flags))
@@ -413,8 +426,10 @@ const CloneFlags = unix.CLONE_PARENT
 // filter can see: engines' profiles allow it and hide clone3 from programs.
 //
 // Source: clone(2), "C library/kernel differences".
-func (b *Builder) CloneOld(tag uint32) {
-	flags, stack := Imm(uint64(CloneFlags)), Imm(0)
+func (b *Builder) CloneOld(tag uint32) { b.cloneOld(0, tag) }
+
+func (b *Builder) cloneOld(more uint64, tag uint32) {
+	flags, stack := Imm(CloneFlags|more), Imm(0)
 	if runtime.GOARCH == "s390x" {
 		flags, stack = stack, flags
 	}

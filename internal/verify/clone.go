@@ -81,7 +81,7 @@ func (w *walker) clone(s *state, pc int, in *program.Instr) {
 			return
 		}
 		flags = word64(b, 0)
-	} else if flags = imm(in, 0) | imm(in, 1); flags != uint64(unix.SIGCHLD) && flags != program.CloneFlags {
+	} else if flags = imm(in, 0) | imm(in, 1); flags != uint64(unix.SIGCHLD) && flags&unix.CLONE_PARENT == 0 {
 		w.refuse(s, pc, Known, "a hook's process is cloned with flags")
 		return
 	}

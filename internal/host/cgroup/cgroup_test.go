@@ -122,7 +122,7 @@ func started(t *testing.T, p *Plan, prepare func(*exec.Cmd), script string) *exe
 // startInside starts cmd inside the cgroups of p.
 func startInside(t *testing.T, p *Plan, cmd *exec.Cmd) {
 	t.Helper()
-	e, err := p.Entry()
+	e, err := p.Entry(true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,17 +15,18 @@ type Entry struct {
 	// Cgroup is a descriptor of the cgroup v2 directory for
 	// CLONE_INTO_CGROUP, -1 without one.
 	Cgroup int
-	// Tasks are the "tasks" files of cgroup v1, the freezer's last. The process
-	// writes "0" to each.
+	// Tasks are the "tasks" files of cgroup v1, the freezer's last; of v2, where no process
+	// can be born in a cgroup, "cgroup.procs". The process writes "0" to each.
 	Tasks   []int
 	freezer int // index in Tasks, -1 for none
 }
 
-// Entry opens what the entry into the planned cgroups needs. Create comes before.
+// Entry opens what the entry into the planned cgroups needs. born says that the process can
+// be born in one of v2. Create comes before.
 //
 // Source: clone(2), CLONE_INTO_CGROUP; kernel cgroup-v1/cgroups.rst, 2.2
 // "Attaching processes" for "0", which stands for the writer.
-func (p *Plan) Entry() (*Entry, error) {
+func (p *Plan) Entry(born bool) (*Entry, error) {
 	e := &Entry{Cgroup: -1, freezer: -1, Tasks: make([]int, 0, len(p.dirs))}
 	for i := range p.dirs {
 		d := &p.dirs[i]
@@ -35,6 +36,9 @@ func (p *Plan) Entry() (*Entry, error) {
 			if fd, err = cgroupfs.Beneath(d.FD, d.Path, unix.O_PATH|unix.O_DIRECTORY); err == nil {
 				e.Cgroup = fd
 				err = d.verify(fd)
+			}
+			if err == nil && !born {
+				err = e.write()
 			}
 		} else if fd, err = cgroupfs.Beneath(d.FD, d.Path+"/tasks", unix.O_WRONLY); err == nil {
 			e.Tasks = append(e.Tasks, fd)
@@ -55,6 +59,17 @@ func (p *Plan) Enter(pid int) error {
 			return fmt.Errorf("cgroup %s: %w", p.dirs[i].Abs, err)
 		}
 	}
+	return nil
+}
+
+// write makes Cgroup, a directory, one of the Tasks.
+func (e *Entry) write() error {
+	fd, err := cgroupfs.Beneath(e.Cgroup, "cgroup.procs", unix.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	unix.Close(e.Cgroup)
+	e.Cgroup, e.Tasks = -1, append(e.Tasks, fd)
 	return nil
 }
 
@@ -84,8 +99,8 @@ func (e *Entry) Close() {
 }
 
 // Enter opens what the birth in the recorded cgroups, or sub-cgroups of them,
-// needs. The caller closes the Entry.
-func (p Paths) Enter(sub Sub) (*Entry, error) {
+// needs. born is as for Plan.Entry. The caller closes the Entry.
+func (p Paths) Enter(sub Sub, born bool) (*Entry, error) {
 	e := &Entry{Cgroup: -1, freezer: -1}
 	used := 0
 	for _, name := range p.names() {
@@ -104,6 +119,9 @@ func (p Paths) Enter(sub Sub) (*Entry, error) {
 		if name == "" {
 			fd, err = sys.Open(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 			e.Cgroup = fd
+			if err == nil && !born {
+				err = e.write()
+			}
 		} else if fd, err = sys.Open(unix.AT_FDCWD, dir+"/tasks", unix.O_WRONLY|unix.O_NOFOLLOW, 0); err == nil {
 			if hasController(name, "freezer") {
 				e.freezer = len(e.Tasks)

@@ -108,7 +108,7 @@ func TestEntryOfAnotherDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { os.Remove(dir) })
-		e, err := p.Entry()
+		e, err := p.Entry(true)
 		if err == nil {
 			e.Close()
 		}

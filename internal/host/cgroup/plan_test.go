@@ -188,7 +188,7 @@ func BenchmarkCreateAndRemove(b *testing.B) {
 		if err := p.Create(); err != nil {
 			b.Fatal(err)
 		}
-		e, err := p.Entry()
+		e, err := p.Entry(true)
 		if err != nil {
 			b.Fatal(err)
 		}

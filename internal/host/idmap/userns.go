@@ -74,7 +74,7 @@ func makeNS(uids, gids []specs.LinuxIDMapping) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	c, err := spawn.Spawn(p, &spawn.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1})
+	c, err := spawn.Spawn(p, &spawn.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1, OldClone: seat.Calls().Clone3})
 	if err != nil {
 		return -1, err
 	}

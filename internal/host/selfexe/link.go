@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -136,6 +137,18 @@ const atEntry = 9
 //
 // Source: elf(5), PT_LOAD; getauxval(3), AT_ENTRY.
 func readSegments() ([]segment, error) {
+	own.Do(func() { own.segments, own.err = lookAtSegments() })
+	return own.segments, own.err
+}
+
+// own is what was read: the executable of a process that runs stays what it is.
+var own struct {
+	sync.Once
+	segments []segment
+	err      error
+}
+
+func lookAtSegments() ([]segment, error) {
 	fd, err := unix.Open(self, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", self, err)

@@ -14,7 +14,8 @@ import (
 const lastSignal = 64
 
 // IgnoredSignals returns the signals that would stay ignored in the container:
-// clone3's CLONE_CLEAR_SIGHAND makes handled ones default, and leaves these. Go
+// clone3's CLONE_CLEAR_SIGHAND makes handled ones default, and leaves these, as Signals
+// does in its place. Go
 // handles nearly all signals and knows which it found or was told to ignore; the
 // four for which it does nothing are asked of the kernel.
 //
@@ -37,10 +38,15 @@ func IgnoredSignals() []unix.Signal {
 	return out
 }
 
-// Signals emits the default action for the signals that the caller ignores.
+// Signals emits the default action for the signals that the caller ignores; where the
+// process was made by clone, also for those that the caller handles, before they are
+// unblocked: no handler of Go's may run in the child.
 //
 // Source: sigaction(2).
 func Signals(b *program.Builder, ignored []unix.Signal) {
+	if b.OldClone() {
+		ignored = changeable()
+	}
 	if len(ignored) == 0 {
 		return
 	}
@@ -49,6 +55,16 @@ func Signals(b *program.Builder, ignored []unix.Signal) {
 	for _, s := range ignored {
 		call.RtSigaction(b, s, none)
 	}
+}
+
+// changeable returns the signals whose action can be changed.
+func changeable() (list []unix.Signal) {
+	for s := unix.Signal(1); s <= lastSignal; s++ {
+		if s != unix.SIGKILL && s != unix.SIGSTOP {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // Unblock emits the empty signal mask; until then all signals are blocked. It

@@ -20,11 +20,20 @@ import (
 // The second process says nothing before the parent knows of it, which then has a
 // pidfd of it and has reaped the first.
 func TestACloneWithinTheProgramIsAdopted(t *testing.T) {
+	for _, old := range []bool{false, true} {
+		t.Run(cloningOf(&Options{OldClone: old}).name(), func(t *testing.T) { cloneIsAdopted(t, old) })
+	}
+}
+
+func cloneIsAdopted(t *testing.T, old bool) {
 	noNewFds(t)
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
 	b := program.New()
+	if old {
+		b.WithoutClone3()
+	}
 	own := b.Reg()
 	b.Clone(unix.CLONE_NEWPID, 1)
 	b.Sys(unix.SYS_GETPID).To(own)

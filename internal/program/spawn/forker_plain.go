@@ -53,21 +53,21 @@ func (f *forker) end() {
 }
 
 // clone makes the child, and calls whileForking.
-func (f *forker) clone(args *cloneArgs, m *program.Machine, whileForking func()) (pid, pidfd int, err error) {
+func (f *forker) clone(how *cloning, m *program.Machine, whileForking func()) (pid, pidfd int, err error) {
 	if f.ask == nil {
 		return 0, -1, fmt.Errorf("program: the Forker is closed")
 	}
 	done := make(chan struct{})
 	f.pidfd = -1
-	args.pidfd = uint64(uintptr(unsafe.Pointer(&f.pidfd)))
+	how.args.pidfd = uint64(uintptr(unsafe.Pointer(&f.pidfd)))
 	f.ask <- func(unshared uint64) {
 		defer close(done)
-		args.flags &^= unshared
+		how.args.flags &^= unshared
 		syscall.ForkLock.Lock()
-		n, errno := fork(args, m)
+		n, errno := fork(how, m)
 		syscall.ForkLock.Unlock()
 		if errno != 0 {
-			err = fmt.Errorf("clone3: %w", errno)
+			err = fmt.Errorf("%s: %w", how.name(), errno)
 		}
 		pid = int(n)
 	}

@@ -69,7 +69,7 @@ func startThread(stack unsafe.Pointer, tid *uint32) uintptr {
 }
 
 // clone makes the child, and calls whileForking.
-func (f *forker) clone(args *cloneArgs, m *program.Machine, whileForking func()) (pid, pidfd int, err error) {
+func (f *forker) clone(how *cloning, m *program.Machine, whileForking func()) (pid, pidfd int, err error) {
 	switch {
 	case f.err != nil:
 		return 0, -1, f.err
@@ -77,8 +77,8 @@ func (f *forker) clone(args *cloneArgs, m *program.Machine, whileForking func())
 		return 0, -1, errors.New("program: the Forker is closed")
 	}
 	t := f.t
-	*t.m, t.args = *m, *args
-	t.args.pidfd = uint64(uintptr(unsafe.Pointer(&t.pidfd)))
+	*t.m, t.how = *m, *how
+	t.how.args.pidfd = uint64(uintptr(unsafe.Pointer(&t.pidfd)))
 	syscall.ForkLock.Lock()
 	memory := memoryOf(m, f.stack)
 	memory.withhold()
@@ -88,7 +88,7 @@ func (f *forker) clone(args *cloneArgs, m *program.Machine, whileForking func())
 	memory.giveBack()
 	syscall.ForkLock.Unlock()
 	if t.errno != 0 {
-		return 0, -1, fmt.Errorf("clone3: %w", syscall.Errno(t.errno))
+		return 0, -1, fmt.Errorf("%s: %w", how.name(), t.errno)
 	}
 	return int(t.pid), int(t.pidfd), nil
 }

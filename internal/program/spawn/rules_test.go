@@ -14,9 +14,9 @@ import (
 	"testing"
 )
 
-// inChild are the files whose functions run in the child; those of the second run
+// inChild are the files whose functions run in the child; those of the others run
 // in the thread that forks too.
-var inChild = []string{interpreter, forking}
+var inChild = []string{interpreter, forking, "clone.go"}
 
 const interpreter = "../interp.go"
 

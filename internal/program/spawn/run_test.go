@@ -19,6 +19,7 @@ import (
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 
+	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -178,6 +179,12 @@ func deep(n int, f func() error) error {
 }
 
 func TestChildIsBornInNewNamespaces(t *testing.T) {
+	for _, old := range []bool{false, true} {
+		t.Run(cloningOf(&Options{OldClone: old}).name(), func(t *testing.T) { bornInNewNamespaces(t, old) })
+	}
+}
+
+func bornInNewNamespaces(t *testing.T, old bool) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
@@ -186,10 +193,13 @@ func TestChildIsBornInNewNamespaces(t *testing.T) {
 	b.Sys(unix.SYS_GETPID).To(pid)
 	b.Sys(unix.SYS_SETHOSTNAME, b.Str("inside"), program.Imm(6))
 	b.Barrier(1, pid)
-	c := spawnOf(t, b, &Options{Cgroup: -1, Flags: unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS |
+	c := spawnOf(t, b, &Options{Cgroup: -1, OldClone: old, Flags: unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS |
 		unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP})
 	if v, err := c.Expect(1); err != nil || v != 1 {
 		t.Fatalf("getpid told %d, %v; want 1", v, err)
+	}
+	if pid, err := proc.PidOf(c.Pidfd); err != nil || pid != c.Pid {
+		t.Errorf("the pidfd is that of process %d, %v; want %d", pid, err, c.Pid)
 	}
 	for _, ns := range []string{"user", "pid", "mnt", "net", "ipc", "uts", "cgroup"} {
 		own, err := os.Readlink("/proc/self/ns/" + ns)

@@ -5,6 +5,7 @@
 package spawn
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -20,7 +21,10 @@ type Options struct {
 	Flags  uint64  // CLONE_NEW* flags
 	Cgroup int     // descriptor of the cgroup v2 that the child is born in, -1 for the caller's
 	Forker *Forker // thread to fork on, with namespaces that it has; nil for one of its own
-	Trace  bool    // take a time stamp before each instruction
+	// OldClone makes the child by clone(2): clone3 is denied. No Cgroup goes with it, and the
+	// program clears the handlers of signals: see program.Builder.WithoutClone3.
+	OldClone bool
+	Trace    bool // take a time stamp before each instruction
 
 	// WhileForking is called while the thread forks. It must not start processes.
 	WhileForking func()
@@ -41,6 +45,9 @@ func Spawn(p *program.Program, o *Options) (_ *Child, err error) {
 			c.Close()
 		}
 	}()
+	if o.OldClone && o.Cgroup >= 0 {
+		return nil, errors.New("program: clone makes no child in another cgroup")
+	}
 	if err := p.RunParent(o.Fault); err != nil {
 		return nil, err
 	}
@@ -75,7 +82,7 @@ func Spawn(p *program.Program, o *Options) (_ *Child, err error) {
 	if whileForking == nil {
 		whileForking = func() {}
 	}
-	c.Pid, c.Pidfd, err = f.clone(cloneArgsOf(o), m, whileForking)
+	c.Pid, c.Pidfd, err = f.clone(cloningOf(o), m, whileForking)
 	runtime.KeepAlive(p)
 	if err != nil {
 		return nil, err
@@ -83,14 +90,22 @@ func Spawn(p *program.Program, o *Options) (_ *Child, err error) {
 	return c, nil
 }
 
-func cloneArgsOf(o *Options) *cloneArgs {
-	args := &cloneArgs{
+func cloningOf(o *Options) *cloning {
+	how := &cloning{old: o.OldClone, args: cloneArgs{
 		flags:      o.Flags | unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND,
 		exitSignal: uint64(unix.SIGCHLD),
-	}
+	}}
 	if o.Cgroup >= 0 {
-		args.flags |= unix.CLONE_INTO_CGROUP
-		args.cgroup = uint64(o.Cgroup)
+		how.args.flags |= unix.CLONE_INTO_CGROUP
+		how.args.cgroup = uint64(o.Cgroup)
 	}
-	return args
+	return how
+}
+
+// name is the call's, for errors.
+func (c *cloning) name() string {
+	if c.old {
+		return "clone"
+	}
+	return "clone3"
 }

@@ -36,7 +36,7 @@ type onStack struct {
 
 // thread is what a bare thread works on. Its Forker keeps it from the collector.
 //
-// The futexes order the rest: the owner writes args and m before order, the thread
+// The futexes order the rest: the owner writes how and m before order, the thread
 // what came of it before done.
 type thread struct {
 	order uint32 // futex; written by the owner
@@ -44,13 +44,13 @@ type thread struct {
 	tid   uint32 // futex; 0 when the thread has ended and its stack is free
 
 	unshareEarly uint64 // CLONE_NEW flags to make at once; then those that were made
-	args         cloneArgs
+	how          cloning
 	m            *program.Machine
 
 	// What came of it.
 	pid   uintptr
 	pidfd int32
-	errno uintptr
+	errno syscall.Errno
 }
 
 var _ = threadMain // which cloneThread calls
@@ -82,11 +82,11 @@ func threadMain(t *thread) {
 //go:nosplit
 //go:norace
 func threadFork(t *thread) {
-	t.args.flags &^= t.unshareEarly
+	t.how.args.flags &^= t.unshareEarly
 	m := t.m // the child does not have t
-	pid, _, e := syscall.RawSyscall6(sysClone3, uintptr(unsafe.Pointer(&t.args)), unsafe.Sizeof(cloneArgs{}), 0, 0, 0, 0)
+	pid, e := makeChild(&t.how)
 	if e == 0 && pid == 0 {
 		program.Interpret(m)
 	}
-	t.pid, t.errno = pid, uintptr(e)
+	t.pid, t.errno = pid, e
 }
