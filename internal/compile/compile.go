@@ -189,7 +189,8 @@ func (c *compiler) parent() {
 		SourcesInChild:  c.Host.Privileged && !c.ns.Own(unix.CLONE_NEWUSER) && c.ns.Made(unix.CLONE_NEWNS) && (c.last || c.ns.Made(unix.CLONE_NEWPID) || !c.ns.Own(unix.CLONE_NEWPID)),
 		Userns:          c.ns.Own(unix.CLONE_NEWUSER) || c.Host.Nested,
 		BindDevices:     c.ns.Own(unix.CLONE_NEWUSER) || c.Host.NoNodes,
-		ParentNodes:     c.Host.Privileged && !c.Host.NoNodes,
+		ParentNodes:     c.Host.Privileged && !c.Host.NoNodes && !c.Host.Denied.Fsopen,
+		OldMounts:       c.Host.Denied.Fsopen && c.ns.Made(unix.CLONE_NEWNS),
 		NoNull:          c.Host.NoNull,
 		NewNet:          c.ns.Own(unix.CLONE_NEWNET),
 		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
@@ -292,7 +293,7 @@ func (c *compiler) late() {
 // pivot.
 func (c *compiler) rootfs() {
 	b := c.b
-	c.proc = rootfs.PrivateProc(b) // before the container's mounts could stand in its way
+	c.proc = c.root.PrivateProc(b, c.Host.Denied.Fsopen) // before the container's mounts could stand in its way
 	c.root.Mount(b)
 	if seen(c.Spec.Hooks) {
 		b := b.Element(program.T("hooks")).Doing(program.T("get ready for prestart, createRuntime and createContainer"))

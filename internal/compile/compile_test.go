@@ -16,6 +16,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/program/list"
+	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/hutch-project/hutch/internal/template"
 )
 
@@ -148,6 +149,13 @@ func inputs() map[string]*Input {
 			in.HookFiles = HookFiles{Stdout: true, Stderr: true}
 			in.Links = map[int]string{len(in.Spec.Mounts) - 3: "../usr/share/zoneinfo/UTC"}
 		}),
+		// Under a filter that denies what is newer.
+		"denied": input(everything(), true, func(in *Input) {
+			in.Host.Denied, in.Tasks = seat.Denied{Clone3: true, Fsopen: true}, 1
+		}),
+		"denied-joined": input(joined(), false, func(in *Input) {
+			in.Host.Denied, in.Host.Std = seat.Denied{Clone3: true, Fsopen: true}, piped
+		}),
 		"no-process": input(func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true, nil),
 	}
 }
@@ -173,12 +181,19 @@ func execInputs() map[string]*ExecInput {
 		Syscalls: []specs.LinuxSyscall{{Names: []string{"clone3"}, Action: specs.ActErrno}},
 	}
 	host := Host{LastCap: 40, HeldCaps: 1<<41 - 1, LSM: lsm.Host{AppArmor: true, SELinux: true}}
+	denied := host
+	denied.Denied = seat.Denied{Clone3: true, Fsopen: true}
 	withNull := host
 	withNull.Std = [3]process.StdFile{{Open: true, Null: true}, {Open: true, Null: true}, {Open: true, UID: 9}}
 	return map[string]*ExecInput{
 		"exec": {
 			Keyring: "_ses.77", Serial: 77, Process: everything.Process, Linux: everything.Linux, OwnKeyring: true, Preserved: []int{3}, Wait: true,
 			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER}, Host: host,
+		},
+		// Under a filter that denies what is newer.
+		"exec-denied": {
+			Process: everything.Process, Linux: everything.Linux, Tasks: 1,
+			Init: namespace.Init{Pid: 77, Pidfd: 5, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}, Host: denied,
 		},
 		// For the names of a user.
 		"exec-names": {

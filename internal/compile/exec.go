@@ -71,7 +71,11 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	}
 	if p.ApparmorProfile != "" || p.SelinuxLabel != "" {
 		// Before the join: what is below /proc then is the host's, and not the container's.
-		lsm.Emit(b, rootfs.PrivateProc(b), p, in.Host.LSM)
+		private := rootfs.PrivateProc
+		if in.Host.Denied.Fsopen {
+			private = rootfs.HostProc
+		}
+		lsm.Emit(b, private(b), p, in.Host.LSM)
 	}
 	in.Init.Join(b)
 	if !n.clone { // else after the clone: its child is no leader of a session

@@ -57,7 +57,7 @@ func TestTheCloneIntoThePidNamespaceHasNothingOfTheHost(t *testing.T) {
 	// The container's own capabilities; of exec-held those that the last steps need
 	// as well, which are dropped after them.
 	const own = "CAP_KILL|CAP_NET_BIND_SERVICE|CAP_AUDIT_WRITE"
-	caps := map[string]string{"exec": own, "exec-filtered": own, "joined": own, "exec-held": "CAP_KILL|CAP_NET_BIND_SERVICE|CAP_SYS_ADMIN|CAP_SYS_NICE|CAP_AUDIT_WRITE"}
+	caps := map[string]string{"exec": own, "exec-denied": own, "exec-filtered": own, "joined": own, "exec-held": "CAP_KILL|CAP_NET_BIND_SERVICE|CAP_SYS_ADMIN|CAP_SYS_NICE|CAP_AUDIT_WRITE"}
 	for name, p := range programs {
 		t.Run(name, func(t *testing.T) {
 			lines := child(p)

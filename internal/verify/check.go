@@ -91,6 +91,10 @@ func (w *walker) mapsExe(s *state, in *program.Instr) bool {
 
 // checkOrder refuses what comes too late.
 func (w *walker) checkOrder(s *state, pc int, in *program.Instr) {
+	if s.stage.k != 0 && (in.NR != unix.SYS_OPEN_TREE && in.NR != unix.SYS_UMOUNT2 || !w.onStage(s, in)) {
+		w.refuse(s, pc, MountPath, "what is mounted on / for a moment is there yet")
+		return
+	}
 	if nr := uint64(in.NR); s.loose && nr != setresuid && nr != setresgid && in.NR != unix.SYS_PRCTL {
 		w.refuse(s, pc, Dumpable, "the process may be dumpable")
 		return

@@ -13,6 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/seat"
 )
 
 // generator makes random configurations and facts of hosts.
@@ -115,6 +116,7 @@ func (g *generator) host(p *specs.Process) compile.Host {
 	if g.chance(3) {
 		h.Ignored = []unix.Signal{unix.SIGHUP}
 	}
+	h.Denied = seat.Denied{Clone3: g.chance(5), Fsopen: g.chance(5)}
 	for i := range h.Std {
 		h.Std[i] = process.StdFile{Open: !g.chance(5)}
 		h.Std[i].Null = h.Std[i].Open && g.chance(3)

@@ -39,7 +39,7 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 		p, ok := w.pathText(in, 0)
 		host := ok && w.top(s) && slices.Contains(w.x.points, w.text(p)) && s.root != rootIn
 		here := ok && p == "." && (s.root == rootPivoted || s.cwd == cwdStore && s.store)
-		if w.e.Removes && w.removed(s, in) != nil {
+		if w.e.Removes && w.removed(s, in) != nil || w.onStage(s, in) && imm(in, 1) == unix.MNT_DETACH {
 			break
 		}
 		if imm(in, 1)&unix.MNT_DETACH == 0 || !host && !here || host && !s.has(fRootOnTop) {
@@ -65,6 +65,7 @@ func (w *walker) checkTree(s *state, pc int, in *program.Instr) {
 	l := w.place(s, in, 0)
 	flags := imm(in, 2)
 	switch {
+	case w.onStage(s, in) && flags&unix.OPEN_TREE_CLONE != 0:
 	case l.where == atBad:
 		dir, _ := pathArgs(in, 0)
 		v, ok := w.fd(s, pc, dir, FdUse)
@@ -212,6 +213,8 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 	flags := imm(in, 3)
 	const propagation = unix.MS_SHARED | unix.MS_SLAVE | unix.MS_PRIVATE | unix.MS_UNBINDABLE
 	switch _, hidden := w.hidden(in); {
+	case ok && at == "/" && flags&(unix.MS_BIND|unix.MS_MOVE|unix.MS_REMOUNT|propagation) == 0 && !hidden:
+		w.checkStage(s, pc, in)
 	case ok && at == "/" && s.root == rootHost && (flags == unix.MS_REC|unix.MS_SLAVE || flags == unix.MS_REC|unix.MS_PRIVATE):
 		switch {
 		case s.got&unix.CLONE_NEWNS == 0:
@@ -227,6 +230,26 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 	default:
 		w.note(pc, MountPath)
 	}
+}
+
+// checkStage refuses to mount a file system on "/" but for a moment, in a mount namespace
+// that nobody else is in.
+func (w *walker) checkStage(s *state, pc int, in *program.Instr) {
+	_, known := w.str(in.Args[2])
+	switch {
+	case !known:
+		w.refuse(s, pc, MountConfig, "the type is not known")
+	case s.got&unix.CLONE_NEWNS == 0 || w.x.shared || w.e.Kind != Init:
+		w.refuse(s, pc, MountPath, "it is mounted on / of a mount namespace that others are in")
+	case !s.has(fSlave):
+		w.refuse(s, pc, MountSlave, "mounts of the new mount namespace propagate to the host")
+	}
+}
+
+// onStage reports whether the call is of what is mounted on "/" for a moment.
+func (w *walker) onStage(s *state, in *program.Instr) bool {
+	p, ok := w.pathText(in, 0)
+	return ok && p == "/.." && s.stage.k != 0
 }
 
 // applyMounts does what a call on mounts does, and reports false for another call.
@@ -253,6 +276,10 @@ func (w *walker) applyMounts(s *state, pc int, in *program.Instr) (value, bool) 
 	case unix.SYS_MOUNT:
 		w.applyMount(s, pc, in)
 	case unix.SYS_UMOUNT2:
+		if w.onStage(s, in) {
+			s.stage = value{}
+			break
+		}
 		w.note(pc, RootChange)
 		if m := w.removed(s, in); w.e.Removes && m != nil {
 			s.done(m.done)
@@ -295,6 +322,9 @@ func (w *walker) applyFsconfig(s *state, in *program.Instr) {
 func (w *walker) applyTree(s *state, in *program.Instr) value {
 	l := w.place(s, in, 0)
 	v := value{}
+	if w.onStage(s, in) {
+		return s.stage
+	}
 	if imm(in, 2)&unix.OPEN_TREE_CLONE == 0 {
 		if m := w.boundOn(s, &l); m != nil {
 			s.undo(m.bound) // it is taken from there
@@ -477,7 +507,15 @@ func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
 		return
 	}
 	flags := imm(in, 3)
-	if at, _ := w.pathText(in, 0); at == "/" {
+	const propagation = unix.MS_SHARED | unix.MS_SLAVE | unix.MS_PRIVATE | unix.MS_UNBINDABLE
+	if at, _ := w.pathText(in, 0); at == "/" && flags&propagation == 0 {
+		t, _ := w.str(in.Args[2])
+		s.stage = value{k: kMnt, fs: fsType(t), path: w.text(t), attr: flagBits(flags)}
+		if s.stage.fs == fsProc {
+			s.stage.k, s.stage.proof = kProc, pProc
+		}
+		return
+	} else if at == "/" {
 		s.done(fSlave)
 		if flags&unix.MS_PRIVATE != 0 {
 			s.done(fPrivate)

@@ -190,14 +190,15 @@ type mode struct {
 	child     bool  // a second process that has not been answered yet
 	visible   bool  // processes of the container can reach this one
 	capSet    bool
-	pidJoined bool // a clone goes into a pid namespace that others are in
-	keepsNull bool // the caller may not make mounts, nor change the null device
-	atTop     bool // with Expect.Chrooted: the root directory is the top of the mount namespace
-	store     bool // the file system for device nodes is attached
-	loose     bool // the ids were changed, by which the process may be dumpable
-	ajar      bool // the process is dumpable, as far as Expect.Opens allows
-	alone     bool // the first process after the clone: it only tells and ends
-	cwdPlain  bool // the working directory was found without following a symbolic link
+	pidJoined bool  // a clone goes into a pid namespace that others are in
+	keepsNull bool  // the caller may not make mounts, nor change the null device
+	atTop     bool  // with Expect.Chrooted: the root directory is the top of the mount namespace
+	store     bool  // the file system for device nodes is attached
+	stage     value // what is mounted on "/" for a moment
+	loose     bool  // the ids were changed, by which the process may be dumpable
+	ajar      bool  // the process is dumpable, as far as Expect.Opens allows
+	alone     bool  // the first process after the clone: it only tells and ends
+	cwdPlain  bool  // the working directory was found without following a symbolic link
 	cwdPath   int32
 	told      uint32 // tag that waits for its answer, 0 for none
 	again     uint32 // tag that was answered, and may be asked on

@@ -49,7 +49,7 @@ func (r *Root) cgroupAt(b *program.Builder, f *newFS, dir string, target program
 			b.Jump(done)
 			b.Bind(slow)
 		}
-		f.mountAPI(b, tree, refused)
+		r.makeFS(b, f, tree, refused)
 		b.Jump(attached)
 	}
 	b.Bind(bind)
@@ -78,7 +78,7 @@ func (r *Root) hierarchies(b *program.Builder, f *newFS, s *source, target progr
 		top.label, top.context = l.MountLabel, contextType(r.c.Spec)
 	}
 	s.tree = b.RegOf(-1)
-	top.mountAPI(b, s.tree, noLabel)
+	r.makeFS(b, top, s.tree, noLabel)
 	attach(b.Step(program.T("attach it")), s.tree, target)
 	for i := range r.c.Cgroup.Hierarchies {
 		h := &r.c.Cgroup.Hierarchies[i]

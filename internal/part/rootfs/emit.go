@@ -104,11 +104,23 @@ func PrivateProc(b *program.Builder) program.Reg {
 	call.Fsmount(b, call.In(ctx), unix.FSMOUNT_CLOEXEC, 0).To(fd).On(unix.EPERM, host)
 	b.Jump(done)
 	b.Bind(host)
-	call.Openat(b, call.Cwd(), call.PathTo(b, "/proc"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC).To(fd)
-	idiom.MustBeOn(b, fd, unix.PROC_SUPER_MAGIC, unix.EPERM)
+	openHostProc(b, fd)
 	b.Bind(done)
 	return fd
 }
+
+// PrivateProc is the function of that name, for the init of this root, and where fsopen is
+// denied.
+func (r *Root) PrivateProc(b *program.Builder, denied bool) program.Reg {
+	if denied {
+		return r.oldProc(b)
+	}
+	return PrivateProc(b)
+}
+
+// HostProc is PrivateProc where fsopen is denied and the process is in a mount namespace of
+// others.
+func HostProc(b *program.Builder) program.Reg { return hostProc(b) }
 
 // statfsFlags returns the word f_flags of a struct statfs.
 //

@@ -90,7 +90,7 @@ func (r *Root) maskDir(b *program.Builder, fd, empty program.Reg) {
 	b.If(empty, program.Ge, 0, again)
 	f := &newFS{kind: "tmpfs", source: "tmpfs", data: []string{"mode=755"}, label: r.c.Spec.Linux.MountLabel, context: contextType(r.c.Spec),
 		attrs: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}
-	f.mountAPI(b, empty, noLabel)
+	r.makeFS(b, f, empty, noLabel)
 	attach(b.Step(program.T("cover it by an empty directory")), empty, fd)
 	b.Jump(done)
 	b.Bind(again)

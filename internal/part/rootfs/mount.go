@@ -13,9 +13,8 @@ import (
 // Mount emits, in the child, the attaching of the root and all mounts, then the
 // devices.
 func (r *Root) Mount(b *program.Builder) {
-	if !r.c.SharedMounts {
-		b := b.Element(program.T("linux.rootfsPropagation")).Doing(program.T("stop mounts from propagating to the host"))
-		r.propagateAll(b, unix.MS_SLAVE)
+	if !r.c.SharedMounts && !r.c.OldMounts { // else PrivateProc has
+		r.stopPropagation(b)
 	}
 	if !r.c.SourcesInParent {
 		r.open(b) // before cutOff: the host's tree is still there
@@ -36,6 +35,12 @@ func (r *Root) Mount(b *program.Builder) {
 	r.devices(b)
 	r.detachStore(b)
 	call.Umask(masks.Doing(program.T("restore the umask")), call.Value(umask))
+}
+
+// stopPropagation emits that what is mounted from here on stays in the mount namespace.
+func (r *Root) stopPropagation(b *program.Builder) {
+	b = b.Element(program.T("linux.rootfsPropagation")).Doing(program.T("stop mounts from propagating to the host"))
+	r.propagateAll(b, unix.MS_SLAVE)
 }
 
 func (r *Root) mount(b *program.Builder, i int) {

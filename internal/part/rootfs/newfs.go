@@ -41,7 +41,7 @@ func (r *Root) mountNew(b *program.Builder, i int) {
 		attach(b.Step(program.T("attach it")), s.tree, target)
 		return
 	}
-	f.put(b, target)
+	r.put(b, f, target)
 }
 
 func (r *Root) newFSWithMode(i int) *newFS {
@@ -138,7 +138,7 @@ func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
 	bind, done := b.Label(), b.Label()
 	fallback := r.fallbackSource(m)
 	if fallback != "" {
-		f.mountAPI(b, s.tree, bind)
+		r.makeFS(b, f, s.tree, bind)
 		b.Jump(done)
 		b.Bind(bind)
 		step := b.Step(program.T("bind the host's %s instead", fallback))
@@ -150,7 +150,7 @@ func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
 		setattr(step, s.tree, true, &unix.MountAttr{Attr_set: set, Propagation: r.innerPropagation()})
 		b.Bind(done)
 	} else {
-		f.mountAPI(b, s.tree, noLabel)
+		r.makeFS(b, f, s.tree, noLabel)
 	}
 	if mode != 0 { // before it is attached: nobody sees it with another mode
 		step := b.Step(program.T("give it the mode of the mount point"))
@@ -280,12 +280,12 @@ func (f *newFS) tooLong() bool {
 }
 
 // put emits a mount on the target, in two calls where all goes well.
-func (f *newFS) put(b *program.Builder, target program.Reg) {
+func (r *Root) put(b *program.Builder, f *newFS, target program.Reg) {
 	slow, done, tree := b.Label(), b.Label(), b.RegOf(-1)
 	f.mountOn(b, target, slow)
 	b.Jump(done)
 	b.Bind(slow)
-	f.mountAPI(b, tree, noLabel)
+	r.makeFS(b, f, tree, noLabel)
 	attach(b.Step(program.T("attach it")), tree, target)
 	b.Bind(done)
 }
@@ -299,6 +299,11 @@ func (f *newFS) mountOn(b *program.Builder, target program.Reg, failed program.L
 		}
 	}
 	or(call.Fchdir(b.Step(program.T("fchdir to the target")), call.In(target)))
+	or(call.Mount(b.Step(program.T("mount")), f.old(), call.PathTo(b, "."), uint64(f.legacy|mountFlags(f.attrs))))
+}
+
+// old returns f as mount(2) takes it.
+func (f *newFS) old() call.FileSystem {
 	data := strings.Join(f.data, ",")
 	if f.label != "" {
 		if data != "" {
@@ -306,8 +311,16 @@ func (f *newFS) mountOn(b *program.Builder, target program.Reg, failed program.L
 		}
 		data += f.context + `="` + f.label + `"`
 	}
-	fs := call.FileSystem{Source: f.source, Type: f.kind, Data: data}
-	or(call.Mount(b.Step(program.T("mount")), fs, call.PathTo(b, "."), uint64(f.legacy|mountFlags(f.attrs))))
+	return call.FileSystem{Source: f.source, Type: f.kind, Data: data}
+}
+
+// makeFS emits a mount of f that is attached nowhere; see mountAPI.
+func (r *Root) makeFS(b *program.Builder, f *newFS, tree program.Reg, refused program.Label) {
+	if r.c.OldMounts {
+		f.mountOld(b, tree, refused)
+		return
+	}
+	f.mountAPI(b, tree, refused)
 }
 
 // mountAPI emits a detached mount and puts its descriptor in tree. When the kernel

@@ -83,6 +83,10 @@ type Config struct {
 	// sees it.
 	SourcesInChild bool
 
+	// OldMounts makes file systems by mount(2) in place of fsopen, which is denied. The mount
+	// namespace must be new.
+	OldMounts bool
+
 	// Running is set when the mounts are those of a container that runs: see OpenRunning.
 	Running bool
 
