@@ -13,6 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/logsocket"
 	"github.com/hutch-project/hutch/internal/outfile"
+	"github.com/hutch-project/hutch/internal/seat"
 )
 
 // logTarget is where messages go, and which; the logger is made when the first comes.
@@ -119,6 +120,7 @@ func logLine(level logrus.Level, p logsocket.Priority, text string) {
 // report writes the error that ends the program: one line to the log, and plain
 // to standard error, where engines look for it.
 func report(err error) {
+	err = seat.Explain(err)
 	if hasLog() {
 		logLine(logrus.ErrorLevel, logsocket.Error, err.Error())
 	}

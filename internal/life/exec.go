@@ -350,7 +350,7 @@ func (e *execution) input() (*compile.ExecInput, error) {
 	return &compile.ExecInput{
 		Init: e.init, Process: e.p, Linux: e.linux, Wait: len(e.work.at(compile.Born)) > 0,
 		KeepGroups: keepsGroups(e.c.rec.Annotations),
-		OwnKeyring: e.c.rec.OwnKeyring, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
+		OwnKeyring: e.c.rec.OwnKeyring && !seat.Calls().Keyctl, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
 		Host: compile.Host{Denied: seat.Calls(), Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: e.o.Embed.std()},
 	}, nil
 }

@@ -117,6 +117,7 @@ func (h *host) askAny(q *request) (err error) {
 		}
 	}
 	h.Denied = seat.Calls()
+	q.NoNewKeyring = q.NoNewKeyring || h.Denied.Keyctl
 	h.Privileged, h.Nested, h.NoNodes = seat.Mounts(), seat.Nested(), !seat.MakesNodes()
 	h.User = !seat.HostRoot() && !seat.Capable(unix.CAP_SYS_PTRACE)
 	h.Ignored, h.Std, h.FewFiles = process.IgnoredSignals(), q.Embed.std(), fewFiles()

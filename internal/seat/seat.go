@@ -124,8 +124,7 @@ func Mounts() bool {
 
 func askMounts() bool {
 	if Calls().Fsopen {
-		// Refused for its flags, which exclude each other, to who may.
-		return unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_PRIVATE, "") == unix.EINVAL
+		return mayMount()
 	}
 	fd, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
 	if err == nil {

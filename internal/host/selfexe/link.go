@@ -104,7 +104,7 @@ func (l *Link) Register() program.Reg {
 // that is known here: the kernel is built with CONFIG_CHECKPOINT_RESTORE. And a
 // clone of the executable's mount needs the right over the caller's mounts.
 func canLink() bool {
-	if !seat.Mounts() {
+	if !seat.Mounts() || seat.Calls().Link {
 		return false
 	}
 	switch runtime.GOARCH {
