@@ -14,7 +14,8 @@ func TestOlderKernel(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "its fallbacks are others")
 	all := "open_tree_attr,memfd-exec,procfs-pidns,faccessat2,keys"
-	for _, lacks := range append(strings.Split(all, ","), "faccessat2-no", all) {
+	denied := "clone3:EPERM,fsopen:ENOSYS"
+	for _, lacks := range append(strings.Split(all, ","), "faccessat2-no", all, "clone3:ENOSYS", "fsconfig:EPERM", denied, all+","+denied) {
 		t.Run(lacks, func(t *testing.T) {
 			t.Parallel()
 			wrap := []string{filepath.Join(workDir, "assets", "probe"), "older", lacks}

@@ -34,6 +34,32 @@ var lacks = map[string][]lack{
 	"keys":           {{nr: unix.SYS_KEYCTL, errno: unix.ENOSYS, arg: -1}},                               // built without
 }
 
+// deniable are the calls that a filter around the runtime may deny: all that are newer than
+// the oldest profiles which are still about, and what those leave out on purpose.
+var deniable = map[string]uint32{
+	"bpf": unix.SYS_BPF, "clone3": unix.SYS_CLONE3, "close_range": unix.SYS_CLOSE_RANGE, "epoll_pwait2": unix.SYS_EPOLL_PWAIT2,
+	"execveat": unix.SYS_EXECVEAT, "faccessat2": unix.SYS_FACCESSAT2, "fsconfig": unix.SYS_FSCONFIG, "fsmount": unix.SYS_FSMOUNT,
+	"fsopen": unix.SYS_FSOPEN, "io_uring_setup": unix.SYS_IO_URING_SETUP, "keyctl": unix.SYS_KEYCTL, "membarrier": unix.SYS_MEMBARRIER,
+	"memfd_create": unix.SYS_MEMFD_CREATE, "mount_setattr": unix.SYS_MOUNT_SETATTR, "move_mount": unix.SYS_MOVE_MOUNT,
+	"open_tree": unix.SYS_OPEN_TREE, "openat2": unix.SYS_OPENAT2, "pidfd_getfd": unix.SYS_PIDFD_GETFD, "pidfd_open": unix.SYS_PIDFD_OPEN,
+	"pidfd_send_signal": unix.SYS_PIDFD_SEND_SIGNAL, "renameat2": unix.SYS_RENAMEAT2, "rseq": unix.SYS_RSEQ, "statx": unix.SYS_STATX,
+}
+
+// lacking returns what a name stands for: one of lacks, or a call of deniable with :EPERM or
+// :ENOSYS behind it.
+func lacking(name string) ([]lack, error) {
+	if list, ok := lacks[name]; ok {
+		return list, nil
+	}
+	call, errno, _ := strings.Cut(name, ":")
+	nr, ok := deniable[call]
+	e := map[string]unix.Errno{"EPERM": unix.EPERM, "ENOSYS": unix.ENOSYS}[errno]
+	if !ok || e == 0 {
+		return nil, fmt.Errorf("unknown lack %q", name)
+	}
+	return []lack{{nr: nr, errno: e, arg: -1}}, nil
+}
+
 // older runs a command where the kernel lacks what the first argument names, or all
 // that it names with a comma between them.
 func older(args []string) (string, error) {
@@ -46,23 +72,42 @@ func older(args []string) (string, error) {
 	}
 	var rules []unix.SockFilter
 	for name := range strings.SplitSeq(args[0], ",") {
-		list, ok := lacks[name]
-		if !ok {
-			return "", fmt.Errorf("unknown lack %q", name)
+		list, err := lacking(name)
+		if err != nil {
+			return "", err
 		}
 		for _, l := range list {
 			rules = append(rules, l.rules()...)
 		}
 	}
 	rules = append(rules, ret(unix.SECCOMP_RET_ALLOW))
-	// The filter is the thread's that executes. Needs CAP_SYS_ADMIN: without it the
-	// containers would have no_new_privs.
+	// The filter is the thread's that executes. Without CAP_SYS_ADMIN the containers have
+	// no_new_privs.
 	runtime.LockOSThread()
-	filter := unix.SockFprog{Len: uint16(len(rules)), Filter: &rules[0]}
-	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&filter))); errno != 0 {
-		return "", fmt.Errorf("seccomp: %w", errno)
+	if err := filter(rules); err != nil {
+		return "", fmt.Errorf("seccomp: %w", err)
 	}
 	return "", unix.Exec(path, args[1:], os.Environ())
+}
+
+// filter loads a filter, with no_new_privs where that takes it.
+func filter(rules []unix.SockFilter) error {
+	load := func() unix.Errno {
+		p := unix.SockFprog{Len: uint16(len(rules)), Filter: &rules[0]}
+		_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&p)))
+		return errno
+	}
+	errno := load()
+	if errno == unix.EACCES {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return err
+		}
+		errno = load()
+	}
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func ret(action uint32) unix.SockFilter {
