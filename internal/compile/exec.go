@@ -71,11 +71,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	}
 	if p.ApparmorProfile != "" || p.SelinuxLabel != "" {
 		// Before the join: what is below /proc then is the host's, and not the container's.
-		private := rootfs.PrivateProc
-		if in.Host.Denied.Fsopen {
-			private = rootfs.HostProc
-		}
-		lsm.Emit(b, private(b), p, in.Host.LSM)
+		lsm.Emit(b, privateProc(b, &in.Host), p, in.Host.LSM)
 	}
 	in.Init.Join(b)
 	if !n.clone { // else after the clone: its child is no leader of a session
@@ -101,6 +97,15 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	e.run(b, p)
 	program, err := b.Program()
 	return program, tasks, err
+}
+
+// privateProc emits a procfs that the container cannot have mounted on: the host's where
+// fsopen is denied.
+func privateProc(b *program.Builder, h *Host) program.Reg {
+	if h.Denied.Fsopen {
+		return rootfs.HostProc(b)
+	}
+	return rootfs.PrivateProc(b)
 }
 
 // CgroupElement is the part of config.json that the entry into the cgroups is for.

@@ -53,6 +53,7 @@ func askDenied() (d Denied) {
 		{"memfd_create", unix.SYS_MEMFD_CREATE, [3]uintptr{0, none}, true, false},
 		{"statx", unix.SYS_STATX, [3]uintptr{none, 0, none}, false, false},
 		{"pidfd_open", unix.SYS_PIDFD_OPEN, [3]uintptr{none}, false, false},
+		{"pidfd_send_signal", unix.SYS_PIDFD_SEND_SIGNAL, [3]uintptr{none}, false, false},
 	} {
 		if refused(c.nr, c.args[:]...) && !(c.mount && !mayMount()) {
 			others = append(others, c.name)

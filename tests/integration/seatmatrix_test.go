@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 var updateSeats = flag.Bool("update-seats", false, "write docs/seats.md anew")
@@ -49,7 +50,9 @@ func limited(name, option string, names ...string) shortage {
 }
 
 // denying is a caller under a seccomp filter that denies a call.
-func denying(call string) shortage { return shortage{name: call + " denied", denied: call, names: []string{call}} }
+func denying(call string) shortage {
+	return shortage{name: call + " denied", denied: call, names: []string{call}}
+}
 
 // variants are the callers that a row stands for: what a filter denies fails as the call does
 // to who may not make it, or as where the kernel has none.
@@ -88,6 +91,7 @@ func shortages() []shortage {
 		umasked("777"),
 		limited("64 open files", "--nofile=64:64", "RLIMIT_NOFILE"),
 		limited("24 open files", "--nofile=24:24", "RLIMIT_NOFILE", "too many open files"),
+		limited("8 open files", "--nofile=8:8", "RLIMIT_NOFILE", "too many open files"),
 		limited("files of no more than 64 KiB", "--fsize=65536"),
 		limited("no locked memory", "--memlock=0"),
 		limited("no core files", "--core=0"),
@@ -134,7 +138,7 @@ func (s shortage) sit(t *testing.T, name string) (*guest, []string) {
 }
 
 // seatWays are the ways in, each with the word of the matrix.
-var seatWays = []string{"create and start", "run", "exec", "exec --process", "exec -t", "hooks", "update", "pause"}
+var seatWays = []string{"create and start", "run", "exec", "exec --process", "hooks", "exec -t", "update", "pause", "delete"}
 
 // try returns how each of the ways ends: empty for well, else what the refusal names.
 func (s shortage) try(t *testing.T, name string) map[string]string {
@@ -192,12 +196,13 @@ func (s shortage) try(t *testing.T, name string) map[string]string {
 				s.more(t, g, name, note, do)
 			}
 		}
-		last := []string{"delete", "--force", g.id}
-		if s.denied == "openat2" { // nothing of the state can be found, and so not be deleted
-			g.enter = g.enter[:len(g.enter)-len(s.wrap)]
+		res := do("delete", "--force", g.id)
+		if res.code != 0 && s.denied != "" && strings.Contains(res.stderr, s.denied) {
+			got["delete"] = s.denied
 			line = line[:len(line)-len(s.wrap)]
+			res = do("delete", "--force", g.id)
 		}
-		if res := do(last...); res.code != 0 {
+		if res.code != 0 {
 			t.Errorf("what could be made cannot be deleted: %s", res)
 		}
 		g.wait()
@@ -213,7 +218,16 @@ func (s shortage) more(t *testing.T, g *guest, name string, note func(string, re
 	if err := os.Chmod(console.path, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	note("exec -t", do("exec", "-t", "--detach", "--console-socket", console.path, g.id, "/bin/sh", "-c", "exec sleep 1000"), "")
+	pidFile := g.path("terminal.pid")
+	if note("exec -t", do("exec", "-t", "--detach", "--console-socket", console.path, "--pid-file", pidFile, g.id, "/bin/true"), "") {
+		pid, err := strconv.Atoi(readText(t, pidFile))
+		if err == nil {
+			_, err = unix.Wait4(pid, nil, 0, nil) // init's end waits for it
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
 	if name != "root" { // the others have no cgroups here
 		return
 	}
@@ -223,12 +237,24 @@ func (s shortage) more(t *testing.T, g *guest, name string, note func(string, re
 	}
 }
 
+// ways are those of the row for a seat.
+func (s shortage) ways(name string) []string {
+	switch {
+	case s.denied == "":
+		return seatWays[:5]
+	case name != "root":
+		return append(slices.Clone(seatWays[:6]), "delete")
+	}
+	return seatWays
+}
+
 // cell is what the page says of the ways.
-func cell(got map[string]string) string {
+func (s shortage) cell(name string, got map[string]string) string {
 	var refused []string
-	for _, way := range seatWays {
+	for _, way := range s.ways(name) {
 		what, tried := got[way]
 		switch {
+		case way == "delete" && !tried: // it works
 		case !tried:
 			refused = append(refused, way+": not reached")
 		case what != "":
@@ -261,7 +287,7 @@ func TestSeatMatrix(t *testing.T) {
 					t.Parallel()
 					var got []string
 					for _, v := range s.variants() {
-						if c := cell(v.try(t, name)); !slices.Contains(got, c) {
+						if c := s.cell(name, v.try(t, name)); !slices.Contains(got, c) {
 							got = append(got, c)
 						}
 					}
@@ -299,6 +325,26 @@ func TestSeatMatrix(t *testing.T) {
 		}
 	case page != want:
 		t.Errorf("%s is not what came out; write it by -run TestSeatMatrix -update-seats:\n%s", seatsPage, table.String())
+	}
+}
+
+// TestStateDirectoryWithoutRoom: where there is no room for the state, the error says so, and
+// nothing is left.
+func TestStateDirectoryWithoutRoom(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "the words are Hutch's")
+	for options, want := range map[string]string{"size=4k": "no space left on device", "nr_inodes=1": "no space left on device", "nr_inodes=3": "no space left on device", "ro": "read-only file system"} {
+		t.Run(options, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, args("true"))
+			if err := os.MkdirAll(b.root, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			// Other containers' files have taken what there was.
+			script := `mount -t tmpfs -o ` + options + ` none "$0" && { test ` + options + ` != size=4k || echo other >"$0/other"; } && exec "$@"`
+			c := call{root: b.root, args: b.line("run"), wrap: []string{"unshare", "-m", "sh", "-c", script, b.root}}
+			c.do(t).failed(t, b.id, want)
+		})
 	}
 }
 
