@@ -113,6 +113,9 @@ func (r *Root) Create(id string) (*Dir, error) {
 			d.Close()
 		}
 		if !errors.Is(err, ErrNotExist) {
+			if !errors.Is(err, ErrForeign) {
+				_ = unix.Unlinkat(r.fd, id, unix.AT_REMOVEDIR) // else nothing made would hold the id
+			}
 			return nil, err
 		}
 	}
