@@ -41,7 +41,8 @@ type mounting struct {
 }
 
 func (r *Runtime) mounts(id string, mounts []specs.Mount, add bool) (err error) {
-	c, err := r.open(id, true)
+	// Without its lock: what the container has mounted may keep the process waiting.
+	c, err := r.open(id, false)
 	if err != nil {
 		return err
 	}
