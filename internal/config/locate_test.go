@@ -56,14 +56,14 @@ func TestLocateIsWhereDecodeFails(t *testing.T) {
 	}
 }
 
-// TestStraysOfOneLine: a text of one line with very many properties is read once, and not
+// TestUnusedOfOneLine: a text of one line with very many properties is read once, and not
 // once more for each.
-func TestStraysOfOneLine(t *testing.T) {
+func TestUnusedOfOneLine(t *testing.T) {
 	const n = 50_000
 	text := "{" + strings.Repeat(`"hostname":"ü","odd":1,`, n) + `"x":0}`
-	all := Strays([]byte(text))
+	all := Unused([]byte(text))
 	if len(all) != 2*n {
-		t.Fatalf("%d strays, want %d", len(all), 2*n)
+		t.Fatalf("%d properties, want %d", len(all), 2*n)
 	}
 	for _, i := range []int{0, 1, 2, n, 2*n - 1} {
 		if want := placeAt(text, strings.Index(text, `1,"hostname"`)); i == 0 && all[i].Place != want {
@@ -84,7 +84,7 @@ func TestStrays(t *testing.T) {
 "linux": {"seccomp": {"syscalls": [{"nmaes": []}]}, "sysctl": {"own": ""},
 "resources": {"blockIO": {"weightDevice": [{"major": 1, "weight": 2, "wait": 3}]}}}}`
 	var got []string
-	for _, s := range Strays([]byte(text)) {
+	for _, s := range Unused([]byte(text)) {
 		got = append(got, fmt.Sprintf("%s %d:%d %v %v", s.Element, s.Line, s.Column, len(s.Names) > 0, s.Platform))
 	}
 	want := []string{
@@ -95,7 +95,7 @@ func TestStrays(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if all := Strays([]byte(located)); len(all) != 1 || all[0].Element != "process.args" {
+	if all := Unused([]byte(located)); len(all) != 1 || all[0].Element != "process.args" {
 		t.Errorf("got %+v", all)
 	}
 }
@@ -110,6 +110,6 @@ func FuzzLocate(f *testing.F) {
 		if p, _ := Locate(data, element); p.Line < 1 || p.Column < 1 {
 			t.Errorf("%q in %q: %v", element, data, p)
 		}
-		Strays(data)
+		Unused(data)
 	})
 }

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Stray is a property that Decode passes over.
-type Stray struct {
+// UnusedProperty is a property that Decode passes over.
+type UnusedProperty struct {
 	Place
 	Element string
 	// Names are the properties that there are beside it; none for one that stands twice.
@@ -16,13 +16,13 @@ type Stray struct {
 	Platform bool
 }
 
-// Strays returns the properties of a configuration, which Decode has taken, that have no
+// Unused returns the properties of a configuration, which Decode has taken, that have no
 // effect: the names that the specification has not, or has for another platform alone, and
 // those that stand twice, of which the last counts.
 //
 // Annotations and other objects with names of the user's own have none.
-func Strays(data []byte) []Stray {
-	s := strays{decoder: decoder{s: string(data)}, members: map[string][]string{}}
+func Unused(data []byte) []UnusedProperty {
+	s := propertyReader{decoder: decoder{s: string(data)}, members: map[string][]string{}}
 	for line := range strings.Lines(properties) {
 		if f := strings.Fields(line); len(f) > 0 {
 			s.members[f[0]] = f[1:]
@@ -32,18 +32,18 @@ func Strays(data []byte) []Stray {
 	return s.found
 }
 
-// strays reads a text beside the names of the properties.
-type strays struct {
+// propertyReader reads a text beside the names of the properties.
+type propertyReader struct {
 	decoder
 	members map[string][]string // of each structure, as the text of properties has them
-	found   []Stray
+	found   []UnusedProperty
 	last    int   // the offset of the place that was asked for last
 	at      Place // and that place
 }
 
 // place returns the place of the offset that the decoder is at. It reads on from the last one:
-// a text may be one long line, with very many strays.
-func (s *strays) place() Place {
+// a text may be one long line, with very many properties.
+func (s *propertyReader) place() Place {
 	if s.last == 0 {
 		s.at = Place{1, 1}
 	}
@@ -59,7 +59,7 @@ func (s *strays) place() Place {
 
 // value reads what is a structure, or a list or, with { before its name, an object of such;
 // empty is anything else.
-func (s *strays) value(structure, path string) {
+func (s *propertyReader) value(structure, path string) {
 	inside, isMap := strings.CutPrefix(structure, "{")
 	switch c := s.peek(); {
 	case c == '{' && isMap:
@@ -78,7 +78,7 @@ func (s *strays) value(structure, path string) {
 }
 
 // structure reads an object that is a structure.
-func (s *strays) structure(structure, path string) {
+func (s *propertyReader) structure(structure, path string) {
 	seen := map[string]bool{}
 	for ok := s.object(); ok; ok = s.member() {
 		name, element := s.name, string(appendName([]byte(path), s.name))
@@ -86,12 +86,12 @@ func (s *strays) structure(structure, path string) {
 		s.peek()
 		switch {
 		case !known:
-			s.found = append(s.found, Stray{Place: s.place(), Element: element, Names: names})
+			s.found = append(s.found, UnusedProperty{Place: s.place(), Element: element, Names: names})
 		case inside == "-":
-			s.found = append(s.found, Stray{Place: s.place(), Element: element, Platform: true})
+			s.found = append(s.found, UnusedProperty{Place: s.place(), Element: element, Platform: true})
 			inside = ""
 		case seen[name]:
-			s.found = append(s.found, Stray{Place: s.place(), Element: element})
+			s.found = append(s.found, UnusedProperty{Place: s.place(), Element: element})
 		}
 		seen[name] = true
 		s.value(inside, element)
@@ -100,7 +100,7 @@ func (s *strays) structure(structure, path string) {
 
 // find returns what the property name of a structure is: a structure, anything else, or - for
 // one of another platform; and of one that is not known, the names of those that there are.
-func (s *strays) find(structure, name string) (inside string, known bool, names []string) {
+func (s *propertyReader) find(structure, name string) (inside string, known bool, names []string) {
 	for _, m := range s.members[structure] {
 		own, inside, _ := strings.Cut(m, "=")
 		switch {
