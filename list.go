@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/cli"
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/life"
 )
 
@@ -75,7 +76,7 @@ func listTable(all []life.State, columns int, now time.Time) string {
 		if columns > 0 {
 			created = age(now.Sub(s.Created))
 		}
-		rows = append(rows, []string{s.ID, strconv.Itoa(s.Pid), string(s.Status), s.Bundle, created, s.Owner})
+		rows = append(rows, []string{s.ID, strconv.Itoa(s.Pid), string(s.Status), fault.Name(s.Bundle), created, s.Owner})
 	}
 	if columns == 0 {
 		return aligned(rows, 12)

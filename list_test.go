@@ -51,3 +51,14 @@ func TestAge(t *testing.T) {
 		}
 	}
 }
+
+// TestListTableIsPlain: the name of a directory forges no line, and controls no terminal.
+func TestListTableIsPlain(t *testing.T) {
+	all := []life.State{{ID: "web1", Pid: 4711, Status: "running", Bundle: "/b\x1b[2J\nweb2\t1", Owner: "root"}}
+	for _, columns := range []int{0, 300} {
+		text := listTable(all, columns, time.Now())
+		if strings.ContainsAny(text, "\x1b\t") || strings.Count(text, "\n") != 2 || !strings.Contains(text, `"/b\x1b[2J\nweb2\t1"`) {
+			t.Errorf("got %q", text)
+		}
+	}
+}

@@ -20,11 +20,15 @@ type MountsInput struct {
 	Rootfs string         // as in Input
 
 	RootUID, RootGID int                          // of the container's root, on the host
+	Privileged       bool                         // the caller may mount for the host: see rootfs.Config.Relock
 	Shield           func(*program.Builder) error // as in Input
 }
 
 // userns reports whether the container has a user namespace of its own.
 func (in *MountsInput) userns() bool { return in.Init.Flags&unix.CLONE_NEWUSER != 0 }
+
+// locks reports whether the sources of binds are cloned where the kernel locks them.
+func (in *MountsInput) locks() bool { return in.Add && in.Privileged && in.userns() }
 
 // join is how the process comes to the container: to all of its namespaces but that of
 // processes, where they could reach it.
@@ -45,12 +49,16 @@ func Mounts(in *MountsInput) (*program.Program, *rootfs.Root, error) {
 	}
 	root := rootfs.New(rootfs.Config{
 		Spec: &specs.Spec{Mounts: in.Mounts}, Rootfs: in.Rootfs, Links: in.Links, Running: true, SourcesInParent: true,
-		Userns: in.userns(), RootUID: in.RootUID, RootGID: in.RootGID,
+		Userns: in.userns(), RootUID: in.RootUID, RootGID: in.RootGID, Relock: in.locks(),
 	})
 	if in.Add {
 		root.OpenRunning(b)
 	}
-	in.join().Join(b)
+	if in.locks() {
+		in.join().JoinLocking(b, root.Relock)
+	} else {
+		in.join().Join(b)
+	}
 	b.Element(program.T("linux.namespaces")).Doing(program.T("wait for the runtime to see that init has left none of them")).Barrier(Joined, 0)
 	if in.Add {
 		root.AddRunning(b)
@@ -66,8 +74,12 @@ func Mounts(in *MountsInput) (*program.Program, *rootfs.Root, error) {
 
 // Expect returns what the program is to be proven against.
 func (in *MountsInput) Expect(root *rootfs.Root) *verify.Expect {
+	mountNS := ""
+	if in.locks() {
+		mountNS = in.Init.MountNS()
+	}
 	return &verify.Expect{
-		Kind: verify.Exec, Spec: &specs.Spec{Mounts: in.Mounts, Linux: &specs.Linux{}}, Adds: in.Add, Removes: !in.Add,
+		MountNS: mountNS, Kind: verify.Exec, Spec: &specs.Spec{Mounts: in.Mounts, Linux: &specs.Linux{}}, Adds: in.Add, Removes: !in.Add,
 		Rootfs: in.Rootfs, Userns: in.userns(), Links: in.Links, LinkTags: root.LinkTags(),
 		Join: in.Init.Flags &^ unix.CLONE_NEWPID, Pidfd: in.Init.Pidfd, Tags: tags(true),
 	}

@@ -26,7 +26,7 @@ func mountsInputs() map[string]*MountsInput {
 	user.Flags |= unix.CLONE_NEWUSER
 	return map[string]*MountsInput{
 		"mounts-add":    {Init: init, Mounts: mounts, Add: true, Rootfs: "/bundle/rootfs", Links: map[int]string{2: "there"}},
-		"mounts-user":   {Init: user, Mounts: mounts[:2], Add: true, Rootfs: "/bundle/rootfs", RootUID: 1000, RootGID: 1000},
+		"mounts-user":   {Init: user, Mounts: mounts[:2], Add: true, Rootfs: "/bundle/rootfs", RootUID: 1000, RootGID: 1000, Privileged: true},
 		"mounts-remove": {Init: init, Mounts: mounts[:2], Rootfs: "/bundle/rootfs"},
 	}
 }
@@ -71,12 +71,13 @@ func TestProofOfMounts(t *testing.T) {
 		"options left out": {"mounts-add", func(_ *program.Program, e *verify.Expect) {
 			e.Spec.Mounts[0].Options = []string{"rbind", "ro", "nosuid", "noexec"}
 		}},
-		"another link":        {"mounts-add", func(_ *program.Program, e *verify.Expect) { e.Links[2] = "elsewhere" }},
-		"another is removed":  {"mounts-remove", func(_ *program.Program, e *verify.Expect) { e.Spec.Mounts[1].Destination = "/etc" }},
-		"one is not removed":  {"mounts-remove", without(unix.SYS_UMOUNT2)},
-		"in another dir":      {"mounts-remove", without(unix.SYS_FCHDIR)},
-		"namespaces":          {"mounts-add", without(unix.SYS_SETNS)},
-		"one is not attached": {"mounts-user", without(unix.SYS_MOVE_MOUNT)},
+		"another link":            {"mounts-add", func(_ *program.Program, e *verify.Expect) { e.Links[2] = "elsewhere" }},
+		"another mount namespace": {"mounts-user", func(_ *program.Program, e *verify.Expect) { e.MountNS = "/proc/78/ns/mnt" }},
+		"another is removed":      {"mounts-remove", func(_ *program.Program, e *verify.Expect) { e.Spec.Mounts[1].Destination = "/etc" }},
+		"one is not removed":      {"mounts-remove", without(unix.SYS_UMOUNT2)},
+		"in another dir":          {"mounts-remove", without(unix.SYS_FCHDIR)},
+		"namespaces":              {"mounts-add", without(unix.SYS_SETNS)},
+		"one is not attached":     {"mounts-user", without(unix.SYS_MOVE_MOUNT)},
 	} {
 		in := mountsInputs()[c.program]
 		p, root, err := Mounts(in)

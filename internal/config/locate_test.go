@@ -56,6 +56,28 @@ func TestLocateIsWhereDecodeFails(t *testing.T) {
 	}
 }
 
+// TestUnusedOfOneLine: a text of one line with very many properties is read once, and not
+// once more for each.
+func TestUnusedOfOneLine(t *testing.T) {
+	const n = 50_000
+	text := "{" + strings.Repeat(`"hostname":"ü","odd":1,`, n) + `"x":0}`
+	all := Unused([]byte(text))
+	if len(all) != 2*n {
+		t.Fatalf("%d properties, want %d", len(all), 2*n)
+	}
+	for _, i := range []int{0, 1, 2, n, 2*n - 1} {
+		if want := placeAt(text, strings.Index(text, `1,"hostname"`)); i == 0 && all[i].Place != want {
+			t.Errorf("the first is at %v, want %v", all[i].Place, want)
+		}
+		if i > 0 && all[i].Column <= all[i-1].Column {
+			t.Errorf("%d is at %v, behind %v", i, all[i-1].Place, all[i].Place)
+		}
+	}
+	if last, want := all[2*n-1].Place, (placeAt(text, len(text)-2)); last != want {
+		t.Errorf("the last is at %v, want %v", last, want)
+	}
+}
+
 func TestStrays(t *testing.T) {
 	text := `{"ociVersion": "1", "proces": {}, "windows": {}, "annotations": {"own": "x"},
 "process": {"Args": [], "cwd": "/", "cwd": "/a", "user": {"uid": 1, "username": "x", "uidd": 2}},

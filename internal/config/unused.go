@@ -3,6 +3,7 @@ package config
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // UnusedProperty is a property that Decode passes over.
@@ -36,6 +37,24 @@ type propertyReader struct {
 	decoder
 	members map[string][]string // of each structure, as the text of properties has them
 	found   []UnusedProperty
+	last    int   // the offset of the place that was asked for last
+	at      Place // and that place
+}
+
+// place returns the place of the offset that the decoder is at. It reads on from the last one:
+// a text may be one long line, with very many properties.
+func (s *propertyReader) place() Place {
+	if s.last == 0 {
+		s.at = Place{1, 1}
+	}
+	between := s.s[s.last:s.i]
+	if lines := strings.Count(between, "\n"); lines > 0 {
+		s.at.Line, s.at.Column = s.at.Line+lines, 1
+		between = between[strings.LastIndexByte(between, '\n')+1:]
+	}
+	s.at.Column += utf8.RuneCountInString(between)
+	s.last = s.i
+	return s.at
 }
 
 // value reads what is a structure, or a list or, with { before its name, an object of such;
@@ -65,16 +84,14 @@ func (s *propertyReader) structure(structure, path string) {
 		name, element := s.name, string(appendName([]byte(path), s.name))
 		inside, known, names := s.find(structure, name)
 		s.peek()
-		property := UnusedProperty{Place: placeAt(s.s, s.i), Element: element}
 		switch {
 		case !known:
-			property.Names = names
-			s.found = append(s.found, property)
+			s.found = append(s.found, UnusedProperty{Place: s.place(), Element: element, Names: names})
 		case inside == "-":
-			property.Platform, inside = true, ""
-			s.found = append(s.found, property)
+			s.found = append(s.found, UnusedProperty{Place: s.place(), Element: element, Platform: true})
+			inside = ""
 		case seen[name]:
-			s.found = append(s.found, property)
+			s.found = append(s.found, UnusedProperty{Place: s.place(), Element: element})
 		}
 		seen[name] = true
 		s.value(inside, element)

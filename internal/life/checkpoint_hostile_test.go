@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/tests/criutest"
 )
@@ -222,15 +224,16 @@ func TestProof(t *testing.T) {
 		"linux.gidMappings: it has the ids": func(s *specs.Spec) {
 			s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1, Size: 65536}}
 		},
-		"root.readonly: / is writable":                  func(s *specs.Spec) { s.Root.Readonly = true },
-		"is writable":                                   func(s *specs.Spec) { s.Mounts[1].Options = append(s.Mounts[1].Options, "ro") },
-		"linux.maskedPaths: /proc/uptime is not masked": func(s *specs.Spec) { s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/proc/uptime") },
-		"linux.maskedPaths: /bin is not masked":         func(s *specs.Spec) { s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/bin") },
-		"linux.readonlyPaths: /bin is writable":         func(s *specs.Spec) { s.Linux.ReadonlyPaths = append(s.Linux.ReadonlyPaths, "/none", "/bin") },
-		"linux.seccomp: process":                        func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} },
-		"process.noNewPrivileges: process":              func(s *specs.Spec) { s.Process.NoNewPrivileges = true },
-		"process.capabilities: process":                 func(s *specs.Spec) { s.Process.Capabilities = &specs.LinuxCapabilities{} },
-		"label":                                         func(s *specs.Spec) { s.Process.SelinuxLabel = "a:b:c:d" },
+		"root.readonly: / is writable":                                      func(s *specs.Spec) { s.Root.Readonly = true },
+		"is writable":                                                       func(s *specs.Spec) { s.Mounts[1].Options = append(s.Mounts[1].Options, "ro") },
+		"linux.maskedPaths: /proc/uptime is not masked":                     func(s *specs.Spec) { s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/proc/uptime") },
+		"linux.maskedPaths: /bin is not masked":                             func(s *specs.Spec) { s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/bin") },
+		"linux.readonlyPaths: /bin is writable":                             func(s *specs.Spec) { s.Linux.ReadonlyPaths = append(s.Linux.ReadonlyPaths, "/none", "/bin") },
+		"linux.seccomp: process":                                            func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} },
+		"process.noNewPrivileges: process":                                  func(s *specs.Spec) { s.Process.NoNewPrivileges = true },
+		"process.capabilities: process":                                     func(s *specs.Spec) { s.Process.Capabilities = &specs.LinuxCapabilities{} },
+		"process.capabilities: process " + strconv.Itoa(state.Pid) + " has": func(s *specs.Spec) { s.Process.Capabilities = nil },
+		"label": func(s *specs.Spec) { s.Process.SelinuxLabel = "a:b:c:d" },
 	} {
 		if err := prove(change); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
@@ -238,6 +241,43 @@ func TestProof(t *testing.T) {
 	}
 	must(t, w.r.Delete(w.id, true))
 	reapAll(t)
+}
+
+// TestProofOfThreads: a thread has capabilities and a filter of its own, by which its process
+// is looked at, too.
+func TestProofOfThreads(t *testing.T) {
+	needRoot(t)
+	tids, end := make(chan int), make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // and never unlocked, so that the thread ends
+		_, _, errno := unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
+		if errno != 0 {
+			t.Error(errno)
+		}
+		tids <- unix.Gettid()
+		<-end
+	}()
+	tid := <-tids
+	defer close(end)
+	p := &restoredProof{spec: &specs.Spec{Process: &specs.Process{NoNewPrivileges: true, Capabilities: allCapabilities()}}}
+	if err := p.thread(unix.Getpid(), strconv.Itoa(tid)); err != nil {
+		t.Errorf("the thread with noNewPrivileges: %v", err)
+	}
+	// By a thread's number the kernel shows that one's status, and the tasks of all.
+	if err := p.process(tid); err == nil || !strings.Contains(err.Error(), "process.noNewPrivileges: process") {
+		t.Errorf("a process with threads without noNewPrivileges: %v", err)
+	}
+	p.spec.Process.NoNewPrivileges = false
+	must(t, p.process(unix.Getpid()))
+}
+
+// allCapabilities returns all that the kernel has.
+func allCapabilities() *specs.LinuxCapabilities {
+	var names []string
+	for _, c := range enum.Capabilities {
+		names = append(names, c.Name)
+	}
+	return &specs.LinuxCapabilities{Bounding: names, Effective: names, Permitted: names, Inheritable: names, Ambient: names}
 }
 
 func TestPageServer(t *testing.T) {

@@ -29,17 +29,17 @@ import (
 type host struct {
 	compile.Host
 
-	layout    *cgroup.Layout     // nil where no cgroup matters
-	bus       *systemd.Conn      // nil without systemd's driver, and for a plan that is not run
-	systemd   int                // its version
-	slices    string             // the cgroup that systemd's slices are in
-	resctrl   string             // where the resctrl file system is mounted
-	modes     map[int]uint32     // see rootfs.PointModes
-	links     map[int]string     // see rootfs.Links
-	mounts    []rootfs.HostMount // with --no-pivot
-	rootMount uint64             // see the function of that name
-	keyring   string             // a new name for a session keyring
-	now       time.Time
+	layout  *cgroup.Layout     // nil where no cgroup matters
+	bus     *systemd.Conn      // nil without systemd's driver, and for a plan that is not run
+	systemd int                // its version
+	slices  string             // the cgroup that systemd's slices are in
+	resctrl string             // where the resctrl file system is mounted
+	modes   map[int]uint32     // see rootfs.PointModes
+	links   map[int]string     // see rootfs.Links
+	mounts  []rootfs.HostMount // with --no-pivot
+	root    sharedRoot         // of a container without a mount namespace
+	keyring string             // a new name for a session keyring
+	now     time.Time
 }
 
 // usualSystemd is the version that a plan which is not run is for.
@@ -73,7 +73,7 @@ func (r *Runtime) askHost(q *request) (_ *host, err error) {
 			return nil, err
 		}
 	}
-	if h.rootMount, err = rootMount(q.bundle); err != nil {
+	if h.root, err = askSharedRoot(q.bundle); err != nil {
 		return nil, err
 	}
 	spec := q.bundle.spec

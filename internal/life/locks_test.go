@@ -235,3 +235,27 @@ func TestNextWhile(t *testing.T) {
 		t.Errorf("got %v, want %v", err, spawn.ErrOrphaned)
 	}
 }
+
+// TestMountsTakeNoLock: what a container has mounted may keep a process waiting that makes
+// mounts there, and so nobody else does.
+func TestMountsTakeNoLock(t *testing.T) {
+	needRoot(t)
+	w := newWorld(t, func(s *specs.Spec) {
+		s.Process.Args = []string{"sh", "-c", "while :; do sleep 1000; done"}
+		s.Root.Readonly = false
+	})
+	must(t, w.r.Create(w.options()))
+	must(t, w.r.Start(w.id, &StartOptions{}))
+	c, err := w.r.open(w.id, true)
+	must(t, err)
+	mounts := []specs.Mount{{Destination: "/tmp/own", Type: "tmpfs", Source: "own"}}
+	if err := w.r.AddMounts(w.id, mounts); err != nil {
+		t.Errorf("beside a command that has the lock: %v", err)
+	}
+	if err := w.r.RemoveMounts(w.id, mounts); err != nil {
+		t.Errorf("beside a command that has the lock: %v", err)
+	}
+	c.close()
+	must(t, w.r.Delete(w.id, true))
+	reapAll(t)
+}

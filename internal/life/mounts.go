@@ -19,6 +19,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/internal/seat"
 )
 
 // AddMounts makes mounts in the container id, which is created, running or paused.
@@ -40,7 +41,8 @@ type mounting struct {
 }
 
 func (r *Runtime) mounts(id string, mounts []specs.Mount, add bool) (err error) {
-	c, err := r.open(id, true)
+	// Without its lock: what the container has mounted may keep the process waiting.
+	c, err := r.open(id, false)
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ func (m *mounting) prepare(flags uint64, add bool) error {
 func (m *mounting) run(init *namespace.Init, add bool) error {
 	var link *selfexe.Link
 	in := &compile.MountsInput{
-		Init: *init, Mounts: m.spec.Mounts, Add: add, Rootfs: m.c.rec.Rootfs,
+		Init: *init, Mounts: m.spec.Mounts, Add: add, Rootfs: m.c.rec.Rootfs, Privileged: seat.Mounts(),
 		RootUID: int(rootfs.HostID(m.spec.Linux.UIDMappings, 0)), RootGID: int(rootfs.HostID(m.spec.Linux.GIDMappings, 0)),
 		Shield: func(b *program.Builder) (err error) {
 			link, err = selfexe.Shield(b)

@@ -250,10 +250,28 @@ func isMasked(fd int) error {
 }
 
 // process proves that a process has no more rights than the configuration gives to the
-// first, from which the others descend.
+// first, from which the others descend: each of its threads, which have rights of their own.
 func (p *restoredProof) process(pid int) error {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	if err != nil || p.spec.Process == nil {
+	if p.spec.Process == nil {
+		return nil
+	}
+	threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	if err != nil {
+		return err
+	}
+	for _, t := range threads {
+		if err := p.thread(pid, t.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// thread proves a thread of a process.
+func (p *restoredProof) thread(pid int, tid string) error {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task/" + tid
+	text, err := os.ReadFile(dir + "/status")
+	if err != nil {
 		return err
 	}
 	status := map[string]string{}
@@ -262,28 +280,41 @@ func (p *restoredProof) process(pid int) error {
 		status[name] = strings.TrimSpace(value)
 	}
 	who := fmt.Sprintf("process %d", pid)
+	if tid != strconv.Itoa(pid) {
+		who += ", thread " + tid + ","
+	}
 	if l := p.spec.Linux; l != nil && l.Seccomp != nil && status["Seccomp"] != "2" {
 		return fmt.Errorf("linux.seccomp: %s has no filter", who)
 	}
 	if p.spec.Process.NoNewPrivileges && status["NoNewPrivs"] != "1" {
 		return fmt.Errorf("process.noNewPrivileges: %s may gain privileges", who)
 	}
-	if c := p.spec.Process.Capabilities; c != nil {
-		allowed := capabilitySet(c.Bounding)
-		for _, name := range []string{"CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"} {
-			got, err := strconv.ParseUint(status[name], 16, 64)
-			if err != nil {
-				return fmt.Errorf("%s: %s: %w", who, name, err)
-			}
-			if name != "CapBnd" {
-				allowed |= capabilitySet(c.Permitted) | capabilitySet(c.Inheritable)
-			}
-			if got&^allowed != 0 {
-				return fmt.Errorf("process.capabilities: %s has more than those (%s %s)", who, name, status[name])
-			}
+	if err := p.capabilities(status, who); err != nil {
+		return err
+	}
+	return p.label(dir, who)
+}
+
+// capabilities proves those of a thread by its status. A configuration without any gives none.
+func (p *restoredProof) capabilities(status map[string]string, who string) error {
+	c := p.spec.Process.Capabilities
+	if c == nil {
+		c = &specs.LinuxCapabilities{}
+	}
+	allowed := capabilitySet(c.Bounding)
+	for _, name := range []string{"CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"} {
+		got, err := strconv.ParseUint(status[name], 16, 64)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", who, name, err)
+		}
+		if name != "CapBnd" {
+			allowed |= capabilitySet(c.Permitted) | capabilitySet(c.Inheritable)
+		}
+		if got&^allowed != 0 {
+			return fmt.Errorf("process.capabilities: %s has more than those (%s %s)", who, name, status[name])
 		}
 	}
-	return p.label(pid, who)
+	return nil
 }
 
 // capabilitySet returns the names as bits.
@@ -296,8 +327,9 @@ func capabilitySet(names []string) (set uint64) {
 	return set
 }
 
-// label proves that a process has the label of the configuration, or that of the caller.
-func (p *restoredProof) label(pid int, who string) error {
+// label proves that the thread of a directory in /proc has the label of the configuration, or
+// that of the caller.
+func (p *restoredProof) label(dir, who string) error {
 	want := map[string]string{"apparmor/current": p.spec.Process.ApparmorProfile, "current": p.spec.Process.SelinuxLabel}
 	if kind, name, ok := strings.Cut(p.lsm, ":"); ok {
 		want[map[string]string{"apparmor": "apparmor/current", "selinux": "current"}[kind]] = name
@@ -306,7 +338,7 @@ func (p *restoredProof) label(pid int, who string) error {
 		if label == "" || file == "" {
 			continue
 		}
-		text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/attr/" + file)
+		text, err := os.ReadFile(dir + "/attr/" + file)
 		if err != nil {
 			return fmt.Errorf("read the label of %s: %w", who, err)
 		}

@@ -8,53 +8,105 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/state"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
 )
 
-// rootMount returns the id of the mount that the root of the container is on, when it
-// shares the runtime's mount namespace, and 0 otherwise.
-func rootMount(b *bundle) (uint64, error) {
+// sharedRoot is a directory that the root of a container is mounted on in the runtime's own
+// mount namespace: the id of the mount that it is on, and what tells it from all others. It is
+// the zero value for other containers.
+type sharedRoot struct {
+	mount uint64
+	file  string // as fileID returns it
+	top   bool   // it is the root of the mount
+}
+
+// askSharedRoot looks at the root of a container that shares the runtime's mount namespace.
+func askSharedRoot(b *bundle) (sharedRoot, error) {
 	if has(b.spec, specs.MountNamespace) {
-		return 0, nil
+		return sharedRoot{}, nil
 	}
 	fd, err := openRootPath(b.dir, b.rootfs)
 	if err != nil {
-		return 0, &rootError{b.rootfs, err}
+		return sharedRoot{}, &rootError{b.rootfs, err}
 	}
 	defer unix.Close(fd)
-	id, _, err := mountOf(fd)
-	return id, err
+	return lookAtRoot(fd)
 }
 
-// mountOf returns the id of the mount that the file is on, and reports whether the file
-// is its root.
+// lookAtRoot describes the directory at the descriptor.
 //
 // Source: statx(2), STATX_MNT_ID (Linux 5.8).
-func mountOf(fd int) (id uint64, root bool, err error) {
+func lookAtRoot(fd int) (sharedRoot, error) {
 	var st unix.Statx_t
-	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, unix.STATX_MNT_ID, &st); err != nil {
-		return 0, false, fmt.Errorf("root.path: statx: %w", err)
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, unix.STATX_INO|unix.STATX_MNT_ID, &st); err != nil {
+		return sharedRoot{}, fmt.Errorf("root.path: statx: %w", err)
 	}
-	return st.Mnt_id, st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+	return sharedRoot{
+		mount: st.Mnt_id,
+		file:  idOf(&unix.Stat_t{Dev: unix.Mkdev(st.Dev_major, st.Dev_minor), Ino: st.Ino}),
+		top:   st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0,
+	}, nil
 }
 
 // removeRoot unmounts the root of a container that shares the runtime's mount
-// namespace, with all that is mounted in it: what was looked at is what is
-// unmounted, wherever the path leads by then.
+// namespace, with all that is mounted in it. What was looked at is what is unmounted, and
+// only if it shows the directory that the container was made with: the owner of the bundle
+// may have put a link to a mount of the host in its place.
 func removeRoot(rec *state.Record) error {
 	if rec.RootMount == 0 {
 		return nil
 	}
 	fd, err := openRootPath(rec.Bundle, rec.Rootfs)
 	if err != nil {
-		return &rootError{rec.Rootfs, err}
+		return removeMovedRoot(rec, &rootError{rec.Rootfs, err})
 	}
 	defer unix.Close(fd)
-	id, root, err := mountOf(fd)
-	if err != nil || id == rec.RootMount || !root {
+	root, err := lookAtRoot(fd)
+	switch {
+	case err != nil:
+		return err
+	case rec.RootFile != "" && root.file != rec.RootFile:
+		return removeMovedRoot(rec, nil)
+	case root.mount == rec.RootMount || !root.top:
+		return nil
+	}
+	return unmount(fd, rec.Rootfs)
+}
+
+// removeMovedRoot is removeRoot where another directory is at the root's path by now, or none:
+// the mount is looked for among those that lie on the same one. Without a note of the
+// directory the reason why is returned.
+func removeMovedRoot(rec *state.Record, reason error) error {
+	if rec.RootFile == "" {
+		return reason
+	}
+	text, err := rootfs.ReadMountInfo(false)
+	if err != nil {
 		return err
 	}
+	for _, m := range rootfs.ParseMounts(text) {
+		if uint64(m.Parent) != rec.RootMount {
+			continue
+		}
+		how := &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
+		fd, err := unix.Openat2(unix.AT_FDCWD, m.Point, how)
+		if err != nil {
+			continue
+		}
+		if root, err := lookAtRoot(fd); err == nil && root.top && root.mount == uint64(m.ID) && root.file == rec.RootFile {
+			err = unmount(fd, m.Point)
+			unix.Close(fd)
+			return err
+		}
+		unix.Close(fd)
+	}
+	return nil
+}
+
+// unmount unmounts what is open at fd, and was at the path.
+func unmount(fd int, path string) error {
 	if err := unix.Unmount("/proc/self/fd/"+strconv.Itoa(fd), unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("unmount %s: %w", rec.Rootfs, err)
+		return fmt.Errorf("unmount %s: %w", path, err)
 	}
 	return nil
 }

@@ -386,6 +386,7 @@ func (w *walker) checkSetns(s *state, pc int, in *program.Instr) {
 	}
 	switch {
 	case v.k == kPidfd && w.e.Kind != Init && imm(in, 1) == w.e.Join:
+	case v.k == kPidfd && w.e.Adds && imm(in, 1) != 0 && imm(in, 1)&^w.e.Join == 0: // one after the other
 	case v.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWTIME && w.texts[v.path] != selfMounts:
 	case v.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWNS && w.texts[v.path] == selfMounts:
 	case v.k == kHost && w.x.ns[v.path]&imm(in, 1) != 0:

@@ -119,6 +119,9 @@ func expectations(w *walker) *expected {
 		x.own = e.Join
 		x.joinedPid = e.Join&unix.CLONE_NEWPID != 0
 		x.joinsUser = e.Join&unix.CLONE_NEWUSER != 0
+		if e.MountNS != "" {
+			x.ns[w.text(e.MountNS)] = unix.CLONE_NEWNS
+		}
 		if e.Adds || e.Removes {
 			x.allMounts(w)
 		}

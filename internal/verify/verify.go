@@ -75,8 +75,9 @@ type Expect struct {
 	// Of Exec and Hook: how init's namespaces are joined.
 	Join    uint64 // CLONE_NEW flags
 	Pidfd   int
-	OwnRoot bool // init's root directory is entered
-	InitCwd bool // and its working directory
+	MountNS string // Adds: the file of the mount namespace, where it is joined by that; or empty
+	OwnRoot bool   // init's root directory is entered
+	InitCwd bool   // and its working directory
 
 	Tags Tags
 }

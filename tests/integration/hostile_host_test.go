@@ -50,10 +50,50 @@ func TestMaskIsNotTheHostsNull(t *testing.T) {
 // option of what is bound from the host, and uncovers nothing in it.
 func TestWhatTheHostRestrictsIsLocked(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, userNamespace, withCapabilities("CAP_SYS_ADMIN"), sh(`umount /volume/secret && echo unmounted
+	b := newBundle(t, userNamespace, withCapabilities("CAP_SYS_ADMIN"), sh(takesBack))
+	mount(specs.Mount{Destination: "/volume", Type: "bind", Source: restrictedVolume(b), Options: []string{"rbind"}})(b.spec)
+	b.writeSpec()
+	if got := b.run().stdout; got != "done\n" {
+		t.Errorf("got %q", got)
+	}
+	b.rt("plan", "--verify", "--bundle", b.dir).ok(t)
+}
+
+// TestWhatTheHostRestrictsIsLockedInAMountThatIsAdded: so does one whose container gets the
+// bind while it runs, also where it has joined a namespace of the host's.
+func TestWhatTheHostRestrictsIsLockedInAMountThatIsAdded(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "runc has no such command")
+	for name, edit := range map[string]edit{"own namespaces": func(*specs.Spec) {}, "names that are the host's": hostsNames} {
+		t.Run(name, func(t *testing.T) {
+			b := newBundle(t, userNamespace, withCapabilities("CAP_SYS_ADMIN"), edit, sh("sleep 1000"))
+			volume := restrictedVolume(b)
+			b.create().start()
+			b.rt("mounts", "add", b.id, mountsFile(b, specs.Mount{Destination: "/volume", Source: volume, Options: []string{"rbind"}})).ok(t)
+			if r := b.rt("exec", b.id, "/bin/sh", "-c", "ls /volume/open; "+takesBack); r.stdout != "file\ndone\n" {
+				t.Error(r)
+			}
+		})
+	}
+}
+
+// hostsNames has the container join the host's uts namespace.
+func hostsNames(s *specs.Spec) {
+	namespace(specs.UTSNamespace, "/proc/self/ns/uts")(s)
+	s.Hostname, s.Domainname = "", ""
+}
+
+// takesBack is a script that takes back what the host restricts of /volume.
+const takesBack = `umount /volume/secret && echo unmounted
 cat /volume/secret/file
 mount -o remount,bind,rw,suid,dev /volume && echo remounted
-touch /volume/open/new && echo written; echo done`))
+touch /volume/open/new && echo written; echo done`
+
+// restrictedVolume makes a file system of the host that is restricted, and of which a directory
+// is covered, and returns where.
+func restrictedVolume(b *bundle) string {
+	t := b.t
+	t.Helper()
 	volume := b.path("volume")
 	hostTmpfs(t, volume, "rw")
 	hostMount(t, "--make-private", volume)
@@ -64,12 +104,7 @@ touch /volume/open/new && echo written; echo done`))
 	}
 	hostTmpfs(t, volume+"/secret", "rw")
 	hostMount(t, "-o", "remount,bind,ro,nosuid,nodev", volume)
-	mount(specs.Mount{Destination: "/volume", Type: "bind", Source: volume, Options: []string{"rbind"}})(b.spec)
-	b.writeSpec()
-	if got := b.run().stdout; got != "done\n" {
-		t.Errorf("got %q", got)
-	}
-	b.rt("plan", "--verify", "--bundle", b.dir).ok(t)
+	return volume
 }
 
 func stat(t *testing.T, path string) unix.Stat_t {

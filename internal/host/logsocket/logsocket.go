@@ -1,7 +1,7 @@
 // Package logsocket sends log messages to the daemons that keep a host's log: systemd's
 // journal and syslog. Both are written to by one datagram a message, and neither answers.
 //
-// Source: systemd's documentation "Native Journal Protocol"; syslog(3), RFC 3164; the
+// Source: systemd's documentation "Native Journal Protocol"; syslog(3), RFC 3164; socket(7), SO_SNDTIMEO; the
 // fields and the tag are those of crun's --log.
 package logsocket
 
@@ -39,6 +39,10 @@ const user = 1 << 3
 // maxMessage bounds a message, in bytes: a datagram has to fit the socket's buffer.
 const maxMessage = 64 << 10
 
+// sendWait is how long a daemon is waited for that takes nothing: a message is not worth more,
+// and a command must come to its end, as delete --force.
+var sendWait = 2 * time.Second // a variable for tests
+
 // Socket is connected to a daemon.
 type Socket struct {
 	fd     int
@@ -74,6 +78,11 @@ func connect(path string) (*Socket, error) {
 	for _, kind := range [...]int{unix.SOCK_DGRAM, unix.SOCK_STREAM} {
 		var fd int
 		if fd, err = unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0); err != nil {
+			break
+		}
+		wait := unix.NsecToTimeval(sendWait.Nanoseconds())
+		if err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait); err != nil { // of connect, too
+			unix.Close(fd)
 			break
 		}
 		if err = sys.Retry(func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: path}) }); err == nil {

@@ -109,3 +109,41 @@ func TestNobodyListens(t *testing.T) {
 		}
 	}
 }
+
+// TestDaemonThatTakesNothing: a daemon that stands still keeps nobody waiting for ever, neither
+// for its queue of messages nor for its backlog of connections.
+func TestDaemonThatTakesNothing(t *testing.T) {
+	wait := sendWait
+	sendWait = 20 * time.Millisecond
+	defer func() { sendWait = wait }()
+	const most = 10_000 // more than a queue has, or a backlog
+	path, _ := listen(t, unix.SOCK_DGRAM)
+	s, err := Journal(path, "web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for n := 0; err == nil; n++ {
+		if n == most {
+			t.Fatal("the queue takes all")
+		}
+		err = s.Send(Error, "it failed")
+	}
+	if !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("a full queue: %v", err)
+	}
+	path, _ = listen(t, unix.SOCK_STREAM)
+	err = nil
+	for n := 0; err == nil; n++ {
+		if n == most {
+			t.Fatal("the backlog takes all")
+		}
+		var s *Socket
+		if s, err = Syslog(path, "web1"); err == nil {
+			defer s.Close()
+		}
+	}
+	if !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("a full backlog: %v", err)
+	}
+}

@@ -59,6 +59,8 @@ func decodeRecord(text []byte, r *Record) (err error) {
 			r.KeyringSerial = d.number()
 		case "rootMount":
 			r.RootMount = d.unsigned()
+		case "rootFile":
+			r.RootFile = d.text()
 		case "userNS":
 			r.UserNS = d.text()
 		case "mountNS":

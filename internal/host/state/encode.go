@@ -66,6 +66,7 @@ func appendRecord(b []byte, r *Record) []byte {
 		e.name("rootMount")
 		e.b = strconv.AppendUint(e.b, r.RootMount, 10)
 	}
+	e.text("rootFile", r.RootFile)
 	e.text("userNS", r.UserNS)
 	e.text("mountNS", r.MountNS)
 	e.bool("privatePid", r.PrivatePid)

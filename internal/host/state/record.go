@@ -42,6 +42,8 @@ type Record struct {
 	// the mount that Rootfs was on before the container was made: what lies on
 	// top of it at the end is the container's. 0 for others.
 	RootMount uint64
+	// RootFile is the directory at Rootfs then, as device:inode; empty is not known.
+	RootFile string
 	// UserNS and MountNS are the namespaces that init had before it ran anything of the
 	// image, as device:inode of their files; empty is not known.
 	UserNS, MountNS string

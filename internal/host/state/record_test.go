@@ -23,7 +23,7 @@ func sample() *Record {
 		Cgroup:      Cgroup{Driver: "systemd", Unit: "hutch-web1.scope", User: true, Paths: map[string]string{"": "/sys/fs/cgroup/web1", "name=systemd": "/x"}, Own: true},
 		Rdt:         Rdt{Dir: "/sys/fs/resctrl/web1", Monitor: "/m", Own: true},
 		Namespaces:  []Namespace{{"pid", ""}, {"network", "/proc/1/ns/net"}},
-		HasProcess:  true, Process: `{"process":{"args":["a\n"]}}`, Resources: `{"linux":{}}`, OwnKeyring: true, Keyring: "_ses.0f", KeyringSerial: 77, RootMount: 7, UserNS: "4:1", MountNS: "4:2", PrivatePid: true,
+		HasProcess:  true, Process: `{"process":{"args":["a\n"]}}`, Resources: `{"linux":{}}`, OwnKeyring: true, Keyring: "_ses.0f", KeyringSerial: 77, RootMount: 7, RootFile: "4:9", UserNS: "4:1", MountNS: "4:2", PrivatePid: true,
 		Streams:    []string{"pipe:[7]", "", "8:1"},
 		AfterStart: []Failure{{PC: 7, Text: "process.args[0]: execute /bin/x"}, {}},
 		Hooks: Hooks{

@@ -126,10 +126,14 @@ func (r *Report) namespace(t specs.LinuxNamespaceType) *specs.LinuxNamespace {
 	return nil
 }
 
+// mostPlaces bounds how many elements are looked for in the text, which is read again for
+// each: it may be large, and somebody else's.
+const mostPlaces = 200
+
 // add adds a finding about an element.
 func (r *Report) add(s Severity, element, what, remedy string) {
 	var p config.Place
-	if element != "" {
+	if element != "" && len(r.Findings) < mostPlaces {
 		first, _, _ := strings.Cut(element, ", ")
 		p, _ = config.Locate(r.text, first)
 	}

@@ -274,3 +274,28 @@ func TestFindUser(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckOpensNoDevice: a path that config.json has for a namespace is looked at, and not
+// opened, which for a device or a fifo has effects.
+func TestCheckOpensNoDevice(t *testing.T) {
+	b := newBundle(t)
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	watch, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(watch)
+	if _, err := unix.InotifyAddWatch(watch, fifo, unix.IN_OPEN); err != nil {
+		t.Fatal(err)
+	}
+	b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.UTSNamespace, Path: fifo}}
+	if r := b.report(nil); !strings.Contains(lines(r), "is no namespace") {
+		t.Errorf("got\n%s", lines(r))
+	}
+	if n, err := unix.Read(watch, make([]byte, 256)); err != unix.EAGAIN {
+		t.Errorf("the fifo was opened: %d, %v", n, err)
+	}
+}

@@ -116,13 +116,15 @@ func (r *Report) systemCalls() {
 
 // covered finds mounts that a later one hides.
 func (r *Report) covered() {
-	for i := range r.spec.Mounts {
-		at := path.Clean("/" + r.spec.Mounts[i].Destination)
-		for j := range r.spec.Mounts[i+1:] {
+	places := make([]string, len(r.spec.Mounts))
+	for i := range places {
+		places[i] = path.Clean("/" + r.spec.Mounts[i].Destination)
+	}
+	for i, at := range places {
+		for j, over := range places[i+1:] {
 			m := &r.spec.Mounts[i+1+j]
-			over := path.Clean("/" + m.Destination)
-			if slices.Contains(m.Options, "remount") || at != over && !strings.HasPrefix(at,
-				over+"/") {
+			if at != over && !(strings.HasPrefix(at, over) && strings.HasPrefix(at[len(over):], "/")) ||
+				slices.Contains(m.Options, "remount") {
 				continue
 			}
 			if rootfs.IsBind(m) && m.Source == r.spec.Mounts[i].Source {

@@ -63,6 +63,41 @@ func (n *Init) Join(b *program.Builder) {
 	}
 }
 
+// JoinLocking is Join into a user and a mount namespace, with a stay in a copy of the caller's
+// mount namespace that belongs to the user namespace, where the kernel has locked what the
+// host restricts and covers. There stay emits what is to be done. The other namespaces come
+// first: they may be the host's, and root of a user namespace joins none of those. The mount
+// namespace is joined by its file, since root of a user namespace may not come by the pidfd to
+// an init that waits for start. The file is opened before the pidfd is used: as long as that
+// has a process, the number is this one's.
+//
+// Source: mount_namespaces(7), "Restrictions on mount namespaces".
+func (n *Init) JoinLocking(b *program.Builder, stay func(*program.Builder)) {
+	var mounts program.Reg
+	b.InParent(func() {
+		open := b.Element(program.T("linux.namespaces")).Doing(program.T("open the mount namespace of init"))
+		mounts = call.Openat(open, call.Cwd(), call.PathTo(b, n.MountNS()), unix.O_RDONLY|unix.O_CLOEXEC).Fd()
+	})
+	if !n.KeepGroups {
+		dropGroups(b)
+	}
+	join := b.Element(program.T("linux.namespaces")).Doing(program.T("join those of init"))
+	const last = unix.CLONE_NEWUSER | unix.CLONE_NEWNS
+	if others := n.Flags &^ last; others != 0 {
+		call.Setns(join.Step(program.T("setns, but for the user and the mount namespace")), call.Number(n.Pidfd), others)
+	}
+	call.Setns(join.Step(program.T("setns of the user namespace")), call.Number(n.Pidfd), unix.CLONE_NEWUSER)
+	call.Unshare(join.Step(program.T("copy the host's mount namespace for it")), unix.CLONE_NEWNS)
+	stay(b)
+	join = b.Element(program.T("linux.namespaces")).Doing(program.T("join those of init"))
+	call.Setns(join.Step(program.T("setns of the mount namespace")), call.In(mounts), unix.CLONE_NEWNS)
+	call.Close(join.Step(program.T("close it")), call.In(mounts))
+	becomeRoot(b, false, false)
+}
+
+// MountNS returns the path of the file of init's mount namespace.
+func (n *Init) MountNS() string { return "/proc/" + strconv.Itoa(n.Pid) + "/ns/mnt" }
+
 // directory emits the opening of the directory that init has as its root or cwd.
 func (n *Init) directory(b *program.Builder, name string) program.Reg {
 	b = b.Element(program.T("linux.namespaces")).Doing(program.T("open the %s directory of init", name))

@@ -7,7 +7,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program/call"
 )
 
-// Relock emits, in the child, that the root and the binds are cloned anew from its copy of
+// Relock emits, in the child, that the root of a container that does not run yet and the binds are cloned anew from its copy of
 // the host's tree, in the place of what the parent section has cloned. The kernel locks the
 // mounts of a copy that belongs to another user namespace: what the host has restricted
 // stays so, and what it has covered stays covered, also for a container that may mount. Of
@@ -25,7 +25,9 @@ func (r *Root) Relock(b *program.Builder) {
 	}
 	r.inChild = true
 	defer func() { r.inChild = false }()
-	r.relockRoot(b.Element(program.T("root.path")))
+	if !r.c.Running {
+		r.relockRoot(b.Element(program.T("root.path")))
+	}
 	for i := range r.mounts {
 		s, m := &r.mounts[i], &r.c.Spec.Mounts[i]
 		opened := s.opens() && !s.late
