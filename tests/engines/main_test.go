@@ -38,6 +38,10 @@ const number = "HUTCH_ENGINES_NUMBER"
 // space is a tmpfs of the tests' mount namespace: data, sockets, images.
 const space = "/run/engines"
 
+// homes is where users have their folders: not below /run, in whose place RootlessKit puts
+// links.
+const homes = "/mnt"
+
 var runtimePath string // absolute path of the runtime under test
 
 func TestMain(m *testing.M) {
@@ -136,7 +140,7 @@ func prepare() error {
 	os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
 	unix.Umask(0o022)
 	// What engines write to whatever they are told.
-	for _, dir := range []string{"/run", "/var/lib/cni", "/var/lib/containers", "/var/cache/containers", "/etc/cni/net.d", "/etc/containers"} {
+	for _, dir := range []string{"/run", "/var/lib/cni", "/var/lib/containers", "/var/cache/containers", "/etc/cni/net.d", "/etc/containers", homes} {
 		if _, err := os.Stat(dir); err != nil && dir != "/run" {
 			continue
 		}
