@@ -190,3 +190,32 @@ func TestWithoutCgroupSays(t *testing.T) {
 		t.Errorf("%s", res)
 	}
 }
+
+// TestWhichServiceManager: which systemd makes the scope depends on who the caller is, and
+// on what there is of a session; the error names where it was looked for.
+func TestWhichServiceManager(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "the words are Hutch's")
+	session := fmt.Sprintf("/run/user/%d", plainUser)
+	for _, c := range []struct {
+		name, made string
+		want       string
+	}{
+		{"a session that no variable names", "mkdir -p " + session + "/systemd && : >" + session + "/systemd/private", session + "/bus"},
+		{"a system container", "mkdir -p /run/systemd/system", "/run/dbus/system_bus_socket"},
+		{"neither", ":", "neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			g := seats()[3].seated(t, true)
+			g.spec.Linux.CgroupsPath = ""
+			g.writeSpec()
+			g.enter = append(g.enter, "env", "-u", "XDG_RUNTIME_DIR", "-u", "DBUS_SESSION_BUS_ADDRESS",
+				"sh", "-c", "mount -t tmpfs none /run && "+c.made+` && exec "$@"`, "sh")
+			res := g.as(call{root: g.root, global: []string{"--systemd-cgroup"}, args: g.line("run")}).do(t)
+			if res.code == 0 || !strings.Contains(res.stderr, c.want) {
+				t.Errorf("no %q in %s", c.want, res)
+			}
+		})
+	}
+}
