@@ -96,6 +96,7 @@ func startDockerBy(t *testing.T, dir, driver, more string) (docker *engine, serv
 func dockerd(t *testing.T, docker *engine, base string) *exec.Cmd {
 	t.Helper()
 	server := daemon(t, "dockerd", "--config-file", base+"/daemon.json", "--init-path", "/usr/bin/tini-static")
+	there(t, base+"/docker.sock")
 	testwait.Until(t, "dockerd answers", func() bool {
 		return exec.Command(docker.call[0], append(docker.call[1:], "version")...).Run() == nil
 	})

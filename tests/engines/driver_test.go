@@ -88,7 +88,9 @@ func driven(t *testing.T, e *engine, driver string) {
 
 func TestDriverDocker(t *testing.T) {
 	onDrivers(t, func(t *testing.T, driver string) {
-		e, _ := startDockerBy(t, "docker-"+driver, driver, `"bridge": "none", "iptables": false, "ip6tables": false,`)
+		// The one that dockerd would start has a quarter of a minute, which is little there.
+		socket := containerdServer(t, "docker-containerd-"+driver)
+		e, _ := startDockerBy(t, "docker-"+driver, driver, `"bridge": "none", "iptables": false, "ip6tables": false, "containerd": "`+socket+`",`)
 		is(t, e.run(t, "info", "--format", "{{.CgroupDriver}} {{.CgroupVersion}}"), driver+" 2")
 		driven(t, e, driver)
 	})
@@ -136,3 +138,45 @@ func ownMachine() bool { return os.Getenv("IN_VM") == "1" }
 
 // slice is the unit above the containers of engines with systemd's driver.
 const slice = "hutchengines.slice"
+
+// TestDriverRootlessPodman is Podman in a login session, whose cgroups systemd of the user
+// makes, with the limits that are delegated.
+func TestDriverRootlessPodman(t *testing.T) {
+	if _, err := os.Stat("/run/user/4711/systemd/private"); err != nil || !ownMachine() {
+		t.Skip("needs a user's session on a machine of its own (make vm)")
+	}
+	base := filepath.Join(homes, "session")
+	script := `set -e
+mkdir -p "$1/data" "$1/run" "$1/rootfs"
+tar -xf "$2" -C "$1/rootfs"
+cp "$3" "$1/runtime"
+chown -R 4711:4711 "$1"`
+	if out, err := exec.Command("sh", "-c", script, "sh", base, image, runtimePath).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	write(t, "/etc/containers/policy.json", `{"default": [{"type": "insecureAcceptAnything"}]}`)
+	podman := &engine{name: "podman", call: []string{
+		"/run/vm/as-user", "podman", "--log-level", "error", "--cgroup-manager", "systemd", "--events-backend", "file",
+		"--storage-driver", "vfs", "--root", base + "/data", "--runroot", base + "/run", "--runtime", base + "/runtime",
+	}}
+	name := podman.run(t, "run", "-d", "--network", "none", "--memory", "64m", "--pids-limit", "50", "--rootfs", base+"/rootfs", "sleep", "1000")
+	t.Cleanup(func() { podman.remove(t, name) })
+	pid := podman.ask(t, name, "{{.State.Pid}}")
+	text, err := os.ReadFile("/proc/" + pid + "/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.TrimSpace(strings.TrimPrefix(string(text), "0::"))
+	if !strings.HasPrefix(at, "/user.slice/user-4711.slice/user@4711.service/user.slice/libpod-") {
+		t.Errorf("the container is in %s", at)
+	}
+	for file, want := range map[string]string{"memory.max": "67108864\n", "pids.max": "50\n"} {
+		if text, err := os.ReadFile("/sys/fs/cgroup" + at + "/" + file); string(text) != want {
+			t.Errorf("%s %q (%v), want %q", file, text, err, want)
+		}
+	}
+	is(t, podman.run(t, "exec", name, "sh", "-c", "id -u; cat /proc/self/cgroup"), "0", "0::/")
+	podman.run(t, "pause", name)
+	podman.run(t, "unpause", name)
+	has(t, podman.run(t, "stats", "--no-stream", "--format", "{{.MemUsage}}", name), "67.11MB")
+}
