@@ -32,7 +32,7 @@ BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-build vm-v2 vm-systemd vm-arm64 vm-s390x vm-kernels vm-security \
+.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-build vm-v2 vm-systemd vm-arm64 vm-s390x vm-kernels vm-engines vm-security \
 	bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
 	dist dist-test notices fmt vet lint floors types plain cross cross-quick hello-bundle test-deps box bin/box containerd
 
@@ -221,6 +221,10 @@ vm-arm64 vm-s390x:
 
 vm-kernels: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite kernel $(KERNELS)
+
+# vm-engines runs Docker, Podman and containerd on cgroup v2, with systemd's driver and without.
+vm-engines: build
+	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite engines
 
 vm-security: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite security

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/hutch-project/hutch/internal/cli"
-	"github.com/hutch-project/hutch/internal/template"
+	"github.com/hutch-project/hutch/internal/life"
 )
 
 var specCommand = cli.Command{
@@ -29,11 +29,7 @@ var specCommand = cli.Command{
 }
 
 func writeSpec(l *cli.Line) error {
-	s := template.Spec()
-	if l.Bool("rootless") {
-		template.Rootless(s)
-	}
-	text, err := json.MarshalIndent(s, "", "\t")
+	text, err := json.MarshalIndent(life.DefaultSpec(l.Bool("rootless")), "", "\t")
 	if err != nil {
 		return err
 	}

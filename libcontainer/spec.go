@@ -8,7 +8,6 @@ import (
 	known "github.com/hutch-project/hutch/internal/features"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/life"
-	"github.com/hutch-project/hutch/internal/template"
 )
 
 // Protect makes the executable of this program unreachable for containers. A program calls
@@ -24,11 +23,7 @@ func Protect(args, env []string) error { return selfexe.Protect(args, env) }
 // file system in rootfs of the bundle: what the command spec writes. With rootless it is one
 // for a caller without privileges.
 func DefaultSpec(rootless bool) *specs.Spec {
-	s := template.Spec()
-	if rootless {
-		template.Rootless(s)
-	}
-	return s
+	return life.DefaultSpec(rootless)
 }
 
 // ParseSpec decodes the text of a config.json. Its errors name the member, the line and the

@@ -223,6 +223,21 @@ func (r *Report) systemd(bus systemd.Bus) {
 	defer conn.Close()
 	version, err := conn.Version()
 	r.add("cgroups", name, err == nil, "version "+strconv.Itoa(version), "", "")
+	if bus.User {
+		r.delegated(conn)
+	}
+}
+
+// delegated asks which controllers the user's service manager has been handed.
+func (r *Report) delegated(conn *systemd.Conn) {
+	missing, err := conn.Undelegated()
+	if err != nil {
+		return // no cgroup v2, which alone delegates them
+	}
+	f := r.add("cgroups", "limits by systemd of the user", true, "cpu, cpuset, io, memory, pids", "", "")
+	if len(missing) > 0 {
+		f.State, f.Detail, f.Remedy = Partly, "it lacks "+strings.Join(missing, ", "), systemd.DelegateRemedy
+	}
 }
 
 // security asks for security modules and capabilities.

@@ -86,8 +86,7 @@ func (m *maker) explainNoCgroup(err error) error {
 	case m.bundle.linux().CgroupsPath == "": // else the container would go without
 		return fmt.Errorf("--rootless false needs a cgroup: %w: leave it out", err)
 	}
-	return fmt.Errorf("%s needs a cgroup: %w: leave it out, or start the runtime in a cgroup that is delegated to the caller, "+
-		"as by systemd-run --user --scope --property Delegate=yes (on cgroup v2)", what, err)
+	return fmt.Errorf("%s needs a cgroup: %w: leave it out, or have one that is delegated to the caller, by "+ownCgroup, what, err)
 }
 
 // denied reports whether the kernel lacked nothing but the right.
@@ -108,7 +107,7 @@ func (m *maker) toleratesNoCgroup(err error) bool {
 func (m *maker) fillCgroup() error {
 	p := m.plan
 	if err := p.settings.Apply(p.cgroup); err != nil {
-		return err
+		return explainController(err)
 	}
 	if uid, ok := cgroupOwner(m.bundle.spec); ok {
 		if err := p.cgroup.Chown(uid, -1); err != nil {

@@ -85,7 +85,7 @@ func unsharedEarly(s *specs.Spec) uint64 {
 
 // decide asks the host, and makes the plan.
 func (m *maker) decide() (undo func(), err error) {
-	if err := m.planUnit(); err != nil { // says which service manager is asked
+	if err := m.planUnit(m.r); err != nil { // says which service manager is asked
 		return nil, err
 	}
 	if m.host, err = m.r.askHost(&m.request); err != nil {

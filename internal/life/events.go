@@ -27,6 +27,7 @@ func (r *Runtime) Stats(id string) ([]byte, error) {
 	if c.status() == Stopped {
 		return nil, named("events", id, ErrNotRunning)
 	}
+	c.warnOfNoStats()
 	line, err := c.stats()
 	return line, named("events", id, err)
 }
@@ -69,8 +70,18 @@ func (r *Runtime) events(id string, interval time.Duration, w io.Writer, stop in
 		return named("events", id, ErrNotRunning)
 	}
 	defer unix.Close(pidfd)
+	c.warnOfNoStats()
 	return named("events", id, c.follow(pidfd, stop, interval, w))
 }
+
+// warnOfNoStats tells why a container's statistics are empty.
+func (c *container) warnOfNoStats() {
+	if !c.hasCgroup() {
+		c.r.warn(withoutCgroup(errNoStats).Error())
+	}
+}
+
+var errNoStats = errors.New("there are no statistics")
 
 func (c *container) follow(pidfd, stop int, interval time.Duration, w io.Writer) error {
 	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}, {Fd: int32(stop), Events: unix.POLLIN}}

@@ -97,6 +97,7 @@ type execution struct {
 	signals *terminal.Forwarder // nil for a detached one
 	guard   guard
 	crowd   crowd
+	attach  *attachment // nil for a process that is born in the container's cgroups
 }
 
 // begin does all up to a process that has executed its program. It takes no lock: what it
@@ -135,8 +136,12 @@ func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 	// A terminal cannot be handed over twice.
 	e.crowd.is = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
 	err := e.start(sub)
+	if e.mayAttach(err) {
+		e.attach = &attachment{sub: sub}
+		err = e.start(sub)
+	}
 	if !e.canMove(err, sub) {
-		return err
+		return e.explainEntry(err)
 	}
 	e.drop()
 	e.crowd.is = true
@@ -277,7 +282,7 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	}
 	entry, err := e.entry(sub)
 	if err != nil {
-		return err
+		return entryDenied(err)
 	}
 	defer entry.Close()
 	in.Tasks = len(entry.Tasks)
@@ -305,7 +310,7 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	e.trace.Phase("clone")
 	e.child, err = spawnHidden(p, &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
 	if err != nil {
-		return err
+		return entryDenied(err)
 	}
 	return e.guard.watch(e.o.Embed, e.child, p)
 }
@@ -315,6 +320,9 @@ func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
 	paths := cgroup.Paths(e.c.rec.Cgroup.Paths)
 	if e.crowd.is {
 		paths, e.crowd.procs = paths.Uncounted()
+	}
+	if e.attach != nil {
+		paths, sub = nil, nil
 	}
 	born := !seat.Calls().Clone3
 	entry, err := paths.Enter(sub, born)
@@ -362,6 +370,7 @@ func (e *execution) userns() bool { return e.init.Flags&unix.CLONE_NEWUSER != 0 
 func (e *execution) parentWork() (list workList[*execution]) {
 	clones := e.init.Clones() // the second process is moved, while it waits to be followed
 	// First, so that the process is in its cgroups whatever follows.
+	list.add(e.attach != nil, compile.Born, "linux.cgroupsPath", "have systemd move the process", (*execution).toUnit)
 	list.add(e.crowd.is && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
 	// These take capabilities in the initial user namespace, and come before another is joined.
 	list.add(e.p.OOMScoreAdj != nil, compile.Born, "process.oomScoreAdj",

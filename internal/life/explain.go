@@ -41,6 +41,10 @@ func explainMount(err error) error {
 		}
 		return err
 	}
+	if failed.Call == "mount_setattr" && failed.Errno == unix.EPERM && strings.HasPrefix(failed.Note.Element.String(), "mounts[") {
+		return fmt.Errorf("%w: what the host has set for it (ro, nosuid, nodev, noexec, an atime) cannot be taken back in a user namespace; "+
+			"leave the option out", err)
+	}
 	if failed.Call != "fsopen" || failed.Errno != unix.ENODEV {
 		return err
 	}

@@ -26,7 +26,7 @@ func (r *Runtime) planOnly(o *CreateOptions) (*Plan, error) {
 	if err := q.read(r); err != nil {
 		return nil, err
 	}
-	if err := q.planUnit(); err != nil {
+	if err := q.planUnit(r); err != nil {
 		return nil, err
 	}
 	h, err := usualHost(q)

@@ -17,7 +17,11 @@ func (r *Runtime) Pause(id string) error {
 	return r.change(id, "pause", func(c *container) error {
 		switch c.status() {
 		case Created, Running:
-			return c.cg.Freeze()
+			err := c.cg.Freeze()
+			if errors.Is(err, cgroup.ErrCannotFreeze) && !c.hasCgroup() {
+				err = withoutCgroup(err)
+			}
+			return err
 		case Paused:
 			return errors.New("container is paused already")
 		}

@@ -50,9 +50,9 @@ type Plan struct {
 }
 
 // planUnit decides the systemd unit of a container.
-func (q *request) planUnit() (err error) {
+func (q *request) planUnit(r *Runtime) (err error) {
 	if q.manager == Systemd {
-		q.unit, err = newUnit(q.bundle.linux().CgroupsPath, q.ID)
+		q.unit, err = newUnit(q.bundle.linux().CgroupsPath, q.ID, r.Bus())
 	}
 	return err
 }

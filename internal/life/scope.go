@@ -3,9 +3,11 @@ package life
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/dbus"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
@@ -22,8 +24,8 @@ type unit struct {
 }
 
 // newUnit returns the unit at cgroupsPath of the container id.
-func newUnit(cgroupsPath, id string) (_ *unit, err error) {
-	u := &unit{user: !seat.HostRoot()}
+func newUnit(cgroupsPath, id string, bus systemd.Bus) (_ *unit, err error) {
+	u := &unit{user: bus.User}
 	u.Unit, err = systemd.ParsePath(cgroupsPath, id, u.user)
 	return u, err
 }
@@ -47,11 +49,42 @@ func (r *Runtime) dialSystemd(user bool) (*systemd.Conn, error) {
 }
 
 func (r *Runtime) bus(user bool) systemd.Bus {
-	return systemd.Bus{User: user, Session: r.SessionBus, RuntimeDir: r.RuntimeDir}
+	b := systemd.Bus{User: user, Session: r.SessionBus, RuntimeDir: r.RuntimeDir}
+	if user && b.Session == "" && b.RuntimeDir == "" {
+		b.RuntimeDir = sessionDir()
+	}
+	return b
 }
 
-// Bus returns the service manager that containers of the caller would be made by.
-func (r *Runtime) Bus() systemd.Bus { return r.bus(!seat.HostRoot()) }
+// sessionDir returns the folder of the caller's login session where no variable names it, as
+// in a job of cron or behind su; empty without one.
+//
+// Source: pam_systemd(8), XDG_RUNTIME_DIR.
+func sessionDir() string {
+	dir := "/run/user/" + strconv.Itoa(seat.OutsideUID())
+	if unix.Access(dir+"/systemd/private", unix.W_OK) != nil {
+		return ""
+	}
+	return dir
+}
+
+// Bus returns the service manager that containers of the caller would be made by: that of
+// the user but for root. Root of a user namespace in which systemd is the first process, a
+// system container, has the system's there, unless variables name a session.
+func (r *Runtime) Bus() systemd.Bus {
+	user := !seat.HostRoot()
+	if seat.Nested() && r.SessionBus == "" && r.RuntimeDir == "" && ownsSystemd("/run/systemd/system") {
+		user = false
+	}
+	return r.bus(user)
+}
+
+// ownsSystemd reports whether the systemd of that folder is one of the caller's user
+// namespace: to others its root is nobody.
+func ownsSystemd(dir string) bool {
+	var st unix.Stat_t
+	return unix.Stat(dir, &st) == nil && st.Uid == 0
+}
 
 // startScope has systemd make the unit with init in it, and the limits that it
 // knows; then it is as if Hutch had made the cgroups itself. Init waits meanwhile.

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/config"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
 )
 
@@ -30,9 +31,15 @@ func (r *Runtime) Update(id string, change func(*specs.LinuxResources)) error {
 			return err
 		}
 		change(now)
-		return c.setResources(was, now)
+		err = c.setResources(was, now)
+		if errors.Is(err, cgroup.ErrNoCgroups) && !c.hasCgroup() {
+			return withoutCgroup(errNoLimits)
+		}
+		return err
 	})
 }
+
+var errNoLimits = errors.New("linux.resources: no limits can be set")
 
 // resources returns the limits as recorded.
 func (c *container) resources() (*specs.LinuxResources, error) {
@@ -65,7 +72,7 @@ func (c *container) setResources(was, now *specs.LinuxResources) error {
 		return errors.Join(err, c.setScope(was))
 	}
 	if err := changed.Update(old, c.cg.Paths()); err != nil {
-		return errors.Join(err, c.setScope(was))
+		return errors.Join(explainController(err), c.setScope(was))
 	}
 	c.rec.Resources = string(text)
 	if err := c.dir.Save(c.rec); err != nil {

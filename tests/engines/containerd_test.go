@@ -36,25 +36,7 @@ const ctrImage = "docker.io/library/bb:latest"
 // containerd starts a containerd and runs its scenarios; cdi is that of a version that
 // knows CDI devices.
 func containerd(t *testing.T, dir string, cdi func(*testing.T, *engine)) {
-	base := filepath.Join(space, dir)
-	if err := os.MkdirAll(base, 0o711); err != nil {
-		t.Fatal(err)
-	}
-	write(t, base+"/config.toml", fmt.Sprintf(`version = 2
-root = %q
-state = %q
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-
-[grpc]
-  address = %q
-`, base+"/root", base+"/state", base+"/socket"))
-	daemon(t, "containerd", "--config", base+"/config.toml", "--log-level", "warn")
-	e := &engine{name: "containerd", call: []string{"ctr", "--address", base + "/socket"}, image: ctrImage, parent: cgroupParent()}
-	testwait.Until(t, "containerd answers", func() bool {
-		return exec.Command(e.call[0], append(slices.Clone(e.call[1:]), "version")...).Run() == nil
-	})
-	archive := archiveImage(t, ctrImage, `"Env": ["PATH=/bin"]`)
-	e.run(t, "image", "import", archive)
+	e := startContainerd(t, dir)
 	for _, s := range []struct {
 		name string
 		run  func(*testing.T, *engine)
@@ -77,6 +59,48 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 	if left := cgroupsLeft(); len(left) > 0 {
 		t.Errorf("cgroups left:\n%s", strings.Join(left, "\n"))
 	}
+}
+
+// startContainerd starts a containerd with an image of busybox.
+func startContainerd(t *testing.T, dir string) *engine {
+	t.Helper()
+	e := &engine{name: "containerd", call: []string{"ctr", "--address", containerdServer(t, dir)}, image: ctrImage, parent: cgroupParent()}
+	testwait.Until(t, "containerd answers", func() bool {
+		return exec.Command(e.call[0], append(slices.Clone(e.call[1:]), "version")...).Run() == nil
+	})
+	archive := archiveImage(t, ctrImage, `"Env": ["PATH=/bin"]`)
+	e.run(t, "image", "import", archive)
+	return e
+}
+
+// containerdServer starts a containerd without Kubernetes' interface, and returns its socket.
+func containerdServer(t *testing.T, dir string) (socket string) {
+	t.Helper()
+	base := filepath.Join(space, dir)
+	if err := os.MkdirAll(base, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	socket = base + "/socket"
+	write(t, base+"/config.toml", fmt.Sprintf(`version = 2
+root = %q
+state = %q
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+
+[grpc]
+  address = %q
+`, base+"/root", base+"/state", socket))
+	daemon(t, "containerd", "--config", base+"/config.toml", "--log-level", "warn")
+	there(t, socket)
+	return socket
+}
+
+// there waits for a server's socket, before a client costs a slow machine its time.
+func there(t *testing.T, socket string) {
+	t.Helper()
+	testwait.Until(t, socket+" is there", func() bool {
+		_, err := os.Stat(socket)
+		return err == nil
+	})
 }
 
 // archiveImage makes an image of that name as `docker save` does; config is the inside of its

@@ -55,6 +55,12 @@ func TestDockerLiveRestore(t *testing.T) {
 // more are further lines of its daemon.json.
 func startDocker(t *testing.T, dir, more string) (docker *engine, server *exec.Cmd) {
 	t.Helper()
+	return startDockerBy(t, dir, "cgroupfs", more)
+}
+
+// startDockerBy is startDocker with a driver of cgroups.
+func startDockerBy(t *testing.T, dir, driver, more string) (docker *engine, server *exec.Cmd) {
+	t.Helper()
 	base := filepath.Join(space, dir)
 	if err := os.MkdirAll(base, 0o711); err != nil {
 		t.Fatal(err)
@@ -63,7 +69,7 @@ func startDocker(t *testing.T, dir, more string) (docker *engine, server *exec.C
 	config := fmt.Sprintf(`{
 	"default-runtime": "tested",
 	"runtimes": {"tested": {"path": %q}},
-	"exec-opts": ["native.cgroupdriver=cgroupfs"],
+	"exec-opts": ["native.cgroupdriver=%s"],
 	"cgroup-parent": %q,
 	"data-root": %q, "exec-root": %q, "pidfile": %q,
 	"hosts": [%q],
@@ -72,7 +78,7 @@ func startDocker(t *testing.T, dir, more string) (docker *engine, server *exec.C
 	%s
 	"log-level": "warn"
 }
-`, runtimePath, cgroupParent(), base+"/data", base+"/exec", base+"/pid", socket, more)
+`, runtimePath, driver, driverParent(driver), base+"/data", base+"/exec", base+"/pid", socket, more)
 	if err := os.WriteFile(base+"/daemon.json", []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +96,7 @@ func startDocker(t *testing.T, dir, more string) (docker *engine, server *exec.C
 func dockerd(t *testing.T, docker *engine, base string) *exec.Cmd {
 	t.Helper()
 	server := daemon(t, "dockerd", "--config-file", base+"/daemon.json", "--init-path", "/usr/bin/tini-static")
+	there(t, base+"/docker.sock")
 	testwait.Until(t, "dockerd answers", func() bool {
 		return exec.Command(docker.call[0], append(docker.call[1:], "version")...).Run() == nil
 	})

@@ -38,6 +38,10 @@ const number = "HUTCH_ENGINES_NUMBER"
 // space is a tmpfs of the tests' mount namespace: data, sockets, images.
 const space = "/run/engines"
 
+// homes is where users have their folders: not below /run, in whose place RootlessKit puts
+// links.
+const homes = "/mnt"
+
 var runtimePath string // absolute path of the runtime under test
 
 func TestMain(m *testing.M) {
@@ -45,7 +49,12 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "tests/engines: needs root: engines make bridges, mounts and cgroups")
 		os.Exit(1)
 	}
-	switch os.Getenv(stage) {
+	at := os.Getenv(stage)
+	if ownMachine() {
+		at = "tests"
+		os.Setenv(number, strconv.Itoa(os.Getpid()))
+	}
+	switch at {
 	case "":
 		testplain.Start()
 		os.Setenv(number, strconv.Itoa(os.Getpid()))
@@ -136,8 +145,8 @@ func prepare() error {
 	os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
 	unix.Umask(0o022)
 	// What engines write to whatever they are told.
-	for _, dir := range []string{"/run", "/var/lib/cni", "/var/lib/containers", "/var/cache/containers", "/etc/cni/net.d", "/etc/containers"} {
-		if _, err := os.Stat(dir); err != nil && dir != "/run" {
+	for _, dir := range []string{"/run", "/var/lib/cni", "/var/lib/containers", "/var/cache/containers", "/etc/cni/net.d", "/etc/containers", homes} {
+		if _, err := os.Stat(dir); err != nil && dir != "/run" || dir == "/run" && ownMachine() {
 			continue
 		}
 		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755"); err != nil {
@@ -225,5 +234,8 @@ func removeCgroups() {
 func cgroupTops() []string {
 	each, _ := filepath.Glob("/sys/fs/cgroup/*" + cgroupParent())
 	one, _ := filepath.Glob("/sys/fs/cgroup" + cgroupParent())
+	if _, err := os.Stat("/sys/fs/cgroup/" + slice); err == nil {
+		one = append(one, "/sys/fs/cgroup/"+slice)
+	}
 	return append(each, one...)
 }

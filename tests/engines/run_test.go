@@ -55,8 +55,16 @@ func publishedPort(t *testing.T, e *engine) {
 		t.Fatal(err)
 	}
 	has(t, string(rules), "--dport 18080", ":80", "MASQUERADE")
+	answers(t, 18080)
+	e.remove(t, web)
+	nothingLeft(t, e)
+}
+
+// answers waits until the published port of a container has served its page.
+func answers(t *testing.T, port int) {
+	t.Helper()
 	testwait.Until(t, "the published port answers", func() bool {
-		answer, err := http.Get("http://127.0.0.1:18080/page")
+		answer, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/page", port))
 		if err != nil {
 			return false
 		}
@@ -64,8 +72,6 @@ func publishedPort(t *testing.T, e *engine) {
 		page, _ := io.ReadAll(answer.Body)
 		return string(page) == "served\n"
 	})
-	e.remove(t, web)
-	nothingLeft(t, e)
 }
 
 func stdin(t *testing.T, e *engine) {

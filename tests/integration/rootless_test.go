@@ -375,3 +375,21 @@ func TestTimeOffsetsOfUsers(t *testing.T) {
 		})
 	}
 }
+
+// TestLockedFlagsAreNamed: a user may not take back what the host has set for a mount, and
+// is told so; what the options do not name stays.
+func TestLockedFlagsAreNamed(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "the words are Hutch's")
+	for option, want := range map[string]string{"ro": "", "rw": "cannot be taken back in a user namespace", "suid": "cannot be taken back in a user namespace"} {
+		g := seats()[0].seated(t, true)
+		source := g.path("source")
+		hostTmpfs(t, source, "ro,nosuid,nodev")
+		mount(specs.Mount{Destination: "/tmp", Type: "bind", Source: source, Options: []string{"bind", option}})(g.spec)
+		res := g.byRun(program{args: []string{"grep", " /tmp ", "/proc/self/mounts"}})
+		if want == "" && (res.code != 0 || !strings.Contains(res.stdout, "ro,nosuid,nodev")) ||
+			want != "" && (res.code == 0 || !strings.Contains(res.stderr, want)) {
+			t.Errorf("%s: %s", option, res)
+		}
+	}
+}

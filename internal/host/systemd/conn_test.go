@@ -239,3 +239,22 @@ func TestUserBusAddresses(t *testing.T) {
 		}
 	}
 }
+
+// TestAttachIsOneCall: a path below the unit begins with a slash, as systemd wants it.
+func TestAttachIsOneCall(t *testing.T) {
+	for path, want := range map[string]string{"": "", "init/x": "/init/x"} {
+		p := newPeer(t, func(m *dbus.Message) []byte {
+			unit, at := m.Body.String(), m.Body.String()
+			if m.Member == "AttachProcessesToUnit" && (m.Signature != "ssau" || unit != testUnit.Name || at != want) {
+				return errorBytes(m.Serial, "org.freedesktop.DBus.Error.InvalidArgs", m.Signature+" "+unit+" "+at)
+			}
+			return answerBytes(m.Serial, ":1.0")
+		})
+		if err := p.dial().Attach(testUnit, path, 7); err != nil {
+			t.Error(err)
+		}
+		if got := p.seen(); !slices.Equal(got, []string{"Hello", "AttachProcessesToUnit"}) {
+			t.Errorf("calls %q", got)
+		}
+	}
+}

@@ -107,6 +107,20 @@ func (c *Conn) reset(u Unit) error {
 	return err
 }
 
+// Attach moves the process into the cgroup of the unit, or into the one at path below it;
+// who owns the service manager, and the process, needs no right to write either cgroup.
+//
+// Source: org.freedesktop.systemd1(5), AttachProcessesToUnit.
+func (c *Conn) Attach(u Unit, path string, pid int) error {
+	c.begin("AttachProcessesToUnit " + u.Name)
+	if path != "" {
+		path = "/" + path
+	}
+	_, err := c.call(managerMethod("AttachProcessesToUnit"),
+		dbus.String(u.Name), dbus.String(path), dbus.Array("u", dbus.Uint32(uint32(pid))))
+	return c.fail(err)
+}
+
 // SetProperties changes properties of the unit: until it ends when runtime is
 // true, and for ever otherwise, which makes no sense for a scope.
 func (c *Conn) SetProperties(u Unit, runtime bool, props []dbus.Property) error {

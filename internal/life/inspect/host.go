@@ -15,6 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
 	"github.com/hutch-project/hutch/internal/host/rdt"
+	"github.com/hutch-project/hutch/internal/host/systemd"
 	"github.com/hutch-project/hutch/internal/life"
 	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/capability"
@@ -283,11 +284,8 @@ func siblings(dir string) (names []string) {
 // cgroup.
 func (r *Report) cgroups() {
 	if r.x.Manager == life.Systemd {
-		if conn, err := r.x.Bus.Dial(); err != nil {
-			r.fault(Error, err)
-		} else {
-			conn.Close()
-		}
+		r.serviceManager()
+		return
 	}
 	plan, layout, err := r.x.Cgroup()
 	if err != nil || plan == nil {
@@ -309,6 +307,34 @@ func (r *Report) cgroups() {
 			r.errorf(settings.First(),
 				"run as root, have the cgroup delegated, or use --cgroup-manager systemd", "limits need a cgroup, and the caller may make none in %s", at)
 			return
+		}
+	}
+}
+
+// serviceManager inspects whether systemd can be reached, and whether a user's one has been
+// handed the controllers that the limits need.
+func (r *Report) serviceManager() {
+	conn, err := r.x.Bus.Dial()
+	if err != nil {
+		r.fault(Error, err)
+		return
+	}
+	defer conn.Close()
+	if !r.x.Bus.User {
+		return
+	}
+	missing, err := conn.Undelegated()
+	if err != nil {
+		return
+	}
+	settings, err := limit.New(r.linux().Resources, r.host.mode)
+	if err != nil {
+		return // told of already
+	}
+	for _, w := range settings.Writes() {
+		if slices.Contains(missing, w.Controller) && !w.Optional() {
+			r.errorf(w.Field, systemd.DelegateRemedy, "systemd of the user has not the cgroup controller %s", w.Controller)
+			missing = slices.DeleteFunc(missing, func(name string) bool { return name == w.Controller })
 		}
 	}
 }

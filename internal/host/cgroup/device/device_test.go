@@ -248,7 +248,7 @@ func TestDeviceRulesAreChecked(t *testing.T) {
 	}{
 		{specs.LinuxDeviceCgroup{Type: "p", Access: "r"}, `linux.resources.devices[0].type: "p": give a, b or c`},
 		{specs.LinuxDeviceCgroup{Type: "c"}, "linux.resources.devices[0].access: is empty"},
-		{specs.LinuxDeviceCgroup{Type: "c", Access: "rx"}, `linux.resources.devices[0].access: "rx": give a composition of r, w and m`},
+		{specs.LinuxDeviceCgroup{Type: "c", Access: "xy"}, `linux.resources.devices[0].access: "xy": give a composition of r, w and m`},
 		{specs.LinuxDeviceCgroup{Type: "c", Access: "r", Major: ptr(int64(1 << 32))}, "linux.resources.devices[0].major: 4294967296 is not"},
 		{specs.LinuxDeviceCgroup{Type: "c", Access: "r", Minor: ptr(int64(-2))}, "linux.resources.devices[0].minor: -2 is not"},
 	} {
@@ -323,5 +323,20 @@ func TestDefaultsAreRules(t *testing.T) {
 		if r.field = ""; r != defaults[i] {
 			t.Errorf("rule %d: %+v, want %+v", i, r, defaults[i])
 		}
+	}
+}
+
+// TestUnknownAccessIsLeftOut: of "rwa" r and w count.
+func TestUnknownAccessIsLeftOut(t *testing.T) {
+	of := func(access string) *Rules {
+		t.Helper()
+		l, err := New([]specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}, {Allow: true, Type: "c", Access: access}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	if !of("rwa").Equal(of("wr")) || of("rwa").Equal(of("rwm")) {
+		t.Error("rwa is not rw")
 	}
 }

@@ -179,15 +179,16 @@ func parse(i int, spec *specs.LinuxDeviceCgroup) (rule, error) {
 		}
 		*n.to = *n.from
 	}
-	for _, letter := range spec.Access {
-		bit := strings.IndexRune("mrw", letter)
-		if bit < 0 {
-			return r, fmt.Errorf("%s.access: %q: give a composition of r, w and m", at, spec.Access)
+	if spec.Access == "" {
+		return r, fmt.Errorf("%s.access: is empty; give a composition of r, w and m", at)
+	}
+	for _, letter := range spec.Access { // others are left out, as by runc
+		if bit := strings.IndexRune("mrw", letter); bit >= 0 {
+			r.access |= 1 << bit
 		}
-		r.access |= 1 << bit
 	}
 	if r.access == 0 {
-		return r, fmt.Errorf("%s.access: is empty; give a composition of r, w and m", at)
+		return r, fmt.Errorf("%s.access: %q: give a composition of r, w and m", at, spec.Access)
 	}
 	return r, nil
 }
