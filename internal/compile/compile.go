@@ -224,7 +224,8 @@ func bindsAll(s *specs.Spec) bool {
 
 // mountsProc reports whether a new procfs is mounted.
 func mountsProc(s *specs.Spec) bool {
-	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Type == "proc" })
+	mounts := s.Mounts[max(rootfs.OnRoot(s.Mounts), 0):] // those before it are not made
+	return slices.ContainsFunc(mounts, func(m specs.Mount) bool { return m.Type == "proc" })
 }
 
 // namespaces emits the child's way to being root of all its namespaces.

@@ -148,7 +148,9 @@ func inputs() map[string]*Input {
 			in.HookFiles = HookFiles{Stdout: true, Stderr: true}
 			in.Links = map[int]string{len(in.Spec.Mounts) - 3: "../usr/share/zoneinfo/UTC"}
 		}),
-		"no-process": input(func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true, nil),
+		"on-root":       input(onRoot("/srv/root"), true, nil),
+		"on-root-tmpfs": input(onRoot(""), false, nil),
+		"no-process":    input(func() *specs.Spec { s := template.Spec(); s.Process = nil; return s }(), true, nil),
 	}
 }
 

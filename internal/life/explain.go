@@ -1,6 +1,7 @@
 package life
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -61,7 +62,7 @@ func explainMount(err error) error {
 func (c *container) execError(note string, errno unix.Errno) error {
 	if _, quoted, ok := strings.Cut(note, "exec: "); ok {
 		if name, err := strconv.Unquote(quoted); err == nil {
-			if reason := exefile.Explain(c.rec.Rootfs, name, errno); reason != "" {
+			if reason := exefile.Explain(cmp.Or(c.rec.OnRoot, c.rec.Rootfs), name, errno); reason != "" {
 				return fmt.Errorf("%w: %s", errno, reason)
 			}
 		}

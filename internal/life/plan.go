@@ -1,6 +1,7 @@
 package life
 
 import (
+	"cmp"
 	"path/filepath"
 	"strconv"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/rdt"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
@@ -102,6 +104,9 @@ func (p *Plan) newRecord() *state.Record {
 		PrivatePid:  makes(s, specs.PIDNamespace),
 		Streams:     streamNames(p.host.Std),
 		Cgroup:      state.Cgroup{Driver: p.manager.String(), Paths: p.cgroup.Paths()},
+	}
+	if i := rootfs.OnRoot(s.Mounts); i >= 0 {
+		rec.OnRoot = cmp.Or(rootfs.Base("", s.Mounts), s.Mounts[i].Type)
 	}
 	if rec.OwnKeyring {
 		rec.Keyring = p.host.keyring

@@ -122,7 +122,7 @@ func (r *Report) covered() {
 			m := &r.spec.Mounts[i+1+j]
 			over := path.Clean("/" + m.Destination)
 			if slices.Contains(m.Options, "remount") || at != over && !strings.HasPrefix(at,
-				over+"/") {
+				strings.TrimSuffix(over, "/")+"/") {
 				continue
 			}
 			if rootfs.IsBind(m) && m.Source == r.spec.Mounts[i].Source {

@@ -25,7 +25,9 @@ func (r *Root) Relock(b *program.Builder) {
 	}
 	r.inChild = true
 	defer func() { r.inChild = false }()
-	r.relockRoot(b.Element(program.T("root.path")))
+	if r.onRoot == nil {
+		r.relockRoot(b.Element(program.T("root.path")))
+	}
 	for i := range r.mounts {
 		s, m := &r.mounts[i], &r.c.Spec.Mounts[i]
 		opened := s.opens() && !s.late
