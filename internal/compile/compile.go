@@ -40,7 +40,8 @@ type Input struct {
 	Keyring    string             // name of the session keyring to make; empty keeps the caller's
 	Preserved  []int              // descriptors of the caller that the process gets; see process.Preserved
 	ListenFds  int
-	KeepGroups bool // the process keeps the caller's groups, in place of process.user.additionalGids
+	RawFilter  string // see seccomp.RawAnnotation; empty for none
+	KeepGroups bool   // the process keeps the caller's groups, in place of process.user.additionalGids
 	HookFiles  HookFiles
 	NotifyDir  string // directory with notify.sock to bind at /run/notify, or empty
 	Fifo       bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
@@ -103,7 +104,7 @@ func Compile(in *Input) (*Output, error) {
 	}
 	ns.KeepGroups = in.KeepGroups
 	b := program.New()
-	f, err := filter(linux(in.Spec).Seccomp)
+	f, err := filter(linux(in.Spec).Seccomp, in.RawFilter)
 	if err != nil {
 		return nil, err
 	}

@@ -146,6 +146,7 @@ func inputs() map[string]*Input {
 		}(), true, nil),
 		"extensions": input(extensions(), true, func(in *Input) {
 			in.HookFiles = HookFiles{Stdout: true, Stderr: true}
+			in.RawFilter = "BgAAAAAA/38=" // returns SECCOMP_RET_ALLOW
 			in.Links = map[int]string{len(in.Spec.Mounts) - 3: "../usr/share/zoneinfo/UTC"}
 		}),
 		"on-root":       input(onRoot("/srv/root"), true, nil),

@@ -55,7 +55,7 @@ func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, er
 	if err := r.adapt(s); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(idmapOptions(s), listenerPath(s.Linux, s.Annotations)); err != nil {
+	if err := errors.Join(idmapOptions(s), rawFilter(s.Linux, s.Annotations), listenerPath(s.Linux, s.Annotations)); err != nil {
 		return nil, err
 	}
 	if s.Root != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/seccomp"
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
@@ -159,6 +160,7 @@ func (p *Plan) compile(shield func(*program.Builder) error) (err error) {
 		Tasks:      p.tasks(),
 		ListenFds:  p.ListenFds,
 		KeepGroups: keepsGroups(p.bundle.spec.Annotations),
+		RawFilter:  p.bundle.spec.Annotations[seccomp.RawAnnotation],
 		HookFiles:  hookFiles(p.bundle.spec.Annotations),
 		Fifo:       p.fifo,
 		Unattended: len(p.work.at(compile.Born)) == 0,
