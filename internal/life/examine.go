@@ -46,6 +46,7 @@ func (r *Runtime) Examine(o *CreateOptions) (*Examination, error) {
 	if x.Spec, x.Text, err = read(); err != nil {
 		return nil, err
 	}
+	rootfs.AddDefaultOptions(x.Spec)
 	x.add(own.adapt(x.Spec))
 	x.add(idmapOptions(x.Spec))
 	x.add(rawFilter(x.Spec.Linux, x.Spec.Annotations))
