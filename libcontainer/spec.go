@@ -45,10 +45,10 @@ func ParseResources(text []byte) (*specs.LinuxResources, error) {
 	return r, wrap("update", "", err)
 }
 
-// MergeResources sets in r what with has. Device rules, which are not for an update, are
-// left as they are.
+// MergeResources sets in r what with has. Device rules, where there are any, take the place
+// of those in r.
 //
-// Source: runtime-spec config-linux.md "Control groups"; what runc's update takes.
+// Source: runtime-spec config-linux.md "Control groups"; what runc's and crun's update take.
 func MergeResources(r, with *specs.LinuxResources) { life.Merge(r, with) }
 
 // Features returns what this version can do, whatever the host can. Its annotations have the

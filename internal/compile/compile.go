@@ -41,7 +41,8 @@ type Input struct {
 	Keyring    string             // name of the session keyring to make; empty keeps the caller's
 	Preserved  []int              // descriptors of the caller that the process gets; see process.Preserved
 	ListenFds  int
-	KeepGroups bool // the process keeps the caller's groups, in place of process.user.additionalGids
+	RawFilter  string // see seccomp.RawAnnotation; empty for none
+	KeepGroups bool   // the process keeps the caller's groups, in place of process.user.additionalGids
 	HookFiles  HookFiles
 	NotifyDir  string // directory with notify.sock to bind at /run/notify, or empty
 	Fifo       bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
@@ -105,7 +106,7 @@ func Compile(in *Input) (*Output, error) {
 	}
 	ns.KeepGroups = in.KeepGroups
 	b := newProgram(&in.Host)
-	f, err := filter(linux(in.Spec).Seccomp)
+	f, err := filter(linux(in.Spec).Seccomp, in.RawFilter)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +237,8 @@ func bindsAll(s *specs.Spec) bool {
 
 // mountsProc reports whether a new procfs is mounted.
 func mountsProc(s *specs.Spec) bool {
-	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Type == "proc" })
+	mounts := s.Mounts[max(rootfs.OnRoot(s.Mounts), 0):] // those before it are not made
+	return slices.ContainsFunc(mounts, func(m specs.Mount) bool { return m.Type == "proc" })
 }
 
 // namespaces emits the child's way to being root of all its namespaces.

@@ -26,6 +26,7 @@ type ExecInput struct {
 	Serial     int64
 
 	Names      bool                         // the process reads the files of accounts, and ends; of Process counts the user
+	RawFilter  string                       // as in Input
 	KeepGroups bool                         // as in Input
 	Preserved  []int                        // as in Input
 	Tasks      int                          // as in Input
@@ -52,7 +53,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 		}
 	}
 	linux := membersOf(in.Linux)
-	f, err := filter(linux.Seccomp)
+	f, err := filter(linux.Seccomp, in.RawFilter)
 	if err != nil {
 		return nil, nil, err
 	}

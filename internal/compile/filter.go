@@ -64,8 +64,16 @@ func allows(f *seccomp.Filter, nr uintptr) bool {
 	return true
 }
 
-// filter compiles linux.seccomp.
-func filter(profile *specs.LinuxSeccomp) (*seccomp.Filter, error) {
+// filter compiles linux.seccomp, or reads raw, which stands for it where it is not empty:
+// of the profile counts listenerPath alone then.
+func filter(profile *specs.LinuxSeccomp, raw string) (*seccomp.Filter, error) {
+	if raw != "" {
+		f, err := seccomp.Raw(raw, profile != nil && profile.ListenerPath != "")
+		if err != nil {
+			return nil, fmt.Errorf("config.json: %w", err)
+		}
+		return f, nil
+	}
 	if profile == nil {
 		return nil, nil
 	}

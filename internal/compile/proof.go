@@ -27,7 +27,7 @@ func (in *Input) Expect(out *Output) *verify.Expect {
 		reveals := m.Root == "/" && (m.Type == "proc" || m.Type == "sysfs")
 		e.HostMounts = append(e.HostMounts, verify.HostMount{ID: m.ID, Parent: m.Parent, Point: m.Point, Reveals: reveals})
 	}
-	expectHost(e, &in.Host, linux(in.Spec))
+	expectHost(e, &in.Host, linux(in.Spec), in.RawFilter)
 	if c := in.Host.Cgroup; c != nil {
 		if c.Dir != "" {
 			e.Cgroups = append(e.Cgroups, c.Dir)
@@ -50,15 +50,15 @@ func (in *ExecInput) Expect(tasks []program.Reg) *verify.Expect {
 		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved, Tasks: tasks,
 		Reads: in.Names, Join: in.joined().Flags, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, Serial: in.Serial, KeepGroups: in.KeepGroups, OwnRoot: in.Init.OwnRoot, InitCwd: in.Init.InitCwd, Tags: tags(true),
 	}
-	expectHost(e, &in.Host, in.Linux)
+	expectHost(e, &in.Host, in.Linux, in.RawFilter)
 	return e
 }
 
-func expectHost(e *verify.Expect, h *Host, l *specs.Linux) {
+func expectHost(e *verify.Expect, h *Host, l *specs.Linux, raw string) {
 	for i, std := range h.Std {
 		e.Std[i] = verify.Std{Open: std.Open, Null: std.Null}
 	}
-	if f, err := filter(membersOf(l).Seccomp); err == nil && f != nil {
+	if f, err := filter(membersOf(l).Seccomp, raw); err == nil && f != nil {
 		e.Filter, e.Notify = true, f.Notify
 	}
 }

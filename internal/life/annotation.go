@@ -9,7 +9,27 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/features"
+	"github.com/hutch-project/hutch/internal/part/seccomp"
 )
+
+// rawFilter has the profile be nothing but the path of the agent's socket, where the annotation
+// has a filter in its place. l may be nil where there is no listener either.
+//
+// Source: crun(1), "run.oci.seccomp_bpf_data".
+func rawFilter(l *specs.Linux, annotations map[string]string) error {
+	text, ok := annotations[seccomp.RawAnnotation]
+	if !ok {
+		return nil
+	}
+	if text == "" {
+		_, err := seccomp.Raw(text, false)
+		return fmt.Errorf("config.json: %w", err)
+	}
+	if l != nil {
+		l.Seccomp = &specs.LinuxSeccomp{}
+	}
+	return nil
+}
 
 // listenerPath sets the path of the seccomp agent's socket by the annotation, where
 // config.json names none.
@@ -27,15 +47,15 @@ func listenerPath(l *specs.Linux, annotations map[string]string) error {
 	return nil
 }
 
-// pidfdReceiver returns the path of the socket that takes init's pidfd: the caller's, or that
-// of the annotation.
+// pidfdReceiver returns the path of the socket that takes init's pidfd, the caller's or that
+// of the annotation, and what errors call it.
 //
 // Source: crun(1), "run.oci.pidfd_receiver".
-func (m *maker) pidfdReceiver() string {
+func (m *maker) pidfdReceiver() (path, name string) {
 	if m.PidfdSocket != "" {
-		return m.PidfdSocket
+		return m.PidfdSocket, "--pidfd-socket"
 	}
-	return m.bundle.spec.Annotations[features.PidfdReceiver]
+	return m.bundle.spec.Annotations[features.PidfdReceiver], "annotations[" + features.PidfdReceiver + "]"
 }
 
 // refuseUnknownCalls refuses a profile with names of system calls that are none, where the

@@ -51,11 +51,12 @@ func readConfig(file string) (*specs.Spec, []byte, error) {
 
 // newBundle adapts and checks the configuration s, whose text is kept for later commands.
 func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, error) {
+	rootfs.AddDefaultOptions(s) // before adapt, which takes out what the caller cannot have
 	// Before the checks, which are of what will be run.
 	if err := r.adapt(s); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(idmapOptions(s), listenerPath(s.Linux, s.Annotations)); err != nil {
+	if err := errors.Join(idmapOptions(s), rawFilter(s.Linux, s.Annotations), listenerPath(s.Linux, s.Annotations)); err != nil {
 		return nil, err
 	}
 	if s.Root != nil {

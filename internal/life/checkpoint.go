@@ -121,6 +121,9 @@ func (d *dump) check() (err error) {
 	if err := o.fill(&d.req, d.program); err != nil {
 		return err
 	}
+	if at := d.c.rec.OnRoot; at != "" {
+		return errOnRoot(at)
+	}
 	d.req.Pid = d.c.rec.Pid
 	d.req.Root = d.c.rec.Rootfs
 	d.req.LeaveRunning, d.req.TCPSkipInFlight, d.req.LinkRemap = o.LeaveRunning, o.TCPSkipInFlight, o.LinkRemap

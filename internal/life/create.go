@@ -150,9 +150,9 @@ func (m *maker) announce() (undo func(), err error) {
 			return nil, m.child.Cause(err)
 		}
 	}
-	if path := m.pidfdReceiver(); path != "" {
+	if path, name := m.pidfdReceiver(); path != "" {
 		if err := terminal.SendFd(path, m.child.Pidfd, "standard", m.child.Pidfd); err != nil {
-			return nil, fmt.Errorf("--pidfd-socket: %w", err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	if m.PidFile != "" { // last: engines take it for success

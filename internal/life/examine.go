@@ -46,8 +46,10 @@ func (r *Runtime) Examine(o *CreateOptions) (*Examination, error) {
 	if x.Spec, x.Text, err = read(); err != nil {
 		return nil, err
 	}
+	rootfs.AddDefaultOptions(x.Spec)
 	x.add(own.adapt(x.Spec))
 	x.add(idmapOptions(x.Spec))
+	x.add(rawFilter(x.Spec.Linux, x.Spec.Annotations))
 	faults, warnings := validate.All(x.Spec, validate.Options{Rootless: r.Rootless})
 	x.Faults, x.Warnings = append(x.Faults, faults...), append(x.Warnings, warnings...)
 	x.add(changesHost(x.Spec))

@@ -1,6 +1,7 @@
 package life
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -20,11 +21,27 @@ import (
 // in the image or else the errno alone says of the reason.
 func (c *container) explainExec(err error) error {
 	var failure *program.Error
-	if !errors.As(err, &failure) || failure.Call != "execve" || failure.Errno == 0 {
+	if !errors.As(err, &failure) || failure.Errno == 0 {
 		return err
+	}
+	if failure.Call != "execve" {
+		return c.explainAccess(err)
 	}
 	reason := c.execError(failure.Note.String(), failure.Errno).Error()
 	return fmt.Errorf("%w%s", err, strings.TrimPrefix(reason, failure.Errno.Error()))
+}
+
+// explainAccess adds to err, when it is that of the search for the program, which looks at the
+// bits of the file, what is wrong with these. c may be nil.
+func (c *container) explainAccess(err error) error {
+	var failure *program.Error
+	if c == nil || !errors.As(err, &failure) || failure.Call == "execve" || failure.Errno != unix.EACCES {
+		return err
+	}
+	if why := c.fileError(failure.Note.String(), failure.Errno); why != "" {
+		return fmt.Errorf("%w: %s", err, why)
+	}
+	return err
 }
 
 // explainMount adds to err, when it is the kernel's refusal of a file system or of an option
@@ -63,12 +80,18 @@ func explainMount(err error) error {
 // execError returns the errno of an execve with its reason. note is the text of the
 // instruction's note, which ends with the name of the file, quoted.
 func (c *container) execError(note string, errno unix.Errno) error {
-	if _, quoted, ok := strings.Cut(note, "exec: "); ok {
-		if name, err := strconv.Unquote(quoted); err == nil {
-			if reason := exefile.Explain(c.rec.Rootfs, name, errno); reason != "" {
-				return fmt.Errorf("%w: %s", errno, reason)
-			}
-		}
+	if reason := c.fileError(note, errno); reason != "" {
+		return fmt.Errorf("%w: %s", errno, reason)
 	}
 	return process.ExplainExec(errno)
+}
+
+// fileError returns what the file at the end of note says of errno, "" for nothing.
+func (c *container) fileError(note string, errno unix.Errno) string {
+	_, quoted, _ := strings.Cut(note, "exec: ")
+	name, err := strconv.Unquote(quoted)
+	if err != nil {
+		return ""
+	}
+	return exefile.Explain(cmp.Or(c.rec.OnRoot, c.rec.Rootfs), name, errno)
 }

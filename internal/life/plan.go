@@ -1,6 +1,7 @@
 package life
 
 import (
+	"cmp"
 	"path/filepath"
 	"strconv"
 
@@ -14,6 +15,8 @@ import (
 	"github.com/hutch-project/hutch/internal/host/rdt"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/part/process"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/seccomp"
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
@@ -104,6 +107,9 @@ func (p *Plan) newRecord() *state.Record {
 		Streams:     streamNames(p.host.Std),
 		Cgroup:      state.Cgroup{Driver: p.manager.String(), Paths: p.cgroup.Paths()},
 	}
+	if i := rootfs.OnRoot(s.Mounts); i >= 0 {
+		rec.OnRoot = cmp.Or(rootfs.Base("", s.Mounts), s.Mounts[i].Type)
+	}
 	if rec.OwnKeyring {
 		rec.Keyring = p.host.keyring
 	}
@@ -155,6 +161,7 @@ func (p *Plan) compile(shield func(*program.Builder) error) (err error) {
 		Tasks:      p.tasks(),
 		ListenFds:  p.ListenFds,
 		KeepGroups: keepsGroups(p.bundle.spec.Annotations),
+		RawFilter:  p.bundle.spec.Annotations[seccomp.RawAnnotation],
 		HookFiles:  hookFiles(p.bundle.spec.Annotations),
 		Fifo:       p.fifo,
 		Unattended: len(p.work.at(compile.Born)) == 0,

@@ -11,8 +11,10 @@ import (
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/config"
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/internal/host/state"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 )
@@ -77,6 +79,11 @@ func unnamed(err error) error { return errors.Unwrap(err) }
 // poststart runs the poststart hooks of a restored container, whose process runs.
 func (m *maker) poststart() (undo func(), err error) { return nil, m.c.poststart() }
 
+// errOnRoot returns the error of a container that has what is there mounted on "/".
+func errOnRoot(what string) error {
+	return fmt.Errorf("mounts: %s is mounted on /, in the place of root.path, which CRIU is not told of; name it in root.path instead", fault.Name(what))
+}
+
 // restoration is how the init of a restore comes to be.
 type restoration struct {
 	o            RestoreOptions
@@ -97,6 +104,9 @@ type restoration struct {
 func (rs *restoration) begin() (err error) {
 	if rs.o.NoPivot {
 		return errors.New("--no-pivot: CRIU changes the root by pivot_root itself, and knows no other way; leave it out")
+	}
+	if mounts := rs.m.bundle.spec.Mounts; rootfs.OnRoot(mounts) >= 0 {
+		return errOnRoot(mounts[rootfs.OnRoot(mounts)].Source)
 	}
 	if rs.program, err = rs.o.find(); err != nil {
 		return err

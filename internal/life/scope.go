@@ -122,8 +122,8 @@ func (c *container) stopScope() error {
 }
 
 // setScope sets the limits in systemd too, which would otherwise reset them to those that
-// it knows. Device rules do not change, and are left out.
-func (c *container) setScope(r *specs.LinuxResources) error {
+// it knows, and the rights to use devices where these change.
+func (c *container) setScope(r *specs.LinuxResources, devices bool) error {
 	if c.rec.Cgroup.Unit == "" {
 		return nil
 	}
@@ -136,8 +136,10 @@ func (c *container) setScope(r *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
-	props, err := systemd.Properties(r, nil, c.mode() == cgroup.V2, version)
-	props = slices.DeleteFunc(props, func(p dbus.Property) bool { return strings.HasPrefix(p.Name, "Device") })
+	props, err := systemd.Properties(r, cgdevice.Defaults(), c.mode() == cgroup.V2, version)
+	if !devices {
+		props = slices.DeleteFunc(props, func(p dbus.Property) bool { return strings.HasPrefix(p.Name, "Device") })
+	}
 	if err != nil || len(props) == 0 {
 		return err
 	}

@@ -68,24 +68,29 @@ func (c *container) setResources(was, now *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
-	if err := c.setScope(now); err != nil {
-		return errors.Join(err, c.setScope(was))
+	devices := !changed.SameDevices(old)
+	if err := c.setScope(now, devices); err != nil {
+		return errors.Join(err, c.setScope(was, devices))
 	}
 	if err := changed.Update(old, c.cg.Paths()); err != nil {
-		return errors.Join(explainController(err), c.setScope(was))
+		return errors.Join(explainController(err), c.setScope(was, devices))
 	}
 	c.rec.Resources = string(text)
 	if err := c.dir.Save(c.rec); err != nil {
-		return errors.Join(err, c.setScope(was), old.Update(changed, c.cg.Paths()))
+		return errors.Join(err, c.setScope(was, devices), old.Update(changed, c.cg.Paths()))
 	}
 	return nil
 }
 
-// Merge sets in r what with has, but for devices: engines send the whole of
-// linux.resources along with an update, and device rules are not for it.
+// Merge sets in r what with has. Device rules take the place of those that are there, as
+// with crun: engines that send the whole of linux.resources along with an update send those
+// that the container has, and then nothing is done for them.
 //
-// Source: runtime-spec config-linux.md "Control groups"; what runc's update takes.
+// Source: runtime-spec config-linux.md "Control groups"; what runc's and crun's update take.
 func Merge(r, with *specs.LinuxResources) {
+	if len(with.Devices) > 0 { // none is what engines send for "not set"
+		r.Devices = with.Devices
+	}
 	if m := with.Memory; m != nil {
 		to := made(&r.Memory)
 		set(&to.Limit, m.Limit)

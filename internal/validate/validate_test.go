@@ -207,7 +207,7 @@ var cases = []struct {
 	{"same target", func(s *specs.Spec) { s.Linux.NetDevices["eth3"] = specs.LinuxNetDevice{Name: "eth0"} }, `linux.netDevices.eth3.name: "eth0" is the name of eth0 too; `},
 
 	{"destination is required", func(s *specs.Spec) { s.Mounts[0].Destination = "" }, "mounts[0].destination: missing; "},
-	{"no mount on /", func(s *specs.Spec) { s.Mounts[1].Destination = "/a/.." }, `mounts[1].destination: "/a/.." is the root of the container; set root.path instead`},
+	{"no procfs on /", func(s *specs.Spec) { s.Mounts[0].Destination = "/a/.." }, `mounts[0].type: "proc" is no root file system; bind a directory on /, or mount a tmpfs or another file system for files`},
 	{"destination without NUL", func(s *specs.Spec) { s.Mounts[1].Destination = "/\x00" }, "mounts[1].destination: "},
 	{"source without NUL", func(s *specs.Spec) { s.Mounts[1].Source = "\x00" }, "mounts[1].source: "},
 	{"type without NUL", func(s *specs.Spec) { s.Mounts[0].Type = "\x00" }, "mounts[0].type: "},

@@ -47,13 +47,15 @@ type mountOf struct {
 	attrs        uint16 // aNoSuid, aNoDev, aNoExec that have to be there
 	ro           bool
 	bind         bool
-	link         int32 // a symbolic link to there is made, and nothing is mounted; else 0
-	srcLink      bool  // a source that is a symbolic link is not followed
-	destLink     bool  // nor is a destination
+	whole        uint16 // aWhole where it is recursive
+	link         int32  // a symbolic link to there is made, and nothing is mounted; else 0
+	srcLink      bool   // a source that is a symbolic link is not followed
+	destLink     bool   // nor is a destination
 	remount      bool
-	done, roDone int // facts
-	bound        int // the fact that mount(2) has bound it
-	proven       int // that it is what its path leads to; -1 where that need not be proven
+	done, roDone int  // facts
+	bound        int  // the fact that mount(2) has bound it
+	proven       int  // that it is what its path leads to; -1 where that need not be proven
+	gone         bool // a later one on "/" covers it, and nothing is asked of it
 }
 
 // limitOf is what is expected of one of process.rlimits.
@@ -71,6 +73,7 @@ type expected struct {
 	masked   map[int32]int
 	readonly map[int32]int
 	mounts   []mountOf
+	onRoot   *mountOf       // the one that takes the place of root.path; nil for none
 	at       map[int32]bool // destinations of mounts
 	limits   []limitOf
 	tasks    []int
@@ -170,7 +173,12 @@ func (x *expected) container(w *walker) {
 
 // allMounts notes what is expected of mounts.
 func (x *expected) allMounts(w *walker) {
-	e := w.e
+	e, onRoot := w.e, -1
+	for i := range e.Spec.Mounts {
+		if clean(e.Spec.Mounts[i].Destination) == "/" {
+			onRoot = i
+		}
+	}
 	for i := range e.Spec.Mounts {
 		m := mountExpected(w, x, &e.Spec.Mounts[i])
 		if to := e.Links[i]; to != "" {
@@ -184,9 +192,15 @@ func (x *expected) allMounts(w *walker) {
 				old.proven = -1
 			}
 		}
+		if i < onRoot {
+			m = mountOf{dest: w.text(""), source: w.text(""), gone: true, done: m.done, roDone: m.roDone, bound: m.bound, proven: -1}
+		}
 		x.mounts = append(x.mounts, m)
 		x.at[m.dest] = true
 		x.mountsPid = x.mountsPid || m.fs == fsProc && !m.bind
+	}
+	if onRoot >= 0 {
+		x.onRoot = &x.mounts[onRoot]
 	}
 }
 
@@ -249,6 +263,9 @@ func mountExpected(w *walker, x *expected, m *specs.Mount) mountOf {
 		switch o {
 		case "bind", "rbind":
 			out.bind = true
+			if o == "rbind" {
+				out.whole = aWhole
+			}
 			continue
 		case "remount":
 			out.remount = true
@@ -374,7 +391,7 @@ func (w *walker) begin() *state {
 		s.done(fGroups)
 	}
 	for i := range w.x.mounts { // nothing is asked of these
-		if m := &w.x.mounts[i]; m.remount && m.attrs == 0 {
+		if m := &w.x.mounts[i]; m.gone || m.remount && m.attrs == 0 {
 			s.done(m.done)
 		}
 	}

@@ -109,6 +109,33 @@ func (g *generator) extensions(in *compile.Input) {
 			in.Links[i] = "../usr/data"
 		}
 	}
+	if g.chance(8) {
+		g.onRoot(in)
+	}
+}
+
+// onRoot has a mount on "/" among the others.
+func (g *generator) onRoot(in *compile.Input) {
+	m := specs.Mount{Destination: one(g, "/", "/a/.."), Type: "tmpfs", Source: "tmpfs"}
+	if g.chance(2) {
+		m.Type, m.Source, m.Options = "bind", "/srv/root", []string{one(g, "bind", "rbind")}
+	} else if g.chance(4) {
+		m.Type, m.Options = "overlay", []string{"lowerdir=/a:/b"}
+	}
+	m.Options = append(m.Options, some(g, []string{"ro", "rro", "nosuid", "nodev", "noatime", "rprivate", "rshared"})...)
+	if m.Type != "bind" { // where the options with an r are those of binds
+		m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "rro" })
+	}
+	at := g.r.IntN(len(in.Spec.Mounts) + 1)
+	in.Spec.Mounts = slices.Insert(in.Spec.Mounts, at, m)
+	links := map[int]string{}
+	for i, to := range in.Links {
+		if i >= at {
+			i++
+		}
+		links[i] = to
+	}
+	in.Links = links
 }
 
 func (g *generator) host(p *specs.Process) compile.Host {

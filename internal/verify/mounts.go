@@ -148,7 +148,7 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 
 // checkAttachRoot refuses to attach anything in the host's tree but the root's.
 func (w *walker) checkAttachRoot(s *state, pc int, v value, l *location) {
-	isRoot := v.k == kHostTree && v.path == w.x.rootfs && v.attr&aWhole != 0
+	isRoot := w.isRoot(&v)
 	ownMount := v.k == kMnt && v.attr&aAttached == 0 && l.path == w.x.slash && s.root == rootAttached && !s.store
 	onSlash := l.path == w.x.slash && !w.x.shared
 	atRootfs := l.path == w.x.rootfs || l.name == "" && l.dir.k == kHost && l.dir.path == w.x.rootfs
@@ -393,6 +393,10 @@ func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
 		if set&unix.MOUNT_ATTR_RDONLY != 0 {
 			s.done(fRootRO)
 			w.note(pc, RootReadOnly)
+			if w.x.onRoot != nil {
+				s.done(w.x.onRoot.roDone)
+				w.note(pc, MountConfig)
+			}
 		}
 		return
 	}
@@ -422,9 +426,8 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 	v := w.ref(s, i)
 	l := w.place(s, in, 1)
 	if l.where == atHost {
-		if v.k == kHostTree {
-			v.k, v.path, v.attr = kRoot, 0, v.attr|aAttached
-			s.root = rootAttached
+		if s.root == rootHost {
+			w.becomesRoot(s, pc, v)
 		} else if v.k != kRoot {
 			s.store = true
 			return

@@ -1,10 +1,13 @@
 package integration
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"strings"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // annotation sets one annotation.
@@ -41,7 +44,7 @@ func TestPidfdReceiver(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "runc has no such annotation")
 	b := newBundle(t, sh("sleep 1000"), annotation("run.oci.pidfd_receiver", "/no/such/socket"))
-	b.refuse([]string{"/no/such/socket"})
+	b.refuse([]string{"annotations[run.oci.pidfd_receiver]: ", "/no/such/socket"})
 }
 
 // TestMountContextType: an option that takes no label is refused by name.
@@ -67,4 +70,57 @@ func TestSeccompReceiver(t *testing.T) {
 	if r := b.rt(b.line("create")...); r.code != 1 || !strings.Contains(r.stderr, "/no/such/agent") {
 		t.Error(r)
 	}
+}
+
+// rawFilter returns a filter for run.oci.seccomp_bpf_data that fails the call nr with EXDEV.
+func rawFilter(nr uint32) string {
+	var b []byte
+	for _, i := range []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: nr},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EXDEV)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	} {
+		b = binary.NativeEndian.AppendUint16(b, i.Code)
+		b = append(b, i.Jt, i.Jf)
+		b = binary.NativeEndian.AppendUint32(b, i.K)
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// TestSeccompRawFilter: the filter of the annotation is in force in the place of
+// linux.seccomp, for init and for each further process.
+//
+// Source: crun(1), "run.oci.seccomp_bpf_data".
+func TestSeccompRawFilter(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "runc has no such annotation")
+	profile := func(s *specs.Spec) { // which would leave no process alive
+		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActKill}
+	}
+	for name, edits := range map[string][]edit{
+		"root":            {profile, noNewPrivileges(true)},
+		"without a limit": {profile, noNewPrivileges(false)},
+		"user namespace":  {profile, userNamespace},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const script = "grep Seccomp: /proc/self/status; uname"
+			b := newBundle(t, append(edits, sh(script), annotation("run.oci.seccomp_bpf_data", rawFilter(unix.SYS_UNAME)))...)
+			b.rt("plan", "--verify", "--bundle", b.dir).ok(t)
+			if r := b.run(); !strings.Contains(r.stdout, "Seccomp:\t2\n") || strings.Contains(r.stdout, "Linux") || r.code != 0 {
+				t.Error(r)
+			}
+			args("sleep", "1000")(b.spec)
+			b.id = uniqueID()
+			b.writeSpec()
+			b.create().start()
+			if r := b.rt("exec", b.id, "/bin/sh", "-c", script); !strings.Contains(r.stdout, "Seccomp:\t2\n") || strings.Contains(r.stdout, "Linux") || r.code != 0 {
+				t.Errorf("exec: %s", r)
+			}
+		})
+	}
+	refused(t, []string{"annotations[run.oci.seccomp_bpf_data]: instruction 0 is the last, and returns nothing"},
+		annotation("run.oci.seccomp_bpf_data", base64.StdEncoding.EncodeToString(make([]byte, 8))))
+	refused(t, []string{"annotations[run.oci.seccomp_bpf_data]: is no base64"}, annotation("run.oci.seccomp_bpf_data", "%"))
 }

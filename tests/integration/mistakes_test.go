@@ -3,6 +3,7 @@ package integration
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -125,6 +126,8 @@ func lineMistakes() []mistake {
 			`hutch: warning: process.capabilities: "SYS_ADMN" is no capability of Linux, ignoring; did you mean CAP_SYS_ADMIN?`,
 			`hutch: exec {ID}: process.args[0]: exec: "nosuch": executable file not found in $PATH`,
 		}},
+		{name: "a user of exec", edits: []edit{sh("sleep 1000")}, prepare: started("exec", "--user", "nobody", "{ID}", "true"), code: 255,
+			want: []string{`hutch: exec {ID}: --user "nobody": "nobody" is not in /etc/passwd of the container; give a name that is, or numbers`}},
 		{name: "a size", edits: []edit{sh("sleep 1000")}, prepare: started("update", "--memory", "12Q", "{ID}"),
 			want: []string{`hutch: update {ID}: --memory: "12Q" is not a size in bytes, or with b, k, m, g, t, or -1 for no limit`}},
 		{name: "processors", edits: []edit{sh("sleep 1000")}, prepare: started("update", "--cpuset-cpus", "999", "{ID}"),
@@ -151,8 +154,15 @@ func programMistakes() []mistake {
 			want: []string{`hutch: run {ID}: process.args[0]: exec: "/bin/wrong": exec format error: the file is for the machine 999 of elf.h, this machine is `}},
 		{name: "an interpreter", edits: []edit{args("/bin/scr")}, prepare: inFile("bin/scr", "#!/usr/bin/perl\n", 0o755),
 			want: []string{`exec: "/bin/scr": no such file or directory: its first line names the interpreter "/usr/bin/perl", which is missing in the root file system`}},
+		{name: "a loader", edits: []edit{args("/bin/dynamic")}, prepare: func(b *bundle) []string {
+			data, err := os.ReadFile("/bin/sh")
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			return inFile("bin/dynamic", string(data), 0o755)(b)
+		}, want: []string{`exec: "/bin/dynamic": no such file or directory: `, "which is missing in the root file system"}},
 		{name: "no x bit", edits: []edit{args("/bin/noexec")}, prepare: inFile("bin/noexec", "x", 0o644),
-			want: []string{`hutch: run {ID}: process.args[0]: exec: "/bin/noexec": permission denied`}},
+			want: []string{`hutch: run {ID}: process.args[0]: exec: "/bin/noexec": permission denied: the file has no x bit; give it one with chmod +x`}},
 		{name: "no first line", edits: []edit{args("/bin/plain")}, prepare: inFile("bin/plain", "echo\n", 0o755),
 			want: []string{`exec: "/bin/plain": exec format error: the file is no ELF file, and a script without a first line as #!/bin/sh`}},
 		{name: "a directory", edits: []edit{args("/bin")}, want: []string{`hutch: run {ID}: process.args[0]: exec: "/bin": is a directory`}},
@@ -206,6 +216,8 @@ func limitMistakes() []mistake {
 	return []mistake{
 		{name: "a controller that is not mounted", edits: []edit{pidsLimit(100)}, wrap: []string{"unshare", "-m", "sh", "-c", `umount /sys/fs/cgroup/pids && exec "$@"`, "sh"},
 			want: []string{"hutch: run {ID}: linux.resources.pids.limit: cgroup controller is not available: pids, which is in no mounted cgroup v1 hierarchy"}},
+		{name: "a controller that the host has not", edits: []edit{resources(func(r *specs.LinuxResources) { r.Network = &specs.LinuxNetwork{ClassID: ptr[uint32](7)} })},
+			want: []string{"hutch: run {ID}: linux.resources.network.classID: ", "net_cls"}},
 		{name: "memory", edits: []edit{memoryLimit(4096)}, want: []string{"hutch: run {ID}: ", "linux.resources.memory.limit", "too low"}},
 	}
 }
@@ -215,17 +227,36 @@ func limitMistakes() []mistake {
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "others have other texts")
-	for _, list := range [][]mistake{configMistakes(), lineMistakes(), programMistakes(), mountMistakes(), limitMistakes()} {
-		for _, m := range list {
-			t.Run(m.name, func(t *testing.T) {
-				t.Parallel()
-				m.make(t)
-			})
+	for _, m := range mistakes() {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			m.make(t)
+		})
+	}
+}
+
+func mistakes() []mistake {
+	return slices.Concat(configMistakes(), lineMistakes(), programMistakes(), mountMistakes(), limitMistakes())
+}
+
+// make makes the mistake, and looks at what is said.
+func (m *mistake) make(t *testing.T) {
+	m.skip(t)
+	b, res := m.tell(t)
+	fill := strings.NewReplacer("{DIR}", b.dir, "{ID}", b.id)
+	code := max(m.code, 1)
+	if res.code != code || res.stdout != "" {
+		t.Errorf("want exit code %d and an empty stdout: %s", code, res)
+	}
+	for _, want := range m.want {
+		if want = fill.Replace(want); !strings.Contains(res.stderr, want) {
+			t.Errorf("want %q: %s", want, res)
 		}
 	}
 }
 
-func (m *mistake) make(t *testing.T) {
+// skip skips a mistake that is none on this host.
+func (m *mistake) skip(t *testing.T) {
 	switch m.name {
 	case "AppArmor":
 		if _, err := os.Stat("/sys/kernel/security/apparmor"); err == nil {
@@ -236,6 +267,10 @@ func (m *mistake) make(t *testing.T) {
 			t.Skip("the host has cgroup v2")
 		}
 	}
+}
+
+// tell makes the mistake in a bundle of its own, and returns what the runtime says.
+func (m *mistake) tell(t *testing.T) (*bundle, result) {
 	b := newBundle(t, m.edits...)
 	line := []string{"run", "--bundle", "{DIR}", "{ID}"}
 	if m.prepare != nil {
@@ -244,17 +279,9 @@ func (m *mistake) make(t *testing.T) {
 		}
 	}
 	fill := strings.NewReplacer("{DIR}", b.dir, "{ID}", b.id)
+	line = slices.Clone(line) // the mistake's own
 	for i := range line {
 		line[i] = fill.Replace(line[i])
 	}
-	res := call{root: b.root, args: line, wrap: m.wrap}.do(t)
-	code := max(m.code, 1)
-	if res.code != code || res.stdout != "" {
-		t.Errorf("want exit code %d and an empty stdout: %s", code, res)
-	}
-	for _, want := range m.want {
-		if want = fill.Replace(want); !strings.Contains(res.stderr, want) {
-			t.Errorf("want %q: %s", want, res)
-		}
-	}
+	return b, call{root: b.root, args: line, wrap: m.wrap}.do(t)
 }

@@ -465,3 +465,24 @@ func TestBindOfPinnedNamespaces(t *testing.T) {
 		})
 	}
 }
+
+// TestDefaultOptionsOfMounts: mounts whose options are absent have their usual ones.
+//
+// Source: crun, get_default_flags.
+func TestDefaultOptionsOfMounts(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "runc gives such mounts none")
+	for gid, edits := range map[string][]edit{"5": nil, "200005": {userNamespace}} { // as the host sees it
+		list := mountsIn(t, append(edits, func(s *specs.Spec) {
+			for i := range s.Mounts {
+				s.Mounts[i].Options = nil
+			}
+		}, mount(specs.Mount{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue"}), mount(specs.Mount{Destination: "/mnt", Type: "tmpfs", Source: "tmpfs"}))...)
+		checkOptions(t, mountAt(t, list, "/dev"), "rw,noexec,!nosuid,mode=755")
+		checkOptions(t, mountAt(t, list, "/dev/pts"), "nosuid,noexec,gid="+gid+",mode=620,ptmxmode=666")
+		checkOptions(t, mountAt(t, list, "/dev/shm"), "nosuid,nodev,noexec,size=65536k")
+		checkOptions(t, mountAt(t, list, "/dev/mqueue"), "nosuid,nodev,noexec")
+		checkOptions(t, mountAt(t, list, "/sys"), "rw,nosuid,nodev,noexec")
+		checkOptions(t, mountAt(t, list, "/mnt"), "rw,!nosuid,!noexec")
+	}
+}

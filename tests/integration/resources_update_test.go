@@ -72,8 +72,8 @@ func TestUpdateFlags(t *testing.T) {
 	}
 }
 
-// TestUpdateFromStandardInput: as CRI does, the whole of linux.resources comes in,
-// with devices, which are not for an update: what was denied stays denied.
+// TestUpdateFromStandardInput: as CRI does, the whole of linux.resources comes in, with the
+// devices of the container, and those that are named for none.
 func TestUpdateFromStandardInput(t *testing.T) {
 	t.Parallel()
 	look := "dd if=/dev/kmsg of=/dev/null bs=8192 count=1 2>&1; true"
@@ -87,7 +87,7 @@ func TestUpdateFromStandardInput(t *testing.T) {
 		}
 	}
 	denied("before")
-	text := `{"devices":[{"allow":true,"access":"rwm"}],"memory":{"limit":67108864,"swap":67108864,"disableOOMKiller":false},` +
+	text := `{"devices":[{"allow":false,"access":"rwm"}],"memory":{"limit":67108864,"swap":67108864,"disableOOMKiller":false},` +
 		`"cpu":{"shares":512,"quota":0,"period":0,"cpus":"","mems":""},"pids":{"limit":44},"blockIO":{"weight":0},"network":{},"hugepageLimits":[],"unified":{}}`
 	in, err := os.Open(writeText(t, b.path("resources"), text))
 	if err != nil {
@@ -99,6 +99,44 @@ func TestUpdateFromStandardInput(t *testing.T) {
 	b.limitIs("memory", "memory.limit_in_bytes", "67108864", "memory.max", "67108864")
 	b.limitIs("cpu", "cpu.shares", "512", "cpu.weight", "59")
 	b.limitIs("pids", "pids.max", "44", "pids.max", "44")
+}
+
+// TestUpdateDevices: rules for devices take the place of those that are there, for init and
+// for further processes, and are taken back with limits that fail.
+//
+// Source: crun(1), "update".
+func TestUpdateDevices(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "runc leaves devices out of an update")
+	const allow = `{"allow":true,"type":"c","major":1,"minor":11,"access":"rwm"}`
+	look := "dd if=/dev/kmsg of=/dev/null bs=8192 count=1 2>&1 | grep -c 'not permitted'; true"
+	b := newBundle(t, args("sleep", "1000"), withCapabilities("CAP_SYSLOG"),
+		device(specs.LinuxDevice{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11}),
+		resources(func(r *specs.LinuxResources) { r.Devices = []specs.LinuxDeviceCgroup{{Access: "rwm"}} })).create().start()
+	denied := func(when, want string) {
+		t.Helper()
+		if got := b.exec(nil, "sh", "-c", look).ok(t).stdout; got != want {
+			t.Errorf("%s: %q, want %q", when, got, want)
+		}
+		if got := b.exec(nil, "sh", "-c", "echo >/dev/null && echo usual").ok(t).stdout; got != "usual\n" {
+			t.Errorf("%s: the default devices: %q", when, got)
+		}
+	}
+	update := func(text string) result {
+		t.Helper()
+		return b.rt("update", "--resources", writeText(t, b.path("resources"), text), b.id)
+	}
+	denied("before", "1\n")
+	update(`{"devices":[{"allow":false,"access":"rwm"},` + allow + `]}`).ok(t)
+	denied("allowed", "0\n")
+	update(`{"devices":[],"pids":{"limit":50}}`).ok(t)
+	denied("a list that is empty", "0\n")
+	update(`{"devices":[{"allow":false,"access":"rwm"}],"cpu":{"cpus":"4000"}}`).failed(t, "linux.resources.cpu.cpus")
+	denied("an update that failed", "0\n")
+	update(`{"devices":[{"allow":false,"access":"rwm"}]}`).ok(t)
+	denied("denied again", "1\n")
+	update(`{"devices":[{"allow":true,"type":"x","access":"rwm"}]}`).failed(t, "linux.resources.devices[0].type")
+	denied("a rule that is none", "1\n")
 }
 
 // TestResourceNothingIsNoLimit: what engines send for "not set" passes on every layout,

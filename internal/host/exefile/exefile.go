@@ -30,6 +30,9 @@ const head = 4096
 // Explain returns what a user should know of the file name, an absolute path in root, that
 // execve has refused with errno; "" where the file does not tell.
 func Explain(root, name string, errno unix.Errno) string {
+	if errno == unix.EACCES {
+		return noBit(root, name)
+	}
 	if errno != unix.ENOENT && errno != unix.ENOEXEC || !strings.HasPrefix(name, "/") {
 		return ""
 	}
@@ -45,6 +48,25 @@ func Explain(root, name string, errno unix.Errno) string {
 		return "the file is no ELF file, and a script without a first line as #!/bin/sh"
 	}
 	return otherMachine(data)
+}
+
+// noBit explains a file that nobody may execute.
+func noBit(root, name string) string {
+	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(dir)
+	fd, err := unix.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 != 0 {
+		return ""
+	}
+	return "the file has no x bit; give it one with chmod +x"
 }
 
 // Inspect returns what will keep execve from running the file name, an absolute path in

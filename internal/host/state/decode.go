@@ -27,6 +27,8 @@ func decodeRecord(text []byte, r *Record) (err error) {
 			r.Bundle = d.text()
 		case "rootfs":
 			r.Rootfs = d.text()
+		case "onRoot":
+			r.OnRoot = d.text()
 		case "ociVersion":
 			r.OCIVersion = d.text()
 		case "status":

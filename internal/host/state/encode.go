@@ -25,6 +25,9 @@ func appendRecord(b []byte, r *Record) []byte {
 	e.text("id", r.ID)
 	e.text("bundle", r.Bundle)
 	e.text("rootfs", r.Rootfs)
+	if r.OnRoot != "" {
+		e.text("onRoot", r.OnRoot)
+	}
 	e.text("ociVersion", r.OCIVersion)
 	e.text("status", r.Status)
 	e.number("pid", int64(r.Pid))

@@ -17,6 +17,7 @@ type Record struct {
 	ID         string
 	Bundle     string // absolute path
 	Rootfs     string // absolute path
+	OnRoot     string // what is mounted on "/" in the place of Rootfs: the directory that is bound, or a type; empty for nothing
 	OCIVersion string
 	Status     string // creating, or, since Dir.SetCreated, created
 	Pid        int    // init in the runtime's pid namespace; 0 before there is one

@@ -16,7 +16,7 @@ import (
 func sample() *Record {
 	timeout := 5
 	return &Record{
-		ID: "web1", Bundle: "/bundles/web \"1\"\n\x01\\é", Rootfs: "/bundles/\xff\xfe/rootfs", OCIVersion: "1.3.0",
+		ID: "web1", Bundle: "/bundles/web \"1\"\n\x01\\é", Rootfs: "/bundles/\xff\xfe/rootfs", OnRoot: "/srv/\xff", OCIVersion: "1.3.0",
 		Status: "created", Pid: 4711, PidStart: 1<<64 - 1,
 		Created:     time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC),
 		Annotations: map[string]string{"a.b/c": "d", "": "empty", "e": ""},

@@ -20,8 +20,15 @@ import (
 
 // root inspects the directory at root.path.
 func (r *Report) root() {
-	const element = "root.path"
+	element := "root.path"
 	dir := r.x.Rootfs
+	if i := rootfs.OnRoot(r.spec.Mounts); i >= 0 && dir != "" { // which takes the place of that
+		dir = rootfs.Base(dir, r.spec.Mounts)
+		if real, err := filepath.EvalSymlinks(dir); err == nil { // as a bind's source may be one
+			dir = real
+		}
+		element, r.x.Rootfs = fault.At("mounts", i)+".source", dir
+	}
 	if dir == "" {
 		return
 	}
@@ -72,7 +79,7 @@ func isMapped(list []specs.LinuxIDMapping, id uint32) bool {
 // under reports whether a mount of the configuration covers what is at the path in the
 // container, so that the root file system does not tell what that is.
 func (r *Report) under(name string) bool {
-	return slices.ContainsFunc(r.spec.Mounts, func(m specs.Mount) bool {
+	return slices.ContainsFunc(r.spec.Mounts[rootfs.OnRoot(r.spec.Mounts)+1:], func(m specs.Mount) bool {
 		dest := path.Clean("/" + m.Destination)
 		return name == dest || strings.HasPrefix(name, strings.TrimSuffix(dest, "/")+"/")
 	})
@@ -195,13 +202,19 @@ func (r *Report) rlimits() {
 
 // mounts inspects the sources and the mount points.
 func (r *Report) mounts() {
+	onRoot := rootfs.OnRoot(r.spec.Mounts)
 	for i := range r.spec.Mounts {
 		m := &r.spec.Mounts[i]
+		if i < onRoot { // it is not made
+			continue
+		}
 		if m.Destination == "" || slices.Contains(m.Options, "remount") {
 			continue
 		}
 		dir := true
 		switch {
+		case i == onRoot && rootfs.IsBind(m): // told of already
+			continue
 		case rootfs.IsBind(m) && m.Source != "":
 			var ok bool
 			if dir, ok = r.source(i, m); !ok {
@@ -234,10 +247,13 @@ func (r *Report) source(i int, m *specs.Mount) (dir, ok bool) {
 // mountPoint inspects the place of a mount in the root file system.
 func (r *Report) mountPoint(i int, m *specs.Mount, dir bool) {
 	at := path.Clean("/" + m.Destination)
-	below := slices.ContainsFunc(r.spec.Mounts[:i], func(e specs.Mount) bool {
+	if r.x.Rootfs == "" || at == "/" {
+		return
+	}
+	below := slices.ContainsFunc(r.spec.Mounts[rootfs.OnRoot(r.spec.Mounts)+1:i], func(e specs.Mount) bool {
 		return strings.HasPrefix(at, path.Clean("/"+e.Destination)+"/")
 	})
-	if r.x.Rootfs == "" || below || at == "/" {
+	if below {
 		return
 	}
 	element := fault.At("mounts", i) + ".destination"

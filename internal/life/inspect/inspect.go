@@ -197,7 +197,10 @@ func (r *Report) usedLate() {
 			r.Findings = r.Findings[:before]
 		}
 	}
-	if s := r.linux().Seccomp; s != nil {
+	if raw := r.spec.Annotations[seccomp.RawAnnotation]; raw != "" {
+		_, err := seccomp.Raw(raw, false)
+		late(err)
+	} else if s := r.linux().Seccomp; s != nil {
 		_, err := seccomp.Compile(s, runtime.GOARCH)
 		late(err)
 	}

@@ -104,6 +104,15 @@ func TestFindings(t *testing.T) {
 		change func(b *bundle)
 		want   []string
 	}{
+		"mounts beneath one on the root": {func(b *bundle) {
+			bind(b, "/nosuch", "/mnt")
+			b.file("other/bin/sh", "#!/bin/sh\n", 0o755)
+			b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/", Source: "other", Type: "bind", Options: []string{"rbind"}})
+			b.spec.Process.Args[0] = "ash"
+		}, []string{"warning: mounts[0]: the mount on /proc is hidden by mounts[2], which comes later and covers /",
+			"warning: mounts[1]: the mount on /mnt is hidden by mounts[2]", `error: process.args[0]: exec: "ash": `, "/other, or"}},
+		"a root that is not there": {func(b *bundle) { bind(b, "/nosuch", "/") },
+			[]string{"warning: mounts[0]: ", "error: mounts[1].source: open the root file system /nosuch: no such file or directory"}},
 		"two faults": {func(b *bundle) { b.spec.Process.Cwd, b.spec.Linux.RootfsPropagation = "tmp", "shred" },
 			[]string{`error: process.cwd: "tmp" is not an absolute path; begin it with /`, `error: linux.rootfsPropagation: "shred" is not known; `}},
 		"the root is not there": {func(b *bundle) { b.spec.Root.Path = "rootfx" }, []string{"error: root.path: open the root file system "}},

@@ -123,8 +123,8 @@ func (r *Report) covered() {
 	for i, at := range places {
 		for j, over := range places[i+1:] {
 			m := &r.spec.Mounts[i+1+j]
-			if at != over && !(strings.HasPrefix(at, over) && strings.HasPrefix(at[len(over):], "/")) ||
-				slices.Contains(m.Options, "remount") {
+			beneath := over == "/" || strings.HasPrefix(at, over) && strings.HasPrefix(at[len(over):], "/")
+			if at != over && !beneath || slices.Contains(m.Options, "remount") {
 				continue
 			}
 			if rootfs.IsBind(m) && m.Source == r.spec.Mounts[i].Source {

@@ -109,9 +109,12 @@ func allowedUnderProc(dest string) bool {
 // whatever is emitted.
 func checkPlace(i int, m *specs.Mount) error {
 	dest, bind := destination(m.Destination), IsBind(m)
+	if dest == "/" {
+		if err := checkOnRoot(i, m); err != nil {
+			return err
+		}
+	}
 	switch {
-	case dest == "/":
-		return fault.New(fault.At("mounts", i)+".destination", fault.Quote(m.Destination)+" is the root of the container", "set root.path instead")
 	case dest == "/proc" && m.Type != "proc" && !bind:
 		return fault.New(fault.At("mounts", i)+".destination",
 			"only a file system of type proc, or a bind of one, may be mounted on /proc", "")

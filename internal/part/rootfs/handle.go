@@ -61,7 +61,7 @@ type mounted struct {
 func (r *Root) before(w missingTarget) []mounted {
 	var out []mounted
 	for i := range r.mounts[:w.done] {
-		if r.mounts[i].link != "" {
+		if r.mounts[i].link != "" || r.mounts[i].gone || r.mounts[i].root {
 			continue
 		}
 		out = append(out, mounted{r.mounts[i].dest, !r.mounts[i].o.bind})

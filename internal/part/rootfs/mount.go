@@ -20,8 +20,8 @@ func (r *Root) Mount(b *program.Builder) {
 		r.open(b) // before cutOff: the host's tree is still there
 	}
 	r.cutOff(b)
-	r.attachRoot(b)  // before the mounts: they are attached in it
-	r.attachStore(b) // before what is cloned of it: only attached mounts can be
+	r.makeRoot(b)   // before it is attached
+	r.attachRoot(b) // before the mounts: they are attached in it
 	umask, masks := b.Reg(), b.Element(program.T("process.user.umask"))
 	call.Umask(masks.Doing(program.T("set the umask for what is made")), call.N(0)).To(umask)
 	for i := range r.mounts {
@@ -32,6 +32,7 @@ func (r *Root) Mount(b *program.Builder) {
 		b := b.Element(program.T("process.env")).Doing(program.T("bind %s on /run/notify, for NOTIFY_SOCKET", r.c.NotifyDir))
 		r.attachBind(b, "", &r.notify)
 	}
+	r.attachStore(b) // before what is cloned of it: only attached mounts can be; after the mounts, see there
 	r.devices(b)
 	r.detachStore(b)
 	call.Umask(masks.Doing(program.T("restore the umask")), call.Value(umask))
@@ -45,6 +46,9 @@ func (r *Root) stopPropagation(b *program.Builder) {
 
 func (r *Root) mount(b *program.Builder, i int) {
 	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
+	if s.gone || s.root {
+		return
+	}
 	b = b.Element(program.N("mounts[%d]", i))
 	switch {
 	case s.o.remount:

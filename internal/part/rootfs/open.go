@@ -25,6 +25,9 @@ type source struct {
 	link   string // a copy of the source, a symbolic link, is made: where it leads; else empty
 	late   bool   // the source of a bind is opened when it is attached
 	again  bool   // a later entry remounts it
+	root   bool   // it is on "/", and the container's root
+	rootRO bool   // of that: it is made read-only by Finish
+	gone   bool   // a later mount on "/" covers it, and it is not made
 }
 
 // destination returns a mount's destination, clean and absolute.
@@ -66,14 +69,21 @@ func (r *Root) Open(b *program.Builder) {
 // parseMounts reads the options of the mounts, and reports what is wrong in them.
 func (r *Root) parseMounts(b *program.Builder) {
 	r.mounts = make([]source, len(r.c.Spec.Mounts))
+	top := OnRoot(r.c.Spec.Mounts)
 	for i := range r.c.Spec.Mounts {
 		m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
+		if err := checkPlace(i, m); err != nil {
+			b.Fault(err)
+		}
+		if s.gone = i < top; s.gone {
+			continue
+		}
 		s.dest, s.o = destination(m.Destination), parseOptions(m.Options)
 		s.link = r.c.Links[i]
 		s.inside = r.inside(i, s)
 		s.late = r.late(m, s)
-		if err := checkPlace(i, m); err != nil {
-			b.Fault(err)
+		if i == top {
+			r.takeRoot(i, s)
 		}
 	}
 	for i := range r.mounts {
@@ -89,9 +99,12 @@ func (r *Root) parseMounts(b *program.Builder) {
 // openBinds emits the opening of the sources of binds that are opened at once.
 func (r *Root) openBinds(b *program.Builder) {
 	for i := range r.mounts {
-		if s := &r.mounts[i]; s.opens() && !s.late {
+		s := &r.mounts[i]
+		switch {
+		case s.gone, s.root: // which openRoot opens
+		case s.opens() && !s.late:
 			r.openBind(b, i, s)
-		} else if !s.o.bind && r.c.Userns && r.c.SourcesInParent && r.mapsNew(i) {
+		case !s.o.bind && r.c.Userns && r.c.SourcesInParent && r.mapsNew(i):
 			r.openNew(b, i)
 		}
 	}
@@ -175,7 +188,7 @@ func (r *Root) mapIDs(b *program.Builder, i int, s *source, what string) {
 // Source: runtime-spec config.md "Mounts": they are made in the listed order.
 func (r *Root) inside(i int, s *source) string {
 	m := &r.c.Spec.Mounts[i]
-	if !s.o.bind || s.o.remount || s.dest == "/proc" || s.o.srcNoFollow || s.link != "" || r.c.Userns && idmapped(m, s) { // mapped by the parent
+	if !s.o.bind || s.o.remount || s.dest == "/proc" || s.o.srcNoFollow || s.link != "" || r.onRoot != nil || r.c.Userns && idmapped(m, s) { // mapped by the parent
 		return ""
 	}
 	rel, ok := strings.CutPrefix(path.Clean(m.Source), strings.TrimSuffix(r.c.Rootfs, "/")+"/")
@@ -209,7 +222,7 @@ func (r *Root) openInside(b *program.Builder, i int, s *source) {
 // calls as it can.
 func (r *Root) attributes(b *program.Builder, s *source) {
 	prop, propBelow := s.o.prop, uint64(0)
-	if prop == 0 && r.prop.flag != unix.MS_SHARED {
+	if prop == 0 && (r.prop.flag != unix.MS_SHARED || s.root) {
 		propBelow = r.innerPropagation()
 	} else if s.o.propRecursive {
 		prop, propBelow = 0, prop
@@ -246,6 +259,9 @@ func (r *Root) bindChange(s *source) change {
 		return c
 	}
 	c.clr |= inherited &^ c.set
+	if s.rootRO { // the source's own is not taken back for the time until Finish
+		c.clr &^= unix.MOUNT_ATTR_RDONLY
+	}
 	if c.set&(unix.MOUNT_ATTR__ATIME|unix.MOUNT_ATTR_NODIRATIME) != 0 || c.clr&unix.MOUNT_ATTR__ATIME != 0 {
 		c.clr |= unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME&^c.set
 	}

@@ -110,6 +110,21 @@ type propagation struct {
 	recursive bool
 }
 
+// name returns the name of the propagation type.
+func (p propagation) name() string {
+	for i := range mountOptions {
+		row := &mountOptions[i]
+		switch {
+		case row.kind != ofPropagation || uint64(row.flag) != p.flag:
+		case p.recursive:
+			return "r" + row.name
+		default:
+			return row.name
+		}
+	}
+	return ""
+}
+
 // propagationOf returns the propagation type of a name.
 func propagationOf(name string) (p propagation, ok bool) {
 	row, tree := findOption(name)

@@ -47,12 +47,20 @@ func (r *Root) Finish(b *program.Builder) {
 	r.masks(b)
 	r.readonlyPaths(b)
 	r.finishReadonly(b)
+	if r.onRoot != nil && r.onRoot.rootRO {
+		r.readonlyRoot(b.Element(program.N("mounts[%d]", r.onRootAt)))
+	}
 	if r.c.Spec.Root != nil && r.c.Spec.Root.Readonly {
-		b := b.Element(program.T("root.readonly")).Doing(program.T("make the root read-only (needs Linux 5.12: mount_setattr)"))
-		setattr(b, r.Fd, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+		r.readonlyRoot(b.Element(program.T("root.readonly")))
 	}
 	r.propagate(b) // after pivot_root, which refuses shared mounts
 	r.prove(b)     // last: of what the container will see
+}
+
+// readonlyRoot emits that the root's own mount is read-only.
+func (r *Root) readonlyRoot(b *program.Builder) {
+	b = b.Doing(program.T("make the root read-only (needs Linux 5.12: mount_setattr)"))
+	setattr(b, r.Fd, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 }
 
 // finishReadonly emits that mounts are made read-only that were filled before.
@@ -72,7 +80,7 @@ func (r *Root) propagate(b *program.Builder) {
 	if r.prop.flag != unix.MS_SHARED && r.prop.flag != unix.MS_UNBINDABLE {
 		return
 	}
-	b = b.Element(program.T("linux.rootfsPropagation")).Doing(program.T("set it to %s", r.c.Spec.Linux.RootfsPropagation))
+	b = b.Element(program.T("linux.rootfsPropagation")).Doing(program.T("set it to %s", r.prop.name()))
 	setattr(b, r.Fd, r.prop.recursive, &unix.MountAttr{Propagation: r.prop.flag})
 	if !r.prop.recursive {
 		return
@@ -93,7 +101,7 @@ func (r *Root) prove(b *program.Builder) {
 	for i := range r.mounts {
 		s, magic := &r.mounts[i], int64(unix.PROC_SUPER_MAGIC)
 		switch t := r.c.Spec.Mounts[i].Type; {
-		case t != "proc" && t != "sysfs", s.o.bind, r.covered(i, len(r.mounts)):
+		case t != "proc" && t != "sysfs", s.o.bind, s.gone, r.covered(i, len(r.mounts)):
 			continue
 		case t == "sysfs":
 			magic = unix.SYSFS_MAGIC

@@ -25,7 +25,7 @@ func (r *Root) Relock(b *program.Builder) {
 	}
 	r.inChild = true
 	defer func() { r.inChild = false }()
-	if !r.c.Running {
+	if r.onRoot == nil && !r.c.Running {
 		r.relockRoot(b.Element(program.T("root.path")))
 	}
 	for i := range r.mounts {

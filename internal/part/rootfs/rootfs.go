@@ -142,7 +142,9 @@ type Root struct {
 	Idmaps []Idmap     // valid after Open and Mount
 
 	c        Config
-	prop     propagation // of linux.rootfsPropagation
+	prop     propagation // of linux.rootfsPropagation, or the mount on "/"
+	onRoot   *source     // the mount on "/", in the place of root.path; nil for none
+	onRootAt int         // its index in mounts
 	many     bool        // so many mounts that descriptors are closed after use
 	mounts   []source    // by index of mounts
 	inChild  bool        // Relock emits: the kernel looks after what is locked

@@ -17,6 +17,10 @@ import (
 // The descriptor of the host's directory does not outlive this, since a way up
 // leads from it to all of the host: the tree's takes its number.
 func (r *Root) openRoot(b *program.Builder) {
+	if r.onRoot != nil {
+		r.openOnRoot(b)
+		return
+	}
 	b = b.Element(program.T("root.path")).Doing(program.T("open the root file system %s", r.c.Rootfs))
 	h := r.openDir(b, noLabel)
 	r.Fd = cloneTree(b, h.dir, true).Fd()

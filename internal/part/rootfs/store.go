@@ -103,9 +103,12 @@ func HostID(list []specs.LinuxIDMapping, id uint32) uint32 {
 	return 0
 }
 
-// attachStore emits the attaching of the store on top of the root, where no path
-// of the program leads, since only from an attached mount can its nodes be cloned
-// before Linux 6.15.
+// attachStore emits the attaching of the store on top of the root, since only from an
+// attached mount can its nodes be cloned before Linux 6.15. A path that goes up from the
+// root leads into what lies on top of it, as a symbolic link of the image may: so the store
+// is there only while devices are made, when all mount points have been found.
+//
+// Source: linux/fs/namei.c, follow_dotdot and step_into.
 func (r *Root) attachStore(b *program.Builder) {
 	if r.store == 0 {
 		return

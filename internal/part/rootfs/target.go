@@ -171,7 +171,7 @@ func (r *Root) askParent(b *program.Builder, p place, kind program.Mem) {
 }
 
 // rootInParent reports whether the parent has the root's descriptor, too.
-func (r *Root) rootInParent() bool { return r.c.SourcesInParent && !r.c.Running }
+func (r *Root) rootInParent() bool { return r.c.SourcesInParent && !r.c.Running && !r.newRoot() }
 
 // tellTarget emits the message with the tag of a target.
 func (r *Root) tellTarget(b *program.Builder, tag uint32) {
@@ -192,6 +192,8 @@ func (r *Root) mountedDir(dir string) program.Reg {
 	for i := r.done - 1; i >= 0; i-- {
 		s := &r.mounts[i]
 		switch {
+		case s.gone:
+			return 0
 		case s.dest != dir && !strings.HasPrefix(dir, s.dest+"/"):
 		case s.dest == dir && r.c.Spec.Mounts[i].Type == "tmpfs" && !s.o.bind && !s.o.copyUp:
 			return s.tree

@@ -151,3 +151,19 @@ func TestIdmappedBind(t *testing.T) {
 		t.Errorf("owner %q", out)
 	}
 }
+
+// TestLinksUpFromTheRoot: a symbolic link of the image that goes up beyond the root leads to
+// the root, and not into the file system that device nodes are taken from.
+func TestLinksUpFromTheRoot(t *testing.T) {
+	w := newWorld(t, proc(), dev())
+	must(t, os.Mkdir(w.path("src"), 0o755))
+	must(t, os.WriteFile(w.path("src/file"), []byte("bound\n"), 0o644))
+	must(t, os.Mkdir(w.inRoot("etc/real"), 0o755))
+	must(t, os.Symlink("../../../etc/real", w.inRoot("up")))
+	must(t, os.Symlink("../../../tmp/new", w.inRoot("dangling")))
+	w.spec.Mounts = append(w.spec.Mounts, bind(w.path("src"), "/up"), bind(w.path("src/file"), "/dangling"))
+	w.inUserNamespace()
+	if got := w.ok("cat /etc/real/file /tmp/new"); got != "bound\nbound\n" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -32,7 +32,7 @@ func (s *Settings) Update(old *Settings, p cgroup.Paths) error {
 	}
 	undo, lost, err := s.write(p.Dir)
 	// Devices come last: of what they had before there is no list to take back from.
-	if err == nil && old != nil && !s.devices.Equal(old.devices) {
+	if err == nil && old != nil && !s.SameDevices(old) {
 		if err = s.devices.Set(p.Dir, unified, old.devices, false); err != nil && !unified {
 			_ = old.devices.Set(p.Dir, unified, nil, false) // some of the list may be there
 		}
@@ -49,6 +49,9 @@ func (s *Settings) Update(old *Settings, p cgroup.Paths) error {
 	}
 	return fmt.Errorf("%w; the earlier values are in force again", err)
 }
+
+// SameDevices reports whether s and old give the same rights to use devices.
+func (s *Settings) SameDevices(old *Settings) bool { return s.devices.Equal(old.devices) }
 
 // write makes the writes of s up to the first that fails. undo are the writes that take
 // those back, in their order, and lost the files for which there is none.
