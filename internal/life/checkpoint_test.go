@@ -142,7 +142,7 @@ func TestCheckpointStays(t *testing.T) {
 	if r[0].Kind != criutest.PreDump || r[0].Numbers[15] == nil || r[1].Kind != criutest.Dump || r[1].Strings[14][0] != "../images" || r[1].Numbers[15] == nil {
 		t.Errorf("requests %+v", r)
 	}
-	if _, err := readOutside(first); err == nil || !strings.Contains(err.Error(), "--pre-dump") {
+	if _, err := readOutsideAt(t, first); err == nil || !strings.Contains(err.Error(), "--pre-dump") {
 		t.Errorf("a pre-dump is restored: %v", err)
 	}
 	w.end()
