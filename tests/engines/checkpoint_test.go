@@ -44,7 +44,9 @@ func reached(t *testing.T, read func() string) int {
 func goesOn(t *testing.T, n int, read func() string) int {
 	t.Helper()
 	last := 0
-	testwait.Poll(t, func() string { return "the counter goes on from " + strconv.Itoa(n) + "; it is at " + strconv.Itoa(last) }, func() bool {
+	testwait.Poll(t, func() string {
+		return "the counter goes on from " + strconv.Itoa(n) + "; it is at " + strconv.Itoa(last)
+	}, func() bool {
 		last, _ = strconv.Atoi(strings.TrimSpace(read()))
 		return last > n
 	})
