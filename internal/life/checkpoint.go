@@ -76,6 +76,7 @@ func (c *container) checkpoint(o *DumpOptions) error {
 		return err
 	}
 	if !o.PreDump {
+		d.warnOfStrays()
 		if err := d.outside(); err != nil {
 			return err
 		}

@@ -342,3 +342,26 @@ func TestRestoreThatHangs(t *testing.T) {
 		w.checkNothingLeft("a restore that hung at " + at)
 	}
 }
+
+// TestCheckpointWarnsOfExecs: what exec has started is not init's child, and not in the
+// checkpoint.
+func TestCheckpointWarnsOfExecs(t *testing.T) {
+	w := newCRIUWorld(t, &criutest.Behaviour{}, func(*specs.Spec) {})
+	w.start()
+	var warnings []string
+	w.r.Warn = func(text string) { warnings = append(warnings, text) }
+	must(t, w.checkpoint(func(o *DumpOptions) { o.LeaveRunning = true }))
+	if len(warnings) > 0 {
+		t.Errorf("without an exec: %q", warnings)
+	}
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	_, err := w.r.Exec(w.id, &ExecOptions{Change: func(p *specs.Process) { p.Args = []string{"sh", "-c", "while :; do sleep 1000; done"} }, Detach: true, PidFile: pidFile})
+	must(t, err)
+	pid, err := os.ReadFile(pidFile)
+	must(t, err)
+	must(t, w.checkpoint(func(o *DumpOptions) { o.LeaveRunning = true }))
+	if want := "are not in the checkpoint: " + string(pid) + " (sh)"; len(warnings) != 1 || !strings.HasSuffix(warnings[0], want) {
+		t.Errorf("warnings %q, want %q", warnings, want)
+	}
+	w.end()
+}

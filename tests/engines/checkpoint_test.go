@@ -1,6 +1,8 @@
 package engines
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,10 +55,17 @@ func goesOn(t *testing.T, n int, read func() string) int {
 	return last
 }
 
+// count reads the file of the counter of a container, by the process id that the engine has.
 func (e *engine) count(t *testing.T, name string) func() string {
+	t.Helper()
+	pid := e.ask(t, name, "{{.State.Pid}}")
+	return countOf(pid)
+}
+
+func countOf(pid string) func() string {
 	return func() string {
-		_, out := e.try(t, "exec", name, "cat", "/dev/shm/n")
-		return out
+		data, _ := os.ReadFile("/proc/" + pid + "/root/dev/shm/n")
+		return string(data)
 	}
 }
 
@@ -141,35 +150,26 @@ func podmanAhead(t *testing.T, e *engine) {
 // podmanConnection has a network of Podman's, whose namespace the restored container joins,
 // and a connection from the host that outlives the checkpoint.
 func podmanConnection(t *testing.T, e *engine) {
-	name := e.start(t, []string{"--ip", "10.88.0.77"}, `while :; do nc -l -p 80 -e sh -c 'echo here; while read line; do echo "got $line"; done'; done`)
-	ask := exec.Command("nc", "10.88.0.77", "80")
-	in, err := ask.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := filepath.Join(t.TempDir(), "out")
-	file, err := os.Create(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	ask.Stdout = file
-	testwait.Until(t, "the server listens", func() bool {
-		return strings.Contains(e.run(t, "exec", name, "netstat", "-ltn"), ":80 ")
+	name := e.start(t, []string{"--ip", "10.88.0.77"}, `while :; do nc -l -p 80 -e sh -c 'while read line; do echo "got $line"; done'; done`)
+	var conn net.Conn
+	testwait.Until(t, "the server listens", func() (ok bool) {
+		var err error
+		conn, err = net.Dial("tcp", "10.88.0.77:80")
+		return err == nil
 	})
-	if err := ask.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer ask.Wait()
-	defer in.Close()
-	answered := func(text string) {
+	defer conn.Close()
+	answers := func(word string) {
 		t.Helper()
-		testwait.Until(t, "the connection has "+text, func() bool {
-			data, _ := os.ReadFile(out)
-			return strings.Contains(string(data), text)
-		})
+		if _, err := fmt.Fprintln(conn, word); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		_ = conn.SetReadDeadline(testwait.Deadline())
+		if n, err := conn.Read(buf); err != nil || string(buf[:n]) != "got "+word+"\n" {
+			t.Fatalf("the answer is %q, %v", buf[:n], err)
+		}
 	}
-	answered("here")
+	answers("before")
 	code, refused := e.try(t, "container", "checkpoint", name)
 	if code == 0 {
 		t.Fatalf("a connection is given up: %s", refused)
@@ -177,10 +177,7 @@ func podmanConnection(t *testing.T, e *engine) {
 	has(t, refused, "--tcp-established")
 	e.run(t, "container", "checkpoint", "--tcp-established", name)
 	e.run(t, "container", "restore", "--tcp-established", name)
-	if _, err := in.Write([]byte("more\n")); err != nil {
-		t.Fatal(err)
-	}
-	answered("got more")
+	answers("after")
 }
 
 // podmanTerminal has a terminal that nobody is attached to.
@@ -191,4 +188,94 @@ func podmanTerminal(t *testing.T, e *engine) {
 	e.run(t, "container", "restore", name)
 	goesOn(t, n, e.count(t, name))
 	is(t, e.run(t, "exec", name, "readlink", "/proc/1/fd/0"), "/dev/pts/0")
+}
+
+// TestCheckpointContainerd is `ctr` with Debian's containerd: checkpoints of a paused task into
+// images that containerd keeps, and into a directory.
+func TestCheckpointContainerd(t *testing.T) {
+	needsCRIU(t)
+	need(t, "containerd", "ctr", "containerd-shim-runc-v2")
+	e := startContainerd(t, "containerd-checkpoint")
+	ctrCheckpoint(t, e)
+}
+
+// TestCheckpointContainerd2 does so with a current one.
+func TestCheckpointContainerd2(t *testing.T) {
+	needsCRIU(t)
+	folder := os.Getenv("CONTAINERD")
+	if _, err := os.Stat(filepath.Join(folder, "ctr")); err != nil || folder == "" {
+		t.Skip("needs CONTAINERD, the folder of a built containerd 2 (make engines)")
+	}
+	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+	e := startContainerd(t, "containerd-checkpoint-2")
+	ctrCheckpoint(t, e)
+}
+
+func ctrCheckpoint(t *testing.T, e *engine) {
+	background(t, e, "counted", nil, "sh", "-c", counter)
+	count := func(id string) func() string {
+		t.Helper()
+		for line := range strings.Lines(e.run(t, "task", "ls")) {
+			if f := strings.Fields(line); f[0] == id {
+				return countOf(f[1])
+			}
+		}
+		t.Fatalf("no task %s", id)
+		return nil
+	}
+	n := reached(t, count("counted"))
+	const kept = "docker.io/library/kept:latest"
+	e.run(t, "container", "checkpoint", "--rw", "--image", "--task", "counted", kept)
+	has(t, e.run(t, "task", "ls"), "RUNNING")
+	n = goesOn(t, n, count("counted"))
+	dir := t.TempDir()
+	e.run(t, "task", "checkpoint", "--exit", "--image-path", dir+"/images", "--work-path", dir+"/work", "counted")
+	testwait.Until(t, "it is stopped", func() bool { return strings.Contains(e.run(t, "task", "ls"), "STOPPED") })
+	if _, err := os.Stat(dir + "/images/inventory.img"); err != nil {
+		t.Error(err)
+	}
+	e.try(t, "task", "rm", "counted")
+	e.run(t, "container", "rm", "counted")
+	t.Cleanup(func() {
+		e.try(t, "task", "kill", "-s", "KILL", "counted")
+		e.try(t, "task", "rm", "-f", "counted")
+		e.try(t, "container", "rm", "counted")
+	})
+	e.run(t, "container", "restore", "--rw", "--live", "counted", kept)
+	goesOn(t, 0, count("counted"))
+	has(t, e.run(t, "task", "ls"), "RUNNING")
+}
+
+// TestCheckpointDocker is `docker checkpoint`, which is one of dockerd's experiments.
+func TestCheckpointDocker(t *testing.T) {
+	needsCRIU(t)
+	need(t, "dockerd", "docker", "containerd", "containerd-shim-runc-v2", "iptables")
+	docker, _ := startDocker(t, "docker-checkpoint", `"experimental": true,`)
+	name := docker.start(t, []string{"--network", "none"}, counter)
+	n := reached(t, docker.count(t, name))
+	docker.run(t, "checkpoint", "create", "--leave-running", name, "first")
+	n = goesOn(t, n, docker.count(t, name))
+	docker.run(t, "checkpoint", "create", name, "second")
+	is(t, docker.ask(t, name, "{{.State.Status}}"), "exited")
+	has(t, docker.run(t, "checkpoint", "ls", name), "first", "second")
+	docker.run(t, "start", "--checkpoint", "second", name)
+	goesOn(t, n, docker.count(t, name))
+	docker.remove(t, name)
+	nothingLeft(t, docker)
+}
+
+// TestCheckpointCRI is what a kubelet asks a current containerd for to look at a container
+// elsewhere, and a container of another pod that is made of that.
+func TestCheckpointCRI(t *testing.T) {
+	needsCRIU(t)
+	folder, client := os.Getenv("CONTAINERD"), os.Getenv("CRI")
+	if _, err := os.Stat(filepath.Join(folder, "ctr")); err != nil || folder == "" {
+		t.Skip("needs CONTAINERD, the folder of a built containerd 2 (make engines)")
+	}
+	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+	need(t, client)
+	socket := startCRI(t, "cri-checkpoint").call[2]
+	if code, out := tryInput(t, "", client, "-socket", socket, "-image", ctrImage, "-parent", cgroupParent(), "checkpoint"); code != 0 {
+		t.Error(out)
+	}
 }

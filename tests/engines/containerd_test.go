@@ -33,9 +33,9 @@ func TestContainerd2(t *testing.T) {
 // ctrImage is the image's name in containerd.
 const ctrImage = "docker.io/library/bb:latest"
 
-// containerd starts a containerd and runs its scenarios; cdi is that of a version that
-// knows CDI devices.
-func containerd(t *testing.T, dir string, cdi func(*testing.T, *engine)) {
+// startContainerd starts a containerd that has the image.
+func startContainerd(t *testing.T, dir string) *engine {
+	t.Helper()
 	base := filepath.Join(space, dir)
 	if err := os.MkdirAll(base, 0o711); err != nil {
 		t.Fatal(err)
@@ -55,6 +55,12 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 	})
 	archive := archiveImage(t, ctrImage, `"Env": ["PATH=/bin"]`)
 	e.run(t, "image", "import", archive)
+	return e
+}
+
+// containerd runs the scenarios of one; cdi is that of a version that knows CDI devices.
+func containerd(t *testing.T, dir string, cdi func(*testing.T, *engine)) {
+	e := startContainerd(t, dir)
 	for _, s := range []struct {
 		name string
 		run  func(*testing.T, *engine)

@@ -19,15 +19,15 @@ func count(file string) string {
 	return "i=0; while :; do i=$((i+1)); echo $i >" + file + "; sleep 0.05; done"
 }
 
-// TestCheckpointReadOnlyRoot: a root that is read-only is so again, and processes that were
-// exec'd are in the checkpoint, as is the label.
+// TestCheckpointReadOnlyRoot: a root that is read-only is so again, and processes that an exec
+// has left to init are in the checkpoint, as is the label.
 func TestCheckpointReadOnlyRoot(t *testing.T) {
 	needsCRIU(t)
 	needsAppArmor(t)
 	b := newBundle(t, sh(count("/dev/shm/n")), tmpfsMount("/tmp"), appArmor("hutchtest-a"), func(s *specs.Spec) { s.Root.Readonly = true })
 	writeText(t, b.rootfs("secret"), "secret read\n")
 	b.create().start()
-	b.exec([]string{"--detach"}, "sh", "-c", count("/dev/shm/m")).ok(t)
+	b.exec(nil, "sh", "-c", "{ "+count("/dev/shm/m")+"; } </dev/null >/dev/null 2>&1 &").ok(t) // is init's child then
 	n, m := b.counts("/dev/shm/n", 1), b.counts("/dev/shm/m", 1)
 	b.checkpoint()
 	b.restore()
