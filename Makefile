@@ -32,9 +32,9 @@ BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-arm64 vm-s390x vm-kernels vm-security \
+.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-build vm-v2 vm-systemd vm-arm64 vm-s390x vm-kernels vm-security \
 	bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
-	dist dist-test notices fmt vet lint floors types plain cross hello-bundle test-deps box bin/box containerd
+	dist dist-test notices fmt vet lint floors types plain cross cross-quick hello-bundle test-deps box bin/box containerd
 
 # build leaves out what Go would write of the repository: an archive of the source has
 # none, and makes the same binary.
@@ -127,7 +127,10 @@ box bin/box:
 unit: box
 	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '^$(MODULE)/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck
 
-# cross links the binary for every architecture, which proves the nosplit frames.
+# cross links the binary for every architecture, which proves the nosplit frames; cross-quick
+# for one of each kind, which has a frame of its own: 32 bits, a link register, big-endian.
+cross-quick:
+	$(MAKE) --no-print-directory cross ARCHES="386 arm64 ppc64le s390x"
 cross:
 	@mkdir -p bin/cross
 	@for arch in $(ARCHES); do \
@@ -201,6 +204,12 @@ engines: build box containerd cri
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite
+
+# The same in parts, for tests/all.
+vm-build: build
+	GO=$(GO) tests/vm/suite build
+vm-v2 vm-systemd:
+	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite $(@:vm-%=%)
 
 # These are not part of test: the integration tests' core on other architectures and with
 # other kernels, the oldest that packages give and the newest, and all hostile tests.

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/cli"
-	"github.com/hutch-project/hutch/internal/handed"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
+	"github.com/hutch-project/hutch/internal/inherited"
 	"github.com/hutch-project/hutch/internal/life"
 	_ "github.com/hutch-project/hutch/internal/mainstack"
 	"github.com/hutch-project/hutch/internal/seat"
@@ -57,7 +57,7 @@ func run(args []string) int {
 // dispatch parses the command line and does what it says.
 func dispatch(args []string) error {
 	// Before anything is opened, and so before it is known what the flags mean.
-	if err := handed.Plug(handedOn(args)); err != nil {
+	if err := inherited.Plug(handedOn(args)); err != nil {
 		return fmt.Errorf("--preserve-fds: %w", err)
 	}
 	line, err := cli.Parse(&table, args[1:])

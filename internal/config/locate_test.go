@@ -62,7 +62,7 @@ func TestStrays(t *testing.T) {
 "linux": {"seccomp": {"syscalls": [{"nmaes": []}]}, "sysctl": {"own": ""},
 "resources": {"blockIO": {"weightDevice": [{"major": 1, "weight": 2, "wait": 3}]}}}}`
 	var got []string
-	for _, s := range Strays([]byte(text)) {
+	for _, s := range Unused([]byte(text)) {
 		got = append(got, fmt.Sprintf("%s %d:%d %v %v", s.Element, s.Line, s.Column, len(s.Names) > 0, s.Platform))
 	}
 	want := []string{
@@ -73,7 +73,7 @@ func TestStrays(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if all := Strays([]byte(located)); len(all) != 1 || all[0].Element != "process.args" {
+	if all := Unused([]byte(located)); len(all) != 1 || all[0].Element != "process.args" {
 		t.Errorf("got %+v", all)
 	}
 }
@@ -88,6 +88,6 @@ func FuzzLocate(f *testing.F) {
 		if p, _ := Locate(data, element); p.Line < 1 || p.Column < 1 {
 			t.Errorf("%q in %q: %v", element, data, p)
 		}
-		Strays(data)
+		Unused(data)
 	})
 }

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/idmap"
@@ -20,9 +18,12 @@ import (
 	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/lsm"
 	"github.com/hutch-project/hutch/internal/part/namespace"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/probe"
 	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // Ask asks the host. bus is the service manager that the caller would use.
@@ -94,25 +95,15 @@ func (r *Report) kernel() {
 	} {
 		r.add(group, c.name, c.there, c.for_, "Linux "+c.since, "a newer kernel").Required = true
 	}
-	r.add(group, "mount option nosymfollow", r.since("5.14"), "", "Linux 5.14", "")
-	r.add(group, "procfs of another pid namespace", r.since("6.18"),
-		"exec and pods without a second clone", "Linux 6.18", "")
-	r.add(group, "weighted interleave", r.since("6.9"), "linux.memoryPolicy", "Linux 6.9", "")
+	r.later(group, "mount option nosymfollow", rootfs.OptionSince("nosymfollow"), "")
+	r.later(group, "procfs of another pid namespace", "6.18", "exec and pods without a second clone")
+	r.later(group, "weighted interleave", enum.MemoryModes.Find(string(specs.MpolWeightedInterleave)).Since,
+		"linux.memoryPolicy")
 }
 
-// since reports whether the kernel has the version, as 5.14, or a later one.
-func (r *Report) since(least string) bool {
-	number := func(release string) (v [2]int) {
-		for i, part := range strings.SplitN(release, ".", 3) {
-			if i < len(v) {
-				rest := strings.TrimLeft(part, "0123456789")
-				v[i], _ = strconv.Atoi(strings.TrimSuffix(part, rest))
-			}
-		}
-		return v
-	}
-	own, want := number(r.Kernel), number(least)
-	return slices.Compare(own[:], want[:]) >= 0
+// later adds what only later kernels have, since being the first of them.
+func (r *Report) later(group, name, since, for_ string) {
+	r.add(group, name, probe.ParseKernel(r.Kernel).Has(since), for_, "Linux "+since, "")
 }
 
 // namespaces asks for the types of namespaces, and who may make them.

@@ -75,12 +75,3 @@ No container can run here: y is missing.
 		t.Errorf("got %+v", got)
 	}
 }
-
-func TestSince(t *testing.T) {
-	r := &Report{Kernel: "5.14.0-70.el9"}
-	for least, want := range map[string]bool{"5.14": true, "5.9": true, "4.20": true, "5.15": false, "6.1": false} {
-		if got := r.since(least); got != want {
-			t.Errorf("%s: got %v", least, got)
-		}
-	}
-}

@@ -54,6 +54,10 @@ func (a *accounts) take(e spawn.Event) error {
 // find returns the account of the names. A file that is missing has no entries.
 func (a *accounts) find(n *UserName) (user.Account, error) {
 	account, err := user.Find(n.User, n.Group, a.files[0], a.files[1])
+	if err == nil {
+		return account, nil
+	}
+	err = fmt.Errorf("%w of the container", err)
 	unknown := new(user.Unknown)
 	if !errors.As(err, &unknown) {
 		return account, err

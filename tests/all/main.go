@@ -24,12 +24,14 @@ import (
 // lanes are the phases that run one after the other, each lane beside the others. What
 // runs tests comes after test-deps, which installs what they need.
 var lanes = [][]string{
-	{"test-deps", "unit", "surroundings-quick", "integration", "conformance", "engines", "tutorial", "dist-test", "mutants-quick", "vm"},
-	{"fmt", "vet", "lint", "containerd", "types", "cross", "fuzz-build"},
+	{"test-deps", "unit", "surroundings-quick", "integration", "vm-build", "conformance", "engines", "tutorial", "vm-v2"},
+	{"fmt", "vet", "lint", "containerd", "types", "cross-quick", "fuzz-build", "dist-test", "mutants-quick", "vm-systemd"},
 }
 
 // after is what a phase of another lane has to wait for.
-var after = map[string]string{"engines": "containerd"}
+var after = map[string]string{
+	"engines": "containerd", "dist-test": "test-deps", "mutants-quick": "test-deps", "vm-systemd": "vm-build",
+}
 
 // phase is one that has run.
 type phase struct {
@@ -106,7 +108,7 @@ func all(ctx context.Context, chosen [][]string) bool {
 	group.Wait()
 	good := !r.failed && ctx.Err() == nil
 	// Before it is known what the VMs run nothing can be said of a skip.
-	judged := good && r.ran("vm")
+	judged := good && r.ran("vm-v2") && r.ran("vm-systemd")
 	if judged {
 		r.tests.addVM("bin/vm")
 	}

@@ -19,7 +19,7 @@ type job struct {
 func suite() []job {
 	jobs := []job{
 		{name: "sigaction", pkg: "internal/sigaction"},
-		{name: "handed", pkg: "internal/handed"},
+		{name: "inherited", pkg: "internal/inherited"},
 		{name: "console", pkg: "internal/part/terminal"},
 		{name: "hook", pkg: "internal/host/hook", args: []string{"-test.skip", "Timeout"}},
 		{name: "program", pkg: "internal/program", args: []string{"-test.short", "-test.run", "Child|Adopt|Clone|Message|Spawn"}},

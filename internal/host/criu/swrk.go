@@ -22,7 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/handed"
+	"github.com/hutch-project/hutch/internal/inherited"
 	"github.com/hutch-project/hutch/internal/sys"
 )
 
@@ -90,7 +90,7 @@ func (p *Program) Start(o *StartOptions) (_ *Worker, err error) {
 	for _, fd := range o.Inherit {
 		files = append(files, uintptr(fd))
 	}
-	last, err := handed.Last(1 << 20)
+	last, err := inherited.Last(1 << 20)
 	if err != nil {
 		return nil, err
 	}

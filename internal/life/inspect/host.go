@@ -9,9 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
-
 	"github.com/hutch-project/hutch/internal/check"
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/fault"
@@ -22,13 +19,17 @@ import (
 	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/lsm"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/probe"
 	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/hutch-project/hutch/internal/sysctlname"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // facts is what the host is asked.
 type facts struct {
-	kernel      [2]int // the first two numbers of its version
+	kernel      probe.Kernel
 	fileSystems []string
 	modules     string // the aliases of the kernel's modules
 	lsm         lsm.Host
@@ -52,7 +53,7 @@ func ask() facts {
 	var is unix.Utsname
 	if unix.Uname(&is) == nil {
 		release := unix.ByteSliceToString(is.Release[:])
-		f.kernel = version(release)
+		f.kernel = probe.ParseKernel(release)
 		f.modules = read("/lib/modules/" + release + "/modules.alias")
 	}
 	for line := range strings.Lines(read("/proc/filesystems")) {
@@ -75,23 +76,6 @@ func ask() facts {
 func read(name string) string {
 	text, _ := os.ReadFile(name)
 	return string(text)
-}
-
-// version returns the first two numbers of a kernel's release.
-func version(release string) (v [2]int) {
-	for i, part := range strings.SplitN(release, ".", 3) {
-		if i < len(v) {
-			rest := strings.TrimLeft(part, "0123456789")
-			v[i], _ = strconv.Atoi(strings.TrimSuffix(part, rest))
-		}
-	}
-	return v
-}
-
-// lacks reports whether the kernel is older than since, as 5.14.
-func (f *facts) lacks(since string) bool {
-	least := version(since)
-	return since != "" && slices.Compare(f.kernel[:], least[:]) < 0
 }
 
 // limit returns the caller's hard limit of a resource.
@@ -221,16 +205,14 @@ func (r *Report) modules() {
 // kernel inspects what only newer kernels have.
 func (r *Report) kernel() {
 	tooOld := func(element, what, since string) {
-		if r.host.lacks(since) {
+		if !r.host.kernel.Has(since) {
 			r.errorf(element, "leave it out", "%s needs Linux %s, this is %d.%d", what, since,
 				r.host.kernel[0], r.host.kernel[1])
 		}
 	}
 	for i := range r.spec.Mounts {
 		for j, o := range r.spec.Mounts[i].Options {
-			if name := strings.TrimPrefix(o, "r"); name == "nosymfollow" || name == "symfollow" {
-				tooOld(fault.At(fault.At("mounts", i)+".options", j), o, "5.14")
-			}
+			tooOld(fault.At(fault.At("mounts", i)+".options", j), o, rootfs.OptionSince(o))
 		}
 	}
 	if m := r.linux().MemoryPolicy; m != nil {

@@ -90,7 +90,7 @@ func inspect(x *life.Examination, host facts) *Report {
 	for _, text := range x.Warnings {
 		r.fault(Warning, errors.New(strings.TrimSuffix(text, ", ignoring")))
 	}
-	r.strays()
+	r.unused()
 	r.usedLate()
 	r.capabilities()
 	r.systemCalls()

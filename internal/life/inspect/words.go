@@ -18,9 +18,9 @@ import (
 	"github.com/hutch-project/hutch/internal/part/seccomp"
 )
 
-// strays finds the properties that have no effect.
-func (r *Report) strays() {
-	for _, s := range config.Strays(r.text) {
+// unused finds the properties that have no effect.
+func (r *Report) unused() {
+	for _, s := range config.Unused(r.text) {
 		f := Finding{Severity: Warning, Element: s.Element, Place: s.Place}
 		switch {
 		case s.Platform:

@@ -4,7 +4,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/internal/handed"
+	"github.com/hutch-project/hutch/internal/inherited"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
@@ -107,8 +107,8 @@ func CloseOthers(b *program.Builder, preserved []int, keep ...program.Reg) {
 // was started with.
 func Preserved(n int) []int {
 	var out []int
-	for fd := handed.First; fd < handed.First+n; fd++ {
-		if handed.Is(fd) {
+	for fd := inherited.First; fd < inherited.First+n; fd++ {
+		if inherited.Is(fd) {
 			out = append(out, fd)
 		}
 	}

@@ -20,9 +20,10 @@ const (
 
 // option is a row of the table of mount options.
 type option struct {
-	name string
-	kind optionKind
-	tree bool // with an r before the name it is for the whole tree
+	name  string
+	kind  optionKind
+	tree  bool   // with an r before the name it is for the whole tree
+	since string // the first kernel that has it, empty where all that Hutch runs on have
 
 	attrs  change  // ofMount: what mount_setattr(2) sets and clears
 	back   uint64  // ofMount: the mode of access times that it takes back
@@ -52,8 +53,8 @@ var mountOptions = [...]option{
 	{name: "dev", tree: true, attrs: change{0, unix.MOUNT_ATTR_NODEV}},
 	{name: "noexec", tree: true, attrs: change{unix.MOUNT_ATTR_NOEXEC, 0}, flag: unix.MS_NOEXEC},
 	{name: "exec", tree: true, attrs: change{0, unix.MOUNT_ATTR_NOEXEC}},
-	{name: "nosymfollow", tree: true, attrs: change{unix.MOUNT_ATTR_NOSYMFOLLOW, 0}, flag: unix.MS_NOSYMFOLLOW}, // Linux 5.14
-	{name: "symfollow", tree: true, attrs: change{0, unix.MOUNT_ATTR_NOSYMFOLLOW}},
+	{name: "nosymfollow", tree: true, attrs: change{unix.MOUNT_ATTR_NOSYMFOLLOW, 0}, flag: unix.MS_NOSYMFOLLOW, since: "5.14"},
+	{name: "symfollow", tree: true, attrs: change{0, unix.MOUNT_ATTR_NOSYMFOLLOW}, since: "5.14"},
 	{name: "nodiratime", tree: true, attrs: change{unix.MOUNT_ATTR_NODIRATIME, 0}, flag: unix.MS_NODIRATIME},
 	{name: "diratime", tree: true, attrs: change{0, unix.MOUNT_ATTR_NODIRATIME}},
 	{name: "noatime", tree: true, attrs: change{unix.MOUNT_ATTR_NOATIME, unix.MOUNT_ATTR__ATIME}, flag: unix.MS_NOATIME},
@@ -103,6 +104,16 @@ func findOption(name string) (row *option, tree bool) {
 		}
 	}
 	return nil, false
+}
+
+// OptionSince returns the first kernel that has a mount option, as 5.14: empty where all that
+// Hutch runs on have it, and for data of a file system.
+func OptionSince(name string) string {
+	row, _ := findOption(name)
+	if row == nil {
+		return ""
+	}
+	return row.since
 }
 
 // MountOptions returns the names of all options that are no data for a file system, in

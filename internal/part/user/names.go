@@ -94,7 +94,7 @@ type Unknown struct {
 }
 
 func (e *Unknown) Error() string {
-	return fmt.Sprintf("%s is not in %s of the container", fault.Quote(e.Name), e.File)
+	return fmt.Sprintf("%s is not in %s", fault.Quote(e.Name), e.File)
 }
 
 // Find returns the account of user, a name or a number, by the text of the passwd file. Its
@@ -103,17 +103,17 @@ func (e *Unknown) Error() string {
 //
 // Source: passwd(5), group(5), initgroups(3).
 func Find(user, group string, passwd, groups []byte) (a Account, err error) {
-	if id, ok := number(user); ok {
+	if id, ok := Number(user); ok {
 		a.UID = id
 	} else {
 		e, names := byName(passwd, user, 4)
 		if e == nil {
 			return a, &Unknown{user, NameFiles[0], names}
 		}
-		uid, ok := number(e[2])
-		gid, both := number(e[3])
+		uid, ok := Number(e[2])
+		gid, both := Number(e[3])
 		if !ok || !both {
-			return a, fmt.Errorf("%s has no user and group in %s of the container", fault.Quote(user), NameFiles[0])
+			return a, fmt.Errorf("%s has no user and group in %s", fault.Quote(user), NameFiles[0])
 		}
 		a.UID, a.GID = uid, gid
 	}
@@ -121,7 +121,7 @@ func Find(user, group string, passwd, groups []byte) (a Account, err error) {
 		a.Groups = groupsOf(groups, user)
 		return a, nil
 	}
-	if id, ok := number(group); ok {
+	if id, ok := Number(group); ok {
 		a.GID = id
 		return a, nil
 	}
@@ -129,12 +129,25 @@ func Find(user, group string, passwd, groups []byte) (a Account, err error) {
 	if e == nil {
 		return a, &Unknown{group, NameFiles[1], names}
 	}
-	gid, ok := number(e[2])
+	gid, ok := Number(e[2])
 	if !ok {
-		return a, fmt.Errorf("%s has no number in %s of the container", fault.Quote(group), NameFiles[1])
+		return a, fmt.Errorf("%s has no number in %s", fault.Quote(group), NameFiles[1])
 	}
 	a.GID = gid
 	return a, nil
+}
+
+// NameOf returns the first name that the passwd file has for a number, "" where there is none.
+func NameOf(passwd []byte, id uint32) (name string) {
+	entries(passwd, func(e entry) bool {
+		if len(e) > 3 {
+			if n, ok := Number(e[2]); ok && n == id {
+				name = e[0]
+			}
+		}
+		return name == ""
+	})
+	return name
 }
 
 // maxGroups is how many additional groups the kernel takes.
@@ -148,7 +161,7 @@ func groupsOf(file []byte, user string) (ids []uint32) {
 		if len(e) < 4 {
 			return true
 		}
-		if id, ok := number(e[2]); ok {
+		if id, ok := Number(e[2]); ok {
 			for member := range strings.SplitSeq(e[3], ",") {
 				if member == user {
 					ids = append(ids, id)
@@ -161,8 +174,9 @@ func groupsOf(file []byte, user string) (ids []uint32) {
 	return ids
 }
 
-// number takes decimal digits alone, and not -1, which to the kernel means no change.
-func number(text string) (uint32, bool) {
+// Number returns the id that text is: decimal digits alone, and not -1, which to the kernel
+// means no change.
+func Number(text string) (uint32, bool) {
 	n, err := strconv.ParseUint(text, 10, 32)
 	return uint32(n), err == nil && uint32(n) != 1<<32-1
 }

@@ -23,13 +23,13 @@ func TestFind(t *testing.T) {
 		{"web", "7", "33 7 []"},
 		{"99", "adm", "99 4 []"},
 		{"web", "logs", "33 5 []"},
-		{"nobody", "", `"nobody" is not in /etc/passwd of the container`},
-		{"short", "", `"short" is not in /etc/passwd of the container`},
-		{"web", "staff", `"staff" is not in /etc/group of the container`},
-		{"odd", "", `"odd" has no user and group in /etc/passwd of the container`},
-		{"big", "", `"big" has no user and group in /etc/passwd of the container`},
-		{"web", "odd", `"odd" has no number in /etc/group of the container`},
-		{"web", "-1", `"-1" is not in /etc/group of the container`},
+		{"nobody", "", `"nobody" is not in /etc/passwd`},
+		{"short", "", `"short" is not in /etc/passwd`},
+		{"web", "staff", `"staff" is not in /etc/group`},
+		{"odd", "", `"odd" has no user and group in /etc/passwd`},
+		{"big", "", `"big" has no user and group in /etc/passwd`},
+		{"web", "odd", `"odd" has no number in /etc/group`},
+		{"web", "-1", `"-1" is not in /etc/group`},
 	} {
 		a, err := Find(c.user, c.group, []byte(passwdFile), []byte(groupFile))
 		got := fmt.Sprint(a.UID, a.GID, a.Groups)
@@ -66,4 +66,13 @@ func FuzzFind(f *testing.F) {
 			t.Errorf("%+v", a)
 		}
 	})
+}
+
+func TestNameOf(t *testing.T) {
+	const passwd = "root:x:0:0::/root:/bin/sh\nshort:x:7\nweb:x:33:33::/:/bin/sh\nalso:x:33:33::/:/bin/sh\n"
+	for id, want := range map[uint32]string{0: "root", 33: "web", 7: "", 8: ""} {
+		if got := NameOf([]byte(passwd), id); got != want {
+			t.Errorf("%d: got %q, want %q", id, got, want)
+		}
+	}
 }

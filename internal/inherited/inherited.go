@@ -1,6 +1,6 @@
-// Package handed looks at the descriptors that this program was started with, from
+// Package inherited looks at the descriptors that this program was started with, from
 // 3 on: those are not close-on-exec, and all that a Go program opens is.
-package handed
+package inherited
 
 import (
 	"fmt"

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Stray is a property that Decode passes over.
-type Stray struct {
+// UnusedProperty is a property that Decode passes over.
+type UnusedProperty struct {
 	Place
 	Element string
 	// Names are the properties that there are beside it; none for one that stands twice.
@@ -15,13 +15,13 @@ type Stray struct {
 	Platform bool
 }
 
-// Strays returns the properties of a configuration, which Decode has taken, that have no
+// Unused returns the properties of a configuration, which Decode has taken, that have no
 // effect: the names that the specification has not, or has for another platform alone, and
 // those that stand twice, of which the last counts.
 //
 // Annotations and other objects with names of the user's own have none.
-func Strays(data []byte) []Stray {
-	s := strays{decoder: decoder{s: string(data)}, members: map[string][]string{}}
+func Unused(data []byte) []UnusedProperty {
+	s := propertyReader{decoder: decoder{s: string(data)}, members: map[string][]string{}}
 	for line := range strings.Lines(properties) {
 		if f := strings.Fields(line); len(f) > 0 {
 			s.members[f[0]] = f[1:]
@@ -31,16 +31,16 @@ func Strays(data []byte) []Stray {
 	return s.found
 }
 
-// strays reads a text beside the names of the properties.
-type strays struct {
+// propertyReader reads a text beside the names of the properties.
+type propertyReader struct {
 	decoder
 	members map[string][]string // of each structure, as the text of properties has them
-	found   []Stray
+	found   []UnusedProperty
 }
 
 // value reads what is a structure, or a list or, with { before its name, an object of such;
 // empty is anything else.
-func (s *strays) value(structure, path string) {
+func (s *propertyReader) value(structure, path string) {
 	inside, isMap := strings.CutPrefix(structure, "{")
 	switch c := s.peek(); {
 	case c == '{' && isMap:
@@ -59,22 +59,22 @@ func (s *strays) value(structure, path string) {
 }
 
 // structure reads an object that is a structure.
-func (s *strays) structure(structure, path string) {
+func (s *propertyReader) structure(structure, path string) {
 	seen := map[string]bool{}
 	for ok := s.object(); ok; ok = s.member() {
 		name, element := s.name, string(appendName([]byte(path), s.name))
 		inside, known, names := s.find(structure, name)
 		s.peek()
-		stray := Stray{Place: placeAt(s.s, s.i), Element: element}
+		property := UnusedProperty{Place: placeAt(s.s, s.i), Element: element}
 		switch {
 		case !known:
-			stray.Names = names
-			s.found = append(s.found, stray)
+			property.Names = names
+			s.found = append(s.found, property)
 		case inside == "-":
-			stray.Platform, inside = true, ""
-			s.found = append(s.found, stray)
+			property.Platform, inside = true, ""
+			s.found = append(s.found, property)
 		case seen[name]:
-			s.found = append(s.found, stray)
+			s.found = append(s.found, property)
 		}
 		seen[name] = true
 		s.value(inside, element)
@@ -83,7 +83,7 @@ func (s *strays) structure(structure, path string) {
 
 // find returns what the property name of a structure is: a structure, anything else, or - for
 // one of another platform; and of one that is not known, the names of those that there are.
-func (s *strays) find(structure, name string) (inside string, known bool, names []string) {
+func (s *propertyReader) find(structure, name string) (inside string, known bool, names []string) {
 	for _, m := range s.members[structure] {
 		own, inside, _ := strings.Cut(m, "=")
 		switch {

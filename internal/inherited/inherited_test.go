@@ -1,4 +1,4 @@
-package handed
+package inherited
 
 import (
 	"os"
