@@ -32,7 +32,7 @@ BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-build vm-v2 vm-systemd vm-arm64 vm-s390x vm-kernels vm-security \
+.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines tutorial vm vm-build vm-v2 vm-systemd vm-arm64 vm-s390x vm-kernels vm-security vm-engines \
 	bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
 	dist dist-test notices fmt vet lint floors types plain cross cross-quick hello-bundle test-deps box bin/box containerd
 
@@ -224,6 +224,11 @@ vm-kernels: build
 
 vm-security: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite security
+
+# vm-engines has engines checkpoint and restore containers. It is no part of test: it takes
+# a quarter of an hour on two idle processors, since engines are slow under emulation.
+vm-engines: build containerd cri
+	RUNTIME=$(RUNTIME) GO=$(GO) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) tests/vm/suite engines
 
 # bench-vm compares in the virtual machine, where crun can make its cgroups, in two minutes.
 bench-vm: build bin/bench/bench bin/bench/floor
