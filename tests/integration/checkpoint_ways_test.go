@@ -46,7 +46,8 @@ func TestCheckpointReadOnlyRoot(t *testing.T) {
 // TestCheckpointPod: a container that shares the namespaces of another one, which goes on.
 func TestCheckpointPod(t *testing.T) {
 	needsCRIU(t)
-	first := asleep(t)
+	// Its init waits for what dies there, as that of a pod does: a zombie keeps numbers.
+	first := newBundle(t, sh("while :; do sleep 0.1; done")).create().start()
 	kinds := []specs.LinuxNamespaceType{specs.NetworkNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.PIDNamespace}
 	b := newBundle(t, sh(count("/tmp/n")), tmpfsMount("/tmp"), func(s *specs.Spec) {
 		for _, kind := range kinds {
