@@ -304,12 +304,33 @@ func (d *dump) filesOf(pid int, files map[string]int, own map[int]bool) error {
 			return err
 		}
 		file := criu.DumpFile(mount, n)
+		if terminal := terminalKey(proc + "/fd/" + fd.Name()); terminal != "" {
+			if file = terminal; !d.o.ShellJob {
+				return fmt.Errorf("%s is a terminal of the caller's; give --shell-job, or run the container with a terminal of its own (process.terminal) or without one",
+					[]string{"standard input", "standard output", "standard error"}[i])
+			}
+		}
 		d.out.Streams[i] = file
 		if !slices.Contains(d.req.External, file) {
 			d.req.External = append(d.req.External, file)
 		}
 	}
 	return nil
+}
+
+// terminalKey returns CRIU's key for a terminal, empty for another file.
+//
+// Source: admin-guide/devices.txt: 4 has virtual terminals and serial lines, 136 to 143 the
+// ends of pseudo-terminals.
+func terminalKey(path string) string {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR {
+		return ""
+	}
+	if major := unix.Major(st.Rdev); major != 4 && (major < 136 || major > 143) {
+		return ""
+	}
+	return criu.DumpTerminal(st.Rdev, st.Dev)
 }
 
 // mountOfFd returns the id of the mount that an fdinfo file has, 0 for none.
