@@ -86,7 +86,7 @@ func checkpointThatIsKilled(k string) {
 // meanwhile.
 func (w *criuWorld) startWith(file string) {
 	w.t.Helper()
-	out, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	out, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|unix.O_NOCTTY, 0o644)
 	must(w.t, err)
 	saved, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 10)
 	must(w.t, err)
