@@ -222,9 +222,11 @@ vm-arm64 vm-s390x:
 vm-kernels: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite kernel $(KERNELS)
 
-# vm-engines runs Docker, Podman and containerd on cgroup v2, with systemd's driver and without.
-vm-engines: build
-	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite engines
+# vm-engines runs Docker, Podman and containerd on cgroup v2, with systemd's driver and without,
+# and has them checkpoint and restore containers. It is no part of test: it takes half an hour
+# on two idle processors, since engines are slow under emulation.
+vm-engines: build containerd cri
+	RUNTIME=$(RUNTIME) GO=$(GO) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) tests/vm/suite engines
 
 vm-security: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite security

@@ -59,6 +59,7 @@ func (c *container) checkpoint(o *DumpOptions) error {
 	if err := d.check(); err != nil {
 		return err
 	}
+	phase("checked")
 	images, work, err := o.dirs(true)
 	if err != nil {
 		return err
@@ -67,21 +68,27 @@ func (c *container) checkpoint(o *DumpOptions) error {
 	if work >= 0 {
 		defer unix.Close(work)
 	}
+	if err := o.guard(images, work, rootOf(c.rec.Pid)); err != nil {
+		return err
+	}
 	d.req.Images, d.req.Work, d.req.Log = images, work, dumpLog
 	if err := d.parent(); err != nil {
 		return err
 	}
 	if !o.PreDump {
+		d.warnOfStrays()
 		if err := d.outside(); err != nil {
 			return err
 		}
 		if err := d.out.save(o.ImagePath); err != nil {
 			return fmt.Errorf("--image-path: %w", err)
 		}
+		phase("saved")
 	}
 	if err := d.run(status == Paused); err != nil {
 		return err
 	}
+	phase("dumped")
 	if o.LeaveRunning || o.PreDump {
 		return nil
 	}
@@ -89,7 +96,15 @@ func (c *container) checkpoint(o *DumpOptions) error {
 	if err := c.end(); err != nil {
 		return err
 	}
+	phase("ended")
 	return c.destroy()
+}
+
+// phase is where a test may end a checkpoint.
+func phase(name string) {
+	if testPhase != nil {
+		testPhase(name)
+	}
 }
 
 // check looks for what cannot be, before anything is done.
@@ -127,7 +142,9 @@ func (d *dump) check() (err error) {
 	d.req.Pid = d.c.rec.Pid
 	d.req.Root = d.c.rec.Rootfs
 	d.req.LeaveRunning, d.req.TCPSkipInFlight, d.req.LinkRemap = o.LeaveRunning, o.TCPSkipInFlight, o.LinkRemap
-	d.req.Config = configFile(d.c.rec.Annotations)
+	if d.req.Config, err = configFile(d.c.rec.Annotations); err != nil {
+		return err
+	}
 	d.req.Freezer = d.freezer()
 	if o.PreDump || o.ParentPath != "" {
 		d.req.TrackMemory = true
@@ -154,15 +171,13 @@ func (d *dump) parent() error {
 	if filepath.IsAbs(path) {
 		return errors.New("--parent-path must be relative: it is looked for from --image-path, also when both have been moved")
 	}
-	st, err := os.Stat(filepath.Join(d.o.ImagePath, path))
-	if err == nil && !st.IsDir() {
-		err = unix.ENOTDIR
-	}
+	fd, err := openDir(filepath.Join(d.o.ImagePath, path), false)
 	if err != nil {
 		return fmt.Errorf("invalid --parent-path: %w", err)
 	}
+	defer unix.Close(fd)
 	d.req.ParentImages = path
-	return nil
+	return imageGuard{"--parent-path", rootOf(d.c.rec.Pid)}.check(fd, filepath.Join(d.o.ImagePath, path))
 }
 
 // outside finds what of the container is not its own, and gives it keys.
@@ -237,6 +252,7 @@ func (d *dump) streams() error {
 				return err
 			}
 			defer func() { d.c.r.warnIf(d.c.cg.Thaw()) }()
+			phase("frozen")
 		}
 		var err error
 		if pids, err = d.c.cg.Pids(); err != nil {
@@ -291,12 +307,33 @@ func (d *dump) filesOf(pid int, files map[string]int, own map[int]bool) error {
 			return err
 		}
 		file := criu.DumpFile(mount, n)
+		if terminal := terminalKey(proc + "/fd/" + fd.Name()); terminal != "" {
+			if file = terminal; !d.o.ShellJob {
+				return fmt.Errorf("%s is a terminal of the caller's; give --shell-job, or run the container with a terminal of its own (process.terminal) or without one",
+					[]string{"standard input", "standard output", "standard error"}[i])
+			}
+		}
 		d.out.Streams[i] = file
 		if !slices.Contains(d.req.External, file) {
 			d.req.External = append(d.req.External, file)
 		}
 	}
 	return nil
+}
+
+// terminalKey returns CRIU's key for a terminal, empty for another file.
+//
+// Source: admin-guide/devices.txt: 4 has virtual terminals and serial lines, 136 to 143 the
+// ends of pseudo-terminals.
+func terminalKey(path string) string {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR {
+		return ""
+	}
+	if major := unix.Major(st.Rdev); major != 4 && (major < 136 || major > 143) {
+		return ""
+	}
+	return criu.DumpTerminal(st.Rdev, st.Dev)
 }
 
 // mountOfFd returns the id of the mount that an fdinfo file has, 0 for none.
@@ -354,6 +391,7 @@ func (d *dump) notify(n criu.Notification) error {
 		unix.Close(n.Fd)
 	}
 	d.c.r.debug("checkpoint " + d.c.rec.ID + ": CRIU is at " + n.Script)
+	phase(n.Script)
 	if n.Script == "status-ready" && d.o.StatusFd >= 0 {
 		if _, err := unix.Write(d.o.StatusFd, []byte{0}); err != nil {
 			d.c.r.warn(fmt.Sprintf("--status-fd: write: %v, ignoring", err))

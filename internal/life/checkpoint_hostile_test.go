@@ -104,7 +104,7 @@ func TestRestoreOfOtherMounts(t *testing.T) {
 	w.start()
 	must(t, w.checkpoint(func(*DumpOptions) {}))
 	reapAll(t)
-	out, err := readOutside(w.images)
+	out, err := readOutsideAt(t, w.images)
 	must(t, err)
 	for _, m := range []outsideMount{{"hutch90", "/etc", ""}, {"hutch90", source, ""}, {"x]:/", "/etc", ""}, {"hutch90", "/proc/kcore/../../etc", ""}, {"hutch90", "../..", ""}} {
 		bad := *out
@@ -287,4 +287,12 @@ func TestPageServer(t *testing.T) {
 			t.Errorf("%s: got %s, %d, %v", value, got, port, err)
 		}
 	}
+}
+
+func readOutsideAt(t *testing.T, dir string) (*outside, error) {
+	t.Helper()
+	fd, err := openDir(dir, false)
+	must(t, err)
+	defer unix.Close(fd)
+	return readOutside(fd, dir)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
@@ -142,7 +144,7 @@ func TestCheckpointStays(t *testing.T) {
 	if r[0].Kind != criutest.PreDump || r[0].Numbers[15] == nil || r[1].Kind != criutest.Dump || r[1].Strings[14][0] != "../images" || r[1].Numbers[15] == nil {
 		t.Errorf("requests %+v", r)
 	}
-	if _, err := readOutside(first); err == nil || !strings.Contains(err.Error(), "--pre-dump") {
+	if _, err := readOutsideAt(t, first); err == nil || !strings.Contains(err.Error(), "--pre-dump") {
 		t.Errorf("a pre-dump is restored: %v", err)
 	}
 	w.end()
@@ -341,4 +343,67 @@ func TestRestoreThatHangs(t *testing.T) {
 		reapAll(t)
 		w.checkNothingLeft("a restore that hung at " + at)
 	}
+}
+
+// TestCheckpointWarnsOfExecs: what exec has started is not init's child, and not in the
+// checkpoint.
+func TestCheckpointWarnsOfExecs(t *testing.T) {
+	w := newCRIUWorld(t, &criutest.Behaviour{}, func(*specs.Spec) {})
+	w.start()
+	var warnings []string
+	w.r.Warn = func(text string) { warnings = append(warnings, text) }
+	must(t, w.checkpoint(func(o *DumpOptions) { o.LeaveRunning = true }))
+	if len(warnings) > 0 {
+		t.Errorf("without an exec: %q", warnings)
+	}
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	_, err := w.r.Exec(w.id, &ExecOptions{Change: func(p *specs.Process) { p.Args = []string{"sh", "-c", "exec sleep 1000"} }, Detach: true, PidFile: pidFile})
+	must(t, err)
+	pid, err := os.ReadFile(pidFile)
+	must(t, err)
+	must(t, w.checkpoint(func(o *DumpOptions) { o.LeaveRunning = true }))
+	if want := "are not in the checkpoint: " + string(pid) + " ("; len(warnings) != 1 || !strings.Contains(warnings[0], want) {
+		t.Errorf("warnings %q, want %q", warnings, want)
+	}
+	child, _ := strconv.Atoi(string(pid))
+	must(t, unix.Kill(child, unix.SIGKILL))
+	_, err = unix.Wait4(child, nil, 0, nil)
+	must(t, err)
+	w.end()
+}
+
+// TestCheckpointOfACallersTerminal: it is refused by its name without --shell-job, and with it
+// CRIU has a key for it, by which restore hands on its own.
+func TestCheckpointOfACallersTerminal(t *testing.T) {
+	w := newCRIUWorld(t, &criutest.Behaviour{}, func(*specs.Spec) {})
+	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(master)
+	must(t, unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0))
+	number, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
+	must(t, err)
+	slave := "/dev/pts/" + strconv.Itoa(number)
+	var st unix.Stat_t
+	must(t, unix.Stat(slave, &st))
+	w.fds++ // the master
+	w.startWith(slave)
+	err = w.checkpoint(func(*DumpOptions) {})
+	if want := "standard output is a terminal of the caller's; give --shell-job"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if s := w.status(); s != Running {
+		t.Errorf("it is %s", s)
+	}
+	must(t, w.checkpoint(func(o *DumpOptions) { o.ShellJob = true }))
+	reapAll(t)
+	must(t, w.restore(func(o *RestoreOptions) { o.ShellJob = true }))
+	r, key := criutest.Requests(t, w.path), criu.DumpTerminal(st.Rdev, st.Dev)
+	handed := slices.ContainsFunc(r[1].Strings[criutest.InheritFd], func(m string) bool {
+		got, _ := criutest.Pair(m)
+		return got == key
+	})
+	if !slices.Contains(r[0].Strings[criutest.External], key) || !handed {
+		t.Errorf("no %s in %q and %q", key, r[0].Strings[criutest.External], r[1].Strings[criutest.InheritFd])
+	}
+	w.end()
 }

@@ -112,6 +112,15 @@ func (o *CheckpointOptions) dirs(make bool) (images, work int, err error) {
 	return images, work, nil
 }
 
+// guard proves the directories that are open, work unless it is -1; owner is the container's
+// root.
+func (o *CheckpointOptions) guard(images, work, owner int) error {
+	if err := (imageGuard{"--image-path", owner}).check(images, o.ImagePath); err != nil || work < 0 {
+		return err
+	}
+	return imageGuard{"--work-path", owner}.check(work, o.WorkPath)
+}
+
 // logPath returns where CRIU's log is.
 func (o *CheckpointOptions) logPath(name string) string {
 	if o.WorkPath != "" {
@@ -120,12 +129,18 @@ func (o *CheckpointOptions) logPath(name string) string {
 	return filepath.Join(o.ImagePath, name)
 }
 
-// dropLog removes the log of a former call: a CRIU that fails early writes none.
+// dropLog empties the log of a former call: a CRIU that fails early writes none. The file
+// itself stays, to which an engine may have given a label that CRIU may write.
 func dropLog(images, work int, name string) {
 	if work >= 0 {
 		images = work
 	}
-	_ = unix.Unlinkat(images, name, 0)
+	fd, err := unix.Openat(images, name, unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_ = unix.Ftruncate(fd, 0)
+	unix.Close(fd)
 }
 
 // explain reads CRIU's log into the error. Where that does not tell, CRIU is asked whether
@@ -148,17 +163,28 @@ func (o *CheckpointOptions) explain(err error, p *criu.Program, log string) erro
 const criuConfig = "org.criu.config"
 
 // configFile returns the file of CRIU's settings: that of the annotation, which an empty
-// value switches off, or the first that is there of the usual ones.
-func configFile(annotations map[string]string) string {
+// value switches off, or the first that is there of the usual ones. CRIU runs what it names,
+// as root.
+func configFile(annotations map[string]string) (string, error) {
 	if file, ok := annotations[criuConfig]; ok {
-		return file
+		if file == "" {
+			return "", nil
+		}
+		if err := criu.TrustedConfig(file); err != nil {
+			return "", fmt.Errorf("annotations[%q]: CRIU's settings can name programs that run as root, and so have to be root's alone: %w", criuConfig, err)
+		}
+		return file, nil
 	}
 	for _, file := range []string{"/etc/criu/hutch.conf", "/etc/criu/runc.conf"} {
-		if _, err := os.Stat(file); err == nil {
-			return file
+		if _, err := os.Stat(file); err != nil {
+			continue
 		}
+		if err := criu.TrustedConfig(file); err != nil {
+			return "", fmt.Errorf("CRIU's settings can name programs that run as root, and so have to be root's alone: %w", err)
+		}
+		return file, nil
 	}
-	return ""
+	return "", nil
 }
 
 // pageServer splits the value of --page-server: an address, in brackets where it has colons,

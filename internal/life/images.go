@@ -71,13 +71,13 @@ func (o *outside) save(dir string) error {
 
 // readOutside reads what a checkpoint has written. Its keys are held to what they are given
 // out as: they become a part of what CRIU is told.
-func readOutside(dir string) (*outside, error) {
-	text, err := os.ReadFile(filepath.Join(dir, outsideName))
+func readOutside(fd int, dir string) (*outside, error) {
+	text, err := readImage(fd, outsideName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("--image-path: %s has no %s: it is no checkpoint of hutch's, or only a --pre-dump", dir, outsideName)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--image-path: %s/%s: %w", dir, outsideName, err)
 	}
 	o := &outside{}
 	if err := json.Unmarshal(text, o); err != nil {

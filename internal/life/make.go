@@ -75,8 +75,8 @@ func (r *Runtime) newMaker(o *CreateOptions, fifo bool, init initializer) (_ *ma
 	return m, nil
 }
 
-// testPhase is called at each phase of a create: for tests that end the process
-// there.
+// testPhase is called at each phase of a create, a checkpoint or a restore: for tests that
+// end the process there.
 var testPhase func(name string)
 
 // steps returns the life of a container up to an init that waits for start, in its order.

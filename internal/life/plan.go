@@ -134,7 +134,7 @@ func streamNames(std [3]process.StdFile) []string {
 		switch {
 		case f.Pipe:
 			names[i] = "pipe:[" + strconv.FormatUint(f.Inode, 10) + "]"
-		case f.File:
+		case f.File, f.Device:
 			names[i] = strconv.FormatUint(f.Dev, 10) + ":" + strconv.FormatUint(f.Inode, 10)
 		}
 		known = known || names[i] != ""

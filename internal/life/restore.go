@@ -127,7 +127,7 @@ func (rs *restoration) begin() (err error) {
 		return err
 	}
 	rs.req.Log = restoreLog
-	rs.out, err = readOutside(rs.o.ImagePath)
+	rs.out, err = readOutside(rs.images, rs.o.ImagePath)
 	return err
 }
 
@@ -138,6 +138,15 @@ func (rs *restoration) open() (err error) {
 	rs.images, rs.work, err = rs.o.dirs(false)
 	rs.req.Images, rs.req.Work = rs.images, rs.work
 	return err
+}
+
+// guard proves the directories that are open.
+func (rs *restoration) guard() error {
+	owner := -1
+	if has(rs.m.bundle.spec, specs.UserNamespace) {
+		owner = int(rootfs.HostID(rs.m.bundle.linux().UIDMappings, 0))
+	}
+	return rs.o.guard(rs.images, rs.work, owner)
 }
 
 func (rs *restoration) closeDirs() {
@@ -160,6 +169,7 @@ func (rs *restoration) close() {
 func (rs *restoration) steps(m *maker) []step {
 	rs.m = m
 	return []step{
+		{"", func() (func(), error) { return nil, rs.guard() }},
 		// Before CRIU, which gets what it opens.
 		{"join namespaces", rs.join},
 		{"", m.listen}, // before the process goes on, which may have a word to say
@@ -229,7 +239,9 @@ func (rs *restoration) restore() (undo func(), err error) {
 		rs.stage.Dir = "/tmp"
 	}
 	rs.req.Root = rs.stage.RootPath()
-	rs.req.Config = configFile(m.bundle.spec.Annotations)
+	if rs.req.Config, err = configFile(m.bundle.spec.Annotations); err != nil {
+		return nil, err
+	}
 	dropLog(rs.images, rs.work, restoreLog)
 	stdio := [3]int{-1, -1, -1}
 	if rs.o.ShellJob {

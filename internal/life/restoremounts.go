@@ -43,6 +43,9 @@ func (rs *restoration) prepare() (err error) {
 	if err := rs.open(); err != nil {
 		return err
 	}
+	if err := rs.guard(); err != nil { // of what the paths lead to now
+		return err
+	}
 	if has(m.bundle.spec, specs.UserNamespace) {
 		l := m.bundle.linux()
 		uid, gid := rootfs.HostID(l.UIDMappings, 0), rootfs.HostID(l.GIDMappings, 0)

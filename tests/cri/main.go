@@ -67,6 +67,7 @@ func scenarios() []scenario {
 		{"sysctls and host name", sysctls},
 		{"cannot be run", impossible},
 		{"many pods", manyPods},
+		{"checkpoint", checkpoint},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -450,4 +451,62 @@ func manyPods(k *kubelet) error {
 	}
 	wait.Wait()
 	return errors.Join(errs...)
+}
+
+// checkpoint writes a container into an archive while it runs on, and makes another one of
+// that, in a pod of its own.
+func checkpoint(k *kubelet) error {
+	p, err := k.newPod(nil)
+	if err != nil {
+		return err
+	}
+	c, err := p.start("i=0; while :; do i=$((i+1)); echo $i >/tmp/n; sleep 0.1; done", nil)
+	if err != nil {
+		return err
+	}
+	first, err := k.counts(c, 1)
+	if err != nil {
+		return err
+	}
+	archive := filepath.Join(k.dir, "archive.tar")
+	_, err = k.CheckpointContainer(k.ctx, &cri.CheckpointContainerRequest{ContainerId: c.id, Location: archive, Timeout: int64(bound.Seconds())})
+	if status.Code(err) == codes.Unimplemented {
+		return fmt.Errorf("%w: CheckpointContainer: %w", errLacks, err)
+	}
+	if err != nil {
+		return fmt.Errorf("CheckpointContainer: %w", err)
+	}
+	if _, err := k.counts(c, first); err != nil {
+		return err
+	}
+	other, err := k.newPod(nil)
+	if err != nil {
+		return err
+	}
+	restored, err := other.start("", func(c *cri.ContainerConfig) {
+		c.Image = &cri.ImageSpec{Image: archive}
+		c.Command = nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = k.counts(restored, first)
+	return err
+}
+
+// counts waits until the counter of a container is further than n, and returns it.
+func (k *kubelet) counts(c *container, n int) (now int, err error) {
+	pid, err := k.pid(c)
+	if err != nil {
+		return 0, err
+	}
+	err = k.until(fmt.Sprintf("the counter goes on from %d", n), func() (bool, error) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/tmp/n", pid))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return false, err
+		}
+		now, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		return now > n, nil
+	})
+	return now, err
 }

@@ -115,6 +115,9 @@ func Requests(t *testing.T, dir string) (out []Request) {
 // Child is the name of the file with the process id of what a restore has started.
 const Child = "child"
 
+// Hangs is the name of the file with the program's process id while it hangs.
+const Hangs = "hangs"
+
 // Kinds of requests, and the fields that the tests look at.
 const (
 	Dump, Restore, PreDump                           = 1, 2, 4
@@ -293,7 +296,7 @@ func (p *program) happen(at string) {
 	case "die":
 		os.Exit(7)
 	case "hang":
-		_ = os.WriteFile(filepath.Join(p.dir, "hangs"), nil, 0o644)
+		_ = os.WriteFile(filepath.Join(p.dir, Hangs), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
 		for {
 			time.Sleep(time.Hour)
 		}

@@ -90,22 +90,54 @@ func trustedFile(path string) error {
 func trustedWay(path string) error {
 	for p := path; ; p = filepath.Dir(p) {
 		st, err := os.Lstat(p)
-		if err != nil {
+		if err == nil {
+			err = trusted(p, st)
+		}
+		if err != nil || p == "/" {
 			return err
 		}
-		sys, ok := st.Sys().(*syscall.Stat_t)
-		switch {
-		case !ok:
-			return fmt.Errorf("%s: its owner is not known", p)
-		case sys.Uid != 0 && int(sys.Uid) != os.Geteuid():
-			return fmt.Errorf("%s belongs to user %d", p, sys.Uid)
-		case sys.Mode&unix.S_IWOTH != 0, sys.Mode&unix.S_IWGRP != 0 && sys.Gid != 0:
-			return fmt.Errorf("%s may be written by others (mode %04o); chmod go-w it", p, sys.Mode&0o7777)
+	}
+}
+
+// trusted returns an error unless the file or directory is root's or the caller's, and
+// nobody else's to write.
+func trusted(path string, st os.FileInfo) error {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return fmt.Errorf("%s: its owner is not known", path)
+	case sys.Uid != 0 && int(sys.Uid) != os.Geteuid():
+		return fmt.Errorf("%s belongs to user %d", path, sys.Uid)
+	case sys.Mode&unix.S_IWOTH != 0, sys.Mode&unix.S_IWGRP != 0 && sys.Gid != 0:
+		return fmt.Errorf("%s may be written by others (mode %04o); chmod go-w it", path, sys.Mode&0o7777)
+	}
+	return nil
+}
+
+// TrustedConfig returns an error unless nobody but root and the caller can change the file
+// of settings, by which CRIU runs programs. One that is missing is CRIU's to tell. In a sticky
+// directory the files of root stay where they are.
+func TrustedConfig(path string) error {
+	if !filepath.IsAbs(path) {
+		return fmt.Errorf("%q is no absolute path", path)
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for p := real; err == nil; p = filepath.Dir(p) {
+		var st os.FileInfo
+		if st, err = os.Lstat(p); err == nil && p == real && !st.Mode().IsRegular() {
+			err = fmt.Errorf("%s is no regular file", p)
+		}
+		if err == nil && (p == real || st.Mode()&os.ModeSticky == 0) {
+			err = trusted(p, st)
 		}
 		if p == "/" {
-			return nil
+			break
 		}
 	}
+	return err
 }
 
 // Probe asks CRIU for its version, and returns an error when it is older than Floor.

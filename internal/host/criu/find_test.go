@@ -65,3 +65,40 @@ func TestFindIgnoresRelativeDirectories(t *testing.T) {
 		}
 	}
 }
+
+// TestTrustedConfig: settings by which CRIU runs programs are root's alone, also below a
+// directory where everybody may make files.
+func TestTrustedConfig(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir() // below /tmp
+	file, link := filepath.Join(dir, "x.conf"), filepath.Join(dir, "link.conf")
+	must(t, os.WriteFile(file, nil, 0o644))
+	must(t, os.Symlink(file, link))
+	good := func() {
+		t.Helper()
+		for _, path := range []string{file, link, filepath.Join(dir, "none")} {
+			must(t, TrustedConfig(path))
+		}
+	}
+	good()
+	for want, c := range map[string][2]func() error{
+		file + " belongs to user 7":        {func() error { return os.Chown(file, 7, 0) }, func() error { return os.Chown(file, 0, 0) }},
+		dir + " belongs to user 7":         {func() error { return os.Chown(dir, 7, 0) }, func() error { return os.Chown(dir, 0, 0) }},
+		file + " may be written by others": {func() error { return os.Chmod(file, 0o646) }, func() error { return os.Chmod(file, 0o644) }},
+		dir + " may be written by others":  {func() error { return os.Chmod(dir, 0o777) }, func() error { return os.Chmod(dir, 0o755) }},
+	} {
+		must(t, c[0]())
+		for _, path := range []string{file, link} {
+			if err := TrustedConfig(path); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		}
+		must(t, c[1]())
+		good()
+	}
+	for path, want := range map[string]string{dir: "is no regular file", "/dev/null": "is no regular file", "x.conf": "is no absolute path"} {
+		if err := TrustedConfig(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", path, err, want)
+		}
+	}
+}

@@ -145,6 +145,7 @@ var known = [...]struct{ text, meaning string }{
 	{"Can't lookup mount", "a process has a file open that is on no mount of the container, as one of the host's that was handed to it"},
 	{"has bad size", "a file has changed since the checkpoint; restore on a copy of the root file system as it was then"},
 	{"has bad mode", "a file has changed since the checkpoint; restore on a copy of the root file system as it was then"},
+	{"Can't fork for", "the number of a process is in use in the pid namespace that the container joins, also by a zombie that nobody there has waited for; end what has it"},
 	{"Can't open file", "a file that was open is missing; restore on a copy of the root file system as it was at the checkpoint"},
 	{"iptables", "the packet filter that keeps connections still cannot be set; install iptables, or give --network-lock nftables, or skip (without TCP connections)"},
 	{"inotify", "a process watches a file that CRIU cannot find again; see --force-irmap in criu(8), which the file of the annotation org.criu.config can set"},

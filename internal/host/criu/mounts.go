@@ -138,6 +138,23 @@ func DumpFile(mount int, inode uint64) string {
 	return "file[" + strconv.FormatInt(int64(mount), 16) + ":" + strconv.FormatUint(inode, 16) + "]"
 }
 
+// DumpTerminal returns the option by which CRIU does not write down a terminal that is not
+// the container's, by the number of the device and that of the file system. It is also the
+// key of the descriptor that takes its place in a restore.
+func DumpTerminal(device, fs uint64) string {
+	return "tty[" + strconv.FormatUint(device, 16) + ":" + strconv.FormatUint(fs, 16) + "]"
+}
+
+// IsTerminal reports whether s is what DumpTerminal returns.
+func IsTerminal(s string) bool {
+	id, ok := strings.CutPrefix(s, "tty[")
+	id, end := strings.CutSuffix(id, "]")
+	device, fs, both := strings.Cut(id, ":")
+	d, err := strconv.ParseUint(device, 16, 64)
+	f, e := strconv.ParseUint(fs, 16, 64)
+	return ok && end && both && err == nil && e == nil && DumpTerminal(d, f) == s
+}
+
 // IsStream reports whether s is a key that a standard stream may have.
 func IsStream(s string) bool {
 	id, ok := strings.CutPrefix(s, "file[")
@@ -145,7 +162,7 @@ func IsStream(s string) bool {
 	mount, inode, both := strings.Cut(id, ":")
 	m, err := strconv.ParseInt(mount, 16, 64)
 	n, e := strconv.ParseUint(inode, 16, 64)
-	return IsPipe(s) || ok && end && both && err == nil && e == nil && DumpFile(int(m), n) == s
+	return IsPipe(s) || IsTerminal(s) || ok && end && both && err == nil && e == nil && DumpFile(int(m), n) == s
 }
 
 // IsPipe reports whether s is the name that a pipe has in /proc/PID/fd, which is also

@@ -107,7 +107,7 @@ func TestKeys(t *testing.T) {
 	}
 	for s, want := range map[string]bool{
 		"pipe:[12]": true, DumpFile(44, 0xfe): true, "file[2c:fe]": true, "": false, "pipe:[]": false, "pipe:[x]": false, "pipe:[1]]": false,
-		"file[2C:fe]": false, "file[1:2]:/etc": false, "/etc/passwd": false, "file[]": false, "file[-1:2]": true, "mnt[a]": false,
+		"tty[8800:1c]": true, "tty[]": false, "tty[1:2]:/etc": false, "tty[01:2]": false, "file[2C:fe]": false, "file[1:2]:/etc": false, "/etc/passwd": false, "file[]": false, "file[-1:2]": true, "mnt[a]": false,
 	} {
 		if IsStream(s) != want {
 			t.Errorf("IsStream(%q) is %v", s, !want)

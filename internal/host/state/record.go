@@ -49,8 +49,8 @@ type Record struct {
 	// image, as device:inode of their files; empty is not known.
 	UserNS, MountNS string
 	PrivatePid      bool // the container has a pid namespace of its own
-	// Streams are what init's standard descriptors were: a pipe as pipe:[inode], a file as
-	// device:inode, empty for others. None is not known.
+	// Streams are what init's standard descriptors were: a pipe as pipe:[inode], a file or a
+	// device as device:inode, empty for others. None is not known.
 	Streams []string
 
 	// AfterStart has the texts of what can fail after start, when only start is

@@ -1,0 +1,143 @@
+package life
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/criutest"
+)
+
+// TestImagesOfOthers: what others could have put where CRIU reads and writes as root is
+// refused by its name, CRIU is not asked, and the container goes on; taken back, all works.
+func TestImagesOfOthers(t *testing.T) {
+	w := newCRIUWorld(t, &criutest.Behaviour{}, func(*specs.Spec) {})
+	w.start()
+	work := filepath.Join(t.TempDir(), "work")
+	must(t, os.Mkdir(work, 0o700))
+	must(t, w.checkpoint(func(o *DumpOptions) { o.WorkPath, o.LeaveRunning = work, true }))
+	asked := len(criutest.Requests(t, w.path))
+	secret := filepath.Join(t.TempDir(), "secret")
+	must(t, os.WriteFile(secret, []byte("kept"), 0o600))
+	for name, c := range hostileImages(t, w.images, work, secret) {
+		must(t, c.do())
+		err := w.checkpoint(func(o *DumpOptions) { o.WorkPath, o.LeaveRunning = work, true })
+		if err == nil || !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s: checkpoint: got %v, want %s", name, err, c.why)
+		}
+		must(t, c.undo())
+	}
+	if s := w.status(); s != Running {
+		t.Errorf("it is %s", s)
+	}
+	must(t, w.checkpoint(func(o *DumpOptions) { o.WorkPath = work }))
+	reapAll(t)
+	for name, c := range hostileImages(t, w.images, work, secret) {
+		must(t, c.do())
+		err := w.restore(func(o *RestoreOptions) { o.WorkPath = work })
+		if err == nil || !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s: restore: got %v, want %s", name, err, c.why)
+		}
+		must(t, c.undo())
+		reapAll(t)
+		w.checkNothingLeft(name)
+	}
+	if n := len(criutest.Requests(t, w.path)); n != asked+1 {
+		t.Errorf("CRIU was asked for %d things, want %d", n, asked+1)
+	}
+	if text, _ := os.ReadFile(secret); string(text) != "kept" {
+		t.Errorf("the host's file has %q", text)
+	}
+	must(t, w.restore(func(o *RestoreOptions) { o.WorkPath = work }))
+	w.end()
+}
+
+// hostile is a way to have somebody else's say in a directory of images.
+type hostile struct {
+	do, undo func() error
+	why      string
+}
+
+func hostileImages(t *testing.T, images, work, secret string) map[string]hostile {
+	t.Helper()
+	in := func(name string) string { return filepath.Join(images, name) }
+	remove := func(name string) func() error { return func() error { return os.RemoveAll(in(name)) } }
+	saved := filepath.Join(t.TempDir(), outsideName)
+	save := func() error { return os.Rename(in(outsideName), saved) }
+	restore := func() error { return errors.Join(os.RemoveAll(in(outsideName)), os.Rename(saved, in(outsideName))) }
+	other := t.TempDir()
+	must(t, os.Chown(other, 7, 7))
+	return map[string]hostile{
+		"the directory is another user's": {func() error { return os.Chown(images, 7, 0) }, func() error { return os.Chown(images, 0, 0) },
+			"--image-path: " + images + " belongs to user 7"},
+		"others may write the directory": {func() error { return os.Chmod(images, os.ModeSticky|0o777) }, func() error { return os.Chmod(images, 0o700) },
+			"may be written by others (mode 1777)"},
+		"a group may write the directory": {func() error { return errors.Join(os.Chown(images, 0, 7), os.Chmod(images, 0o770)) },
+			func() error { return errors.Join(os.Chown(images, 0, 0), os.Chmod(images, 0o700)) }, "may be written by others (mode 0770)"},
+		"the directory of logs is another user's": {func() error { return os.Chown(work, 7, 0) }, func() error { return os.Chown(work, 0, 0) },
+			"--work-path: " + work + " belongs to user 7"},
+		"a link for an image":     {func() error { return os.Symlink(secret, in("core-1.img")) }, remove("core-1.img"), "core-1.img is a symbolic link"},
+		"a link for a log":        {func() error { return os.Symlink(secret, filepath.Join(work, dumpLog)) }, func() error { return os.Remove(filepath.Join(work, dumpLog)) }, dumpLog + " is a symbolic link"},
+		"a fifo for an image":     {func() error { return unix.Mkfifo(in("x\ny.img"), 0o600) }, remove("x\ny.img"), `"x\ny.img" is no regular file`},
+		"a directory of an image": {func() error { return os.Mkdir(in("fs-1.img"), 0o700) }, remove("fs-1.img"), "fs-1.img is no regular file"},
+		"an image is another user's": {func() error {
+			return errors.Join(os.WriteFile(in("pages-1.img"), nil, 0o600), os.Chown(in("pages-1.img"), 7, 0))
+		},
+			remove("pages-1.img"), "pages-1.img belongs to user 7"},
+		"others may write an image": {func() error {
+			return errors.Join(os.WriteFile(in("pages-1.img"), nil, 0o600), os.Chmod(in("pages-1.img"), 0o666))
+		},
+			remove("pages-1.img"), "pages-1.img may be written by others"},
+		"a chain to another user's":     {func() error { return os.Symlink(other, in(parentName)) }, remove(parentName), "parent belongs to user 7"},
+		"a chain in a ring":             {func() error { return os.Symlink(".", in(parentName)) }, remove(parentName), "a chain of more than 1000 directories of images"},
+		"a link for the runtime's file": {func() error { return errors.Join(save(), os.Symlink(secret, in(outsideName))) }, restore, outsideName},
+		"a fifo for the runtime's file": {func() error { return errors.Join(save(), unix.Mkfifo(in(outsideName), 0o600)) }, restore, outsideName},
+		"a large file of the runtime's": {func() error {
+			return errors.Join(save(), os.WriteFile(in(outsideName), nil, 0o600), os.Truncate(in(outsideName), 1<<40), os.Chmod(in(outsideName), 0o666))
+		}, restore, outsideName},
+	}
+}
+
+// TestImagesGivenToTheContainersRoot: those of a restore into a user namespace, and of it the
+// next checkpoint, are its root's.
+func TestImagesGivenToTheContainersRoot(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	must(t, os.Chown(dir, 100000, 100000))
+	must(t, os.Chmod(dir, 0o770))
+	fd, err := openDir(dir, false)
+	must(t, err)
+	defer unix.Close(fd)
+	must(t, imageGuard{"--image-path", 100000}.check(fd, dir))
+	for _, owner := range []int{-1, 100001} {
+		if err := (imageGuard{"--image-path", owner}).check(fd, dir); err == nil || !strings.Contains(err.Error(), "belongs to user 100000") {
+			t.Errorf("for root %d: got %v", owner, err)
+		}
+	}
+	if uid := rootOf(os.Getpid()); uid != 0 {
+		t.Errorf("root is %d", uid)
+	}
+}
+
+// TestLogsKeepTheirFile: an engine makes the log with the label that CRIU may write.
+func TestLogsKeepTheirFile(t *testing.T) {
+	w := newCRIUWorld(t, &criutest.Behaviour{At: "request", Do: "fail"}, func(*specs.Spec) {})
+	w.start()
+	must(t, os.MkdirAll(w.images, 0o700))
+	log := filepath.Join(w.images, dumpLog)
+	must(t, os.WriteFile(log, []byte("Error (criu/old.c:1): Some file locks are hold\n"), 0o600))
+	before, err := os.Stat(log)
+	must(t, err)
+	if err := w.checkpoint(func(*DumpOptions) {}); err == nil || strings.Contains(err.Error(), "file-locks") {
+		t.Errorf("got %v", err)
+	}
+	if after, err := os.Stat(log); err != nil || !os.SameFile(before, after) || after.Size() != 0 {
+		t.Errorf("the log is another file, or has the old text: %v, %v", after, err)
+	}
+	w.end()
+}
