@@ -182,7 +182,7 @@ func (e *execution) start(sub cgroup.Sub) (err error) {
 			return left
 		}
 	}
-	return e.c.explainExec(e.explainJoin(explainInFlight(err)))
+	return e.c.explainExec(explainIDs(e.explainJoin(explainInFlight(err))))
 }
 
 // explainJoin explains why a user cannot exec into a container that waits for start.
