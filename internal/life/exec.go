@@ -175,7 +175,7 @@ func (e *execution) start(sub cgroup.Sub) (err error) {
 			return left
 		}
 	}
-	return e.c.explainExec(e.explainJoin(explainInFlight(err)))
+	return e.c.explainExec(explainIDs(e.explainJoin(explainInFlight(err))))
 }
 
 // make makes the process and serves it, in one try.

@@ -77,6 +77,22 @@ func explainMount(err error) error {
 	return fmt.Errorf("%w: the kernel has no such file system; %s", err, nearest.Or(name, known, "load its module, or see /proc/filesystems"))
 }
 
+// explainIDs adds to err, when the kernel has refused ids of exec, what they lack: create
+// finds it in config.json.
+func explainIDs(err error) error {
+	var failed *program.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	switch {
+	case failed.Errno == unix.EINVAL && (failed.Call == "setresuid" || failed.Call == "setresgid" || failed.Call == "setgroups"):
+		return fmt.Errorf("%w: it is not mapped in the container's user namespace; give one that linux.uidMappings or gidMappings have", err)
+	case failed.Errno == unix.EPERM && failed.Call == "setgroups":
+		return fmt.Errorf("%w: a container whose only group is its caller's can set none", err)
+	}
+	return err
+}
+
 // execError returns the errno of an execve with its reason. note is the text of the
 // instruction's note, which ends with the name of the file, quoted.
 func (c *container) execError(note string, errno unix.Errno) error {

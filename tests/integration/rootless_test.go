@@ -393,3 +393,22 @@ func TestLockedFlagsAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// TestExecNamesUnmappedIDs: ids that the container's user namespace has not are named as
+// such, not by the kernel's errno alone.
+func TestExecNamesUnmappedIDs(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "the words are Hutch's")
+	g := seats()[0].seated(t, true)
+	g.configure(program{args: []string{"sleep", "1000"}})
+	g.as(g.createCall()).do(t)
+	g.readPid()
+	g.do("start", g.id).ok(t)
+	for flag, want := range map[string]string{"--user=1000": "is not mapped", "--user=0:1000": "is not mapped", "--additional-gids=5": "can set none"} {
+		c := g.execCall(program{}, flag)
+		c.args = append(c.args, "/bin/true")
+		if res := c.do(t); res.code == 0 || !strings.Contains(res.stderr, want) {
+			t.Errorf("%s: no %q in %s", flag, want, res)
+		}
+	}
+}
