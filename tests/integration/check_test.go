@@ -175,6 +175,6 @@ func TestCheckAsUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.rt("check", "-b", b.dir, "--as-user", "65534").failed(t, "check: open "+b.dir+"/config.json: permission denied")
-	b.rt("check", "-b", b.dir, "--as-user", "rooot").failed(t, `check: --as-user: "rooot" is neither an id nor a user of this host; did you mean root?`)
+	b.rt("check", "-b", b.dir, "--as-user", "rooot").failed(t, `check: --as-user: "rooot" is not in /etc/passwd, and is no id; did you mean root?`)
 	b.rt("check", "-b", "/nosuch").failed(t, "check: open /nosuch/config.json: no such file or directory; /nosuch is no bundle")
 }

@@ -132,7 +132,7 @@ func (r *Root) makeRoot(b *program.Builder) {
 		f.data = append(slices.Clip(f.data), "mode=755") // the kernel's is 1777
 	}
 	s.tree = b.RegOf(-1)
-	f.mountAPI(b, s.tree, noLabel)
+	r.makeFS(b, f, s.tree, noLabel)
 	r.Fd = s.tree
 	setattr(b.Step(program.T("set its propagation")), r.Fd, false, &unix.MountAttr{Propagation: r.innerPropagation()})
 }
