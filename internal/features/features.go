@@ -52,7 +52,7 @@ func Document(version, commit string) *features.Features {
 		},
 		// Those that change what the runtime does, a prefix with its dot.
 		PotentiallyUnsafeConfigAnnotations: []string{
-			systemd.AnnotationPrefix, hook.StderrAnnotation, hook.StdoutAnnotation, user.KeepGroups, rootfs.ContextType,
+			systemd.AnnotationPrefix, systemd.SubgroupAnnotation, hook.StderrAnnotation, hook.StdoutAnnotation, user.KeepGroups, rootfs.ContextType,
 			PidfdReceiver, SeccompReceiver, seccomp.RawAnnotation, FailUnknownCall, CRIUConfig,
 		},
 

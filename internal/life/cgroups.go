@@ -11,6 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/systemd"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/seat"
 )
@@ -24,6 +25,14 @@ func (p *Plan) planCgroup(q *request) (err error) {
 	path := linux.CgroupsPath
 	if p.unit != nil {
 		path = p.host.slices + p.unit.Path()
+		if p.unit.below, err = systemd.Subgroup(q.bundle.spec.Annotations); err != nil {
+			return err
+		}
+		if p.host.layout.Mode != cgroup.V2 { // where systemd's group may have processes of its own
+			p.unit.below = ""
+		} else if p.unit.below != "" {
+			path += "/" + p.unit.below
+		}
 	}
 	if p.cgroup, err = p.host.layout.Plan(path, q.ID); err != nil {
 		return err

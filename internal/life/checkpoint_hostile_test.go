@@ -124,6 +124,30 @@ func TestRestoreOfOtherMounts(t *testing.T) {
 	}
 }
 
+// TestNoCheckpointOfAMountOnRoot: CRIU is told of one root, which is root.path, so that a
+// container with another one is neither written down nor restored.
+func TestNoCheckpointOfAMountOnRoot(t *testing.T) {
+	w := newCRIUWorld(t, &criutest.Behaviour{}, func(*specs.Spec) {})
+	w.start()
+	must(t, w.checkpoint(func(*DumpOptions) {}))
+	reapAll(t)
+	const want = "is mounted on /, in the place of root.path"
+	images := w.images
+	w = newCRIUWorld(t, &criutest.Behaviour{}, func(s *specs.Spec) {
+		s.Mounts = append([]specs.Mount{{Destination: "/", Type: "bind", Source: s.Root.Path, Options: []string{"rbind"}}}, s.Mounts...)
+	})
+	w.images = images
+	if err := w.restore(func(*RestoreOptions) {}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("restore: got %v", err)
+	}
+	w.start()
+	if err := w.checkpoint(func(*DumpOptions) {}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("checkpoint: got %v", err)
+	}
+	w.end()
+	reapAll(t)
+}
+
 // TestJoinedNamespaces: of a pod's namespaces CRIU gets descriptors, and the keys of those
 // that are not in the images.
 func TestJoinedNamespaces(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/notify"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/outfile"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
@@ -47,6 +48,9 @@ func (m *maker) catch() (undo func(), err error) {
 func (m *maker) load() (undo func(), err error) {
 	if err := m.read(m.r); err != nil {
 		return nil, err
+	}
+	if mounts := m.bundle.spec.Mounts; m.restored && rootfs.OnRoot(mounts) >= 0 {
+		return nil, errOnRoot(mounts[rootfs.OnRoot(mounts)].Source)
 	}
 	if err := changesHost(m.bundle.spec); err != nil {
 		return nil, err

@@ -14,7 +14,6 @@ import (
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/internal/host/state"
-	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 )
@@ -104,9 +103,6 @@ type restoration struct {
 func (rs *restoration) begin() (err error) {
 	if rs.o.NoPivot {
 		return errors.New("--no-pivot: CRIU changes the root by pivot_root itself, and knows no other way; leave it out")
-	}
-	if mounts := rs.m.bundle.spec.Mounts; rootfs.OnRoot(mounts) >= 0 {
-		return errOnRoot(mounts[rootfs.OnRoot(mounts)].Source)
 	}
 	if rs.program, err = rs.o.find(); err != nil {
 		return err

@@ -19,7 +19,8 @@ import (
 // unit is the systemd unit of a container, which systemd's cgroup driver makes.
 type unit struct {
 	systemd.Unit
-	user  bool // the user's service manager makes it
+	user  bool   // the user's service manager makes it
+	below string // the group in that of the unit that has the processes and the limits; empty for none
 	props []dbus.Property
 }
 
@@ -94,7 +95,7 @@ func (m *maker) startScope() error {
 		return fmt.Errorf("linux.cgroupsPath: %w", err)
 	}
 	m.scoped = true
-	if err := p.cgroup.Adopt(m.child.Pid); err != nil {
+	if err := p.cgroup.Adopt(m.child.Pid, p.unit.below != ""); err != nil {
 		return err
 	}
 	m.cgroupMade()

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 
@@ -15,11 +16,18 @@ import (
 //
 // Source: systemd's CGROUP_DELEGATION document, "Controller Support": it uses
 // cpu, cpuacct, io, blkio, memory, devices, pids on v1, and cpuset on v2.
-func (p *Plan) Adopt(pid int) error {
+//
+// Where the plan is for a group below that of systemd (v2 alone), the process is moved on to it,
+// which leaves systemd's group without processes of its own, so that it can hand controllers on.
+func (p *Plan) Adopt(pid int, below bool) error {
 	p.created = true
 	for i := range p.dirs {
 		d := &p.dirs[i]
-		if d.name == "" || strings.HasPrefix(d.name, "name=") {
+		if below {
+			if err := d.adoptBelow(pid); err != nil {
+				return fmt.Errorf("cgroup %s: %w", d.Abs, err)
+			}
+		} else if d.name == "" || strings.HasPrefix(d.name, "name=") {
 			if !cgroupfs.Exists(d.Abs) {
 				return fmt.Errorf("cgroup %s: is missing, where systemd should have made it; "+
 					"is %s mounted as systemd has it?", d.Abs, p.root)
@@ -32,6 +40,14 @@ func (p *Plan) Adopt(pid int) error {
 		}
 	}
 	return nil
+}
+
+// adoptBelow is adopt for a directory in one that systemd has made.
+func (d *directory) adoptBelow(pid int) error {
+	if above := path.Dir(d.Abs); !cgroupfs.Exists(above) {
+		return fmt.Errorf("%s is missing, where systemd should have made it", above)
+	}
+	return d.adopt(pid)
 }
 
 func (d *directory) adopt(pid int) error {

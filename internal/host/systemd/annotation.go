@@ -14,6 +14,21 @@ import (
 // AnnotationPrefix begins the annotations that are unit properties.
 const AnnotationPrefix = "org.systemd.property."
 
+// SubgroupAnnotation names a control group below that of the unit, which then has the
+// container's processes and limits, so that the unit is systemd's alone.
+//
+// Source: crun(1), "run.oci.systemd.subgroup", which is "container" there by default.
+const SubgroupAnnotation = "run.oci.systemd.subgroup"
+
+// Subgroup returns the name of that group, empty for none.
+func Subgroup(annotations map[string]string) (string, error) {
+	name := annotations[SubgroupAnnotation]
+	if name == "." || name == ".." || strings.ContainsAny(name, "/\x00\n") || len(name) > longest {
+		return "", fmt.Errorf("config.json: annotations[%s]: %q is no name of a control group; give one without a slash", SubgroupAnnotation, name)
+	}
+	return name, nil
+}
+
 // FromAnnotations returns the properties that annotations named
 // "org.systemd.property.NAME" ask for, in the order of their names. The value is
 // in GVariant's text format, as in "uint64 5", "true", "'text'" or

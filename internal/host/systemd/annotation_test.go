@@ -83,3 +83,12 @@ func TestFromAnnotationsErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestSubgroup(t *testing.T) {
+	for name, good := range map[string]bool{"": true, "container": true, "a.b": true, "..": false, ".": false, "a/b": false, "/a": false, "a\n": false, strings.Repeat("x", 256): false} {
+		got, err := Subgroup(map[string]string{SubgroupAnnotation: name})
+		if good != (err == nil) || good && got != name {
+			t.Errorf("%q: got %q, %v", name, got, err)
+		}
+	}
+}
