@@ -309,8 +309,8 @@ func (d *dump) filesOf(pid int, files map[string]int, own map[int]bool) error {
 		file := criu.DumpFile(mount, n)
 		if terminal := terminalKey(proc + "/fd/" + fd.Name()); terminal != "" {
 			if file = terminal; !d.o.ShellJob {
-				return fmt.Errorf("%s is a terminal of the caller's; give --shell-job, or run the container with a terminal of its own (process.terminal) or without one",
-					[]string{"standard input", "standard output", "standard error"}[i])
+				return errors.New("a standard stream is a terminal of the caller's; give --shell-job, or run the container " +
+					"with a terminal of its own (process.terminal) or without one")
 			}
 		}
 		d.out.Streams[i] = file

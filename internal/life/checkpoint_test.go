@@ -388,7 +388,7 @@ func TestCheckpointOfACallersTerminal(t *testing.T) {
 	w.fds++ // the master
 	w.startWith(slave)
 	err = w.checkpoint(func(*DumpOptions) {})
-	if want := "standard output is a terminal of the caller's; give --shell-job"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "a standard stream is a terminal of the caller's; give --shell-job"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if s := w.status(); s != Running {

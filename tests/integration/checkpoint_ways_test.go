@@ -198,7 +198,7 @@ func TestCheckpointShellJob(t *testing.T) {
 	first := watch(master)
 	first.wait(t, "line 1")
 	n := b.counts("/dev/shm/n", 1)
-	b.rt("checkpoint", "--image-path", b.path("images"), b.id).failed(t, "standard input is a terminal of the caller's; give --shell-job")
+	b.rt("checkpoint", "--image-path", b.path("images"), b.id).failed(t, "a standard stream is a terminal of the caller's; give --shell-job")
 	n = b.counts("/dev/shm/n", n)
 	b.checkpoint("--shell-job")
 	again, end := openPty(t)
