@@ -348,7 +348,7 @@ func (c *compiler) process() {
 	b, p := c.b, c.Spec.Process
 	process.Signals(b, c.Host.Ignored)
 	sched.ResetAffinity(b) // in the container's cgroup, whose cpuset bounds it
-	n := &newcomer{
+	n := &joining{
 		b: b, p: p, linux: membersOf(c.Spec.Linux), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
 		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
 	}

@@ -57,7 +57,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n := &newcomer{
+	n := &joining{
 		b: b, p: p, linux: linux, filter: f, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
 		groups: in.KeepGroups, preserved: in.Preserved, clone: in.Init.Clones(),
 	}

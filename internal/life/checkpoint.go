@@ -76,7 +76,7 @@ func (c *container) checkpoint(o *DumpOptions) error {
 		return err
 	}
 	if !o.PreDump {
-		d.warnOfStrays()
+		d.warnOfNotDumped()
 		if err := d.outside(); err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ type execution struct {
 	trace   *trace.Trace
 	signals *terminal.Forwarder // nil for a detached one
 	guard   guard
-	crowd   crowd
+	atLimit atLimit
 	attach  *attachment // nil for a process that is born in the container's cgroups
 }
 
@@ -135,7 +135,7 @@ func (e *execution) begin(id string) (err error) {
 // leaves no room for its way there, it is moved there when it is made.
 func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 	// A terminal cannot be handed over twice.
-	e.crowd.is = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
+	e.atLimit.is = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
 	err := e.start(sub)
 	if e.mayAttach(err) {
 		e.attach = &attachment{sub: sub}
@@ -145,7 +145,7 @@ func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 		return e.explainEntry(err)
 	}
 	e.drop()
-	e.crowd.is = true
+	e.atLimit.is = true
 	if again := e.start(nil); again != nil {
 		return fmt.Errorf("%w; a limit of tasks is reached: linux.resources.pids.limit, one of a cgroup above, or RLIMIT_NPROC", err)
 	}
@@ -155,7 +155,7 @@ func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 // canMove reports whether err is that a limit of tasks was reached, and nothing was handed
 // over that cannot be so twice.
 func (e *execution) canMove(err error, sub cgroup.Sub) bool {
-	return errors.Is(err, unix.EAGAIN) && !e.crowd.is && !e.p.Terminal && len(sub) == 0 && len(e.c.rec.Cgroup.Paths) > 0
+	return errors.Is(err, unix.EAGAIN) && !e.atLimit.is && !e.p.Terminal && len(sub) == 0 && len(e.c.rec.Cgroup.Paths) > 0
 }
 
 // start makes the process and serves it until it has executed its program.
@@ -319,8 +319,8 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 // entry opens what the process enters the container's cgroups, and its resctrl group, by.
 func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
 	paths := cgroup.Paths(e.c.rec.Cgroup.Paths)
-	if e.crowd.is {
-		paths, e.crowd.procs = paths.Uncounted()
+	if e.atLimit.is {
+		paths, e.atLimit.procs = paths.Uncounted()
 	}
 	if e.attach != nil {
 		paths, sub = nil, nil
@@ -372,14 +372,14 @@ func (e *execution) parentWork() (list workList[*execution]) {
 	clones := e.init.Clones() // the second process is moved, while it waits to be followed
 	// First, so that the process is in its cgroups whatever follows.
 	list.add(e.attach != nil, compile.Born, "linux.cgroupsPath", "have systemd move the process", (*execution).toUnit)
-	list.add(e.crowd.is && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
+	list.add(e.atLimit.is && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
 	// These take capabilities in the initial user namespace, and come before another is joined.
 	list.add(e.p.OOMScoreAdj != nil, compile.Born, "process.oomScoreAdj",
 		"set the score for the OOM killer", (*execution).setScore)
 	list.add(e.userns(), compile.Born, "process.rlimits", "set the limits", (*execution).setLimits)
 	// Last at the barrier: what waits there is not in the pid namespace yet.
-	list.add(e.crowd.is && clones, compile.Born, "linux.cgroupsPath", "have the container stand still", (*execution).freeze)
-	list.add(e.crowd.is && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)
+	list.add(e.atLimit.is && clones, compile.Born, "linux.cgroupsPath", "have the container stand still", (*execution).freeze)
+	list.add(e.atLimit.is && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)
 	return list
 }
 

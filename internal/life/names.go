@@ -90,7 +90,7 @@ func (e *execution) names(sub cgroup.Sub) error {
 	}
 	_, err := e.child.Wait()
 	e.child.Close()
-	e.child, e.crowd = nil, crowd{}
+	e.child, e.atLimit = nil, atLimit{}
 	if err == nil {
 		var account user.Account
 		if account, err = e.reads.find(n); err == nil {
@@ -119,7 +119,7 @@ func (n *UserName) text() string {
 // process has the ids of the container's own.
 func (e *execution) namesInput() *compile.ExecInput {
 	e.work = nil
-	e.work.add(e.crowd.is, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
+	e.work.add(e.atLimit.is, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
 	return &compile.ExecInput{
 		Names: true, Init: e.init, Process: &specs.Process{User: e.own}, Linux: &specs.Linux{},
 		Wait: len(e.work) > 0, KeepGroups: keepsGroups(e.c.rec.Annotations),

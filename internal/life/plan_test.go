@@ -101,11 +101,11 @@ func TestInitWaitsForTheRuntimesWork(t *testing.T) {
 func TestExecWaitsForTheRuntimesWork(t *testing.T) {
 	zero := 0
 	for _, c := range []struct {
-		name    string
-		flags   uint64
-		crowded bool
-		score   *int
-		want    []string // with the tag
+		name  string
+		flags uint64
+		full  bool
+		score *int
+		want  []string // with the tag
 	}{
 		{"nothing", unix.CLONE_NEWPID, false, nil, nil},
 		{"a score", unix.CLONE_NEWPID, false, &zero, []string{"born process.oomScoreAdj"}},
@@ -113,7 +113,7 @@ func TestExecWaitsForTheRuntimesWork(t *testing.T) {
 		{"no room", 0, true, nil, []string{"born linux.cgroupsPath"}},
 		{"no room, and a pid namespace", unix.CLONE_NEWPID, true, nil, []string{"born linux.cgroupsPath", "adopt linux.cgroupsPath"}},
 	} {
-		e := &execution{init: namespace.Init{Pid: 1, Flags: c.flags}, crowd: crowd{is: c.crowded}, p: &specs.Process{OOMScoreAdj: c.score}}
+		e := &execution{init: namespace.Init{Pid: 1, Flags: c.flags}, atLimit: atLimit{is: c.full}, p: &specs.Process{OOMScoreAdj: c.score}}
 		var got []string
 		for _, w := range e.parentWork() {
 			got = append(got, compile.TagName(w.barrier)+" "+w.element)

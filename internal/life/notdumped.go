@@ -9,9 +9,9 @@ import (
 	"github.com/hutch-project/hutch/internal/fault"
 )
 
-// warnOfStrays warns of the container's processes that are no descendants of init, as what
+// warnOfNotDumped warns of the container's processes that are no descendants of init, as what
 // exec has started is not: CRIU writes down init and what descends from it.
-func (d *dump) warnOfStrays() {
+func (d *dump) warnOfNotDumped() {
 	if !d.c.rec.Cgroup.Own {
 		return // others' processes are there, too
 	}
@@ -26,7 +26,7 @@ func (d *dump) warnOfStrays() {
 			parents[pid], _ = strconv.Atoi(parent)
 		}
 	}
-	var strays []string
+	var left []string
 	for pid := range parents {
 		p := pid
 		for range parents { // a way from a process to init is no longer
@@ -36,11 +36,11 @@ func (d *dump) warnOfStrays() {
 			p = parents[p]
 		}
 		if p != d.c.rec.Pid {
-			strays = append(strays, fmt.Sprintf("%d (%s)", pid, fault.Name(statusOf(pid, "Name"))))
+			left = append(left, fmt.Sprintf("%d (%s)", pid, fault.Name(statusOf(pid, "Name"))))
 		}
 	}
-	if len(strays) > 0 {
-		d.c.r.warn("processes that are not init's descendants, as those of exec, are not in the checkpoint: " + strings.Join(strays, ", "))
+	if len(left) > 0 {
+		d.c.r.warn("processes that are not init's descendants, as those of exec, are not in the checkpoint: " + strings.Join(left, ", "))
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 )
 
-// crowd is how exec's process comes to a container whose limit of tasks leaves no room for
+// atLimit is how exec's process comes to a container whose limit of tasks leaves no room for
 // the two that its way there takes: it is made outside of the limit, and moved. The
 // container stands still from before anything of it is in the container's pid namespace
 // until it is in the cgroups: with CAP_SYS_PTRACE the container could have it fork
@@ -18,7 +18,7 @@ import (
 // The container is locked as long, since pause and resume would be confused, and another
 // exec's thaw would let it go early. A runtime that is killed in between leaves the
 // container paused, as a pause does: resume and delete --force go on from there.
-type crowd struct {
+type atLimit struct {
 	// is is true when the process is moved into the cgroups of procs.
 	is    bool
 	procs []string
@@ -51,26 +51,26 @@ func (e *execution) freeze() error {
 	if err := e.c.cg.Freeze(); err != nil {
 		return fmt.Errorf("the container has no room for a process, and does not stand still while one is moved into it: %w", err)
 	}
-	e.crowd.froze = true
+	e.atLimit.froze = true
 	return nil
 }
 
 // thaw lets the container go on. It may be called again.
 func (e *execution) thaw() (err error) {
-	if e.crowd.froze {
+	if e.atLimit.froze {
 		err = e.c.cg.Thaw()
-		e.crowd.froze = false
+		e.atLimit.froze = false
 	}
-	if e.c != nil && e.crowd.is {
+	if e.c != nil && e.atLimit.is {
 		e.c.dir.Unlock()
 	}
 	return err
 }
 
-// move moves the process, which waits, into the cgroups that were too crowded to make it
+// move moves the process, which waits, into the cgroups that were too full to make it
 // there.
 func (e *execution) move() error {
-	for _, file := range e.crowd.procs {
+	for _, file := range e.atLimit.procs {
 		if err := cgroup.Move(file, e.child.Pid); err != nil {
 			return err
 		}

@@ -17,8 +17,8 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// newcomer is a process that becomes one of the container's: its init, or a further one.
-type newcomer struct {
+// joining is a process that becomes one of the container's: its init, or a further one.
+type joining struct {
 	b         *program.Builder
 	p         *specs.Process
 	linux     ofProcess
@@ -47,7 +47,7 @@ type ready struct {
 // become emits the properties of the process, up to the search for its program. The order
 // is from what needs privileges to what is done without: each line says what it needs, or
 // what must have been before it.
-func (n *newcomer) become() *ready {
+func (n *joining) become() *ready {
 	b, p := n.b, n.p
 	r := &ready{filter: n.filter, caps: capability.New(p.Capabilities, n.host.LastCap)}
 	if !n.userns { // root of a user namespace holds all of them there
@@ -108,7 +108,7 @@ func (n *newcomer) become() *ready {
 // noNewPrivileges that takes CAP_SYS_ADMIN, which the process must not have where a
 // container with CAP_SYS_PTRACE could take it over. The calls that follow must then be in
 // the profile; where one is not, the filter comes last.
-func (n *newcomer) filterFirst() bool {
+func (n *joining) filterFirst() bool {
 	if n.filter == nil || n.filter.Notify || n.p.NoNewPrivileges || sched.LastScheduler(n.p) {
 		return false
 	}
@@ -137,7 +137,7 @@ func (n *newcomer) filterFirst() bool {
 
 // held returns the capabilities beyond the container's own that the last steps need: to load
 // a filter without noNewPrivileges, and to set a scheduler that is not handed on.
-func (n *newcomer) held() uint64 {
+func (n *joining) held() uint64 {
 	var hold uint64
 	if n.filter != nil && !n.p.NoNewPrivileges {
 		hold |= 1 << unix.CAP_SYS_ADMIN
@@ -150,7 +150,7 @@ func (n *newcomer) held() uint64 {
 
 // close emits the closing of the runtime's descriptors. From here on the kernel may
 // resolve names that the image chose.
-func (n *newcomer) close() {
+func (n *joining) close() {
 	process.CloseOthers(n.b, n.preserved, n.keep...)
 	if n.host.ManyFiles {
 		process.LowSocket(n.b) // before the limit of open files, which may be below its number
@@ -158,7 +158,7 @@ func (n *newcomer) close() {
 }
 
 // cloneLast emits the clone into the container's pid namespace.
-func (n *newcomer) cloneLast(filtered bool) {
+func (n *joining) cloneLast(filtered bool) {
 	namespace.Clone(n.b, Adopt, filtered)
 	process.Setsid(n.b)
 }
