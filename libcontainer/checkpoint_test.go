@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/libcontainer"
 	"github.com/hutch-project/hutch/tests/criutest"
 )
@@ -23,7 +24,14 @@ func TestCheckpointAndRestore(t *testing.T) {
 	images := libcontainer.Images{Path: filepath.Join(t.TempDir(), "images"), SearchPath: path}
 	o := w.options("while :; do sleep 1000; done")
 	// What the CRIU of the test restores is confined by nothing but namespaces.
-	o.Spec.Process.NoNewPrivileges, o.Spec.Process.Capabilities, o.Spec.Root.Readonly = false, nil, false
+	var all []string // that this process has
+	for _, c := range enum.Capabilities {
+		if has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c.Number), 0, 0, 0); err == nil && has == 1 {
+			all = append(all, c.Name)
+		}
+	}
+	o.Spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all, Inheritable: all, Ambient: all}
+	o.Spec.Process.NoNewPrivileges, o.Spec.Root.Readonly = false, false
 	o.Spec.Linux.MaskedPaths, o.Spec.Linux.ReadonlyPaths, o.Spec.Linux.Seccomp = nil, nil, nil
 	o.Spec.Mounts = o.Spec.Mounts[:1]
 	o.Spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: "pid"}, {Type: "mount"}, {Type: "ipc"}, {Type: "uts"}, {Type: "network"}}
