@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 )
@@ -30,7 +31,28 @@ func askSharedRoot(b *bundle) (sharedRoot, error) {
 		return sharedRoot{}, &rootError{b.rootfs, err}
 	}
 	defer unix.Close(fd)
-	return lookAtRoot(fd)
+	root, err := lookAtRoot(fd)
+	if i := rootfs.OnRoot(b.spec.Mounts); i >= 0 && err == nil {
+		root.file, err = boundOnRoot(i, &b.spec.Mounts[i])
+	}
+	return root, err
+}
+
+// boundOnRoot returns what tells the directory from all others that the mount i, on "/",
+// binds: it is what will be found at root.path. Of a new file system nothing is known
+// before it is there, so that nobody could tell it from what others put in its place.
+func boundOnRoot(i int, m *specs.Mount) (file string, err error) {
+	if !rootfs.IsBind(m) {
+		return "", fault.New(fault.At("mounts", i), "a new file system on / needs a mount namespace of the container's own",
+			`add {"type": "mount"} to linux.namespaces`)
+	}
+	fd, err := unix.Open(m.Source, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fault.New(fault.At("mounts", i)+".source", fmt.Sprintf("open the root file system %s: %v", m.Source, err), "")
+	}
+	defer unix.Close(fd)
+	source, err := lookAtRoot(fd)
+	return source.file, err
 }
 
 // lookAtRoot describes the directory at the descriptor.

@@ -56,6 +56,11 @@ func testMain(m *testing.M) int {
 		return refuse("%v", err)
 	}
 	code := m.Run()
+	// Told of here, where the reason is known: the box would name it alone.
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintf(os.Stderr, "tests/integration: left behind: %v\n", err)
+		code = 1
+	}
 	// What a failed test has reported as left is taken away.
 	for _, dir := range slices.Backward(cgroupsNamed(fmt.Sprintf("hutchtest-%d-", os.Getpid()))) {
 		unix.Rmdir(dir)

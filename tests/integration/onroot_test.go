@@ -182,3 +182,12 @@ func TestMountOnRootIsNotHostile(t *testing.T) {
 		}
 	}
 }
+
+// TestNewRootNeedsAMountNamespace: in the caller's mount namespace a new file system could
+// not be told from another one that is at root.path when the container is deleted.
+func TestNewRootNeedsAMountNamespace(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "other runtimes refuse a mount on the root")
+	b := newBundle(t, withoutNamespace(specs.MountNamespace), withoutMasks, onRoot(specs.Mount{Type: "tmpfs", Source: "tmpfs"}))
+	b.rt("run", "--bundle", b.dir, b.id).failed(t, `mounts[0]: a new file system on / needs a mount namespace of the container's own; add {"type": "mount"} to linux.namespaces`)
+}
