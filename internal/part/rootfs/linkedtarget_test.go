@@ -150,3 +150,13 @@ func TestNodesBehindLinks(t *testing.T) {
 		}
 	}
 }
+
+// TestDeviceDeepInDev: several directories of a node are missing in /dev, a mount of its own.
+func TestDeviceDeepInDev(t *testing.T) {
+	w := newWorld(t)
+	w.spec.Mounts = []specs.Mount{proc(), dev()}
+	w.spec.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/bus/usb/001/pipe", Type: "p"}}
+	if got := w.ok(`stat -c "%F" /dev/bus/usb/001/pipe; stat -c %a /dev/bus /dev/bus/usb`); got != "fifo\n755\n755\n" {
+		t.Errorf("got %q", got)
+	}
+}

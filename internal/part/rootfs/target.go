@@ -90,6 +90,9 @@ func (r *Root) openTarget(b *program.Builder, p place, resolve uint64) program.C
 	if p.nofollow {
 		flags |= unix.O_NOFOLLOW
 	}
+	if below, ok := strings.CutPrefix(p.dest, "/dev/"); ok && p.near {
+		return open(b, r.dev, below, flags, resolve) // which is a mount of its own
+	}
 	return open(b, r.Fd, p.dest, flags, resolve)
 }
 
