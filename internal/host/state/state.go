@@ -113,8 +113,10 @@ func (r *Root) Create(id string) (*Dir, error) {
 			d.Close()
 		}
 		if !errors.Is(err, ErrNotExist) {
-			if !errors.Is(err, ErrForeign) {
-				_ = unix.Unlinkat(r.fd, id, unix.AT_REMOVEDIR) // else nothing made would hold the id
+			// Without a descriptor nothing that is made would hold the id. With one, the name
+			// may be another's directory by now.
+			if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+				_ = unix.Unlinkat(r.fd, id, unix.AT_REMOVEDIR)
 			}
 			return nil, err
 		}
