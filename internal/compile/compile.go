@@ -105,7 +105,7 @@ func Compile(in *Input) (*Output, error) {
 		return nil, err
 	}
 	ns.KeepGroups = in.KeepGroups
-	b := newProgram(&in.Host)
+	b := NewProgram(in.Host.Denied)
 	f, err := filter(linux(in.Spec).Seccomp, in.RawFilter)
 	if err != nil {
 		return nil, err
@@ -131,10 +131,10 @@ func Compile(in *Input) (*Output, error) {
 	return c.out, nil
 }
 
-// newProgram returns a Builder for a host.
-func newProgram(h *Host) *program.Builder {
+// NewProgram returns a Builder for a caller who is denied some system calls.
+func NewProgram(denied seat.Denied) *program.Builder {
 	b := program.New()
-	if h.Denied.Clone3 {
+	if denied.Clone3 {
 		b.WithoutClone3()
 	}
 	return b

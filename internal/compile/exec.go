@@ -46,7 +46,7 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	if in.Names {
 		return names(in)
 	}
-	b, p := newProgram(&in.Host), in.Process
+	b, p := NewProgram(in.Host.Denied), in.Process
 	if in.Shield != nil {
 		if err := in.Shield(b); err != nil {
 			return nil, nil, err

@@ -120,7 +120,7 @@ func (n *joining) filterFirst() bool {
 		return v == unix.SECCOMP_RET_ALLOW || v == unix.SECCOMP_RET_LOG
 	}
 	clone := []uint64{program.CloneFlags, 0}
-	if runtime.GOARCH == "s390x" {
+	if program.StackFirst {
 		clone = []uint64{0, program.CloneFlags}
 	}
 	for _, nr := range [...]uintptr{

@@ -155,7 +155,7 @@ func (e *execution) startWhereRoom(sub cgroup.Sub) error {
 // canMove reports whether err is that a limit of tasks was reached, and nothing was handed
 // over that cannot be so twice.
 func (e *execution) canMove(err error, sub cgroup.Sub) bool {
-	return errors.Is(err, unix.EAGAIN) && !e.atLimit.is && !e.p.Terminal && len(sub) == 0 && len(e.c.rec.Cgroup.Paths) > 0
+	return errors.Is(err, unix.EAGAIN) && !e.atLimit.is && !e.p.Terminal && len(sub) == 0 && e.c.hasCgroup()
 }
 
 // start makes the process and serves it until it has executed its program.
@@ -395,7 +395,7 @@ func (e *execution) server() *server {
 // it is in init's own pid namespace, and a delete does when it is in cgroups of the
 // container; where neither is, others may have stopped it for good.
 func (e *execution) next(time.Time) (spawn.Event, error) {
-	if e.c.rec.PrivatePid || len(e.c.rec.Cgroup.Paths) > 0 {
+	if e.c.rec.PrivatePid || e.c.hasCgroup() {
 		return e.child.Next()
 	}
 	return e.child.NextWhile(e.pidfd)

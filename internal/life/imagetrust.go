@@ -6,12 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
 )
 
 // CRIU opens images by their names, as root, and does what they say. Whoever can put a file
@@ -137,20 +137,13 @@ func entries(fd int) ([]string, error) {
 }
 
 // rootOf returns whom the root of the user namespace of a process is on the host, -1 where
-// that is nobody.
+// that cannot be read.
 func rootOf(pid int) int {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/uid_map")
+	uids, err := mappingsOf(pid, "uid_map")
 	if err != nil {
 		return -1
 	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "0" {
-			if uid, err := strconv.Atoi(f[1]); err == nil {
-				return uid
-			}
-		}
-	}
-	return -1
+	return int(rootfs.HostID(uids, 0))
 }
 
 // maxOutside is more than a file of the runtime's beside the images has.

@@ -2,7 +2,6 @@ package life
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -20,10 +19,11 @@ func (d *dump) warnOfNotDumped() {
 		d.c.r.warnIf(err)
 		return
 	}
-	parents := map[int]int{}
+	parents, names := map[int]int{}, map[int]string{}
 	for _, pid := range pids {
-		if parent := statusOf(pid, "PPid"); parent != "" {
-			parents[pid], _ = strconv.Atoi(parent)
+		if status, err := statusIn("/proc/" + strconv.Itoa(pid)); err == nil { // else it has ended
+			parents[pid], _ = strconv.Atoi(status["PPid"])
+			names[pid] = status["Name"]
 		}
 	}
 	var left []string
@@ -36,26 +36,10 @@ func (d *dump) warnOfNotDumped() {
 			p = parents[p]
 		}
 		if p != d.c.rec.Pid {
-			left = append(left, fmt.Sprintf("%d (%s)", pid, fault.Name(statusOf(pid, "Name"))))
+			left = append(left, fmt.Sprintf("%d (%s)", pid, fault.Name(names[pid])))
 		}
 	}
 	if len(left) > 0 {
 		d.c.r.warn("processes that are not init's descendants, as those of exec, are not in the checkpoint: " + strings.Join(left, ", "))
 	}
-}
-
-// statusOf returns a field of a process's status, empty when it has ended.
-//
-// Source: proc_pid_status(5).
-func statusOf(pid int, field string) string {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, field+":\t"); ok {
-			return strings.TrimSuffix(value, "\n")
-		}
-	}
-	return ""
 }

@@ -66,10 +66,7 @@ func (n *inNamespaces) server(c *spawn.Child) *server {
 }
 
 func (n *inNamespaces) compile(h specs.Hook, std [3]int) (*program.Program, *selfexe.Link, error) {
-	b := program.New()
-	if seat.Calls().Clone3 {
-		b.WithoutClone3()
-	}
+	b := compile.NewProgram(seat.Calls())
 	link, err := selfexe.Shield(b)
 	if err != nil {
 		return nil, nil, err

@@ -23,7 +23,7 @@ func (r *Runtime) pids(id string) ([]int, error) {
 		return nil, err
 	}
 	defer c.close()
-	if len(c.rec.Cgroup.Paths) > 0 {
+	if c.hasCgroup() {
 		return c.cg.Pids()
 	}
 	switch c.status() {

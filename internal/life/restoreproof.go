@@ -270,14 +270,9 @@ func (p *restoredProof) process(pid int) error {
 // thread proves a thread of a process.
 func (p *restoredProof) thread(pid int, tid string) error {
 	dir := "/proc/" + strconv.Itoa(pid) + "/task/" + tid
-	text, err := os.ReadFile(dir + "/status")
+	status, err := statusIn(dir)
 	if err != nil {
 		return err
-	}
-	status := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(line, ":")
-		status[name] = strings.TrimSpace(value)
 	}
 	who := fmt.Sprintf("process %d", pid)
 	if tid != strconv.Itoa(pid) {

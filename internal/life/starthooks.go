@@ -1,7 +1,6 @@
 package life
 
 import (
-	"bufio"
 	"os"
 	"strconv"
 	"strings"
@@ -93,18 +92,31 @@ func insideState(r *state.Record, s Status) ([]byte, error) {
 //
 // Source: proc_pid_status(5), "NSpid".
 func pidInside(pid int) (int, error) {
-	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/status")
+	status, err := statusIn("/proc/" + strconv.Itoa(pid))
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if list, ok := strings.CutPrefix(lines.Text(), "NSpid:"); ok {
-			ids := strings.Fields(list)
-			return strconv.Atoi(ids[len(ids)-1])
-		}
+	if ids := strings.Fields(status["NSpid"]); len(ids) > 0 {
+		return strconv.Atoi(ids[len(ids)-1])
 	}
 	return pid, nil
+}
+
+// statusIn returns the fields of the status of a process or a thread by its directory in
+// /proc, each without the space around it.
+//
+// Source: proc_pid_status(5).
+func statusIn(dir string) (map[string]string, error) {
+	text, err := os.ReadFile(dir + "/status")
+	if err != nil {
+		return nil, err
+	}
+	status := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		status[name] = strings.TrimSpace(value)
+	}
+	return status, nil
 }
 
 // beginHooks sends init, which has been let go, the state for its hooks.

@@ -419,6 +419,11 @@ func (b *Builder) Clone(flags uint64, tag uint32) {
 	b.goOnIn(b.Sys(unix.SYS_CLONE3, m.Arg(), Imm(m.Len)), tag)
 }
 
+// StackFirst is true where clone(2) takes the stack before the flags.
+//
+// Source: clone(2), "C library/kernel differences".
+const StackFirst = runtime.GOARCH == "s390x"
+
 // CloneFlags are the flags of CloneOld.
 const CloneFlags = unix.CLONE_PARENT
 
@@ -430,7 +435,7 @@ func (b *Builder) CloneOld(tag uint32) { b.cloneOld(0, tag) }
 
 func (b *Builder) cloneOld(more uint64, tag uint32) {
 	flags, stack := Imm(CloneFlags|more), Imm(0)
-	if runtime.GOARCH == "s390x" {
+	if StackFirst {
 		flags, stack = stack, flags
 	}
 	b.goOnIn(b.Sys(unix.SYS_CLONE, flags, stack, Imm(0), Imm(0), Imm(0)), tag)

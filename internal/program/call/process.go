@@ -2,8 +2,6 @@ package call
 
 import (
 	"encoding/binary"
-	"runtime"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/calls"
@@ -26,7 +24,7 @@ func Execve(b *program.Builder, path Path, args Argv, env Envv) program.Call {
 //
 // Source: clone(2), "C library/kernel differences".
 func Clone(b *program.Builder, flags uint64) program.Call {
-	if runtime.GOARCH == "s390x" { // the stack comes first
+	if program.StackFirst {
 		return b.Sys(unix.SYS_CLONE, none(), imm(flags), none(), none(), none())
 	}
 	return b.Sys(unix.SYS_CLONE, imm(flags), none(), none(), none(), none())

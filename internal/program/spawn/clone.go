@@ -1,10 +1,10 @@
 package spawn
 
 import (
-	"runtime"
 	"syscall"
 	"unsafe"
 
+	"github.com/hutch-project/hutch/internal/program"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,9 +23,6 @@ type cloning struct {
 	old bool
 }
 
-// swapped says that clone(2) takes the stack first.
-const swapped = runtime.GOARCH == "s390x"
-
 // makeChild makes the child, which returns 0 from it.
 //
 // Source: clone(2), "C library/kernel differences"; clone(2), CLONE_PIDFD, which clone
@@ -39,7 +36,7 @@ func makeChild(c *cloning) (pid uintptr, errno syscall.Errno) {
 		return pid, errno
 	}
 	flags, stack := uintptr(uint32(c.args.flags)|uint32(c.args.exitSignal)), uintptr(0)
-	if swapped {
+	if program.StackFirst {
 		flags, stack = stack, flags
 	}
 	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, flags, stack, uintptr(c.args.pidfd), 0, 0, 0)
