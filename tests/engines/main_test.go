@@ -156,6 +156,9 @@ func prepare() error {
 	if err := os.MkdirAll(space, 0o755); err != nil {
 		return err
 	}
+	if err := mountHierarchies(); err != nil {
+		return err
+	}
 	// conmon writes a file where it is started.
 	if err := os.Chdir(space); err != nil {
 		return err
@@ -164,6 +167,34 @@ func prepare() error {
 		return fmt.Errorf("ip link set lo up: %w: %s", err, out)
 	}
 	return makeImage()
+}
+
+// mountHierarchies mounts the named v1 hierarchies that live on without a mount, after whoever
+// had them: containerd 1 and Docker take each line of /proc/self/cgroup for one that is mounted.
+func mountHierarchies() error {
+	lines, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return err
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(lines)) {
+		_, name, _ := strings.Cut(line, ":name=")
+		name, _, _ = strings.Cut(name, ":")
+		if name == "" || strings.Contains(string(mounts), ",name="+name+"\n") {
+			continue
+		}
+		at := filepath.Join(space, "hierarchies", name)
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount("cgroup", at, "cgroup", 0, "none,name="+name); err != nil {
+			return fmt.Errorf("mount the hierarchy %s, which has no mount, on %s: %w", name, at, err)
+		}
+	}
+	return nil
 }
 
 // image is a root file system as a tar: static busybox under all its names.
