@@ -110,7 +110,16 @@ func (m *maker) record() (undo func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	// The record goes first: without it the directory may be another create's.
+	err = m.dir.Save(m.plan.record)
+	if errors.Is(err, state.ErrExists) {
+		return nil, err
+	}
+	m.c = &container{r: m.r, dir: m.dir, rec: m.plan.record, cg: m.plan.cgroup.Manager()}
 	undo = m.unrecord
+	if err != nil {
+		return undo, err
+	}
 	if m.NotifySocket != "" {
 		passable := !m.host.Privileged // it is opened in the container's user namespace
 		if _, err := notify.Prepare(m.stateDir, passable); err != nil {
@@ -118,12 +127,9 @@ func (m *maker) record() (undo func(), err error) {
 		}
 	}
 	if m.fifo {
-		if err := m.dir.CreateFifos(); err != nil {
-			return undo, err
-		}
+		err = m.dir.CreateFifos()
 	}
-	m.c = &container{r: m.r, dir: m.dir, rec: m.plan.record, cg: m.plan.cgroup.Manager()}
-	return undo, m.dir.Save(m.plan.record)
+	return undo, err
 }
 
 // unrecord removes the record when all else is taken back, and runs the poststop hooks,

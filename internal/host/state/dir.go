@@ -24,6 +24,7 @@ type Dir struct {
 	st     unix.Stat_t
 	stale  bool // st is to be read again before the next look at the record
 	locked bool
+	first  bool // the next record is to be the directory's first
 	taken  bool // the record was found under takenName
 }
 
@@ -126,12 +127,35 @@ func (d *Dir) write(name string, text []byte) error {
 	if err := unix.Close(fd); err != nil && err != unix.EINTR {
 		return fmt.Errorf("close %s/%s: %w", d.path, temp, err)
 	}
-	if err := d.replace(temp, name); err == unix.ENOENT {
+	place := d.replace
+	if name == recordName && d.first {
+		place = d.begin
+	}
+	switch err := place(temp, name); err {
+	case nil:
+		return nil
+	case unix.ENOENT:
 		return errDeleted
-	} else if err != nil {
+	case unix.EEXIST:
+		_ = unix.Unlinkat(d.fd, temp, 0)
+		return ErrExists
+	default:
 		return fmt.Errorf("rename %s/%s to %s: %w", d.path, temp, name, err)
 	}
-	return nil
+}
+
+// begin puts the file temp at name, where nothing may be.
+//
+// Source: rename(2), RENAME_NOREPLACE.
+func (d *Dir) begin(temp, name string) error {
+	err := unix.Renameat2(d.fd, temp, d.fd, name, unix.RENAME_NOREPLACE)
+	if err == unix.EINVAL { // the file system has no such rename
+		if err = unix.Linkat(d.fd, temp, d.fd, name, 0); err == nil {
+			err = unix.Unlinkat(d.fd, temp, 0)
+		}
+	}
+	d.first = err != nil
+	return err
 }
 
 // replace puts the file temp in the place of name, which may not be there yet.

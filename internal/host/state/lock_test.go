@@ -6,8 +6,11 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 func TestLock(t *testing.T) {
@@ -217,5 +220,84 @@ func TestTakeThatWasKilled(t *testing.T) {
 	}
 	if err := remove(next); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCreateBesideDelete has creates and deletes of one id at once: a directory that is made again
+// between the mkdir of a create and its lock has two creates that take it for theirs. Whoever
+// has saved a record has the container, until a delete finds that record.
+func TestCreateBesideDelete(t *testing.T) {
+	r := newRoot(t)
+	const creates, deletes, enough = 4, 2, 150
+	var (
+		saved   atomic.Int64
+		removed sync.Map // pid of a record -> true
+		twice   atomic.Int64
+		all     sync.WaitGroup
+		done    atomic.Bool
+	)
+	for range deletes {
+		all.Go(func() {
+			for !done.Load() {
+				d, err := r.Load("web1")
+				if err != nil {
+					continue
+				}
+				if err := d.Lock(testwait.Bound()); err == nil {
+					if rec, err := d.Record(); err != nil {
+						t.Error(err)
+					} else if ok, err := d.Remove(); err != nil {
+						t.Error(err)
+					} else if ok && rec.Pid != 0 {
+						if _, again := removed.LoadOrStore(rec.Pid, true); again {
+							twice.Add(1)
+						}
+					}
+				}
+				d.Close()
+			}
+		})
+	}
+	var makers sync.WaitGroup
+	for range creates {
+		makers.Go(func() {
+			for saved.Load() < enough && !t.Failed() {
+				d, err := r.Create("web1")
+				if errors.Is(err, ErrExists) {
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					continue
+				}
+				rec := sample()
+				rec.Pid = int(saved.Add(1))
+				if err := d.Save(rec); errors.Is(err, ErrExists) {
+					removed.Store(rec.Pid, true)
+				} else if err != nil {
+					t.Error(err)
+				}
+				d.Close()
+			}
+		})
+	}
+	makers.Wait()
+	done.Store(true)
+	all.Wait()
+	left := 0
+	if d, err := r.Load("web1"); err == nil {
+		if rec, err := d.Record(); err == nil && rec.Pid != 0 {
+			left = 1
+		}
+		d.Close()
+	}
+	lost := -left
+	for pid := range int(saved.Load()) {
+		if _, ok := removed.Load(pid + 1); !ok {
+			lost++
+		}
+	}
+	if lost != 0 || twice.Load() != 0 {
+		t.Errorf("of %d records %d are lost without a delete, and %d were deleted twice", saved.Load(), lost, twice.Load())
 	}
 }

@@ -122,7 +122,8 @@ type DamagedError struct {
 
 func (e *DamagedError) Error() string { return e.err.Error() }
 
-// Save commits r as the container's record.
+// Save commits r as the container's record. The error is ErrExists for the first one of a
+// directory from Root.Create that another create has put its record into.
 func (d *Dir) Save(r *Record) error {
 	return d.write(recordName, appendRecord(make([]byte, 0, 2048), r))
 }

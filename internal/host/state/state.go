@@ -87,6 +87,11 @@ const createWait = 10 * time.Second
 // tell a container that is being created from what a killed create has left. The
 // error is ErrExists when it is there. The caller calls Remove to take it back,
 // and Close.
+//
+// While no record is in it the directory is nobody's: a delete may remove it before it is
+// locked, and another create make it again, which then finds this one in its place. Whoever
+// saves the first record has it; for the other one Save fails with ErrExists, and it has
+// nothing to take back.
 func (r *Root) Create(id string) (*Dir, error) {
 	if !plain(id) {
 		return nil, fmt.Errorf("container id %q: is not a file name", id)
@@ -108,6 +113,7 @@ func (r *Root) Create(id string) (*Dir, error) {
 		d, err := r.Load(id)
 		if err == nil {
 			if err = d.Lock(createWait); err == nil {
+				d.first = true
 				return d, nil
 			}
 			d.Close()
