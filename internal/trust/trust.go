@@ -94,13 +94,12 @@ func nameOf(dir int, up string) string {
 // keepsNames reports whether nobody but the caller and root renames what is in the directory.
 // The caller's own group, and root's, is taken for them: many users have one for themselves.
 func keepsNames(st *unix.Stat_t) bool {
-	rule := Rule{Sticky: true}
-	if st.Mode&unix.S_IWGRP != 0 { // the id costs a call
-		rule.Groups = []int{0, os.Getegid()}
-	}
+	rule := Rule{Groups: []int{0}, Sticky: true}
 	others := *st
 	if st.Mode&unix.S_ISVTX != 0 {
 		others.Mode = 0 // who may write renames nothing
+	} else if st.Mode&unix.S_IWGRP != 0 && st.Gid != 0 { // the id costs a call
+		rule.Groups = append(rule.Groups, os.Getegid())
 	}
 	if st.Uid == overflow && Known(st.Uid, &others) { // and its group has no id here, either
 		rule.Owners, rule.Groups = []int{overflow}, append(rule.Groups, int(st.Gid))
