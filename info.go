@@ -37,7 +37,7 @@ func info(l *cli.Line) error {
 	if err != nil {
 		return err
 	}
-	report, err := hostinfo.Ask(version, r.Bus())
+	report, err := hostinfo.Ask(version, os.Getenv("PATH"), r.Bus())
 	if err != nil {
 		return fmt.Errorf("info: %w", err)
 	}

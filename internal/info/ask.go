@@ -28,8 +28,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ask asks the host. bus is the service manager that the caller would use.
-func Ask(version string, bus systemd.Bus) (*Report, error) {
+// Ask asks the host. path is the caller's PATH, by which a checkpoint would look for CRIU, and
+// bus the service manager that the caller would use.
+func Ask(version, path string, bus systemd.Bus) (*Report, error) {
 	var is unix.Utsname
 	if err := unix.Uname(&is); err != nil {
 		return nil, fmt.Errorf("uname: %w", err)
@@ -54,7 +55,7 @@ func Ask(version string, bus systemd.Bus) (*Report, error) {
 	r.seccomp()
 	r.fileSystems()
 	r.rootless()
-	r.others()
+	r.others(path)
 	return r, nil
 }
 
@@ -98,7 +99,7 @@ func (r *Report) kernel() {
 		r.add(group, c.name, c.there, c.for_, "Linux "+c.since, "a newer kernel").Required = true
 	}
 	r.later(group, "mount option nosymfollow", rootfs.OptionSince("nosymfollow"), "")
-	r.later(group, "procfs of another pid namespace", "6.18", "exec and pods without a second clone")
+	r.add(group, "procfs of another pid namespace", probe.ProcOfPidNS(), "exec and pods without a second clone", "Linux 6.18", "")
 	r.later(group, "weighted interleave", enum.MemoryModes.Find(string(specs.MpolWeightedInterleave)).Since,
 		"linux.memoryPolicy")
 }
@@ -112,10 +113,7 @@ func (r *Report) later(group, name, since, for_ string) {
 func (r *Report) namespaces() {
 	const group = "namespaces"
 	for _, n := range namespace.Types {
-		file := map[string]string{"network": "net", "mount": "mnt"}[n.Name]
-		if file == "" {
-			file = n.Name
-		}
+		file := namespace.File(specs.LinuxNamespaceType(n.Name))
 		needs := map[string]string{"time": "Linux 5.6 with CONFIG_TIME_NS",
 			"cgroup": "Linux 4.6 with CONFIG_CGROUPS"}[n.Name]
 		if needs == "" {
@@ -334,9 +332,9 @@ func (r *Report) rootless() {
 }
 
 // others asks for what is rarely wanted.
-func (r *Report) others() {
+func (r *Report) others(path string) {
 	const group = "others"
-	program, err := criu.Find(os.Getenv("PATH"))
+	program, err := criu.Find(path)
 	at := ""
 	if err == nil {
 		at = program.Path

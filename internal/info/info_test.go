@@ -2,6 +2,7 @@ package info
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ func TestMain(m *testing.M) { testplain.Main(m) }
 
 // TestAsk: each feature stands once, and each that is missing has what brings it.
 func TestAsk(t *testing.T) {
-	r, err := Ask("1", systemd.Bus{})
+	r, err := Ask("1", os.Getenv("PATH"), systemd.Bus{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/criu"
+	"github.com/hutch-project/hutch/internal/part/namespace"
 )
 
 // DumpOptions are what checkpoint takes beside the id.
@@ -410,17 +411,11 @@ type joined struct {
 
 // joinable returns how CRIU deals with a joined namespace of the type.
 func joinable(kind string) (joined, error) {
-	switch specs.LinuxNamespaceType(kind) {
-	case specs.NetworkNamespace:
-		return joined{"net", true}, nil
-	case specs.PIDNamespace:
-		return joined{"pid", true}, nil
-	case specs.IPCNamespace:
-		return joined{"ipc", false}, nil
-	case specs.UTSNamespace:
-		return joined{"uts", false}, nil
-	case specs.TimeNamespace:
-		return joined{"time", false}, nil
+	switch t := specs.LinuxNamespaceType(kind); t {
+	case specs.NetworkNamespace, specs.PIDNamespace:
+		return joined{namespace.File(t), true}, nil
+	case specs.IPCNamespace, specs.UTSNamespace, specs.TimeNamespace:
+		return joined{namespace.File(t), false}, nil
 	}
 	return joined{}, fmt.Errorf("linux.namespaces: the %s namespace is joined by its path, and CRIU cannot restore into one that exists; "+
 		"of joined namespaces it can do network, pid, ipc, uts and time", kind)

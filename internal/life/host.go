@@ -21,6 +21,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/lsm"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/probe"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -81,7 +82,7 @@ func (r *Runtime) askHost(q *request) (_ *host, err error) {
 	if l := q.bundle.linux(); len(l.MaskedPaths) > 0 {
 		h.NoNull = errors.Is(unix.Access("/dev/null", unix.F_OK), unix.ENOENT)
 	}
-	h.ProcOfPidNS = joinsPid(spec) && procOfPidNS()
+	h.ProcOfPidNS = joinsPid(spec) && probe.ProcOfPidNS()
 	if h.LastCap, h.HeldCaps, err = r.capabilities(spec.Process, has(spec, specs.UserNamespace)); err != nil {
 		return nil, err
 	}
@@ -171,24 +172,6 @@ func mountsCgroup(s *specs.Spec) bool {
 // joinsPid reports whether the container is to be in a pid namespace that exists.
 func joinsPid(s *specs.Spec) bool {
 	return has(s, specs.PIDNamespace) && !makes(s, specs.PIDNamespace)
-}
-
-// procOfPidNS reports whether the kernel can mount a procfs for a pid namespace that the
-// caller is not in, which it can from Linux 6.18 on.
-//
-// Source: kernel filesystems/proc.rst, "pidns".
-func procOfPidNS() bool {
-	ctx, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(ctx)
-	ns, err := unix.Open("/proc/self/ns/pid", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(ns)
-	return unix.FsconfigSetFd(ctx, "pidns", ns) == nil
 }
 
 // capabilities returns the kernel's highest one and the set that the runtime can grant p.

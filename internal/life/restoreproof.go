@@ -12,6 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/criu"
+	"github.com/hutch-project/hutch/internal/part/namespace"
 )
 
 // What a restored process may do is written in its images, and images may be anybody's. So
@@ -74,11 +75,8 @@ func (p *restoredProof) namespaces() error {
 		return nil
 	}
 	for i, n := range p.spec.Linux.Namespaces {
-		file, ok := map[specs.LinuxNamespaceType]string{
-			specs.PIDNamespace: "pid", specs.NetworkNamespace: "net", specs.MountNamespace: "mnt", specs.IPCNamespace: "ipc",
-			specs.UTSNamespace: "uts", specs.UserNamespace: "user", specs.CgroupNamespace: "cgroup", specs.TimeNamespace: "time",
-		}[n.Type]
-		if !ok {
+		file := namespace.File(n.Type)
+		if file == "" {
 			continue
 		}
 		got, err := fileID(nsFile(p.pid, file))

@@ -11,6 +11,7 @@ import (
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/capability"
+	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/sysctl"
 )
 
@@ -59,7 +60,7 @@ func changesHost(s *specs.Spec) error {
 // hostsOwn returns the namespace of the type t when it is joined by a path and is the
 // runtime's own, else nil.
 func hostsOwn(s *specs.Spec, t specs.LinuxNamespaceType) *specs.LinuxNamespace {
-	file := map[specs.LinuxNamespaceType]string{specs.NetworkNamespace: "net", specs.IPCNamespace: "ipc", specs.UTSNamespace: "uts", specs.UserNamespace: "user"}[t]
+	file := namespace.File(t)
 	for i := range s.Linux.Namespaces {
 		if n := &s.Linux.Namespaces[i]; file != "" && n.Type == t && n.Path != "" && sameFile(n.Path, "/proc/self/ns/"+file) {
 			return n

@@ -29,3 +29,21 @@ func SeccompAction(action uint32) bool {
 // SeccompFlag reports whether the kernel has a SECCOMP_FILTER_FLAG_: with one that it has,
 // it goes on to the filter, of which there is none.
 func SeccompFlag(flag uint) bool { return seccompKnows(unix.SECCOMP_SET_MODE_FILTER, flag, nil) }
+
+// ProcOfPidNS reports whether the kernel can mount a procfs for a pid namespace that the
+// caller is not in, which it can from Linux 6.18 on.
+//
+// Source: kernel filesystems/proc.rst, "pidns".
+func ProcOfPidNS() bool {
+	ctx, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(ctx)
+	ns, err := unix.Open("/proc/self/ns/pid", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(ns)
+	return unix.FsconfigSetFd(ctx, "pidns", ns) == nil
+}

@@ -14,7 +14,6 @@ const (
 
 	// Descriptors that lead out of the container, or could.
 	kHost     // a file or a directory of the host
-	kHostNS   // a namespace
 	kHostTree // a detached clone of a mount of the host; attached it is the container's
 	kTasks
 	kExe
@@ -227,7 +226,6 @@ type state struct {
 
 const (
 	mayFilter uint8 = 1 << iota
-	mayNoNewPrivs
 )
 
 func (s *state) has(f int) bool { return f >= 0 && s.facts[f>>6]&(1<<(f&63)) != 0 }

@@ -24,7 +24,7 @@ var (
 	// ErrMissing is returned when the host has no CRIU that may be run.
 	ErrMissing = errors.New("criu is not installed")
 	// ErrUntrusted is returned, beside ErrMissing, when what it has others could replace.
-	ErrUntrusted = fmt.Errorf("%w where it may be run as root", ErrMissing)
+	ErrUntrusted = errors.New("where it may be run as root")
 )
 
 // usualDirs are looked in behind the caller's PATH: services often have no sbin in theirs.
@@ -50,7 +50,7 @@ func Find(path string) (*Program, error) {
 		why = append(why, err.Error())
 	}
 	if len(why) > 0 {
-		return nil, fmt.Errorf("%w: %s", ErrUntrusted, strings.Join(why, "; "))
+		return nil, fmt.Errorf("%w %w: %s", ErrMissing, ErrUntrusted, strings.Join(why, "; "))
 	}
 	return nil, fmt.Errorf("%w in a directory of PATH that is root's alone (%s); install the package criu",
 		ErrMissing, strings.Join(dirs, ", "))

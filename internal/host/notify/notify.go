@@ -25,8 +25,6 @@ const (
 	Bound = Dir + "/container"
 	// ContainerDir is where the container has it.
 	ContainerDir = "/run/notify"
-	// ContainerSocket is the value of NOTIFY_SOCKET in the container.
-	ContainerSocket = ContainerDir + "/" + name
 
 	name = "notify.sock"
 )

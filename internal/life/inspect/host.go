@@ -20,6 +20,7 @@ import (
 	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/lsm"
+	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/probe"
 	"github.com/hutch-project/hutch/internal/seat"
@@ -122,7 +123,7 @@ func (r *Report) namespaces() {
 	for i := range r.linux().Namespaces {
 		n := &r.linux().Namespaces[i]
 		element := fault.At("linux.namespaces", i)
-		file := procName(n.Type)
+		file := namespace.File(n.Type)
 		if _, err := os.Stat("/proc/self/ns/" + file); file != "" && err != nil && n.Path == "" {
 			r.errorf(element+".type", "leave it out, or take a kernel that has them",
 				"this kernel has no %s namespaces", n.Type)
@@ -146,19 +147,6 @@ func (r *Report) namespaces() {
 	}
 }
 
-// procName returns the name of a namespace's file in /proc/PID/ns, empty for none.
-func procName(t specs.LinuxNamespaceType) string {
-	switch t {
-	case specs.NetworkNamespace:
-		return "net"
-	case specs.MountNamespace:
-		return "mnt"
-	case specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.UserNamespace, specs.CgroupNamespace, specs.TimeNamespace:
-		return string(t)
-	}
-	return ""
-}
-
 // joined inspects the path of a namespace to join.
 func (r *Report) joined(element string, n *specs.LinuxNamespace) {
 	fd, err := unix.Open(n.Path, unix.O_PATH|unix.O_CLOEXEC, 0) // which opens no device, nor a fifo
@@ -170,14 +158,14 @@ func (r *Report) joined(element string, n *specs.LinuxNamespace) {
 	defer unix.Close(fd)
 	var fs unix.Statfs_t
 	if unix.Fstatfs(fd, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
-		r.errorf(element, "name a file as /proc/PID/ns/"+procName(n.Type), "%s is no namespace",
+		r.errorf(element, "name a file as /proc/PID/ns/"+namespace.File(n.Type), "%s is no namespace",
 			n.Path)
 		return
 	}
 	link, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 	if kind, _, ok := strings.Cut(link,
-		":["); err == nil && ok && kind != procName(n.Type) && !strings.HasPrefix(link, "/") {
-		r.errorf(element, "name a file as /proc/PID/ns/"+procName(n.Type),
+		":["); err == nil && ok && kind != namespace.File(n.Type) && !strings.HasPrefix(link, "/") {
+		r.errorf(element, "name a file as /proc/PID/ns/"+namespace.File(n.Type),
 			"%s is a namespace of another type, %s", n.Path, kind)
 	}
 }

@@ -1,6 +1,7 @@
 package namespace
 
 import (
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/enum"
@@ -18,4 +19,20 @@ var Types = enum.Table{
 	{Name: "user", Number: unix.CLONE_NEWUSER},
 	{Name: "cgroup", Number: unix.CLONE_NEWCGROUP},
 	{Name: "time", Number: unix.CLONE_NEWTIME},
+}
+
+// File returns the name of a namespace's file in /proc/PID/ns, empty for a type that there
+// is none of.
+//
+// Source: namespaces(7), "The /proc/[pid]/ns/ directory".
+func File(t specs.LinuxNamespaceType) string {
+	switch {
+	case t == specs.NetworkNamespace:
+		return "net"
+	case t == specs.MountNamespace:
+		return "mnt"
+	case Types.Find(string(t)) != nil:
+		return string(t)
+	}
+	return ""
 }

@@ -101,7 +101,7 @@ func TestSendFdWaitsForRoom(t *testing.T) {
 			}
 			continue
 		}
-		fd, text, err := ReceiveFd(s)
+		fd, text, err := receiveFd(s)
 		unix.Close(s)
 		if err != nil || text != "late" {
 			t.Fatalf("got %q, %v", text, err)

@@ -74,33 +74,6 @@ func await(while []int, s, limit int) error {
 	return nil
 }
 
-// ReceiveFd takes what SendFd sends from the accepted connection s. The caller
-// owns the descriptor, which is close-on-exec.
-func ReceiveFd(s int) (fd int, payload string, err error) {
-	buf, oob := make([]byte, maxPayload+1), make([]byte, unix.CmsgSpace(4*8))
-	n, oobn, flags, _, err := unix.Recvmsg(s, buf, oob, unix.MSG_CMSG_CLOEXEC)
-	if err != nil {
-		return -1, "", fmt.Errorf("recvmsg: %w", err)
-	}
-	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
-	if err != nil {
-		return -1, "", fmt.Errorf("control message: %w", err)
-	}
-	var fds []int
-	for i := range cmsgs {
-		if got, err := unix.ParseUnixRights(&cmsgs[i]); err == nil {
-			fds = append(fds, got...)
-		}
-	}
-	if len(fds) != 1 || len(cmsgs) != 1 || flags&unix.MSG_CTRUNC != 0 {
-		for _, fd := range fds {
-			unix.Close(fd)
-		}
-		return -1, "", fmt.Errorf("%d control messages with %d descriptors, want one of each", len(cmsgs), len(fds))
-	}
-	return fds[0], string(buf[:n]), nil
-}
-
 // connect opens a stream to the socket path.
 func connect(path string, while []int) (int, error) {
 	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
