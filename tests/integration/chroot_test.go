@@ -105,3 +105,16 @@ func TestChrootRevealsNoProc(t *testing.T) {
 		}
 	}
 }
+
+// TestChrootRefusesRestores: CRIU changes the root by a pivot_root that leaves what is above a
+// chroot.
+func TestChrootRefusesRestores(t *testing.T) {
+	hutchOnly(t, "runc restores there")
+	for _, mounted := range []bool{false, true} {
+		b := newBundle(t)
+		c := call{root: b.root, args: b.line("restore", "--image-path", b.path("images")), wrap: chrooted(t, mounted)}
+		if r := c.do(t); r.code == 0 || !strings.Contains(r.stderr, "in a chroot, whose root alone CRIU's pivot_root takes away") {
+			t.Errorf("mounted %t: %v", mounted, r)
+		}
+	}
+}
