@@ -75,7 +75,7 @@ type Host struct {
 	HeldCaps    uint64         // the caller's permitted set, a bit for each number
 	Std         [3]process.StdFile
 	ProcOfPidNS bool // a procfs can be mounted for another pid namespace than the caller's (Linux 6.18)
-	Chrooted    bool // the caller's root directory is no mount
+	Chrooted    bool // the caller's root directory is not the top of its mount namespace
 	FewFiles    bool // the caller may have few descriptors open at once
 	ManyFiles   bool // the caller may have more descriptors open than the process may
 	LSM         lsm.Host

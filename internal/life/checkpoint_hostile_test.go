@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -293,6 +294,58 @@ func TestProofOfThreads(t *testing.T) {
 	}
 	p.spec.Process.NoNewPrivileges = false
 	must(t, p.process(unix.Getpid()))
+}
+
+// TestProofOfFilters: a filter around the runtime, which what is restored has from it, is not
+// taken for the container's.
+func TestProofOfFilters(t *testing.T) {
+	one := map[string]string{"Seccomp": "2", "Seccomp_filters": "1"}
+	for _, c := range []struct {
+		status map[string]string
+		want   int
+	}{
+		{map[string]string{"Seccomp": "0", "Seccomp_filters": "0"}, 0},
+		{map[string]string{"Seccomp": "1", "Seccomp_filters": "0"}, 0}, // strict mode
+		{one, 1},
+		{map[string]string{"Seccomp": "2", "Seccomp_filters": "3"}, 3},
+		{map[string]string{"Seccomp": "2"}, 1},
+	} {
+		if got := filters(c.status); got != c.want {
+			t.Errorf("%v: got %d, want %d", c.status, got, c.want)
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked, so that the thread ends
+		allow := unix.SockFilter{Code: unix.BPF_RET, K: unix.SECCOMP_RET_ALLOW}
+		filter := unix.SockFprog{Len: 1, Filter: &allow}
+		err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		if err == nil {
+			err = unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&filter)), 0, 0)
+		}
+		if err != nil {
+			done <- err
+			return
+		}
+		own, err := statusIn("/proc/thread-self")
+		if err != nil {
+			done <- err
+			return
+		}
+		p := &restoredProof{outer: filters(own) - 1, spec: &specs.Spec{
+			Process: &specs.Process{Capabilities: allCapabilities()}, Linux: &specs.Linux{Seccomp: &specs.LinuxSeccomp{}}}}
+		if err := p.thread(unix.Getpid(), strconv.Itoa(unix.Gettid())); err != nil {
+			t.Errorf("with a filter: %v", err)
+		}
+		p.outer++
+		if err := p.thread(unix.Getpid(), strconv.Itoa(unix.Gettid())); err == nil || !strings.Contains(err.Error(), "has no filter") {
+			t.Errorf("with the runtime's filter alone: %v", err)
+		}
+		done <- nil
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
 }
 
 // allCapabilities returns all that the kernel has.

@@ -80,7 +80,7 @@ func (m *mounting) prepare(flags uint64, add bool) error {
 		l.Namespaces = []specs.LinuxNamespace{{Type: specs.UserNamespace}}
 	}
 	m.spec.Linux = l
-	if err := rootfs.CheckRunning(m.spec.Mounts, add); err != nil {
+	if err := rootfs.CheckRunning(m.spec.Mounts, add, len(l.Namespaces) > 0); err != nil {
 		return err
 	}
 	if !add {

@@ -105,6 +105,10 @@ func (rs *restoration) begin() (err error) {
 	if rs.o.NoPivot {
 		return errors.New("--no-pivot: CRIU changes the root by pivot_root itself, and knows no other way; leave it out")
 	}
+	if rootfs.Chrooted() {
+		return errors.New("in a chroot, whose root alone CRIU's pivot_root takes away: the host's tree would stay in the container's mount namespace; " +
+			"restore it from outside")
+	}
 	if rs.program, err = rs.o.find(); err != nil {
 		return err
 	}

@@ -24,6 +24,8 @@ type restoredProof struct {
 	spec *specs.Spec
 	pid  int // of init
 	lsm  string
+	// outer is how many seccomp filters this process has, which CRIU's children have, too.
+	outer int
 }
 
 // proveRestored returns an error that names what of the configuration does not hold.
@@ -32,7 +34,11 @@ func (rs *restoration) proveRestored() error {
 		return nil
 	}
 	m := rs.m
-	p := &restoredProof{spec: m.bundle.spec, pid: m.child.Pid, lsm: rs.o.LSMProfile}
+	own, err := statusIn("/proc/thread-self")
+	if err != nil {
+		return err
+	}
+	p := &restoredProof{spec: m.bundle.spec, pid: m.child.Pid, lsm: rs.o.LSMProfile, outer: filters(own)}
 	if err := p.namespaces(); err != nil {
 		return notAsBundle(err)
 	}
@@ -276,7 +282,7 @@ func (p *restoredProof) thread(pid int, tid string) error {
 	if tid != strconv.Itoa(pid) {
 		who += ", thread " + tid + ","
 	}
-	if l := p.spec.Linux; l != nil && l.Seccomp != nil && status["Seccomp"] != "2" {
+	if l := p.spec.Linux; l != nil && l.Seccomp != nil && filters(status) <= p.outer {
 		return fmt.Errorf("linux.seccomp: %s has no filter", who)
 	}
 	if p.spec.Process.NoNewPrivileges && status["NoNewPrivs"] != "1" {
@@ -286,6 +292,21 @@ func (p *restoredProof) thread(pid int, tid string) error {
 		return err
 	}
 	return p.label(dir, who)
+}
+
+// filters returns how many seccomp filters a thread has, by its status. A kernel that does
+// not say so has one counted.
+//
+// Source: proc_pid_status(5), Seccomp and Seccomp_filters (Linux 5.9).
+func filters(status map[string]string) int {
+	if status["Seccomp"] != "2" {
+		return 0
+	}
+	n, err := strconv.Atoi(status["Seccomp_filters"])
+	if err != nil {
+		return 1
+	}
+	return n
 }
 
 // capabilities proves those of a thread by its status. A configuration without any gives none.

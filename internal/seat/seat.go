@@ -54,6 +54,16 @@ func askInitial() bool {
 	return err != nil || everything(string(text)) // a kernel without user namespaces has neither file
 }
 
+// InitialPids reports whether this process is in the initial pid namespace, whose first
+// process is the host's. Its inode, too, is the same on all kernels since 3.8.
+//
+// Source: Linux include/linux/proc_ns.h, PROC_PID_INIT_INO.
+func InitialPids() bool {
+	const initialPidNS = 0xEFFFFFFC
+	var st unix.Stat_t
+	return unix.Stat("/proc/self/ns/pid", &st) == nil && st.Ino == initialPidNS
+}
+
 // everything reports whether a map is that of the initial user namespace, which maps all
 // ids to themselves.
 func everything(uidMap string) bool {

@@ -80,3 +80,19 @@ func TestSeats(t *testing.T) {
 		}
 	}
 }
+
+// TestInitialPids asks in another pid namespace, by the same procfs.
+func TestInitialPids(t *testing.T) {
+	if os.Getenv("HUTCH_TEST_SEAT") != "" {
+		t.Logf("initial: %t", InitialPids())
+		return
+	}
+	if !HostRoot() {
+		t.Skip("needs root of the host")
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestInitialPids$", "-test.v")
+	cmd.Env, cmd.SysProcAttr = append(os.Environ(), "HUTCH_TEST_SEAT=1"), &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "initial: false") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -117,3 +117,33 @@ func TestMasksOfWhatIsCoveredAreRefused(t *testing.T) {
 	}
 	refused(t, p, e, verify.Masked)
 }
+
+// TestSourceBehindALinkIsRefused has the source of a bind in the container be opened over
+// what may be a symbolic link.
+func TestSourceBehindALinkIsRefused(t *testing.T) {
+	p, e := proofOf(t, func(s *specs.Spec) {
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/data", Type: "bind", Source: "/srv", Options: []string{"rbind"}},
+			specs.Mount{Destination: "/to", Type: "bind", Source: "/bundle/rootfs/data/dir", Options: []string{"bind"}})
+	})
+	if _, err := verify.Program(p, e); err != nil {
+		explain(t, p, err)
+	}
+	changed := 0
+	for pc := range p.Child {
+		in := &p.Child[pc]
+		if in.Op != program.OpSys || in.NR != unix.SYS_OPENAT2 {
+			continue
+		}
+		off, ok := in.Args[1].Addr()
+		if path, is := p.CString(off); ok && is && path == "/data/dir" {
+			off, _ := in.Args[2].Addr()
+			const resolve = 16 // in struct open_how
+			binary.NativeEndian.PutUint64(p.Data(off+resolve, 8), unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+			changed++
+		}
+	}
+	if changed != 1 {
+		t.Fatalf("%d calls open the source", changed)
+	}
+	refused(t, p, e, verify.MountConfig)
+}

@@ -358,7 +358,7 @@ func (w *walker) applyTree(s *state, in *program.Instr) value {
 			}
 		}
 	default:
-		v = value{k: kContTree, path: l.path}
+		v = value{k: kContTree, path: l.path, proof: l.dir.proof & pNoLink}
 	}
 	if imm(in, 2)&unix.AT_RECURSIVE != 0 {
 		v.attr |= aWhole
@@ -488,7 +488,8 @@ func (w *walker) fits(m *mountOf, v *value) bool {
 	case m.link != 0 || m.srcLink != (v.attr&aNoFollow != 0):
 		return false
 	case m.bind:
-		return v.k == kHostTree && v.path == m.source || v.k == kContTree && m.inside != 0 && v.path == m.inside
+		return v.k == kHostTree && v.path == m.source ||
+			v.k == kContTree && m.inside != 0 && v.path == m.inside && v.proof&pNoLink != 0
 	case v.k == kContTree:
 		return false
 	case m.fs == fsCgroup:

@@ -32,7 +32,7 @@ type Expect struct {
 
 	Rootfs      string // Init: root.path, absolute
 	NoPivot     bool
-	Chrooted    bool // the caller's root directory is no mount, and the container has a new mount namespace
+	Chrooted    bool // as compile.Host has it, and the container has a new mount namespace
 	Userns      bool // the container has a user namespace that is not the caller's
 	Nested      bool // the caller has no more rights over mounts than a user namespace gives
 	Opens       bool // the caller is a user who cannot join the namespaces of a closed process, and nobody else is in the user namespace

@@ -13,14 +13,20 @@ import (
 )
 
 // chrooted returns the words that run a command line of the runtime in a chroot whose root
-// directory is no mount, where the files of the tests are at their places.
-func chrooted(t *testing.T) []string {
+// directory is no mount, or is mounted, where the files of the tests are at their places.
+func chrooted(t *testing.T, mounted bool) []string {
 	t.Helper()
 	runtime, err := publicRuntime()
 	if err != nil {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
+	if mounted {
+		if err := unix.Mount(root, root, "", unix.MS_BIND, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount(root, unix.MNT_DETACH) })
+	}
 	chroot, err := exec.LookPath("chroot")
 	if err != nil {
 		t.Fatal(err)
@@ -41,15 +47,16 @@ func chrooted(t *testing.T) []string {
 	return []string{"/bin/sh", "-c", `chroot=$1; root=$2; runtime=$3; shift 4; exec "$chroot" "$root" "$runtime" "$@"`, "sh", chroot, root, runtime}
 }
 
-// TestChroot: a runtime in a chroot, where "/" is no mount, runs containers, with
-// --no-pivot and without, with hooks and exec; who goes to the top of the container's mount
+// TestChroot: a runtime in a chroot runs containers, with --no-pivot and without, with hooks
+// and exec; who goes to the top of the container's mount
 // namespace is in the container, and nothing of the host is mounted there.
 func TestChroot(t *testing.T) {
 	hutchOnly(t, "runc wants a mount")
-	wrap := chrooted(t)
-	for _, flags := range [][]string{nil, {"--no-pivot"}} {
+	for i, flags := range [][]string{nil, {"--no-pivot"}, nil, {"--no-pivot"}} {
+		mounted := i >= 2 // as by arch-chroot
+		wrap := chrooted(t, mounted)
 		for _, hooked := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%v, hooks %t", flags, hooked), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%v, mounted %t, hooks %t", flags, mounted, hooked), func(t *testing.T) {
 				b := newBundle(t, sh("sleep 1000"), tmpfsMount("/mnt"))
 				writeText(t, b.path("shared/file"), "bound\n")
 				bindMount(b.path("shared"), "/opt", "rbind")(b.spec)
@@ -88,13 +95,26 @@ func TestChroot(t *testing.T) {
 // hides them from the runtime.
 func TestChrootRevealsNoProc(t *testing.T) {
 	hutchOnly(t, "runc wants a mount")
-	wrap := chrooted(t)
+	wrap := chrooted(t, false)
 	for _, flags := range [][]string{nil, {"--no-pivot"}} {
 		b := newBundle(t, maskPaths("/proc/keys", "/sys/firmware"), withCapabilities("CAP_SETFCAP"),
 			sh(`unshare -Urmpf sh -c 'mount -t proc none /tmp && echo proc' 2>/dev/null; unshare -Urmn sh -c 'mount -t sysfs none /tmp && echo sysfs' 2>/dev/null; unshare -Ur echo user`))
 		c := call{root: b.root, args: b.line("run", flags...), wrap: wrap}
 		if r := c.do(t); r.stdout != "user\n" {
 			t.Errorf("%v: %v", flags, r)
+		}
+	}
+}
+
+// TestChrootRefusesRestores: CRIU changes the root by a pivot_root that leaves what is above a
+// chroot.
+func TestChrootRefusesRestores(t *testing.T) {
+	hutchOnly(t, "runc restores there")
+	for _, mounted := range []bool{false, true} {
+		b := newBundle(t)
+		c := call{root: b.root, args: b.line("restore", "--image-path", b.path("images")), wrap: chrooted(t, mounted)}
+		if r := c.do(t); r.code == 0 || !strings.Contains(r.stderr, "in a chroot, whose root alone CRIU's pivot_root takes away") {
+			t.Errorf("mounted %t: %v", mounted, r)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -120,5 +121,44 @@ func TestMountsRefused(t *testing.T) {
 	b.kill("KILL").status("stopped")
 	if r := b.rt("mounts", "add", b.id, mountsFile(b, specs.Mount{Destination: "/mnt", Type: "tmpfs"})); r.code != 1 || !strings.Contains(r.stderr, "the container is stopped") {
 		t.Error(r)
+	}
+}
+
+// TestMountsAddNamesFilesOfTheHost: what a new file system is made of is the host's, whatever
+// the container has at the same path.
+func TestMountsAddNamesFilesOfTheHost(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "runc has no such command")
+	b := newBundle(t, sh("sleep 1000"))
+	b.create().start()
+	for _, dir := range []string{"lower", "below"} {
+		writeText(t, b.path(dir+"/host"), "x")
+	}
+	if err := os.MkdirAll(b.rootfs(filepath.Dir(b.path("lower"))), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/sys", b.rootfs(b.path("lower"))); err != nil {
+		t.Fatal(err)
+	}
+	list := mountsFile(b, specs.Mount{Destination: "/mnt", Type: "overlay", Source: "overlay",
+		Options: []string{"ro", "lowerdir=" + b.path("lower") + ":" + b.path("below")}})
+	b.rt("mounts", "add", b.id, list).ok(t)
+	if r := b.rt("exec", b.id, "/bin/ls", "/mnt"); r.stdout != "host\n" {
+		t.Error(r)
+	}
+	b.rt("mounts", "remove", b.id, list).ok(t)
+	if err := os.Remove(b.rootfs(b.path("lower"))); err != nil {
+		t.Fatal(err)
+	}
+	writeText(t, b.rootfs(b.path("disk")), "an image's, in the place of a device")
+	r := b.rt("mounts", "add", b.id, mountsFile(b, specs.Mount{Destination: "/mnt", Type: "ext4", Source: b.path("disk")}))
+	if r.code != 1 || !strings.Contains(r.stderr, "create the file system ext4: no such file or directory") {
+		t.Errorf("want it looked for on the host\n%v", r)
+	}
+	u := newBundle(t, sh("sleep 1000"), userNamespace)
+	u.create().start()
+	r = u.rt("mounts", "add", u.id, mountsFile(u, specs.Mount{Destination: "/mnt", Type: "overlay", Options: []string{"lowerdir=/a:/b"}}))
+	if want := `mounts[0].type: "overlay" is not for a container that runs in a user namespace; mount it on the host, and bind that`; !strings.Contains(r.stderr, want) {
+		t.Errorf("want %q\n%v", want, r)
 	}
 }

@@ -1,20 +1,24 @@
 package rootfs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/seat"
 )
 
 // A runtime in a chroot, as of an installer, a rescue system or an initramfs, has a "/" that
-// is a directory of some mount. The propagation of that mount, and of those above it, can be
-// changed at its own root alone, and pivot_root wants a mount as the root. Who joins a mount
+// is a directory of some mount, or a mount in another one. The propagation of that mount, and
+// of those above it, can be changed at its own root alone; pivot_root wants a mount as the
+// root, and leaves those above. Who joins a mount
 // namespace has its top as the root directory; so the child joins its own, a copy that nobody
 // else is in, for what concerns all of it.
 //
@@ -47,13 +51,60 @@ func (r *Root) propagateAll(b *program.Builder, flag uint64) {
 	call.Close(step, call.In(old))
 }
 
-// Chrooted reports whether the caller's root directory is no mount.
+// Chrooted reports whether the caller's root directory is not the top of its mount
+// namespace.
 //
-// Source: statx(2), STATX_ATTR_MOUNT_ROOT (Linux 5.8).
+// Source: statx(2), STATX_ATTR_MOUNT_ROOT and STATX_MNT_ID (Linux 5.8).
 func Chrooted() bool {
+	own, err := rootMount("/")
+	switch {
+	case err != nil:
+		return false // Linux 5.8 is older than what is needed
+	case !own.top:
+		return true
+	case !seat.Capable(unix.CAP_SYS_ADMIN):
+		return false // in a chroot nobody makes a user namespace, which would be needed
+	case seat.InitialPids():
+		// The first process of the host is at the top. It costs no thread to ask.
+		if first, err := rootMount("/proc/1/root"); err == nil && first == own {
+			return false
+		}
+	}
+	var top mountRoot
+	look := func() (err error) {
+		top, err = rootMount("/")
+		return err
+	}
+	if err = atTop(look); errors.Is(err, unix.EPERM) {
+		// The mount namespace is somebody else's: root of a user namespace has a copy of it.
+		err = inThread(func() (err error) {
+			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+				return err
+			}
+			if own, err = rootMount("/"); err != nil {
+				return err
+			}
+			return goToTop("/proc/thread-self/ns/mnt", look)
+		})
+	}
+	return err == nil && top != own // who may do neither makes no mount namespace
+}
+
+// mountRoot is the mount that a directory is on, and whether it is the top of that.
+type mountRoot struct {
+	mount uint64
+	top   bool
+}
+
+func rootMount(path string) (mountRoot, error) {
 	var st unix.Statx_t
-	err := unix.Statx(unix.AT_FDCWD, "/", unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE, &st)
-	return err == nil && st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0
+	if err := unix.Statx(unix.AT_FDCWD, path, unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE|unix.STATX_MNT_ID, &st); err != nil {
+		return mountRoot{}, err
+	}
+	if st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0 || st.Mask&unix.STATX_MNT_ID == 0 {
+		return mountRoot{}, unix.ENOSYS
+	}
+	return mountRoot{st.Mnt_id, st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0}, nil
 }
 
 // ReadMountInfo returns the text of mountinfo, with whole also of the mounts that the caller,
@@ -63,44 +114,56 @@ func ReadMountInfo(whole bool) (string, error) {
 		text, err := os.ReadFile("/proc/self/mountinfo")
 		return string(text), err
 	}
-	type answer struct {
-		text string
-		err  error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread has another root directory
-		text, err := mountInfoFromTop()
-		done <- answer{text, err}
-	}()
-	a := <-done
-	return a.text, a.err
-}
-
-// mountInfoFromTop reads mountinfo in a thread that has left the chroot.
-func mountInfoFromTop() (string, error) {
-	self, err := os.Open("/proc/thread-self")
+	// Opened before: the path may lead elsewhere from the top.
+	self, err := os.Open("/proc/self")
 	if err != nil {
 		return "", err
 	}
 	defer self.Close()
-	ns, err := os.Open(selfMounts)
-	if err != nil {
-		return "", err
-	}
-	defer ns.Close()
-	if err := unix.Unshare(unix.CLONE_FS); err != nil {
-		return "", fmt.Errorf("unshare CLONE_FS: %w", err)
-	}
-	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNS); err != nil {
-		return "", fmt.Errorf("setns: %w", err)
-	}
-	fd, err := unix.Openat(int(self.Fd()), "mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", fmt.Errorf("open mountinfo: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "mountinfo")
-	defer f.Close()
-	text, err := io.ReadAll(f)
+	var text []byte
+	err = atTop(func() error {
+		fd, err := unix.Openat(int(self.Fd()), "task/"+strconv.Itoa(unix.Gettid())+"/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open mountinfo: %w", err)
+		}
+		f := os.NewFile(uintptr(fd), "mountinfo")
+		defer f.Close()
+		text, err = io.ReadAll(f)
+		return err
+	})
 	return string(text), err
+}
+
+// atTop calls do in a thread whose root directory is the top of the mount namespace.
+func atTop(do func() error) error {
+	return inThread(func() error {
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			return fmt.Errorf("unshare CLONE_FS: %w", err)
+		}
+		return goToTop(selfMounts, do)
+	})
+}
+
+// inThread calls do in a thread of its own, which ends with it: it has another root directory.
+func inThread(do func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		done <- do()
+	}()
+	return <-done
+}
+
+// goToTop makes the top of the mount namespace the root directory of the thread, which
+// shares that with no other, and calls do.
+func goToTop(file string, do func() error) error {
+	ns, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", file, err)
+	}
+	defer unix.Close(ns)
+	if err := unix.Setns(ns, unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("setns: %w", err)
+	}
+	return do()
 }

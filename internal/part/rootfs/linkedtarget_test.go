@@ -160,3 +160,24 @@ func TestDeviceDeepInDev(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestSourceInTheContainerIsNoLink has a bind whose source lies in what an earlier mount
+// brings from a directory of somebody else's: a link there must not choose what is bound.
+func TestSourceInTheContainerIsNoLink(t *testing.T) {
+	for name, to := range map[string]string{"procfs": "/proc", "its own mount": "/data/there"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, proc())
+			must(t, os.MkdirAll(w.path("volume/there"), 0o755))
+			must(t, os.Symlink(to, w.path("volume/link")))
+			must(t, os.MkdirAll(w.inRoot("data"), 0o755))
+			w.spec.Linux.ReadonlyPaths = []string{"/proc/sys"}
+			w.spec.Mounts = append(w.spec.Mounts, bind(w.path("volume"), "/data", "rbind"), bind(w.inRoot("data/link"), "/to", "bind", "rw"))
+			w.fails("mounts[2]: bind", "no symbolic link", "too many levels of symbolic links")
+			w.spec.Mounts[2].Source = w.inRoot("data/there")
+			w.ok("touch /to/x")
+			if _, err := os.Stat(w.path("volume/there/x")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

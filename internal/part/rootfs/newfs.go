@@ -52,9 +52,9 @@ func (r *Root) newFSWithMode(i int) *newFS {
 	return f
 }
 
-// openNew emits a new file system with mappings of its own, in the parent section, where the
-// container has a user namespace: nobody in that has rights over the one that stands for the
-// mappings.
+// openNew emits a new file system in the parent section: one with mappings of its own, where
+// the container has a user namespace, since nobody in that has rights over the one that
+// stands for the mappings; and of a container that runs one that names files.
 //
 // Source: linux/fs/namespace.c, can_idmap_mount and build_mount_idmapped.
 func (r *Root) openNew(b *program.Builder, i int) {
@@ -67,7 +67,9 @@ func (r *Root) openNew(b *program.Builder, i int) {
 	}
 	s.tree = b.RegOf(-1)
 	r.newFSWithMode(i).mountAPI(b, s.tree, noLabel)
-	r.mapIDs(b, i, s, m.Type)
+	if r.mapsNew(i) {
+		r.mapIDs(b, i, s, m.Type)
+	}
 	if s.o.prop != 0 {
 		step := b.Step(program.T("set its propagation"))
 		setattr(step, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})

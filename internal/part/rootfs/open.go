@@ -104,7 +104,7 @@ func (r *Root) openBinds(b *program.Builder) {
 		case s.gone, s.root: // which openRoot opens
 		case s.opens() && !s.late:
 			r.openBind(b, i, s)
-		case !s.o.bind && r.c.Userns && r.c.SourcesInParent && r.mapsNew(i):
+		case !s.o.bind && r.c.SourcesInParent && (r.c.Userns && r.mapsNew(i) || r.c.Running && namesFiles(r.c.Spec.Mounts[i].Type)):
 			r.openNew(b, i)
 		}
 	}
@@ -206,10 +206,12 @@ func (r *Root) late(m *specs.Mount, s *source) bool {
 		s.o.prop != unix.MS_SHARED && !idmapped(m, s)
 }
 
-// openInside emits the opening of a source in the container.
+// openInside emits the opening of a source in the container. No symbolic link may lead to
+// it: what is mounted there may be anybody's, and a link in it would choose what of the
+// container is bound, a procfs without its masks or a read-only directory made writable.
 func (r *Root) openInside(b *program.Builder, i int, s *source) {
-	step := b.Step(program.T("open source %s in the container", s.inside))
-	fd := open(step, r.Fd, s.inside, unix.O_PATH, inRoot).Fd()
+	step := b.Step(program.T("open source %s in the container, which no symbolic link may lead to", s.inside))
+	fd := open(step, r.Fd, s.inside, unix.O_PATH, plain).Fd()
 	s.tree = cloneTree(step, fd, s.o.recursive).Fd()
 	if idmapped(&r.c.Spec.Mounts[i], s) {
 		r.mapIDs(b, i, s, s.inside)

@@ -17,17 +17,18 @@ import (
 // Its processes are at work meanwhile, so nothing is taken for granted that a program of
 // init's knows of its own mounts: each target is looked for and proven anew.
 
-// CheckRunning checks mounts that a container which runs is to get or to lose.
-func CheckRunning(mounts []specs.Mount, add bool) error {
+// CheckRunning checks mounts that a container which runs is to get, or to lose. userns
+// is true where the container has a user namespace of its own.
+func CheckRunning(mounts []specs.Mount, add, userns bool) error {
 	for i := range mounts {
-		if err := checkRunning(i, &mounts[i], add); err != nil {
+		if err := checkRunning(i, &mounts[i], add, userns); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkRunning(i int, m *specs.Mount, add bool) error {
+func checkRunning(i int, m *specs.Mount, add, userns bool) error {
 	at := fault.At("mounts", i)
 	switch dest := destination(m.Destination); {
 	case dest == "/" || dest == "/proc" || strings.HasPrefix(dest, "/proc/") || dest == "/sys" || dest == "/dev":
@@ -40,8 +41,24 @@ func checkRunning(i int, m *specs.Mount, add bool) error {
 		return fault.New(at+".type", fault.Quote(m.Type)+" is not for a container that runs", "have it in config.json")
 	case slices.Contains(m.Options, "tmpcopyup"):
 		return fault.New(at+".options", "tmpcopyup is not for a container that runs", "have it in config.json")
+	case m.Type == "overlay" && userns:
+		return fault.New(at+".type", fault.Quote(m.Type)+" is not for a container that runs in a user namespace",
+			"mount it on the host, and bind that")
 	}
 	return nil
+}
+
+// namesFiles reports whether a file system of the type may be made of files: a block device
+// as the source, or directories in the options. These are the host's, as in config.json,
+// and a container that runs would put its own in their places: a device node, or a link to
+// what is masked. So it is made outside. Of the others none is the host's: they are of
+// memory, or of the container's own namespaces.
+func namesFiles(kind string) bool {
+	switch kind {
+	case "tmpfs", "ramfs", "hugetlbfs", "devpts", "mqueue", "nfs", "nfs4", "cifs", "smb3", "ceph":
+		return false
+	}
+	return true
 }
 
 // OpenRunning emits, in the parent section, the opening of the sources of binds that a
