@@ -50,6 +50,10 @@ func (r *Runtime) Examine(o *CreateOptions) (*Examination, error) {
 	x.add(own.adapt(x.Spec))
 	x.add(idmapOptions(x.Spec))
 	x.add(rawFilter(x.Spec.Linux, x.Spec.Annotations))
+	for _, named := range [...]func(map[string]string) (string, error){systemd.Subgroup, cgroup.Delegated} {
+		_, err := named(x.Spec.Annotations)
+		x.add(err)
+	}
 	faults, warnings := validate.All(x.Spec, validate.Options{Rootless: r.Rootless})
 	x.Faults, x.Warnings = append(x.Faults, faults...), append(x.Warnings, warnings...)
 	x.add(changesHost(x.Spec))

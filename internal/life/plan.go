@@ -48,6 +48,8 @@ type Plan struct {
 	record   *state.Record    // as it is before init is there
 	work     workList[*maker] // the runtime's own, at the barriers
 
+	delegated string // path from cgroup of the one that is the container's to manage; empty for none
+
 	input *compile.Input
 	out   *compile.Output // nil before compile
 }
