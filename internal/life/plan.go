@@ -205,6 +205,13 @@ func hookFiles(annotations map[string]string) (has compile.HookFiles) {
 
 // keepsGroups reports whether the container's processes have the groups of the caller.
 func keepsGroups(annotations map[string]string) bool {
-	_, ok := annotations[user.KeepGroups]
-	return ok
+	return isSet(annotations, user.KeepGroups)
+}
+
+// isSet reports whether an annotation that is a switch is on: it is there, and not "0".
+//
+// Source: crun 1.8.1, run with each.
+func isSet(annotations map[string]string, name string) bool {
+	value, ok := annotations[name]
+	return ok && value != "0"
 }

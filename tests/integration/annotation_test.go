@@ -34,6 +34,7 @@ func TestSeccompFailsOfUnknownCalls(t *testing.T) {
 		}
 	}
 	newBundle(t, profile).run().ok(t)
+	newBundle(t, profile, annotation("run.oci.seccomp_fail_unknown_syscall", "0")).run().ok(t)
 	refused(t, []string{"linux.seccomp.syscalls: no system calls: no_such_call; remove them"}, profile, annotation("run.oci.seccomp_fail_unknown_syscall", "1"))
 }
 
