@@ -7,9 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/trust"
 )
 
 // Program is the CRIU of the host.
@@ -19,8 +20,12 @@ type Program struct {
 	path    string // the PATH that it finds its own helpers by, as tar and iptables-restore
 }
 
-// ErrMissing is returned when the host has no CRIU that may be run.
-var ErrMissing = errors.New("criu is not installed")
+var (
+	// ErrMissing is returned when the host has no CRIU that may be run.
+	ErrMissing = errors.New("criu is not installed")
+	// ErrUntrusted is returned, beside ErrMissing, when what it has others could replace.
+	ErrUntrusted = fmt.Errorf("%w where it may be run as root", ErrMissing)
+)
 
 // usualDirs are looked in behind the caller's PATH: services often have no sbin in theirs.
 const usualDirs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -29,11 +34,11 @@ const usualDirs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 // will run as root on the host. So a directory, or a file, that somebody else than root and
 // the caller may write is passed over, and so is a relative one.
 func Find(path string) (*Program, error) {
-	dirs := trustedDirs(path + ":" + usualDirs)
-	var why []string
+	dirs, why := trustedDirs(path + ":" + usualDirs)
 	for _, dir := range dirs {
-		real, err := filepath.EvalSymlinks(dir + "/criu")
-		if errors.Is(err, fs.ErrNotExist) {
+		at := dir + "/criu"
+		real, err := filepath.EvalSymlinks(at)
+		if errors.Is(err, fs.ErrNotExist) && !exists(at) {
 			continue
 		}
 		if err == nil {
@@ -45,14 +50,21 @@ func Find(path string) (*Program, error) {
 		why = append(why, err.Error())
 	}
 	if len(why) > 0 {
-		return nil, fmt.Errorf("%w so that it may be run as root: %s", ErrMissing, strings.Join(why, "; "))
+		return nil, fmt.Errorf("%w: %s", ErrUntrusted, strings.Join(why, "; "))
 	}
 	return nil, fmt.Errorf("%w in a directory of PATH that is root's alone (%s); install the package criu",
 		ErrMissing, strings.Join(dirs, ", "))
 }
 
-// trustedDirs returns the directories of a PATH that nobody else may write, each once.
-func trustedDirs(path string) (dirs []string) {
+// exists reports whether there is a file at path, be it a link that leads nowhere.
+func exists(path string) bool {
+	var st unix.Stat_t
+	return unix.Lstat(path, &st) == nil
+}
+
+// trustedDirs returns the directories of a PATH that nobody else may write, each once, and
+// why a criu in another one is not run.
+func trustedDirs(path string) (dirs, why []string) {
 	seen := map[string]bool{}
 	for _, dir := range filepath.SplitList(path) {
 		if !filepath.IsAbs(dir) || seen[dir] {
@@ -60,11 +72,16 @@ func trustedDirs(path string) (dirs []string) {
 		}
 		seen[dir] = true
 		real, err := filepath.EvalSymlinks(dir)
-		if err == nil && trustedWay(real) == nil {
+		if err == nil {
+			err = trustedWay(real)
+		}
+		if err == nil {
 			dirs = append(dirs, dir)
+		} else if exists(dir + "/criu") {
+			why = append(why, fmt.Sprintf("%s/criu: %v", dir, err))
 		}
 	}
-	return dirs
+	return dirs, why
 }
 
 // trustedFile returns an error unless path, which has no symbolic links, is a program that
@@ -73,11 +90,11 @@ func trustedFile(path string) error {
 	if err := trustedWay(path); err != nil {
 		return err
 	}
-	st, err := os.Lstat(path)
-	switch {
+	var st unix.Stat_t
+	switch err := unix.Lstat(path, &st); {
 	case err != nil:
-		return err
-	case !st.Mode().IsRegular():
+		return &fs.PathError{Op: "lstat", Path: path, Err: err}
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return fmt.Errorf("%s is no regular file", path)
 	case unix.Access(path, unix.X_OK) != nil:
 		return fmt.Errorf("%s is not executable", path)
@@ -85,38 +102,38 @@ func trustedFile(path string) error {
 	return nil
 }
 
+// Programs, and directories that they are looked for in, are anybody's who may write there.
+// A file of settings in a sticky directory stays where it is.
+var (
+	programRule  = trust.Rule{Groups: []int{0}}
+	settingsRule = trust.Rule{Groups: []int{0}, Sticky: true}
+)
+
 // trustedWay returns an error unless path and all directories above it are root's or the
 // caller's, and nobody else's to write.
-func trustedWay(path string) error {
-	for p := path; ; p = filepath.Dir(p) {
-		st, err := os.Lstat(p)
-		if err == nil {
-			err = trusted(p, st)
-		}
-		if err != nil || p == "/" {
-			return err
-		}
-	}
-}
+func trustedWay(path string) error { return upwards(path, programRule) }
 
-// trusted returns an error unless the file or directory is root's or the caller's, and
-// nobody else's to write.
-func trusted(path string, st os.FileInfo) error {
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	switch {
-	case !ok:
-		return fmt.Errorf("%s: its owner is not known", path)
-	case sys.Uid != 0 && int(sys.Uid) != os.Geteuid():
-		return fmt.Errorf("%s belongs to user %d", path, sys.Uid)
-	case sys.Mode&unix.S_IWOTH != 0, sys.Mode&unix.S_IWGRP != 0 && sys.Gid != 0:
-		return fmt.Errorf("%s may be written by others (mode %04o); chmod go-w it", path, sys.Mode&0o7777)
+// upwards returns an error unless the rule trusts path and all directories above it.
+func upwards(path string, rule trust.Rule) error {
+	for ; ; path = filepath.Dir(path) {
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return &fs.PathError{Op: "lstat", Path: path, Err: err}
+		}
+		switch rule.Of(&st) {
+		case trust.Foreign:
+			return fmt.Errorf("%s belongs to user %d", path, st.Uid)
+		case trust.Writable:
+			return fmt.Errorf("%s may be written by others (mode %04o); chmod go-w it", path, st.Mode&0o7777)
+		}
+		if path == "/" {
+			return nil
+		}
 	}
-	return nil
 }
 
 // TrustedConfig returns an error unless nobody but root and the caller can change the file
-// of settings, by which CRIU runs programs. One that is missing is CRIU's to tell. In a sticky
-// directory the files of root stay where they are.
+// of settings, by which CRIU runs programs. One that is missing is CRIU's to tell.
 func TrustedConfig(path string) error {
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("%q is no absolute path", path)
@@ -125,19 +142,13 @@ func TrustedConfig(path string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	for p := real; err == nil; p = filepath.Dir(p) {
-		var st os.FileInfo
-		if st, err = os.Lstat(p); err == nil && p == real && !st.Mode().IsRegular() {
-			err = fmt.Errorf("%s is no regular file", p)
-		}
-		if err == nil && (p == real || st.Mode()&os.ModeSticky == 0) {
-			err = trusted(p, st)
-		}
-		if p == "/" {
-			break
-		}
+	if err != nil {
+		return err
 	}
-	return err
+	if st, err := os.Lstat(real); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file", real)
+	}
+	return upwards(real, settingsRule)
 }
 
 // Probe asks CRIU for its version, and returns an error when it is older than Floor.
