@@ -10,8 +10,9 @@ import (
 type Place struct{ Line, Column int }
 
 // Locate returns where the value of the element of a configuration stands, which is named as
-// in errors: linux.namespaces[2].type, linux.sysctl["net.ipv4.ip_forward"]. Where the element
-// is not there it is the place of the innermost one around it that is; whole is false then.
+// in errors: linux.namespaces[2].type, linux.sysctl["net.ipv4.ip_forward"],
+// annotations[org.criu.config]. Where the element is not there it is the place of the innermost
+// one around it that is; whole is false then.
 //
 // data is a text that Decode has taken. It is read again from the beginning, so that
 // decoding has nothing to write down.
@@ -47,8 +48,9 @@ func parseElement(text string) []step {
 		case text[0] == '[':
 			number, rest, _ := strings.Cut(text[1:], "]")
 			n, err := strconv.Atoi(number)
-			if err != nil {
-				return steps
+			if err != nil { // a key, as those of annotations, that needs no quotes
+				steps, text = append(steps, step{name: number}), rest
+				continue
 			}
 			steps, text = append(steps, step{index: n}), rest
 		default:

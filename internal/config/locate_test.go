@@ -32,7 +32,8 @@ func TestLocate(t *testing.T) {
 		"linux.netDevices.eth0.name":  "7:35 true",
 		"linux.namespaces[1].type":    "8:44 true",
 		"linux.namespaces[1].path":    "8:35 false",
-		"linux.namespaces[x]":         "8:17 true", // as far as it can be read
+		"linux.namespaces[x]":         "8:17 false",
+		"linux.sysctl[net.a]":         "6:23 true",
 		"mounts[3].options[1]":        "1:1 false",
 		"linux.uidMappings, and more": "5:11 false",
 	} {

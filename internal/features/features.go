@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
 	"github.com/hutch-project/hutch/internal/enum"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/hook"
 	"github.com/hutch-project/hutch/internal/host/systemd"
 	"github.com/hutch-project/hutch/internal/part/namespace"
@@ -52,7 +53,8 @@ func Document(version, commit string) *features.Features {
 		},
 		// Those that change what the runtime does, a prefix with its dot.
 		PotentiallyUnsafeConfigAnnotations: []string{
-			systemd.AnnotationPrefix, systemd.SubgroupAnnotation, hook.StderrAnnotation, hook.StdoutAnnotation, user.KeepGroups, rootfs.ContextType,
+			systemd.AnnotationPrefix, systemd.SubgroupAnnotation, cgroup.DelegateAnnotation,
+			hook.StderrAnnotation, hook.StdoutAnnotation, user.KeepGroups, rootfs.ContextType,
 			PidfdReceiver, SeccompReceiver, seccomp.RawAnnotation, FailUnknownCall, CRIUConfig,
 		},
 

@@ -40,7 +40,7 @@ func TestMemoryPolicyIsListed(t *testing.T) {
 //
 // Source: runtime-spec features.md "Unsafe annotations in config.json".
 func TestUnsafeAnnotationsAreListed(t *testing.T) {
-	want := strings.Fields("org.systemd.property. run.oci.systemd.subgroup run.oci.hooks.stderr run.oci.hooks.stdout run.oci.keep_original_groups run.oci.mount_context_type run.oci.pidfd_receiver run.oci.seccomp.receiver run.oci.seccomp_bpf_data run.oci.seccomp_fail_unknown_syscall org.criu.config")
+	want := strings.Fields("org.systemd.property. run.oci.systemd.subgroup run.oci.delegate-cgroup run.oci.hooks.stderr run.oci.hooks.stdout run.oci.keep_original_groups run.oci.mount_context_type run.oci.pidfd_receiver run.oci.seccomp.receiver run.oci.seccomp_bpf_data run.oci.seccomp_fail_unknown_syscall org.criu.config")
 	if got := Document("", "").PotentiallyUnsafeConfigAnnotations; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

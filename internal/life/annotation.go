@@ -63,7 +63,7 @@ func (m *maker) pidfdReceiver() (path, name string) {
 //
 // Source: crun(1), "run.oci.seccomp_fail_unknown_syscall".
 func (p *Plan) refuseUnknownCalls() error {
-	if _, ok := p.bundle.spec.Annotations[features.FailUnknownCall]; !ok || len(p.out.UnknownCalls) == 0 {
+	if len(p.out.UnknownCalls) == 0 || !isSet(p.bundle.spec.Annotations, features.FailUnknownCall) {
 		return nil
 	}
 	return errors.New("config.json: linux.seccomp.syscalls: no system calls: " + strings.Join(p.out.UnknownCalls, ", ") +

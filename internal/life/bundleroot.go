@@ -45,14 +45,23 @@ func (e *rootError) Error() string {
 
 func (e *rootError) Unwrap() error { return e.err }
 
-// explainRoot names where the link leads to that root.path must not be.
-func (m *maker) explainRoot(err error) error {
-	if !errors.Is(err, unix.ELOOP) {
-		return err
-	}
-	var shared *rootError
+// explainPaths adds to err what to do about a path that leads nowhere: of a namespace, or of the
+// root, which must be no link either.
+func (m *maker) explainPaths(err error) error {
+	element := ""
 	var failed *program.Error
-	if !errors.As(err, &shared) && (!errors.As(err, &failed) || failed.Note.Element.String() != "root.path") {
+	if errors.As(err, new(*rootError)) {
+		element = "root.path"
+	} else if errors.As(err, &failed) {
+		element = failed.Note.Element.String()
+	}
+	namespace := strings.HasPrefix(element, "linux.namespaces[")
+	switch {
+	case errors.Is(err, unix.ENOENT) && namespace:
+		return fmt.Errorf("%w; name the namespace of a process that lives, or one that is bound, or leave path out for a new one", err)
+	case errors.Is(err, unix.ENOENT) && element == "root.path":
+		return fmt.Errorf("%w; unpack the files of an image there, or name the directory that has them", err)
+	case !errors.Is(err, unix.ELOOP) || element != "root.path":
 		return err
 	}
 	real, lookErr := filepath.EvalSymlinks(m.bundle.rootfs)

@@ -18,6 +18,12 @@ import (
 
 // planCgroup decides where the container's cgroups will be, and their limits.
 func (p *Plan) planCgroup(q *request) (err error) {
+	if p.delegated, err = cgroup.Delegated(q.bundle.spec.Annotations); err != nil {
+		return err
+	}
+	if p.delegated != "" && (q.manager == Disabled || p.host.layout.Mode != cgroup.V2) {
+		return p.refuseDelegation()
+	}
 	if q.manager == Disabled {
 		return p.leaveCgroups()
 	}
@@ -28,9 +34,7 @@ func (p *Plan) planCgroup(q *request) (err error) {
 		if p.unit.below, err = systemd.Subgroup(q.bundle.spec.Annotations); err != nil {
 			return err
 		}
-		if p.host.layout.Mode != cgroup.V2 { // where systemd's group may have processes of its own
-			p.unit.below = ""
-		} else if p.unit.below != "" {
+		if p.unit.below != "" {
 			path += "/" + p.unit.below
 		}
 	}
@@ -43,6 +47,43 @@ func (p *Plan) planCgroup(q *request) (err error) {
 		}
 	}
 	p.settings, err = limit.New(linux.Resources, p.cgroup.Mode())
+	return err
+}
+
+// refuseDelegation is the error of a container that is to have a cgroup of its own to manage,
+// where none can be handed to it.
+//
+// Source: cgroups(7), "Cgroups delegation": on v1 it is not safe.
+func (p *Plan) refuseDelegation() error {
+	why := "with --cgroup-manager disabled the container has no cgroup"
+	if p.manager != Disabled {
+		why = "the host has no cgroups mounted"
+		if mode := p.host.layout.Mode; mode != cgroup.None {
+			why = "the host's cgroups are " + mode.String() + ", and a cgroup is handed to a container on v2 alone"
+		}
+	}
+	return fmt.Errorf("config.json: annotations[%s]: %s; remove the annotation", cgroup.DelegateAnnotation, why)
+}
+
+// delegate moves init on to the cgroup that is the container's to manage, and hands that to the
+// root of its user namespace. Its cgroup namespace is made: the container sees the limits' cgroup
+// as the root, and itself in one below.
+func (m *maker) delegate() error { return m.handOver(m.child.Pid) }
+
+// handOver is delegate, but that it moves the process pid, 0 for none.
+func (m *maker) handOver(pid int) error {
+	ids := [2]int{}
+	for i, file := range [...]string{"uid_map", "gid_map"} {
+		list, err := mappingsOf(m.child.Pid, file)
+		if err != nil {
+			return err
+		}
+		ids[i] = int(rootfs.HostID(list, 0))
+	}
+	err := limit.Delegate(m.plan.cgroup, m.plan.delegated, pid, ids[0], ids[1])
+	if err != nil {
+		err = fmt.Errorf("annotations[%s]: %w", cgroup.DelegateAnnotation, err)
+	}
 	return err
 }
 
@@ -90,6 +131,8 @@ func (m *maker) explainNoCgroup(err error) error {
 	}
 	what := "linux.cgroupsPath"
 	switch field := m.plan.settings.First(); {
+	case m.plan.delegated != "":
+		what = "annotations[" + cgroup.DelegateAnnotation + "]"
 	case field != "":
 		what = field
 	case m.bundle.linux().CgroupsPath == "": // else the container would go without
@@ -108,7 +151,7 @@ func denied(err error) bool {
 // limits.
 func (m *maker) toleratesNoCgroup(err error) bool {
 	return denied(err) && !m.r.NeedCgroups && (m.r.Rootless || !seat.HostRoot()) &&
-		m.bundle.linux().CgroupsPath == "" && m.plan.settings.NoLimits()
+		m.bundle.linux().CgroupsPath == "" && m.plan.settings.NoLimits() && m.plan.delegated == ""
 }
 
 // fillCgroup sets the limits of the cgroups that have been made, and hands them

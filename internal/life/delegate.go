@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 
 	"golang.org/x/sys/unix"
 
@@ -81,16 +82,31 @@ func (e *execution) toUnit() error {
 	}
 	defer conn.Close()
 	unit := systemd.Unit{Name: e.c.rec.Cgroup.Unit}
-	err = conn.Attach(unit, e.attach.sub[""], e.child.Pid)
+	paths := cgroup.Paths(e.c.rec.Cgroup.Paths)
+	within := paths.Within(unit.Name)
+	err = conn.Attach(unit, path.Join(within, e.attach.sub[""]), e.child.Pid)
 	if err == nil || len(e.attach.sub) > 0 {
 		return err
 	}
 	// Init may have gone to a sub-cgroup, and then only such ones take processes.
-	sub, subErr := cgroup.Paths(e.c.rec.Cgroup.Paths).OfInit(e.c.rec.Pid)
+	sub, subErr := paths.OfInit(e.c.rec.Pid)
 	if subErr != nil {
 		return err
 	}
-	return conn.Attach(unit, sub[""], e.child.Pid)
+	return conn.Attach(unit, path.Join(within, sub[""]), e.child.Pid)
+}
+
+// entersAs returns the sub-cgroups that a further process enters: those that the caller names,
+// else where init is in a container with a cgroup of its own to manage, since the one above may
+// have no processes then.
+func (e *execution) entersAs(sub cgroup.Sub) cgroup.Sub {
+	if len(sub) > 0 || e.c.rec.Annotations[cgroup.DelegateAnnotation] == "" {
+		return sub
+	}
+	if of, err := cgroup.Paths(e.c.rec.Cgroup.Paths).OfInit(e.c.rec.Pid); err == nil {
+		return of
+	}
+	return sub // init has ended, or gone elsewhere: what comes says so
 }
 
 // explainEntry adds to err, when it is an entryError, how the caller comes in.

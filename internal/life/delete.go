@@ -226,7 +226,13 @@ func (c *container) removeCgroup() error {
 	} else if empty, err := c.awaitEmpty(); err != nil || !empty {
 		return err
 	}
-	return c.cg.Remove()
+	if err := c.cg.Remove(); err != nil {
+		return err
+	}
+	if scoped {
+		cgroup.Paths(c.rec.Cgroup.Paths).RemoveUnit(c.rec.Cgroup.Unit)
+	}
+	return nil
 }
 
 // awaitEmpty waits, at most a second, until nothing is left in the cgroups.

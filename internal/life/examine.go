@@ -1,6 +1,7 @@
 package life
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -16,19 +17,20 @@ import (
 // Examination is a bundle as Create would take it, and all that it would refuse in the
 // configuration, not the first thing alone.
 type Examination struct {
-	Dir      string      // of the bundle, absolute
-	File     string      // path of the configuration
-	Text     []byte      // of the configuration
-	Spec     *specs.Spec // adapted to the caller
-	Rootfs   string      // absolute; empty where root.path is
-	Faults   []error     // what Create refuses
-	Warnings []string    // what it tolerates, each with the element first
+	Dir      string          // of the bundle, absolute
+	File     string          // path of the configuration
+	Text     []byte          // of the configuration
+	Spec     *specs.Spec     // adapted to the caller
+	Rootfs   string          // absolute; empty where root.path is
+	Wrong    []*config.Error // values of another kind than their properties, which are left out of Spec
+	Faults   []error         // what Create refuses else
+	Warnings []string        // what it tolerates, each with the element first
 	Manager  CgroupManager
 	Bus      systemd.Bus // of the service manager, for the driver systemd
 }
 
 // Examine reads the bundle of o, and checks its configuration. The error is that of a file
-// that cannot be read, or of a text that is no configuration.
+// that cannot be read, or of a text that is no JSON; then the Examination has what is Wrong in it.
 func (r *Runtime) Examine(o *CreateOptions) (*Examination, error) {
 	x := &Examination{Dir: o.Bundle, File: o.ConfigFile, Manager: r.CgroupManager, Bus: r.Bus()}
 	if err := absolute(&x.Dir); err != nil {
@@ -44,12 +46,18 @@ func (r *Runtime) Examine(o *CreateOptions) (*Examination, error) {
 	}
 	var err error
 	if x.Spec, x.Text, err = read(); err != nil {
-		return nil, err
+		if x.readAll(err); x.Spec == nil {
+			return x, err
+		}
 	}
 	rootfs.AddDefaultOptions(x.Spec)
 	x.add(own.adapt(x.Spec))
 	x.add(idmapOptions(x.Spec))
 	x.add(rawFilter(x.Spec.Linux, x.Spec.Annotations))
+	for _, named := range [...]func(map[string]string) (string, error){systemd.Subgroup, cgroup.Delegated} {
+		_, err := named(x.Spec.Annotations)
+		x.add(err)
+	}
 	faults, warnings := validate.All(x.Spec, validate.Options{Rootless: r.Rootless})
 	x.Faults, x.Warnings = append(x.Faults, faults...), append(x.Warnings, warnings...)
 	x.add(changesHost(x.Spec))
@@ -61,12 +69,22 @@ func (r *Runtime) Examine(o *CreateOptions) (*Examination, error) {
 			m.Source = filepath.Join(x.Dir, m.Source)
 		}
 	}
-	if len(x.Faults) == 0 { // what is left shows only when all is put together
+	if len(x.Faults)+len(x.Wrong) == 0 { // what is left shows only when all is put together
 		own.Warn = func(string) {} // told of already
 		_, err := own.planOnly(o.named("check"))
 		x.add(err)
 	}
 	return x, nil
+}
+
+// readAll reads a configuration again of which a value is wrong, as err says, for all that are.
+func (x *Examination) readAll(err error) {
+	if !errors.As(err, new(*config.Error)) {
+		return
+	}
+	if text, err := config.ReadFile(x.File); err == nil {
+		x.Spec, x.Text, x.Wrong = config.DecodeAll(text)
+	}
 }
 
 func (x *Examination) add(err error) {

@@ -121,6 +121,7 @@ func (e *execution) begin(id string) (err error) {
 	if err != nil {
 		return err
 	}
+	sub = e.entersAs(sub)
 	if err := e.names(sub); err != nil {
 		return err
 	}

@@ -146,7 +146,7 @@ func (m *maker) serve() (undo func(), err error) {
 // handlers returns those of the messages that init sends until it is ready for start. Their
 // order means nothing: a tag finds its handler.
 func (m *maker) handlers() []handler {
-	ready := func(spawn.Event) (answer, error) { return finish, nil }
+	ready := func(spawn.Event) (answer, error) { return finish, m.plan.work.do(compile.Ready, m) }
 	handlers := append([]handler{
 		{tag: compile.Adopt, doing: "prove that it is the runtime's child, record and follow it", serve: m.reparent},
 		{tag: compile.Born, doing: "record the serial number of the session keyring", serve: m.cloned},
@@ -202,7 +202,10 @@ func (m *maker) target(e spawn.Event) (answer, error) {
 }
 
 func (m *maker) listener(e spawn.Event) (answer, error) {
-	return finish, sendListener(m.child, e, m.bundle.spec.Linux.Seccomp, m.plan.record, Creating, m.child.Pidfd)
+	if err := sendListener(m.child, e, m.bundle.spec.Linux.Seccomp, m.plan.record, Creating, m.child.Pidfd); err != nil {
+		return finish, err
+	}
+	return finish, m.plan.work.do(compile.Ready, m) // which such an init does not tell
 }
 
 // spawnHidden makes a child that nothing in the container may look into before

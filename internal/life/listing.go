@@ -76,7 +76,11 @@ func (p *Plan) runtimeLines() []list.Line {
 				add(in.NR, p.out.Program.Note(in).Element.String(), h.doing)
 			}
 		}
-		for _, w := range p.work.at(in.NR) {
+		work := p.work.at(in.NR)
+		if in.NR == compile.Loading { // then init is ready, and does not tell so
+			work = p.work.at(compile.Ready)
+		}
+		for _, w := range work {
 			add(in.NR, w.element, w.doing)
 		}
 	}

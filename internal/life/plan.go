@@ -48,6 +48,8 @@ type Plan struct {
 	record   *state.Record    // as it is before init is there
 	work     workList[*maker] // the runtime's own, at the barriers
 
+	delegated string // path from cgroup of the one that is the container's to manage; empty for none
+
 	input *compile.Input
 	out   *compile.Output // nil before compile
 }
@@ -203,6 +205,13 @@ func hookFiles(annotations map[string]string) (has compile.HookFiles) {
 
 // keepsGroups reports whether the container's processes have the groups of the caller.
 func keepsGroups(annotations map[string]string) bool {
-	_, ok := annotations[user.KeepGroups]
-	return ok
+	return isSet(annotations, user.KeepGroups)
+}
+
+// isSet reports whether an annotation that is a switch is on: it is there, and not "0".
+//
+// Source: crun 1.8.1, run with each.
+func isSet(annotations map[string]string, name string) bool {
+	value, ok := annotations[name]
+	return ok && value != "0"
 }

@@ -175,7 +175,18 @@ func (rs *restoration) steps(m *maker) []step {
 		{"join namespaces", rs.join},
 		{"", m.listen}, // before the process goes on, which may have a word to say
 		{"restore", rs.restore},
+		// Behind CRIU's end, which is in the container's own cgroup.
+		{"", rs.handOver},
 	}
+}
+
+// handOver hands the container its cgroup: CRIU has put the processes there where they were, and
+// hands no controllers on.
+func (rs *restoration) handOver() (undo func(), err error) {
+	if rs.m.plan.delegated == "" {
+		return nil, nil
+	}
+	return nil, rs.m.handOver(0)
 }
 
 // join opens the namespaces that the restored container joins, and hands on the streams.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/compile"
+	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/hook"
 	"github.com/hutch-project/hutch/internal/host/idmap"
 	"github.com/hutch-project/hutch/internal/host/netdev"
@@ -104,6 +105,9 @@ func (p *Plan) parentWork() (list workList[*maker]) {
 				"run them "+k.where, func(m *maker) error { return m.runHooks(k.name, k.hooks) })
 		}
 	}
+	// Last: hooks find init in the cgroup whose limits it has, and the cgroup namespace is made.
+	list.add(p.delegated != "", compile.Ready, "annotations["+cgroup.DelegateAnnotation+"]",
+		"move init to the cgroup that is the container's to manage", (*maker).delegate)
 	return list
 }
 

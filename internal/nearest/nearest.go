@@ -22,7 +22,9 @@ func To(name string, names []string) string {
 		if _, rest, ok := strings.Cut(lower, "_"); ok { // sys_admn for CAP_SYS_ADMIN
 			d = min(d, distance(word, rest))
 		}
-		if d < least {
+		// Of two that are as near the one with the same beginning: few misspell that.
+		begins := strings.HasPrefix(lower, word[:1]) && !strings.HasPrefix(strings.ToLower(best), word[:1])
+		if d < least || d == least && best != "" && begins {
 			best, least = n, d
 		}
 	}

@@ -13,6 +13,8 @@ func TestTo(t *testing.T) {
 		{"craete", []string{"create", "start"}, "create"}, // neighbours swapped are one difference
 		{"Create", []string{"create", "start"}, "create"},
 		{"net", []string{"pid", "network", "mount"}, "network"},
+		{"KLL", []string{"ILL", "KILL", "HUP"}, "KILL"}, // as near as ILL, with the same beginning
+		{"abc", []string{"bbc", ""}, "bbc"},
 		{"mnt", []string{"pid", "network", "mount"}, ""},
 		{"NOFILE", limits, "RLIMIT_NOFILE"},
 		{"nofile", limits, "RLIMIT_NOFILE"},

@@ -76,6 +76,34 @@ func TestUninstall(t *testing.T) {
 	}
 }
 
+// TestAppArmorProfile: the profile is in the words of AppArmor 4, whose parser takes it as it is;
+// to an older one, which cannot know user namespaces, all else of it is right.
+//
+// Source: apparmor.d(5), "Feature ABI", "USER NAMESPACE".
+func TestAppArmorProfile(t *testing.T) {
+	text := read(t, "../../dist", "apparmor/hutch")
+	for _, line := range [...]string{"abi <abi/4.0>,", "profile hutch /usr/bin/hutch flags=(unconfined) {", "  userns,"} {
+		if !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("no line %q", line)
+		}
+	}
+	if _, err := os.Stat("/etc/apparmor.d/abi/4.0"); err != nil {
+		text = strings.NewReplacer("abi/4.0", "abi/3.0", "  userns,\n", "").Replace(text)
+	}
+	file := filepath.Join(t.TempDir(), "hutch")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	do(t, "", nil, "apparmor_parser", "--skip-kernel-load", "--skip-cache", file)
+	bad := strings.Replace(text, "flags=(unconfined) {", "flags=(unconfined) {\n  usernss,", 1)
+	if err := os.WriteFile(file, []byte(bad), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if exec.Command("apparmor_parser", "--skip-kernel-load", "--skip-cache", file).Run() == nil {
+		t.Error("the parser takes what is no rule")
+	}
+}
+
 // archived returns a directory with the working tree as git archive gives it out: of a
 // commit of its own, since the tree need not be committed.
 func archived(t *testing.T) string {

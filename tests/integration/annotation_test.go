@@ -3,8 +3,6 @@ package integration
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -36,6 +34,7 @@ func TestSeccompFailsOfUnknownCalls(t *testing.T) {
 		}
 	}
 	newBundle(t, profile).run().ok(t)
+	newBundle(t, profile, annotation("run.oci.seccomp_fail_unknown_syscall", "0")).run().ok(t)
 	refused(t, []string{"linux.seccomp.syscalls: no system calls: no_such_call; remove them"}, profile, annotation("run.oci.seccomp_fail_unknown_syscall", "1"))
 }
 
@@ -125,55 +124,4 @@ func TestSeccompRawFilter(t *testing.T) {
 	refused(t, []string{"annotations[run.oci.seccomp_bpf_data]: instruction 0 is the last, and returns nothing"},
 		annotation("run.oci.seccomp_bpf_data", base64.StdEncoding.EncodeToString(make([]byte, 8))))
 	refused(t, []string{"annotations[run.oci.seccomp_bpf_data]: is no base64"}, annotation("run.oci.seccomp_bpf_data", "%"))
-}
-
-// TestCgroupBelowTheScope: under systemd the container's processes and limits are in a group below
-// that of the scope, which goes with it.
-//
-// Source: crun(1), "run.oci.systemd.subgroup".
-func TestCgroupBelowTheScope(t *testing.T) {
-	hutchOnly(t, "runc has no such annotation")
-	refusedName := annotation("run.oci.systemd.subgroup", "../x")
-	if !systemdCgroup() || !onV2(t) { // another driver, and v1, have none
-		b := newBundle(t, sh("cat /proc/self/cgroup"), annotation("run.oci.systemd.subgroup", "payload"))
-		if out := b.run().ok(t).stdout; strings.Contains(out, "payload") {
-			t.Errorf("cgroups: %q", out)
-		}
-		return
-	}
-	refused(t, []string{"annotations[run.oci.systemd.subgroup]: \"../x\" is no name of a control group"}, refusedName)
-	for _, hosts := range []bool{true, false} { // cgroup namespace
-		edits := []edit{namespace(specs.CgroupNamespace, "")}
-		if hosts {
-			edits = []edit{withoutNamespace(specs.CgroupNamespace)}
-		}
-		b := newBundle(t, append(edits, args("sleep", "1000"), pidsLimit(44), annotation("run.oci.systemd.subgroup", "payload"))...).create().start()
-		text := readText(t, "/proc/"+strconv.Itoa(b.pid)+"/cgroup")
-		_, place, _ := strings.Cut(strings.TrimSpace(text), "::")
-		scope, is := strings.CutSuffix(place, ".scope/payload")
-		if !is {
-			t.Fatalf("init is in %q", text)
-		}
-		scope = "/sys/fs/cgroup" + scope + ".scope"
-		if got := readText(t, scope+"/payload/pids.max"); got != "44\n" {
-			t.Errorf("pids.max of the group: %q", got)
-		}
-		if got := readText(t, scope+"/cgroup.procs"); got != "" {
-			t.Errorf("in the scope itself: %q", got)
-		}
-		c := b.exec(nil, "cat", "/proc/self/cgroup").ok(t).stdout
-		if want := "0::" + place + "\n"; hosts && c != want || !hosts && c != "0::/\n" {
-			t.Errorf("exec is in %q, want %q", c, want)
-		}
-		b.rt("update", "--pids-limit", "55", b.id).ok(t)
-		if got := readText(t, scope+"/payload/pids.max"); got != "55\n" {
-			t.Errorf("pids.max after update: %q", got)
-		}
-		b.rt("pause", b.id).ok(t)
-		b.rt("resume", b.id).ok(t)
-		b.delete("--force")
-		if _, err := os.Stat(scope); err == nil {
-			t.Error("the scope is still there")
-		}
-	}
 }

@@ -230,3 +230,28 @@ func TestCheckpointRefused(t *testing.T) {
 	b.status("running")
 	b.counts("/dev/shm/n", n)
 }
+
+// TestCheckpointDelegated: a restored container has the cgroup that is its own to manage, with the
+// controllers of the one above.
+func TestCheckpointDelegated(t *testing.T) {
+	hutchOnly(t, "runc has no such annotation")
+	needsCRIU(t)
+	if !onV2(t) {
+		return // where it is refused
+	}
+	b := newBundle(t, args("sleep", "1000"), pidsLimit(50), annotation("run.oci.delegate-cgroup", "own/payload")).create().start()
+	b.checkpoint()
+	b.restore()
+	place := b.cgroupOf(b.pid, "")
+	group, is := strings.CutSuffix(place, "/own/payload")
+	if !is {
+		t.Fatalf("init is in %q", place)
+	}
+	for file, want := range map[string]string{"/pids.max": "50\n", "/own/payload/pids.max": "max\n", "/cgroup.procs": ""} {
+		if got := readText(t, cgroupRoot+group+file); got != want {
+			t.Errorf("%s: %q, want %q", file, got, want)
+		}
+	}
+	b.execs("0::/own/payload", nil, "cat", "/proc/self/cgroup")
+	b.delete("--force")
+}

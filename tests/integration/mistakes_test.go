@@ -63,7 +63,7 @@ func configMistakes() []mistake {
 			return []string{"run", "--bundle", b.rootfs(), "{ID}"}
 		}, want: []string{"hutch: run {ID}: open {DIR}/rootfs/config.json: no such file", "is no bundle: name the directory"}},
 		{name: "the root is missing", edits: edited(func(s *specs.Spec) { s.Root.Path = "/nosuch" }),
-			want: []string{"hutch: run {ID}: root.path: open the root file system /nosuch: ", "no such file or directory"}},
+			want: []string{"hutch: run {ID}: root.path: open the root file system /nosuch: ", "no such file or directory; unpack the files of an image there"}},
 		{name: "no JSON", prepare: func(b *bundle) []string {
 			b.writeConfig([]byte(`{"ociVersion":"1.0", "process":{"terminal":false,,}}`))
 			return nil
@@ -81,7 +81,7 @@ func configMistakes() []mistake {
 		{name: "a namespace", edits: edited(func(s *specs.Spec) { s.Linux.Namespaces[1].Type = "net" }),
 			want: []string{`hutch: run {ID}: config.json: linux.namespaces[1].type: "net" is not known; use pid, network, mount, ipc, uts, user, cgroup or time; did you mean network?`}},
 		{name: "a namespace's path", edits: edited(func(s *specs.Spec) { s.Linux.Namespaces[1].Path = "/nosuch" }),
-			want: []string{"hutch: run {ID}: linux.namespaces[1].path: join /nosuch: open: no such file or directory"}},
+			want: []string{"hutch: run {ID}: linux.namespaces[1].path: join /nosuch: open: no such file or directory; name the namespace of a process that lives"}},
 		{name: "a capability", edits: edited(func(s *specs.Spec) {
 			s.Process.Capabilities.Bounding = append(s.Process.Capabilities.Bounding, "SYS_ADMIN")
 			s.Process.Args = []string{"nosuch"}
@@ -131,7 +131,7 @@ func lineMistakes() []mistake {
 		{name: "a size", edits: []edit{sh("sleep 1000")}, prepare: started("update", "--memory", "12Q", "{ID}"),
 			want: []string{`hutch: update {ID}: --memory: "12Q" is not a size in bytes, or with b, k, m, g, t, or -1 for no limit`}},
 		{name: "processors", edits: []edit{sh("sleep 1000")}, prepare: started("update", "--cpuset-cpus", "999", "{ID}"),
-			want: []string{"hutch: update {ID}: linux.resources.cpu.cpus: ", `write "999" to cpuset.cpus: `, "the earlier values are in force again"}},
+			want: []string{"hutch: update {ID}: linux.resources.cpu.cpus: ", `write "999" to cpuset.cpus: `, "of that number", "the earlier values are in force again"}},
 		{name: "exec in a paused one", edits: []edit{sh("sleep 1000")}, prepare: func(b *bundle) []string {
 			b.create().start()
 			b.rt("pause", b.id).ok(b.t)
@@ -169,7 +169,7 @@ func programMistakes() []mistake {
 		{name: "the working directory is a file", edits: edited(func(s *specs.Spec) { s.Process.Cwd = "/bin/sh" }),
 			want: []string{"hutch: run {ID}: process.cwd: change to /bin/sh: ", "not a directory"}},
 		{name: "a hook is missing", edits: []edit{hooks("createRuntime", specs.Hook{Path: "/nosuch/hook"})},
-			want: []string{"hutch: run {ID}: hooks.createRuntime[0]: run /nosuch/hook: no such file or directory"}},
+			want: []string{"hutch: run {ID}: hooks.createRuntime[0]: run /nosuch/hook: no such file or directory; hooks but startContainer are programs of the host"}},
 		{name: "a hook fails", edits: []edit{hooks("createRuntime", hook("echo sorry >&2; exit 7"))},
 			want: []string{"hutch: run {ID}: hooks.createRuntime[0]: run /bin/sh: exit status 7: sorry"}},
 		{name: "AppArmor", edits: edited(func(s *specs.Spec) { s.Process.ApparmorProfile = "nosuch" }),
@@ -215,7 +215,7 @@ func mountMistakes() []mistake {
 func limitMistakes() []mistake {
 	return []mistake{
 		{name: "a controller that is not mounted", edits: []edit{pidsLimit(100)}, wrap: []string{"unshare", "-m", "sh", "-c", `umount /sys/fs/cgroup/pids && exec "$@"`, "sh"},
-			want: []string{"hutch: run {ID}: linux.resources.pids.limit: cgroup controller is not available: pids, which is in no mounted cgroup v1 hierarchy"}},
+			want: []string{"hutch: run {ID}: linux.resources.pids.limit: cgroup controller is not available: pids, which is in no mounted cgroup v1 hierarchy; mount it, or leave the field out"}},
 		{name: "a controller that the host has not", edits: []edit{resources(func(r *specs.LinuxResources) { r.Network = &specs.LinuxNetwork{ClassID: ptr[uint32](7)} })},
 			want: []string{"hutch: run {ID}: linux.resources.network.classID: ", "net_cls"}},
 		{name: "memory", edits: []edit{memoryLimit(4096)}, want: []string{"hutch: run {ID}: ", "linux.resources.memory.limit", "too low"}},

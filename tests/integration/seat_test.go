@@ -96,10 +96,10 @@ func TestKeepOriginalGroups(t *testing.T) {
 		c.wrap = []string{"setpriv", "--groups", "4242,4243"}
 		return c
 	}
-	for keep, want := range map[bool]string{true: "4242 4243", false: ""} {
+	for keep, want := range map[string]string{"1": "4242 4243", "": "4242 4243", "0": "", "none": ""} {
 		b := newBundle(t, args("sleep", "1000"))
-		if keep {
-			b.spec.Annotations = map[string]string{"run.oci.keep_original_groups": "1"}
+		if keep != "none" {
+			b.spec.Annotations = map[string]string{"run.oci.keep_original_groups": keep}
 			b.writeSpec()
 		}
 		asCaller(b.createCall()).do(t).ok(t)

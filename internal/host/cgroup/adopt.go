@@ -17,37 +17,32 @@ import (
 // Source: systemd's CGROUP_DELEGATION document, "Controller Support": it uses
 // cpu, cpuacct, io, blkio, memory, devices, pids on v1, and cpuset on v2.
 //
-// Where the plan is for a group below that of systemd (v2 alone), the process is moved on to it,
-// which leaves systemd's group without processes of its own, so that it can hand controllers on.
+// Where the plan is for a group below that of systemd, the process is moved on to it in every
+// hierarchy. That leaves systemd's group without processes of its own, so that it can hand
+// controllers on v2 on.
 func (p *Plan) Adopt(pid int, below bool) error {
 	p.created = true
 	for i := range p.dirs {
 		d := &p.dirs[i]
+		known := d.name == "" || strings.HasPrefix(d.name, "name=")
+		made := d.Abs
 		if below {
-			if err := d.adoptBelow(pid); err != nil {
+			made = path.Dir(made)
+		}
+		if known && !cgroupfs.Exists(made) {
+			return fmt.Errorf("cgroup %s: is missing, where systemd should have made it; "+
+				"is %s mounted as systemd has it?", made, p.root)
+		}
+		if !known || below {
+			if err := d.adopt(pid); err != nil {
 				return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 			}
-		} else if d.name == "" || strings.HasPrefix(d.name, "name=") {
-			if !cgroupfs.Exists(d.Abs) {
-				return fmt.Errorf("cgroup %s: is missing, where systemd should have made it; "+
-					"is %s mounted as systemd has it?", d.Abs, p.root)
-			}
-		} else if err := d.adopt(pid); err != nil {
-			return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 		}
 		if err := d.identify(); err != nil {
 			return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 		}
 	}
 	return nil
-}
-
-// adoptBelow is adopt for a directory in one that systemd has made.
-func (d *directory) adoptBelow(pid int) error {
-	if above := path.Dir(d.Abs); !cgroupfs.Exists(above) {
-		return fmt.Errorf("%s is missing, where systemd should have made it", above)
-	}
-	return d.adopt(pid)
 }
 
 func (d *directory) adopt(pid int) error {

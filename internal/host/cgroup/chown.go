@@ -24,6 +24,11 @@ func (p *Plan) Chown(uid, gid int) error {
 	if p.mode != V2 {
 		return nil
 	}
+	return ChownDelegated(p.dirs[0].Dir, uid, gid)
+}
+
+// ChownDelegated is Chown for any cgroup v2 directory.
+func ChownDelegated(d cgroupfs.Dir, uid, gid int) error {
 	names, err := cgroupfs.ReadFile(unix.AT_FDCWD, "/sys/kernel/cgroup/delegate")
 	if errors.Is(err, unix.ENOENT) {
 		names, err = delegated, nil
@@ -31,7 +36,6 @@ func (p *Plan) Chown(uid, gid int) error {
 	if err != nil {
 		return err
 	}
-	d := &p.dirs[0]
 	dir, err := cgroupfs.Beneath(d.FD, d.Path, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return fmt.Errorf("cgroup %s: open: %w", d.Abs, err)

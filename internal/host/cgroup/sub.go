@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -114,4 +115,22 @@ func (p Paths) OfInit(pid int) (Sub, error) {
 		return nil, fmt.Errorf("init is in the cgroup %s, which is not below the container's, %s", own, recorded)
 	}
 	return ParseSub([]string{rest})
+}
+
+// Within returns where the recorded cgroup v2 is below that of systemd's unit: empty where they
+// are one.
+func (p Paths) Within(unit string) string {
+	_, below, _ := strings.Cut(p[""], "/"+unit+"/")
+	return below
+}
+
+// RemoveUnit removes the directories named unit in which the recorded cgroups were, which are
+// gone: systemd removes those of the hierarchies that it uses, and has not made the others. What
+// is not empty stays.
+func (p Paths) RemoveUnit(unit string) {
+	for _, dir := range p {
+		if above := path.Dir(dir); path.Base(above) == unit {
+			_ = unix.Rmdir(above)
+		}
+	}
 }

@@ -115,6 +115,9 @@ func run(h *specs.Hook, state []byte, o *Options) error {
 	a.started()
 	if err != nil {
 		a.pidfd = -1
+		if unix.Access(h.Path, unix.F_OK) == unix.ENOENT {
+			return fmt.Errorf("run %s: %w; hooks but startContainer are programs of the host, not of root.path", h.Path, err)
+		}
 		return fmt.Errorf("run %s: %w", h.Path, err)
 	}
 	return a.attend(h)

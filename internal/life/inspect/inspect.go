@@ -60,17 +60,33 @@ type Report struct {
 // one that is no JSON is a finding.
 func Bundle(r *life.Runtime, o *life.CreateOptions) (*Report, error) {
 	x, err := r.Examine(o)
-	var syntax *config.Error
-	if errors.As(err, &syntax) {
-		what, remedy := splitRemedy(syntax.Fault)
-		f := Finding{Error, syntax.Element, config.Place{Line: syntax.Line, Column: syntax.Column},
-			what, remedy}
-		return &Report{File: fileOf(o), Findings: []Finding{f}}, nil
+	if err != nil && x != nil && len(x.Wrong) > 0 {
+		report := &Report{File: fileOf(o)}
+		report.wrong(x.Wrong)
+		return report, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	return inspect(x, ask()), nil
+}
+
+// wrong adds the findings of values that are of another kind than their properties.
+func (r *Report) wrong(list []*config.Error) {
+	for _, e := range list {
+		what, remedy := splitRemedy(e.Fault)
+		place := config.Place{Line: e.Line, Column: e.Column}
+		r.Findings = append(r.Findings, Finding{Error, e.Element, place, what, remedy})
+	}
+}
+
+// isWrong reports whether the element, or one around it, is such a value, which the rest of the
+// configuration does not have.
+func (r *Report) isWrong(element string) bool {
+	return r.x != nil && slices.ContainsFunc(r.x.Wrong, func(e *config.Error) bool {
+		rest, in := strings.CutPrefix(element, e.Element)
+		return in && (rest == "" || rest[0] == '.' || rest[0] == '[' || rest[0] == ',')
+	})
 }
 
 // fileOf returns the path of the configuration of o.
@@ -84,6 +100,7 @@ func fileOf(o *life.CreateOptions) string {
 // inspect makes the report of a bundle on a host.
 func inspect(x *life.Examination, host facts) *Report {
 	r := &Report{File: x.File, x: x, text: x.Text, spec: x.Spec, host: host}
+	r.wrong(x.Wrong)
 	for _, err := range x.Faults {
 		r.fault(Error, err)
 	}
@@ -132,6 +149,9 @@ const mostPlaces = 200
 
 // add adds a finding about an element.
 func (r *Report) add(s Severity, element, what, remedy string) {
+	if r.isWrong(element) {
+		return
+	}
 	var p config.Place
 	if element != "" && len(r.Findings) < mostPlaces {
 		first, _, _ := strings.Cut(element, ", ")

@@ -43,10 +43,7 @@ func (r *Root) Handle(c *spawn.Child, e spawn.Event) (more bool, err error) {
 		defer unix.Close(root)
 	}
 	if w.link != "" {
-		if err := makeLink(root, w.dest, w.link, r.c.RootUID, r.c.RootGID, r.before(w)...); err != nil {
-			return false, fmt.Errorf("mounts[%d]: %w", w.mount, err)
-		}
-		return false, nil
+		return false, makeLink(root, w.dest, w.link, r.c.RootUID, r.c.RootGID, r.before(w)...)
 	}
 	return false, MakeTarget(root, w.dest, w.dir || e.Tag&AsDir != 0, r.c.RootUID, r.c.RootGID, r.before(w)...)
 }

@@ -43,7 +43,7 @@ func Links(mounts []specs.Mount) map[int]string {
 func (r *Root) copyLink(b *program.Builder, i int) {
 	s := &r.mounts[i]
 	tag := uint32(TargetTag + len(r.targets))
-	r.targets = append(r.targets, missingTarget{dest: s.dest, link: s.link, mount: i, done: r.done})
+	r.targets = append(r.targets, missingTarget{dest: s.dest, link: s.link, done: r.done})
 	dir, name := path.Split(s.dest)
 	parent, ask, done := b.RegOf(-1), b.Label(), b.Label()
 	step := b.Step(program.T("open the directory %s", path.Clean(dir)))

@@ -24,11 +24,10 @@ type place struct {
 
 // missingTarget is a target that the parent may be asked to make.
 type missingTarget struct {
-	dest  string
-	dir   bool
-	link  string // it is a symbolic link to there, of the mount
-	mount int
-	done  int // how many mounts are there before
+	dest string
+	dir  bool
+	link string // it is a symbolic link to there, of the mount
+	done int    // how many mounts are there before
 }
 
 // target emits the opening of a mount's destination below the root, and its making

@@ -104,7 +104,7 @@ func settle(group []Write, do func(*Write) error) error {
 func put(find cgroupfs.Find, w *Write) error {
 	at, ok := find(w.Controller)
 	if !ok {
-		return fmt.Errorf("%s: %w: %s, which is in no mounted cgroup v1 hierarchy", w.Field, cgroupfs.ErrNoController, w.Controller)
+		return fmt.Errorf("%s: %w: %s, which is in no mounted cgroup v1 hierarchy; mount it, or leave the field out", w.Field, cgroupfs.ErrNoController, w.Controller)
 	}
 	err := at.Write(w.File, w.Value)
 	if !errors.Is(err, unix.ENOENT) {
@@ -154,6 +154,8 @@ func (w *Write) explain(at cgroupfs.Dir, err error) error {
 		hint = " (quota and period are 1000 to 1000000 microseconds, burst is not above quota, and no limit above it is exceeded)"
 	case w.Controller == "cpuset" && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EACCES)):
 		hint = " (the cgroups above it have to have them)"
+	case w.Controller == "cpuset" && errors.Is(err, unix.ERANGE):
+		hint = " (the machine has no processor, or memory node, of that number)"
 	case errors.Is(err, unix.ENOSPC) && w.Controller == "cpuset":
 		hint = " (a cpuset with processes cannot be empty)"
 	}

@@ -32,20 +32,28 @@ func enable(dir cgroupfs.Dir) {
 	if len(missing) == 0 {
 		return
 	}
-	all := strings.Join(missing, " ")
 	for above := range parents(dir.Path) {
-		w, err := cgroupfs.OpenFile(dir.FD, above+"cgroup.subtree_control")
-		if err != nil {
+		if handOn(dir.FD, above, missing) != nil {
 			return
 		}
-		// All or none: one that cannot be enabled takes the others with it.
-		if w.Write(all) != nil && !occupied(dir.FD, above) {
-			for _, name := range missing {
-				_ = w.Write(name)
-			}
-		}
-		w.Close()
 	}
+}
+
+// handOn enables controllers, each with a plus, for the cgroups below a v2 directory, whose path
+// ends in a slash. What fails is left, but that it is not the caller's to do so.
+func handOn(dir int, above string, controllers []string) error {
+	w, err := cgroupfs.OpenFile(dir, above+"cgroup.subtree_control")
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	// All or none: one that cannot be enabled takes the others with it.
+	if w.Write(strings.Join(controllers, " ")) != nil && !occupied(dir, above) {
+		for _, name := range controllers {
+			_ = w.Write(name)
+		}
+	}
+	return nil
 }
 
 // parents returns the directories above rel with a slash at their end, from the
