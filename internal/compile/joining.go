@@ -104,7 +104,7 @@ func (n *joining) become() *ready {
 	limit.LastRlimits(b, p) // after the last clone and the last descriptor that is needed
 	cwd.Prove(b)            // after the ids: some directories only the user may enter
 	// As the user, from the working directory, as execvp(3) would.
-	r.target = process.Lookup(b, p.Args[0], p.Env)
+	r.target = process.Lookup(b, p.Args[0], p.Env, !r.loaded) // no more calls than the profile has to have
 	return r
 }
 
