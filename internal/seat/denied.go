@@ -51,6 +51,7 @@ func askDenied() (d Denied) {
 		{"mount_setattr", unix.SYS_MOUNT_SETATTR, [3]uintptr{none, 0, none}, true, false},
 		{"move_mount", unix.SYS_MOVE_MOUNT, [3]uintptr{none, 0, none}, false, true},
 		{"memfd_create", unix.SYS_MEMFD_CREATE, [3]uintptr{0, none}, true, false},
+		{"close_range", unix.SYS_CLOSE_RANGE, [3]uintptr{none, none, none}, false, false},
 		{"statx", unix.SYS_STATX, [3]uintptr{none, 0, none}, false, false},
 		{"pidfd_open", unix.SYS_PIDFD_OPEN, [3]uintptr{none}, false, false},
 		{"pidfd_send_signal", unix.SYS_PIDFD_SEND_SIGNAL, [3]uintptr{none}, false, false},
