@@ -12,6 +12,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/trust"
 )
 
 // CRIU opens images by their names, as root, and does what they say. Whoever can put a file
@@ -104,12 +105,11 @@ func (g imageGuard) file(dir int, path, name string) error {
 
 // trusts returns an error where somebody else can write the file or directory.
 func (g imageGuard) trusts(st *unix.Stat_t, path string) error {
-	uid := int(st.Uid)
-	switch {
-	case uid != 0 && uid != os.Geteuid() && uid != g.owner:
+	switch (trust.Rule{Owners: []int{g.owner}, Groups: []int{0, g.owner}}).Of(st) {
+	case trust.Foreign:
 		return fmt.Errorf("%s: %s belongs to user %d, who could have CRIU do anything as root; if you trust what it has, chown it to root",
-			g.option, path, uid)
-	case st.Mode&unix.S_IWOTH != 0, st.Mode&unix.S_IWGRP != 0 && st.Gid != 0 && int(st.Gid) != g.owner:
+			g.option, path, st.Uid)
+	case trust.Writable:
 		return fmt.Errorf("%s: %s may be written by others (mode %04o), who could have CRIU do anything as root; if you trust what it has, chmod go-w it",
 			g.option, path, st.Mode&0o7777)
 	}

@@ -7,7 +7,6 @@
 package outfile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -19,12 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/sys"
+	"github.com/hutch-project/hutch/internal/trust"
 )
 
 const (
-	maxLinks = 40    // on the way, as in the kernel
-	tries    = 100   // of names for a new file
-	overflow = 65534 // how the owner of a file looks who is not in the user namespace
+	maxLinks = 40  // on the way, as in the kernel
+	tries    = 100 // of names for a new file
 )
 
 // Open opens a file as open(2) does, but follows only symbolic links of the caller or
@@ -286,65 +285,7 @@ func link(dir int, name string) (string, error) {
 // then move it about.
 func trusted(dir int, uid uint32) bool {
 	var st unix.Stat_t
-	return unix.Fstat(dir, &st) == nil && known(uid, &st) && known(st.Uid, &st)
-}
-
-// Above returns an error where another user may have put something else into the place of
-// the directory dir, or of one above it: each of those has to be the caller's or root's, and
-// nobody else's to write, but for what has the sticky bit, where others rename nothing that
-// is not theirs.
-//
-// Source: rename(2), EPERM; inode(7), "S_ISVTX".
-func Above(dir int) error {
-	var last unix.Stat_t
-	for up := ".."; ; up += "/.." { // one call a directory: each command pays for it
-		var st unix.Stat_t
-		if err := unix.Fstatat(dir, up, &st, 0); err != nil {
-			return err
-		}
-		if st.Dev == last.Dev && st.Ino == last.Ino { // the top is above itself
-			return nil
-		}
-		if !keepsNames(&st) {
-			return fmt.Errorf("another user may exchange what is in %s, which belongs to user %d and has the mode %04o",
-				nameOf(dir, up), st.Uid, st.Mode&0o7777)
-		}
-		last = st
-	}
-}
-
-// nameOf returns the path of a directory that is known from dir, for an error.
-func nameOf(dir int, up string) string {
-	fd, err := sys.Open(dir, up, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return up
-	}
-	defer unix.Close(fd)
-	name, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
-	return name
-}
-
-// keepsNames reports whether nobody but the caller and root renames what is in the directory.
-// The caller's own group, and root's, is taken for them: many users have one for themselves.
-func keepsNames(st *unix.Stat_t) bool {
-	if st.Mode&unix.S_ISVTX != 0 {
-		return known(st.Uid, &unix.Stat_t{})
-	}
-	group := st.Mode&0o020 != 0 && st.Gid != 0 && int(st.Gid) != os.Getegid()
-	return known(st.Uid, st) && st.Mode&0o002 == 0 && (!group || st.Uid == overflow)
-}
-
-// known reports whether the user is the caller or root. In a user namespace the host's root
-// may have no id: then those of its like are taken for it where not everybody may write.
-func known(uid uint32, dir *unix.Stat_t) bool {
-	if uid == 0 || int(uid) == os.Geteuid() {
-		return true
-	}
-	if uid != overflow || dir.Mode&0o002 != 0 {
-		return false
-	}
-	all, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && string(bytes.Join(bytes.Fields(all), []byte(" "))) != "0 0 4294967295"
+	return unix.Fstat(dir, &st) == nil && trust.Known(uid, &st) && trust.Known(st.Uid, &st)
 }
 
 func inProc(dir int) bool {

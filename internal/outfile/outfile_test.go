@@ -126,38 +126,6 @@ func TestDirectoriesOfOthers(t *testing.T) {
 	must(t, Remove(dir+"/kept/made"))
 }
 
-// TestAbove: who may rename a directory above another may put something else into its place.
-func TestAbove(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: directories of others")
-	}
-	for name, c := range map[string]struct {
-		uid, gid int
-		mode     os.FileMode
-		fine     bool
-	}{
-		"the caller's":            {0, 0, 0o755, true},
-		"its group's too":         {0, 0, 0o775, true},
-		"as /tmp is":              {0, 0, 0o777 | os.ModeSticky, true},
-		"another's":               {1000, 1000, 0o755, false},
-		"another's with a sticky": {1000, 1000, 0o777 | os.ModeSticky, false},
-		"everybody's":             {0, 0, 0o777, false},
-		"another group's":         {0, 1000, 0o775, false},
-	} {
-		above := t.TempDir() + "/above"
-		must(t, os.MkdirAll(above+"/between/dir", 0o755))
-		must(t, os.Chown(above, c.uid, c.gid))
-		must(t, os.Chmod(above, c.mode))
-		dir, err := unix.Open(above+"/between/dir", unix.O_PATH|unix.O_CLOEXEC, 0)
-		must(t, err)
-		err = Above(dir)
-		unix.Close(dir)
-		if c.fine != (err == nil) || err != nil && !strings.Contains(err.Error(), above) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 // TestWhatIsNoFile is written to: engines give fifos, and links of procfs.
 func TestWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()

@@ -7,9 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/trust"
 )
 
 // Program is the CRIU of the host.
@@ -73,11 +74,11 @@ func trustedFile(path string) error {
 	if err := trustedWay(path); err != nil {
 		return err
 	}
-	st, err := os.Lstat(path)
-	switch {
+	var st unix.Stat_t
+	switch err := unix.Lstat(path, &st); {
 	case err != nil:
-		return err
-	case !st.Mode().IsRegular():
+		return &fs.PathError{Op: "lstat", Path: path, Err: err}
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return fmt.Errorf("%s is no regular file", path)
 	case unix.Access(path, unix.X_OK) != nil:
 		return fmt.Errorf("%s is not executable", path)
@@ -85,38 +86,38 @@ func trustedFile(path string) error {
 	return nil
 }
 
+// Programs, and directories that they are looked for in, are anybody's who may write there.
+// A file of settings in a sticky directory stays where it is.
+var (
+	programRule  = trust.Rule{Groups: []int{0}}
+	settingsRule = trust.Rule{Groups: []int{0}, Sticky: true}
+)
+
 // trustedWay returns an error unless path and all directories above it are root's or the
 // caller's, and nobody else's to write.
-func trustedWay(path string) error {
-	for p := path; ; p = filepath.Dir(p) {
-		st, err := os.Lstat(p)
-		if err == nil {
-			err = trusted(p, st)
-		}
-		if err != nil || p == "/" {
-			return err
-		}
-	}
-}
+func trustedWay(path string) error { return upwards(path, programRule) }
 
-// trusted returns an error unless the file or directory is root's or the caller's, and
-// nobody else's to write.
-func trusted(path string, st os.FileInfo) error {
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	switch {
-	case !ok:
-		return fmt.Errorf("%s: its owner is not known", path)
-	case sys.Uid != 0 && int(sys.Uid) != os.Geteuid():
-		return fmt.Errorf("%s belongs to user %d", path, sys.Uid)
-	case sys.Mode&unix.S_IWOTH != 0, sys.Mode&unix.S_IWGRP != 0 && sys.Gid != 0:
-		return fmt.Errorf("%s may be written by others (mode %04o); chmod go-w it", path, sys.Mode&0o7777)
+// upwards returns an error unless the rule trusts path and all directories above it.
+func upwards(path string, rule trust.Rule) error {
+	for ; ; path = filepath.Dir(path) {
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return &fs.PathError{Op: "lstat", Path: path, Err: err}
+		}
+		switch rule.Of(&st) {
+		case trust.Foreign:
+			return fmt.Errorf("%s belongs to user %d", path, st.Uid)
+		case trust.Writable:
+			return fmt.Errorf("%s may be written by others (mode %04o); chmod go-w it", path, st.Mode&0o7777)
+		}
+		if path == "/" {
+			return nil
+		}
 	}
-	return nil
 }
 
 // TrustedConfig returns an error unless nobody but root and the caller can change the file
-// of settings, by which CRIU runs programs. One that is missing is CRIU's to tell. In a sticky
-// directory the files of root stay where they are.
+// of settings, by which CRIU runs programs. One that is missing is CRIU's to tell.
 func TrustedConfig(path string) error {
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("%q is no absolute path", path)
@@ -125,19 +126,13 @@ func TrustedConfig(path string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	for p := real; err == nil; p = filepath.Dir(p) {
-		var st os.FileInfo
-		if st, err = os.Lstat(p); err == nil && p == real && !st.Mode().IsRegular() {
-			err = fmt.Errorf("%s is no regular file", p)
-		}
-		if err == nil && (p == real || st.Mode()&os.ModeSticky == 0) {
-			err = trusted(p, st)
-		}
-		if p == "/" {
-			break
-		}
+	if err != nil {
+		return err
 	}
-	return err
+	if st, err := os.Lstat(real); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file", real)
+	}
+	return upwards(real, settingsRule)
 }
 
 // Probe asks CRIU for its version, and returns an error when it is older than Floor.

@@ -37,6 +37,8 @@ func TestFindByRootsRules(t *testing.T) {
 		c.do()
 		if p, err := Find(dir + ":" + good); err != nil || p.Path != good+"/criu" {
 			t.Errorf("%s: got %+v, %v", name, p, err)
+		} else if c.why == "" && strings.Contains(p.path+":", dir+":") {
+			t.Errorf("%s: CRIU looks there for its helpers: %s", name, p.path)
 		}
 		_, err := Find(dir)
 		if err == nil { // a host that has a criu

@@ -245,7 +245,7 @@ func TestCreateRacesWithRemove(t *testing.T) {
 			for range 200 {
 				d, err := r.Create("web1")
 				if err == nil {
-					if err := d.Save(sample()); err != nil {
+					if err := d.Save(sample()); err != nil && !errors.Is(err, ErrExists) {
 						t.Errorf("save: %v", err)
 					}
 					d.Close()

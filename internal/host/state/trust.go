@@ -10,6 +10,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/outfile"
 	"github.com/hutch-project/hutch/internal/sys"
+	"github.com/hutch-project/hutch/internal/trust"
 )
 
 // ErrForeign is returned for a state directory, or a part of it, that another user
@@ -18,25 +19,17 @@ import (
 var ErrForeign = errors.New("is not trusted")
 
 // trusted fills st with the status of fd, and returns an error unless it belongs to
-// the caller or to root and nobody else may write to it. In a directory with the
-// sticky bit, as /tmp, others may make things and do nothing to what is ours: what is
-// in there is looked at by itself.
-//
-// Root is that of the caller's user namespace. An owner who has no number there is
-// shown as the overflow id and is another user.
-//
-// Source: unlink(2), inode(7), "S_ISVTX"; user_namespaces(7), "Unmapped user and
-// group IDs".
+// the caller or to root and nobody else may write to it, but for a directory with the sticky
+// bit: what is in there is looked at by itself.
 func trusted(fd int, st *unix.Stat_t) error {
 	if err := unix.Fstat(fd, st); err != nil {
 		return fmt.Errorf("fstat: %w", err)
 	}
-	const othersWrite = 0o022
-	switch sticky := st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0; {
-	case st.Uid != 0 && int(st.Uid) != os.Geteuid():
+	switch (trust.Rule{Sticky: true}).Of(st) {
+	case trust.Foreign:
 		return fmt.Errorf("%w: it belongs to user %d, not to root or the caller, user %d: name another one with --root, or give it to the caller",
 			ErrForeign, st.Uid, os.Geteuid())
-	case st.Mode&othersWrite != 0 && !sticky:
+	case trust.Writable:
 		return fmt.Errorf("%w: others may write to it (mode %04o): take that from them with chmod go-w, if they have put nothing there", ErrForeign, st.Mode&0o7777)
 	}
 	return nil
@@ -46,7 +39,7 @@ func trusted(fd int, st *unix.Stat_t) error {
 // place of the root, whose descriptor is fd: one that belongs to root may be an image's, with
 // records that the image has brought.
 func trustedPlace(fd int) error {
-	if err := outfile.Above(fd); err != nil {
+	if err := trust.Above(fd); err != nil {
 		return fmt.Errorf("%w: %w: name another one with --root", ErrForeign, err)
 	}
 	return nil
