@@ -1,6 +1,7 @@
 package info
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/internal/host/idmap"
 	"github.com/hutch-project/hutch/internal/host/rdt"
 	"github.com/hutch-project/hutch/internal/host/systemd"
@@ -340,7 +342,13 @@ func (r *Report) rootless() {
 // others asks for what is rarely wanted.
 func (r *Report) others() {
 	const group = "others"
-	at, err := exec.LookPath("criu")
+	program, err := criu.Find(os.Getenv("PATH"))
+	at := ""
+	if err == nil {
+		at = program.Path
+	} else if errors.Is(err, criu.ErrUntrusted) {
+		at = err.Error()
+	}
 	r.add(group, "criu", err == nil, at, "the program", "install criu")
 	dir, err := rdt.Root()
 	r.add(group, "Intel RDT", err == nil, dir,

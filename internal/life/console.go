@@ -38,11 +38,14 @@ func (c *console) connect() (err error) {
 	return err
 }
 
-func (c *console) close() {
+// close restores the caller's terminal, and then lets go of the signals: one that had its
+// former effect before would leave the terminal raw.
+func (c *console) close(signals *terminal.Forwarder) {
 	c.proxy.Stop()
 	if c.master != nil {
 		c.master.Close()
 	}
+	signals.Stop()
 }
 
 // takeTerminal takes the terminal's master, which the child has sent, and hands it on:

@@ -47,7 +47,7 @@ const (
 	criuNetworkLock criu.Version = 31700
 )
 
-// findCRIU returns the CRIU of the host, with its version.
+// find returns the CRIU of the host, with its version.
 func (o *CheckpointOptions) find() (*criu.Program, error) {
 	if !seat.HostRoot() {
 		return nil, errors.New("CRIU needs root of the host, which the caller is not: it writes the memory of others, and makes processes with given numbers")

@@ -481,8 +481,7 @@ func (e *execution) connect() error {
 
 func (e *execution) close() {
 	e.guard.end()
-	e.signals.Stop()
-	e.console.close()
+	e.console.close(e.signals)
 	if e.child != nil {
 		e.child.Close()
 	}

@@ -148,9 +148,8 @@ func (m *maker) takeBack() {
 // close lets go of what only this process holds.
 func (m *maker) close() {
 	m.guard.end()
-	m.console.close() // first: the caller's terminal is as before whatever follows
+	m.console.close(m.signals) // first: the caller's terminal is as before whatever follows
 	m.ready.close()
-	m.signals.Stop()
 	if m.child != nil {
 		m.child.Close()
 	}

@@ -83,7 +83,7 @@ func (rs *restoration) prepare() (err error) {
 		if err := s.supply(i, o.Path, others); err != nil {
 			return err
 		}
-		if err := rs.stage.SetOptions(i, o.Options); err != nil {
+		if err := rs.stage.SetAttributes(i, rootfs.Attributes(o.Options)); err != nil {
 			return err
 		}
 		rs.req.External = append(rs.req.External, criu.RestoreMount(o.Key, rs.stage.SourcePath(i)))

@@ -52,4 +52,12 @@ func TestErrorsAreNoTerminalControl(t *testing.T) {
 			}
 		})
 	}
+	// What stands in a message as it is, in no quotes of its own.
+	root := t.TempDir() + "/a\x1b]0;owned\a"
+	if err := os.WriteFile(root, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if res := (call{root: root, args: []string{"state", "x"}}).do(t); !strings.Contains(res.stderr, `a\x1b]0;owned\a: not a directory`) {
+		t.Errorf("%s", res)
+	}
 }

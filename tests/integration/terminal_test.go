@@ -269,10 +269,39 @@ func TestForegroundTerminal(t *testing.T) {
 	if res := r.wait(); res.code != 5 {
 		t.Errorf("exit code %d, want 5:\n%s", res.code, scr)
 	}
-	// The caller's terminal is as it was: in canonical mode, echoing.
-	attr, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	notRaw(t, slave)
+}
+
+// notRaw fails unless the caller's terminal is as it was: in canonical mode, echoing.
+func notRaw(t *testing.T, tty *os.File) {
+	t.Helper()
+	attr, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
 	if err != nil || attr.Lflag&unix.ICANON == 0 || attr.Lflag&unix.ECHO == 0 {
 		t.Errorf("the terminal was left raw: %+v, %v", attr, err)
+	}
+}
+
+// TestExecLeavesTheTerminalAsItWas, however the process ends, or exec fails.
+func TestExecLeavesTheTerminalAsItWas(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sh("sleep 1000")).create().start()
+	for name, c := range map[string]struct {
+		args []string
+		code int
+	}{
+		"exit":     {[]string{"sh", "-c", "exit 3"}, 3},
+		"a signal": {[]string{"sh", "-c", "kill -TERM $$"}, 128 + int(unix.SIGTERM)},
+		"none":     {[]string{"/none"}, 255},
+	} {
+		master, slave := openPty(t)
+		unix.SetNonblock(int(master.Fd()), true)
+		r := call{root: b.root, args: append([]string{"exec", "-t", b.id}, c.args...), stdin: slave, stdout: slave.Name(), stderr: slave.Name(),
+			attr: &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}}.start(t)
+		scr := watch(master)
+		if res := r.wait(); res.code != c.code {
+			t.Errorf("%s: exit code %d, want %d: %s", name, res.code, c.code, scr)
+		}
+		notRaw(t, slave)
 	}
 }
 

@@ -20,8 +20,12 @@ type Program struct {
 	path    string // the PATH that it finds its own helpers by, as tar and iptables-restore
 }
 
-// ErrMissing is returned when the host has no CRIU that may be run.
-var ErrMissing = errors.New("criu is not installed")
+var (
+	// ErrMissing is returned when the host has no CRIU that may be run.
+	ErrMissing = errors.New("criu is not installed")
+	// ErrUntrusted is returned, beside ErrMissing, when what it has others could replace.
+	ErrUntrusted = fmt.Errorf("%w where it may be run as root", ErrMissing)
+)
 
 // usualDirs are looked in behind the caller's PATH: services often have no sbin in theirs.
 const usualDirs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -30,11 +34,11 @@ const usualDirs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 // will run as root on the host. So a directory, or a file, that somebody else than root and
 // the caller may write is passed over, and so is a relative one.
 func Find(path string) (*Program, error) {
-	dirs := trustedDirs(path + ":" + usualDirs)
-	var why []string
+	dirs, why := trustedDirs(path + ":" + usualDirs)
 	for _, dir := range dirs {
-		real, err := filepath.EvalSymlinks(dir + "/criu")
-		if errors.Is(err, fs.ErrNotExist) {
+		at := dir + "/criu"
+		real, err := filepath.EvalSymlinks(at)
+		if errors.Is(err, fs.ErrNotExist) && !exists(at) {
 			continue
 		}
 		if err == nil {
@@ -46,14 +50,21 @@ func Find(path string) (*Program, error) {
 		why = append(why, err.Error())
 	}
 	if len(why) > 0 {
-		return nil, fmt.Errorf("%w so that it may be run as root: %s", ErrMissing, strings.Join(why, "; "))
+		return nil, fmt.Errorf("%w: %s", ErrUntrusted, strings.Join(why, "; "))
 	}
 	return nil, fmt.Errorf("%w in a directory of PATH that is root's alone (%s); install the package criu",
 		ErrMissing, strings.Join(dirs, ", "))
 }
 
-// trustedDirs returns the directories of a PATH that nobody else may write, each once.
-func trustedDirs(path string) (dirs []string) {
+// exists reports whether there is a file at path, be it a link that leads nowhere.
+func exists(path string) bool {
+	var st unix.Stat_t
+	return unix.Lstat(path, &st) == nil
+}
+
+// trustedDirs returns the directories of a PATH that nobody else may write, each once, and
+// why a criu in another one is not run.
+func trustedDirs(path string) (dirs, why []string) {
 	seen := map[string]bool{}
 	for _, dir := range filepath.SplitList(path) {
 		if !filepath.IsAbs(dir) || seen[dir] {
@@ -61,11 +72,16 @@ func trustedDirs(path string) (dirs []string) {
 		}
 		seen[dir] = true
 		real, err := filepath.EvalSymlinks(dir)
-		if err == nil && trustedWay(real) == nil {
+		if err == nil {
+			err = trustedWay(real)
+		}
+		if err == nil {
 			dirs = append(dirs, dir)
+		} else if exists(dir + "/criu") {
+			why = append(why, fmt.Sprintf("%s/criu: %v", dir, err))
 		}
 	}
-	return dirs
+	return dirs, why
 }
 
 // trustedFile returns an error unless path, which has no symbolic links, is a program that

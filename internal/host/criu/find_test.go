@@ -23,9 +23,13 @@ func TestFindByRootsRules(t *testing.T) {
 		"others may write the file":       {func() { must(t, os.Chmod(file, 0o757)) }, func() { must(t, os.Chmod(file, 0o755)) }, "may be written by others"},
 		"a group may write the file":      {func() { must(t, os.Chown(file, 0, 7)); must(t, os.Chmod(file, 0o775)) }, func() { must(t, os.Chown(file, 0, 0)); must(t, os.Chmod(file, 0o755)) }, "may be written by others"},
 		"it is another user's":            {func() { must(t, os.Chown(file, 7, 0)) }, func() { must(t, os.Chown(file, 0, 0)) }, "belongs to user 7"},
-		"others may write the directory":  {func() { must(t, os.Chmod(dir, os.ModeSticky|0o777)) }, func() { must(t, os.Chmod(dir, 0o755)) }, ""},
-		"the directory is another user's": {func() { must(t, os.Chown(dir, 7, 0)) }, func() { must(t, os.Chown(dir, 0, 0)) }, ""},
-		"it is not executable":            {func() { must(t, os.Chmod(file, 0o644)) }, func() { must(t, os.Chmod(file, 0o755)) }, "is not executable"},
+		"others may write the directory":  {func() { must(t, os.Chmod(dir, os.ModeSticky|0o777)) }, func() { must(t, os.Chmod(dir, 0o755)) }, file + ": " + dir + " may be written by others"},
+		"the directory is another user's": {func() { must(t, os.Chown(dir, 7, 0)) }, func() { must(t, os.Chown(dir, 0, 0)) }, file + ": " + dir + " belongs to user 7"},
+		"it is a link that leads nowhere": {func() {
+			must(t, os.Rename(file, file+".real"))
+			must(t, os.Symlink(dir+"/none", file))
+		}, func() { must(t, os.Rename(file+".real", file)) }, "no such file"},
+		"it is not executable": {func() { must(t, os.Chmod(file, 0o644)) }, func() { must(t, os.Chmod(file, 0o755)) }, "is not executable"},
 		"it is a link to a place that others may write": {func() {
 			must(t, os.Rename(file, file+".real"))
 			to := filepath.Join(t.TempDir(), "criu") // below /tmp
@@ -37,7 +41,7 @@ func TestFindByRootsRules(t *testing.T) {
 		c.do()
 		if p, err := Find(dir + ":" + good); err != nil || p.Path != good+"/criu" {
 			t.Errorf("%s: got %+v, %v", name, p, err)
-		} else if c.why == "" && strings.Contains(p.path+":", dir+":") {
+		} else if strings.HasPrefix(c.why, file) && strings.Contains(p.path+":", dir+":") {
 			t.Errorf("%s: CRIU looks there for its helpers: %s", name, p.path)
 		}
 		_, err := Find(dir)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -77,36 +76,13 @@ func (s *Stage) Source(i, fd int, tree bool) error {
 	return Clone(fd, tree, unix.AT_FDCWD, path)
 }
 
-// SetOptions gives the i-th source the options of a mount, as a mountinfo file has them.
-// CRIU takes a mount for a second one of a file system when it was that in the checkpoint,
-// and then counts on its having the first one's options.
-func (s *Stage) SetOptions(i int, options string) error {
-	attr := unix.MountAttr{Attr_set: attributes(options)}
+// SetAttributes sets those of the i-th source. CRIU takes a mount for a second one of a file
+// system when it was that in the checkpoint, and then counts on its having the first one's.
+func (s *Stage) SetAttributes(i int, attr unix.MountAttr) error {
 	if err := unix.MountSetattr(unix.AT_FDCWD, s.SourcePath(i), 0, &attr); err != nil {
-		return fmt.Errorf("mount_setattr %s: %w", options, err)
+		return fmt.Errorf("mount_setattr %+v: %w", attr, err)
 	}
 	return nil
-}
-
-// attributes returns what options restrict.
-func attributes(options string) (set uint64) {
-	for option := range strings.SplitSeq(options, ",") {
-		switch option {
-		case "ro":
-			set |= unix.MOUNT_ATTR_RDONLY
-		case "nosuid":
-			set |= unix.MOUNT_ATTR_NOSUID
-		case "nodev":
-			set |= unix.MOUNT_ATTR_NODEV
-		case "noexec":
-			set |= unix.MOUNT_ATTR_NOEXEC
-		case "nodiratime":
-			set |= unix.MOUNT_ATTR_NODIRATIME
-		case "nosymfollow":
-			set |= unix.MOUNT_ATTR_NOSYMFOLLOW
-		}
-	}
-	return set
 }
 
 // Node makes a device node the i-th source: a file of the stage, and none of the host's,

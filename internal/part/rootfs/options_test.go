@@ -215,3 +215,20 @@ func TestSharedBindIsThatOfTheHost(t *testing.T) {
 	}
 	must(t, unix.Unmount(w.path("src/d"), unix.MNT_DETACH))
 }
+
+func TestAttributes(t *testing.T) {
+	want := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_RDONLY, Attr_clr: unix.MOUNT_ATTR__ATIME}
+	if got := Attributes("ro,nosuid,relatime,idmapped"); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// TestAttributesHaveFlags: a new file system is mounted by mount(2) where no descriptor is
+// needed, which knows flags alone. An attribute without one would be lost there.
+func TestAttributesHaveFlags(t *testing.T) {
+	for i := range mountOptions {
+		if row := &mountOptions[i]; row.attrs.set != 0 && row.flag == 0 {
+			t.Errorf("%s has no flag of mount(2): have needsHandle report it, and mountOld and a remount set it", row.name)
+		}
+	}
+}
