@@ -350,7 +350,7 @@ func (c *compiler) process() {
 	sched.ResetAffinity(b) // in the container's cgroup, whose cpuset bounds it
 	n := &joining{
 		b: b, p: p, linux: membersOf(c.Spec.Linux), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
-		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), clone: c.last,
+		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), waits: c.Fifo, clone: c.last,
 	}
 	if c.Fifo {
 		n.keep = []program.Reg{c.out.Go, c.out.Result}
@@ -358,6 +358,9 @@ func (c *compiler) process() {
 	n.made = func() { c.hooks = newStartHooks(b, c.Spec.Hooks, c.HookFiles) }
 	if p == nil {
 		n.close()
+		if c.Fifo {
+			process.EndOnSignals(b)
+		}
 		if c.last {
 			n.cloneLast(false)
 		}

@@ -31,6 +31,7 @@ type joining struct {
 	keep      []program.Reg // descriptors that outlive the closing
 	env       []string      // in addition to the configuration's
 	made      func()        // emits the making of files that are the container's alone, or nil
+	waits     bool          // for start, when the runtime has left
 	clone     bool          // into the container's pid namespace, where others may be
 }
 
@@ -85,6 +86,9 @@ func (n *joining) become() *ready {
 	process.NoNewPrivileges(b, p) // before the filter, which without it takes CAP_SYS_ADMIN
 	// It reads a file of the image: with the container's rights, and no others.
 	r.env = process.Env(b, p, n.env, user.AskHome)
+	if n.waits { // after all that may not be cut short; before the filter
+		process.EndOnSignals(b)
+	}
 	if n.clone { // after all that takes privileges: who is in the namespace may take what is left
 		if n.filterFirst() {
 			r.load(b)
@@ -100,7 +104,7 @@ func (n *joining) become() *ready {
 	limit.LastRlimits(b, p) // after the last clone and the last descriptor that is needed
 	cwd.Prove(b)            // after the ids: some directories only the user may enter
 	// As the user, from the working directory, as execvp(3) would.
-	r.target = process.Lookup(b, p.Args[0], p.Env)
+	r.target = process.Lookup(b, p.Args[0], p.Env, !r.loaded) // no more calls than the profile has to have
 	return r
 }
 

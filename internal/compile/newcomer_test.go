@@ -33,8 +33,8 @@ func indexOf(lines []list.Line, call string, end int) int {
 // process that is cloned into it what that has. So nothing of the host is left by then: it
 // is listed what may come between the closing of descriptors and the clone, and after it.
 const (
-	beforeClone = " openat2 fchdir prctl setgroups setresgid setresuid capset umask statx fstatfs read close prlimit64 if jump seccomp "
-	afterClone  = " close setsid ioctl sched_setattr prlimit64 openat2 fchdir getcwd statx faccessat2 faccessat seccomp capset rt_sigprocmask execve dup3 read if jump fail exit "
+	beforeClone = " openat2 fchdir prctl setgroups setresgid setresuid capset umask statx fstatfs read close prlimit64 if jump seccomp rt_sigaction rt_sigprocmask "
+	afterClone  = " close setsid ioctl sched_setattr prlimit64 openat2 fchdir getcwd statx statfs faccessat2 faccessat seccomp capset rt_sigprocmask execve dup3 read if jump fail exit "
 )
 
 func TestTheCloneIntoThePidNamespaceHasNothingOfTheHost(t *testing.T) {

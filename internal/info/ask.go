@@ -36,7 +36,7 @@ func Ask(version, path string, bus systemd.Bus) (*Report, error) {
 		return nil, fmt.Errorf("uname: %w", err)
 	}
 	r := &Report{Version: version, Kernel: unix.ByteSliceToString(is.Release[:]),
-		Machine: runtime.GOARCH, Caller: caller()}
+		Machine: runtime.GOARCH, Caller: callerWords()}
 	layout, err := cgroup.Detect(cgroup.Root)
 	if err != nil {
 		return nil, err
@@ -48,6 +48,7 @@ func Ask(version, path string, bus systemd.Bus) (*Report, error) {
 	}
 	defer layout.Close()
 	r.kernel()
+	r.caller()
 	r.namespaces()
 	r.cgroups(layout.Mode, plan)
 	r.systemd(bus)
@@ -59,8 +60,8 @@ func Ask(version, path string, bus systemd.Bus) (*Report, error) {
 	return r, nil
 }
 
-// caller says who asks.
-func caller() string {
+// callerWords says who asks.
+func callerWords() string {
 	switch {
 	case seat.HostRoot():
 		return "as root"
@@ -85,6 +86,7 @@ func exists(name string) bool {
 // kernel asks for the calls that containers are made by.
 func (r *Report) kernel() {
 	const group = "kernel"
+	refusals := seat.Refusals()
 	for _, c := range [...]struct {
 		name, since, for_ string
 		there             bool
@@ -96,7 +98,11 @@ func (r *Report) kernel() {
 		{"mount_setattr", "5.12", "attributes of mounts, idmapped mounts",
 			probe.Call(unix.SYS_MOUNT_SETATTR)},
 	} {
-		r.add(group, c.name, c.there, c.for_, "Linux "+c.since, "a newer kernel").Required = true
+		f := r.add(group, c.name, c.there, c.for_, "Linux "+c.since, "a newer kernel")
+		f.Required = true
+		if i := slices.IndexFunc(refusals, func(refused seat.Refusal) bool { return refused.Call == c.name }); i >= 0 {
+			r.denied(f, refusals[i])
+		}
 	}
 	r.later(group, "mount option nosymfollow", rootfs.OptionSince("nosymfollow"), "")
 	r.add(group, "procfs of another pid namespace", probe.ProcOfPidNS(), "exec and pods without a second clone", "Linux 6.18", "")

@@ -75,7 +75,9 @@ func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, er
 			m.Source = filepath.Join(dir, m.Source)
 		}
 	}
-	return &bundle{dir: dir, rootfs: rootPath(dir, s.Root.Path), spec: s, text: text}, nil
+	b := &bundle{dir: dir, rootfs: rootPath(dir, s.Root.Path), spec: s, text: text}
+	r.warnOfBeneath(b)
+	return b, nil
 }
 
 // stripRoot takes the path of the container's root, as it is on the host, off destinations

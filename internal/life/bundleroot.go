@@ -46,8 +46,13 @@ func (e *rootError) Error() string {
 func (e *rootError) Unwrap() error { return e.err }
 
 // explainPaths adds to err what to do about a path that leads nowhere: of a namespace, or of the
-// root, which must be no link either.
+// root, which must be no link either, nor on a FUSE file system that denies the container's
+// root to look into it.
 func (m *maker) explainPaths(err error) error {
+	var fs unix.Statfs_t
+	if errors.Is(err, unix.EACCES) && unix.Statfs(m.bundle.rootfs, &fs) == nil && fs.Type == unix.FUSE_SUPER_MAGIC && m.foreignRoot() {
+		return fmt.Errorf("%w; root.path is on FUSE, which only who has mounted it may look into: mount it with allow_other", err)
+	}
 	element := ""
 	var failed *program.Error
 	if errors.As(err, new(*rootError)) {
@@ -69,6 +74,12 @@ func (m *maker) explainPaths(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w; write %s in root.path", err, real)
+}
+
+// foreignRoot reports whether the container's root is another user than the caller.
+func (m *maker) foreignRoot() bool {
+	l := m.bundle.linux()
+	return len(l.UIDMappings) > 0 && int(rootfs.HostID(l.UIDMappings, 0)) != unix.Geteuid()
 }
 
 // openRootPath opens the directory rootfs, on the way to which there may be

@@ -77,10 +77,8 @@ func (c *container) kill(sig Signal, all bool) error {
 }
 
 // endsCreated reports whether sig is one that asks a program for its end, and init waits
-// for start. Init has all signals blocked, and is the first process of its pid namespace
-// mostly, on which a signal without a handler has no effect.
-//
-// Source: pid_namespaces(7), "The namespace init process".
+// for start. By itself it ends by these, too (process.EndOnSignals); SIGKILL also reaches one
+// that is frozen.
 func (c *container) endsCreated(sig Signal) bool {
 	switch sig {
 	case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:

@@ -12,7 +12,9 @@ import (
 	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/namespace"
+	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/sysctl"
+	"github.com/hutch-project/hutch/internal/seat"
 )
 
 // warnOfUnknown warns of capabilities that no kernel has: the container goes without them.
@@ -20,6 +22,16 @@ func (r *Runtime) warnOfUnknown(p *specs.Process) {
 	if p != nil {
 		for _, n := range capability.Unknown(p.Capabilities) {
 			r.warn(nearest.Or(n, enum.Capabilities.Names(), fmt.Sprintf("process.capabilities: %q is no capability of Linux, ignoring", n)))
+		}
+	}
+}
+
+// warnOfBeneath warns of sources that are not what they look like.
+func (r *Runtime) warnOfBeneath(b *bundle) {
+	for _, i := range rootfs.MappedBeneath(b.spec.Mounts, b.rootfs) {
+		if has(b.spec, specs.UserNamespace) || seat.Nested() {
+			r.warn(fmt.Sprintf("mounts[%d].source: %s lies in an earlier mount, and is taken from what that covers: "+
+				"in a user namespace a bind with mappings of its own is made before the others; name the source by its path on the host", i, b.spec.Mounts[i].Source))
 		}
 	}
 }

@@ -34,9 +34,12 @@ func (b *Builder) CloseExcept(numbers []int, keep ...Reg) {
 		}
 	}
 	for range ranges {
-		lo, hi := b.RegOf(1), b.Reg()
+		lo, hi, next := b.RegOf(1), b.Reg(), b.Label()
 		c.bounds = append(c.bounds, lo, hi)
-		b.Sys(unix.SYS_CLOSE_RANGE, Val(lo), Val(hi), Imm(0)).Ignore() // a range that is empty fails
+		// A range that is empty fails. Any other error, as of a filter that denies the call,
+		// would leave descriptors open.
+		b.Sys(unix.SYS_CLOSE_RANGE, Val(lo), Val(hi), Imm(0)).On(unix.EINVAL, next)
+		b.Bind(next)
 	}
 	b.closings = append(b.closings, c)
 }

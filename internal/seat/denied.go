@@ -39,29 +39,40 @@ func askDenied() (d Denied) {
 		Keyctl: refused(unix.SYS_KEYCTL, none),
 	}
 	var others []string
-	for _, c := range [...]struct {
-		name  string
-		nr    uintptr
-		args  [3]uintptr
-		link  bool // selfexe's link takes it
-		mount bool // the kernel itself answers EPERM to who may not mount
-	}{
-		{"openat2", unix.SYS_OPENAT2, [3]uintptr{none}, false, false},
-		{"open_tree", unix.SYS_OPEN_TREE, [3]uintptr{none, 0, none}, true, false},
-		{"mount_setattr", unix.SYS_MOUNT_SETATTR, [3]uintptr{none, 0, none}, true, false},
-		{"move_mount", unix.SYS_MOVE_MOUNT, [3]uintptr{none, 0, none}, false, true},
-		{"memfd_create", unix.SYS_MEMFD_CREATE, [3]uintptr{0, none}, true, false},
-		{"statx", unix.SYS_STATX, [3]uintptr{none, 0, none}, false, false},
-		{"pidfd_open", unix.SYS_PIDFD_OPEN, [3]uintptr{none}, false, false},
-		{"pidfd_send_signal", unix.SYS_PIDFD_SEND_SIGNAL, [3]uintptr{none}, false, false},
-	} {
-		if refused(c.nr, c.args[:]...) && !(c.mount && !mayMount()) {
+	for _, c := range &without {
+		if c.refused() {
 			others = append(others, c.name)
 			d.Link = d.Link || c.link
 		}
 	}
 	d.others = strings.Join(others, ", ")
 	return d
+}
+
+// newer is a call that filters deny, and how it is asked for.
+type newer struct {
+	name  string
+	nr    uintptr
+	args  [3]uintptr
+	link  bool // selfexe's link takes it
+	mount bool // the kernel itself answers EPERM to who may not mount
+}
+
+func (c *newer) refused() bool {
+	return refused(c.nr, c.args[:]...) && !(c.mount && !mayMount())
+}
+
+// without are the calls that have no other way, or not for all.
+var without = [...]newer{
+	{"openat2", unix.SYS_OPENAT2, [3]uintptr{none}, false, false},
+	{"open_tree", unix.SYS_OPEN_TREE, [3]uintptr{none, 0, none}, true, false},
+	{"mount_setattr", unix.SYS_MOUNT_SETATTR, [3]uintptr{none, 0, none}, true, false},
+	{"move_mount", unix.SYS_MOVE_MOUNT, [3]uintptr{none, 0, none}, false, true},
+	{"memfd_create", unix.SYS_MEMFD_CREATE, [3]uintptr{0, none}, true, false},
+	{"close_range", unix.SYS_CLOSE_RANGE, [3]uintptr{none, none, none}, false, false},
+	{"statx", unix.SYS_STATX, [3]uintptr{none, 0, none}, false, false},
+	{"pidfd_open", unix.SYS_PIDFD_OPEN, [3]uintptr{none}, false, false},
+	{"pidfd_send_signal", unix.SYS_PIDFD_SEND_SIGNAL, [3]uintptr{none}, false, false},
 }
 
 // none is what no call takes as a descriptor, or as flags.

@@ -179,6 +179,9 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 		}
 	case atMnt:
 		v.k, v.fs, v.path = kMnt, l.dir.fs, 0
+		if l.dir.attr&aRO != 0 && w.nulls[l.name] && resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
+			v.k = kNull // of a node that the program has made
+		}
 	default:
 		v.k = kCont
 		if resolve&unix.RESOLVE_NO_SYMLINKS != 0 {

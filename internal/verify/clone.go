@@ -8,8 +8,15 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// ranged does one close_range of a CloseExcept. Its error is that of an empty range.
+// ranged does one close_range of a CloseExcept, whose only error that may be passed over is
+// that of an empty range.
+//
+// Source: close_range(2), "EINVAL".
 func (w *walker) ranged(s *state, pc int, in *program.Instr) {
+	if in.OnErr == program.Next || in.OnErr == program.JumpOn && (in.Errno != unix.EINVAL || int(in.To) != pc+1) {
+		w.refuse(s, pc, FdName, "its error leaves descriptors open")
+		return
+	}
 	lo, _ := in.Args[0].Reg()
 	hi, _ := in.Args[1].Reg()
 	for i := range w.closings {

@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -187,6 +189,70 @@ func TestUnprivilegedRefusals(t *testing.T) {
 				}
 			}
 			g.nothingLeft()
+		})
+	}
+}
+
+// TestSeatIsTold: info and features say who calls, and which calls are denied, with what is
+// done instead.
+func TestSeatIsTold(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "the annotations are Hutch's")
+	probe := filepath.Join(workDir, "assets", "probe")
+	runtime, err := publicRuntime()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := strconv.Itoa(plainUser)
+	for _, c := range []struct {
+		name   string
+		wrap   []string
+		exit   int
+		info   []string
+		denied string
+		caller string
+	}{
+		{"root", nil, 0, []string{"caller/all system calls yes"}, "", "root"},
+		{"a second way", []string{probe, "older", "clone3:EPERM,fsmount:ENOSYS"}, 0,
+			[]string{"kernel/clone3 partly", "caller/all system calls no", "caller/clone3 partly", "caller/fsmount partly"}, "clone3,fsmount", "root"},
+		{"none", []string{probe, "older", "openat2:ENOSYS"}, 2, []string{"kernel/openat2 no", "caller/openat2 no"}, "openat2", "root"},
+		{"user", []string{"setpriv", "--reuid", id, "--regid", id, "--clear-groups"}, 0,
+			[]string{"caller/mounts no", "caller/device nodes no", "caller/the initial user namespace yes"}, "", "user " + id},
+		{"user namespace", []string{"unshare", "-Urm"}, 0,
+			[]string{"caller/mounts yes", "caller/device nodes no", "caller/the initial user namespace no"}, "", "root of a user namespace"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			do := func(words ...string) []byte {
+				line := slices.Concat(c.wrap, []string{runtime}, words)
+				out, err := exec.Command(line[0], line[1:]...).Output()
+				if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || words[0] != "info" || exit.ExitCode() != c.exit) {
+					t.Fatalf("%q: %v", line, err)
+				}
+				return out
+			}
+			var report struct {
+				Features []struct{ Group, Name, State string }
+			}
+			if err := json.Unmarshal(do("info", "--format", "json"), &report); err != nil {
+				t.Fatal(err)
+			}
+			var rows []string
+			for _, f := range report.Features {
+				rows = append(rows, f.Group+"/"+f.Name+" "+f.State)
+			}
+			for _, want := range c.info {
+				if !slices.Contains(rows, want) {
+					t.Errorf("info has no %q:\n%s", want, strings.Join(rows, "\n"))
+				}
+			}
+			var features struct{ Annotations map[string]string }
+			if err := json.Unmarshal(do("features"), &features); err != nil {
+				t.Fatal(err)
+			}
+			if a := features.Annotations; a["hutch.seat.deniedCalls"] != c.denied || a["hutch.seat.caller"] != c.caller {
+				t.Errorf("features: %q", a)
+			}
 		})
 	}
 }

@@ -49,13 +49,8 @@ func runHelper(dirs []string, tool string, pid int, ids []specs.LinuxIDMapping) 
 		return err
 	}
 	defer r.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		w.Close()
-		return err
-	}
-	defer null.Close()
-	p, err := os.StartProcess(path, argv, &os.ProcAttr{Dir: "/", Env: []string{}, Files: []*os.File{null, null, w}})
+	// The pipe for all three: it reads nothing, and the host may have no /dev/null.
+	p, err := os.StartProcess(path, argv, &os.ProcAttr{Dir: "/", Env: []string{}, Files: []*os.File{w, w, w}})
 	w.Close()
 	if err != nil {
 		return err

@@ -149,7 +149,8 @@ func (d *Dir) write(name string, text []byte) error {
 // Source: rename(2), RENAME_NOREPLACE.
 func (d *Dir) begin(temp, name string) error {
 	err := unix.Renameat2(d.fd, temp, d.fd, name, unix.RENAME_NOREPLACE)
-	if err == unix.EINVAL { // the file system has no such rename
+	switch err {
+	case unix.EINVAL, unix.ENOSYS, unix.EPERM: // the file system has no such rename, or a filter denies it
 		if err = unix.Linkat(d.fd, temp, d.fd, name, 0); err == nil {
 			err = unix.Unlinkat(d.fd, temp, 0)
 		}

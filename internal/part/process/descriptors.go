@@ -38,7 +38,8 @@ const (
 // read and written all the same.
 //
 // A caller that may not make mounts may not change the inode either: it keeps what it
-// has. Any other error fails, since it would leave the host's inode to the container.
+// has. Where the host has no null device, as an initramfs, one is made in a file system of
+// its own. Any other error fails, since it would leave the host's inode to the container.
 func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
 	if !std[0].Null && !std[1].Null && !std[2].Null {
 		return 0
@@ -47,24 +48,63 @@ func OpenNull(b *program.Builder, std [3]StdFile) program.Reg {
 	b.InParent(func() {
 		b := b.Element(program.T("process"))
 		b = b.Doing(program.T("open /dev/null for the standard descriptors, through a read-only mount"))
-		done, not := b.Label(), b.Label()
+		cloned, opened, none, done := b.Label(), b.Label(), b.Label(), b.Label()
 		// With what is mounted below: where devices cannot be made, null is a bind mount.
-		tree := call.OpenTree(b, call.Cwd(), call.PathTo(b, "/dev"), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).On(unix.EPERM, done).Fd()
+		clone := func() program.Call {
+			return call.OpenTree(b, call.Cwd(), call.PathTo(b, "/dev"), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+		}
+		tree := clone().Ignore().Fd()
+		b.If(tree, program.Ge, 0, cloned)
+		b.IfErrno(tree, unix.ENOENT, none)
+		clone().To(tree).On(unix.EPERM, done) // else fails as it did
+		b.Bind(cloned)
 		attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE}
 		call.MountSetattr(b, call.In(tree), call.PathTo(b, ""), unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, attr)
-		how := unix.OpenHow{Flags: unix.O_RDWR | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
-		fd = call.Openat2(b, call.In(tree), call.PathTo(b, "null"), how).Fd()
-		buf := b.Zero(idiom.StatxSize)
-		call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_TYPE, buf)
-		word := func(off uint32) program.Mem { return program.Mem{Off: buf.Off + off, Len: 4} }
-		b.IfWord(idiom.FileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFCHR, not)
-		b.IfWord(word(idiom.StatxMajor), -1, program.Ne, nullMajor, not)
-		b.IfWord(word(idiom.StatxMinor), -1, program.Eq, nullMinor, done)
-		b.Bind(not)
-		b.Step(program.T("it is not the null device 1:3")).Fail(unix.ENODEV)
+		fd = openNullIn(b, tree).On(unix.ENOENT, none).Fd()
+		b.Jump(opened)
+		b.Bind(none)
+		makeNull(b, fd)
+		b.Bind(opened)
+		proveNull(b, fd, done)
 		b.Bind(done)
 	})
 	return fd
+}
+
+// openNullIn emits the opening of the file null in a file system.
+func openNullIn(b *program.Builder, dir program.Reg) program.Call {
+	how := unix.OpenHow{Flags: unix.O_RDWR | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	return call.Openat2(b, call.In(dir), call.PathTo(b, "null"), how)
+}
+
+// makeNull emits the making of a null device in a new file system, and its opening through a
+// read-only mount.
+func makeNull(b *program.Builder, fd program.Reg) {
+	b = b.Doing(program.T("make a null device for the standard descriptors, since the host has no /dev/null"))
+	ctx := call.Fsopen(b.Step(program.T("fsopen tmpfs")), "tmpfs", unix.FSOPEN_CLOEXEC).Fd()
+	call.FsconfigCreate(b.Step(program.T("create the file system tmpfs")), call.In(ctx))
+	step := b.Step(program.T("fsmount tmpfs"))
+	tree := call.Fsmount(step, call.In(ctx), unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC).Fd()
+	step = b.Step(program.T("it takes CAP_MKNOD of the initial user namespace"))
+	call.Mknodat(step, call.In(tree), call.PathTo(b, "null"), unix.S_IFCHR|0o666, unix.Mkdev(nullMajor, nullMinor))
+	// The umask here is the caller's.
+	call.Fchmodat(b.Step(program.T("chmod")), call.In(tree), call.PathTo(b, "null"), call.N(0o666))
+	// After the node, which could not be made otherwise.
+	step = b.Step(program.T("make the mount read-only"))
+	call.MountSetattr(step, call.In(tree), call.PathTo(b, ""), unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+	openNullIn(b.Step(program.T("open it")), tree).To(fd)
+}
+
+// proveNull emits the check that a file is the null device, and goes on at proven.
+func proveNull(b *program.Builder, fd program.Reg, proven program.Label) {
+	not, buf := b.Label(), b.Zero(idiom.StatxSize)
+	call.Statx(b, call.In(fd), call.PathTo(b, ""), unix.AT_EMPTY_PATH, unix.STATX_TYPE, buf)
+	word := func(off uint32) program.Mem { return program.Mem{Off: buf.Off + off, Len: 4} }
+	b.IfWord(idiom.FileMode(buf), unix.S_IFMT, program.Ne, unix.S_IFCHR, not)
+	b.IfWord(word(idiom.StatxMajor), -1, program.Ne, nullMajor, not)
+	b.IfWord(word(idiom.StatxMinor), -1, program.Eq, nullMinor, proven)
+	b.Bind(not)
+	b.Step(program.T("it is not the null device 1:3")).Fail(unix.ENODEV)
 }
 
 // Stdio emits the hand-over of the standard descriptors to the process's user, so that

@@ -19,9 +19,10 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // registers, so there is one execve for each path that was looked at, and a
 // register for each says whether it is the one.
 type Target struct {
-	name  string
-	paths []string
-	found []program.Reg // 0 for the path that is there
+	name    string
+	paths   []string
+	found   []program.Reg // 0 for the path that is there
+	explain bool
 }
 
 // Lookup emits the search for the program name inside the container, as the
@@ -35,9 +36,11 @@ type Target struct {
 //	exec: "/x": permission denied
 //	exec: "/x": is a directory: permission denied
 //
+// With explain a file that cannot be executed for its mount is told apart.
+//
 // Source: execvp(3); faccessat2(2).
-func Lookup(b *program.Builder, name string, env []string) *Target {
-	t := &Target{name: name}
+func Lookup(b *program.Builder, name string, env []string, explain bool) *Target {
+	t := &Target{name: name, explain: explain}
 	b = b.Element(program.T("process.args[0]"))
 	if strings.Contains(name, "/") {
 		t.direct(b)
@@ -52,9 +55,38 @@ func Lookup(b *program.Builder, name string, env []string) *Target {
 		}
 		t.candidate(b, strings.TrimSuffix(dir, "/")+"/"+name, buf, r, done)
 	}
+	t.explainAll(b)
 	b.Fail(0)
 	b.Bind(done)
 	return t
+}
+
+// noexec is what is told of a file on a mount with noexec.
+const noexec = "the mount that the file is on has noexec: take that out of mounts[].options, or remount what root.path is on with exec"
+
+// onNoexec emits the question whether the mount of path has noexec, and goes on at yes.
+func onNoexec(b *program.Builder, path string, buf program.Mem, yes program.Label) {
+	call.Statfs(b, call.PathTo(b, path), buf).Ignore()
+	b.IfWord(idiom.StatfsFlags(buf), unix.ST_NOEXEC, program.Ne, 0, yes)
+}
+
+// explainAll emits the end of a search whose files could all not be executed, where one was
+// on a mount with noexec.
+func (t *Target) explainAll(b *program.Builder) {
+	if !t.explain {
+		return
+	}
+	buf, yes, no := b.Zero(idiom.StatfsSize), b.Label(), b.Label()
+	for i, path := range t.paths {
+		next := b.Label()
+		b.If(t.found[i], program.Ne, -int64(unix.EACCES), next)
+		onNoexec(b, path, buf, yes)
+		b.Bind(next)
+	}
+	b.Jump(no)
+	b.Bind(yes)
+	b.Step(program.T(noexec)).Fail(0)
+	b.Bind(no)
 }
 
 // pathOf returns the directories in which programs are looked for.
@@ -124,6 +156,14 @@ func (t *Target) direct(b *program.Builder) {
 	ok, old := b.Label(), b.Label()
 	step.If(found, program.Eq, 0, ok)
 	step.If(found, program.Ne, -int64(unix.EACCES), old)
+	if t.explain {
+		mount, no := b.Label(), b.Label()
+		onNoexec(step, t.name, b.Zero(idiom.StatfsSize), mount)
+		step.Jump(no)
+		b.Bind(mount)
+		b.Doing(program.T("exec: %q", t.name)).Step(program.T(noexec)).Fail(unix.EACCES)
+		b.Bind(no)
+	}
 	step.Fail(unix.EACCES)
 	b.Bind(old) // the call says what else is wrong
 	call.Faccessat(step, call.Cwd(), call.PathTo(b, t.name), unix.X_OK).To(found)

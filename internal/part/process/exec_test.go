@@ -25,7 +25,7 @@ func lookup(t *testing.T, enter func(*program.Builder), args, env []string, cwd 
 	user.Groups(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 	user.IDs(b, &specs.Process{User: specs.User{UID: uid, GID: uid}})
 	c.Prove(b)
-	target := Lookup(b, args[0], env)
+	target := Lookup(b, args[0], env, true)
 	CloseOthers(b, nil)
 	Unblock(b)
 	target.Execve(b, args, e)

@@ -177,13 +177,20 @@ func TestOtherNullDevices(t *testing.T) {
 		{"zero", "process: open /dev/null for the standard descriptors, through a read-only mount: it is not the null device 1:3: no such device"},
 		{"file", "process: open /dev/null for the standard descriptors, through a read-only mount: openat2: read-only file system"},
 		{"link", "process: open /dev/null for the standard descriptors, through a read-only mount: openat2: too many levels of symbolic links"},
-		{"missing", "process: open /dev/null for the standard descriptors, through a read-only mount: openat2: no such file or directory"},
+		{"missing", "<nil>"},
+		{"missing, makes none", "process: make a null device for the standard descriptors, since the host has no /dev/null:" +
+			" it takes CAP_MKNOD of the initial user namespace: mknodat: operation not permitted"},
+		{"no directory", "<nil>"},
 		{"bind", "<nil>"},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			cmd := exec.Command(self(t), "-test.run=^TestOtherNullDevicesInner$", "-test.v")
 			cmd.Env = append(os.Environ(), "HUTCH_TEST_INNER="+c.rule)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+			if c.rule == "missing, makes none" {
+				one := []syscall.SysProcIDMap{{Size: 1}}
+				cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS, UidMappings: one, GidMappings: one}
+			}
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), "gives "+c.want+"\n") {
 				t.Errorf("%v\n%s\nwant %s", err, out, c.want)
@@ -207,6 +214,9 @@ func TestOtherNullDevicesInner(t *testing.T) {
 		t.Fatal(err)
 	}
 	switch what {
+	case "no directory": // the root of a chroot
+		err = errors.Join(unix.Mount("tmpfs", "/mnt", "tmpfs", 0, ""), os.Mkdir("/mnt/proc", 0o755),
+			unix.Mount("/proc", "/mnt/proc", "", unix.MS_BIND, ""), unix.Chroot("/mnt"))
 	case "zero":
 		err = unix.Mknod("/dev/null", unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5)))
 	case "file":
@@ -219,8 +229,15 @@ func TestOtherNullDevicesInner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = told(t, nullProgram(func(b *program.Builder) {
+	const changed = 1
+	got, err := told(t, nullProgram(func(b *program.Builder) {
 		b.Sys(unix.SYS_WRITE, program.Imm(1), b.Str("gone"), program.Imm(4))
+		r := b.Reg()
+		b.Sys(unix.SYS_FCHMOD, program.Imm(1), program.Imm(0o777)).To(r).Ignore()
+		b.Tell(changed, r)
 	}), 0)
+	if v := got[changed]; err == nil && v != -int64(unix.EROFS) {
+		t.Errorf("fchmod of the null device returns %d, want EROFS", v)
+	}
 	t.Log("gives", err)
 }

@@ -67,8 +67,25 @@ func changeable() (list []unix.Signal) {
 	return list
 }
 
-// Unblock emits the empty signal mask; until then all signals are blocked. It
-// comes right before execve.
+// EndOnSignals emits that a signal which asks a program for its end ends this process, while
+// no program is there: engines send it to the number of a created container, too. execve
+// gives it its default action.
+//
+// It comes before the seccomp filter, which need not have the calls.
+func EndOnSignals(b *program.Builder) {
+	b = b.Element(program.T("process")).Doing(program.T("end by a signal that comes before start"))
+	ending := sigaction.Ending()
+	action := program.Struct(b, &ending)
+	var set uint64
+	for _, s := range [...]unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
+		call.RtSigaction(b, s, action)
+		set |= 1 << (s - 1)
+	}
+	call.RtSigprocmask(b, unix.SIG_UNBLOCK, program.Struct(b, &set))
+}
+
+// Unblock emits the empty signal mask; until then all signals are blocked, but those of
+// EndOnSignals. It comes right before execve.
 //
 // Source: sigprocmask(2).
 func Unblock(b *program.Builder) {

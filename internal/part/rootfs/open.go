@@ -191,11 +191,34 @@ func (r *Root) inside(i int, s *source) string {
 	if !s.o.bind || s.o.remount || s.dest == "/proc" || s.o.srcNoFollow || s.link != "" || r.onRoot != nil || r.c.Userns && idmapped(m, s) { // mapped by the parent
 		return ""
 	}
-	rel, ok := strings.CutPrefix(path.Clean(m.Source), strings.TrimSuffix(r.c.Rootfs, "/")+"/")
-	if !ok || !below(r.c.Spec.Mounts[:i], "/"+rel) {
+	return madeBefore(r.c.Spec.Mounts, i, r.c.Rootfs)
+}
+
+// madeBefore returns the path in the container of the source of mount i, where an earlier
+// mount is on it or above it; empty for any other source.
+func madeBefore(mounts []specs.Mount, i int, root string) string {
+	rel, ok := strings.CutPrefix(path.Clean(mounts[i].Source), strings.TrimSuffix(root, "/")+"/")
+	if !ok || !below(mounts[:i], "/"+rel) {
 		return ""
 	}
 	return "/" + rel
+}
+
+// MappedBeneath returns the binds with a mapping of ids whose source is in an earlier mount
+// of the container. In a user namespace that is taken from what the mount covers, as by the
+// peers: the mapping takes rights over the file system that only the caller has, who opens
+// the source before that mount is there.
+func MappedBeneath(mounts []specs.Mount, root string) (list []int) {
+	for i := range mounts {
+		m := &mounts[i]
+		if !IsBind(m) || madeBefore(mounts, i, root) == "" {
+			continue
+		}
+		if s := (source{o: parseOptions(m.Options)}); idmapped(m, &s) {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 // late says what source.late says: where there are many mounts, one descriptor is open at

@@ -33,6 +33,29 @@ func TestCloseExceptKeepsWhatIsNamed(t *testing.T) {
 	}
 }
 
+// TestCloseExceptFails: descriptors that cannot be closed are not left open, as where a
+// filter around the runtime denies close_range.
+func TestCloseExceptFails(t *testing.T) {
+	for errno, fails := range map[unix.Errno]bool{unix.EPERM: true, unix.ENOSYS: true, unix.EINVAL: false} {
+		b := program.New()
+		b.CloseExcept(nil)
+		b.Tell(1, 0)
+		p, err := b.Program()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Spawn(p, &Options{Cgroup: -1, Fault: &program.Fault{PC: 0, Errno: errno}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Expect(1); (err != nil) != fails || fails && !errors.Is(err, errno) {
+			t.Errorf("%v: got %v, fails %t", errno, err, fails)
+		}
+		c.Kill()
+		c.Close()
+	}
+}
+
 // The child's descriptors from lowest to highest are open before CloseExcept. They are
 // far above those of the test itself.
 const lowest, highest = 200, 215

@@ -26,8 +26,9 @@ type forker struct {
 
 func (f *forker) start(unshareEarly uint64) {
 	// A page is enough for the thread and the child: nosplit functions, whose depth
-	// the linker bounds to some hundreds of bytes.
-	stack, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	// the linker bounds to some hundreds of bytes. The frame of a signal that ends the child
+	// (sigaction.Ending) takes up to 12 KiB more; what nobody touches costs nothing.
+	stack, err := unix.Mmap(-1, 0, max(os.Getpagesize(), 16<<10), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		f.err = fmt.Errorf("make a stack for a thread: mmap: %w", err)
 		return
