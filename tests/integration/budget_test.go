@@ -73,7 +73,7 @@ func TestSystemCallBudget(t *testing.T) {
 	check("create", callsOf(t, b, func() {
 		eventually(t, "the container is created", func() bool { return strings.Contains(b.rt("state", b.id).stdout, `"created"`) })
 		b.rt("delete", b.id).ok(t) // waits for the end of create, which with --force it would end
-	}, "create", "--bundle", b.dir, b.id), 248)
+	}, "create", "--bundle", b.dir, b.id), 253)
 	c := b.createCall()
 	c.args = append([]string{"--cgroup-manager", "disabled"}, c.args...)
 	c.do(t).ok(t)

@@ -65,9 +65,12 @@ func Chrooted() bool {
 	case !seat.Capable(unix.CAP_SYS_ADMIN):
 		return false // in a chroot nobody makes a user namespace, which would be needed
 	case seat.InitialPids():
-		// The first process of the host is at the top. It costs no thread to ask.
-		if first, err := rootMount("/proc/1/root"); err == nil && first == own {
-			return false
+		// The first process of the host is at the top, and so is the kernel's own first thread,
+		// which is asked where the process has more rights. It costs no thread of ours to ask.
+		for _, path := range [...]string{"/proc/1/root", "/proc/2/root"} {
+			if first, err := rootMount(path); err == nil && first == own {
+				return false
+			}
 		}
 	}
 	var top mountRoot
