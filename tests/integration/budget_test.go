@@ -69,7 +69,7 @@ func TestSystemCallBudget(t *testing.T) {
 			t.Errorf("%s makes %d system calls, %d is the bound", name, n, bound)
 		}
 	}
-	check("run", callsOf(t, short, none, "run", "--bundle", short.dir, short.id), 266)
+	check("run", callsOf(t, short, none, "run", "--bundle", short.dir, short.id), 272)
 	check("create", callsOf(t, b, func() {
 		eventually(t, "the container is created", func() bool { return strings.Contains(b.rt("state", b.id).stdout, `"created"`) })
 		b.rt("delete", b.id).ok(t) // waits for the end of create, which with --force it would end
