@@ -235,7 +235,7 @@ func (w *workshop) jailed(folder string, env, args []string, limit time.Duration
 	cmd.Env = append(append(append(os.Environ(), "HUTCH_TEST_BOUND=30s"), env...), "TMPDIR="+tmp)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // it then ends the rest
 	if os.Geteuid() == 0 {
-		cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS
+		cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS // a mutant may name the host
 	}
 	runErr := cmd.Run()
 	text, err := os.ReadFile(out.Name())
