@@ -6,8 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/testwait"
 )
@@ -63,6 +66,7 @@ state = %[2]q
         BinaryName = %[6]q
         SystemdCgroup = false
 `, base+"/root", base+"/state", base+"/socket", pauseImage, base+"/net.d", runtimePath))
+	t.Cleanup(func() { endShims(t, base+"/socket") }) // after the daemon, which comes below
 	daemon(t, "containerd", "--config", base+"/config.toml", "--log-level", "warn")
 	ctr := &engine{name: "containerd", call: []string{"ctr", "--address", base + "/socket", "--namespace", "k8s.io"}, image: ctrImage, parent: cgroupParent()}
 	testwait.Until(t, "containerd answers", func() bool {
@@ -71,6 +75,25 @@ state = %[2]q
 	ctr.run(t, "image", "import", archiveImage(t, ctrImage, `"Env": ["PATH=/bin"]`))
 	ctr.run(t, "image", "import", archiveImage(t, pauseImage, `"Env": ["PATH=/bin"], "Entrypoint": ["sh", "-c", "trap exit TERM; while :; do sleep 1000 & wait; done"]`))
 	return ctr
+}
+
+// endShims ends the shims of a containerd that has ended: it lets go of a pod's in the
+// background, and one that it did not come to stays, and would count as left by later tests.
+func endShims(t *testing.T, socket string) {
+	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range processes {
+		args, _ := os.ReadFile(file) // it may have ended
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil || !strings.Contains(string(args), "-address\x00"+socket+"\x00") {
+			continue
+		}
+		t.Logf("shim %d stayed: %s", pid, strings.ReplaceAll(string(args), "\x00", " "))
+		_ = unix.Kill(pid, unix.SIGKILL) // in the tests' own pid namespace
+		testwait.Until(t, "the shim has ended", func() bool { return unix.Kill(pid, 0) == unix.ESRCH })
+	}
 }
 
 // kubernetes drives a containerd by the client that CRI names, bin/cri.
