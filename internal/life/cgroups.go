@@ -72,16 +72,15 @@ func (m *maker) delegate() error { return m.handOver(m.child.Pid) }
 
 // handOver is delegate, but that it moves the process pid, 0 for none.
 func (m *maker) handOver(pid int) error {
-	ids := [2]int{}
-	for i, file := range [...]string{"uid_map", "gid_map"} {
-		list, err := mappingsOf(m.child.Pid, file)
-		if err != nil {
-			return err
-		}
-		ids[i] = int(rootfs.HostID(list, 0))
-	}
-	err := limit.Delegate(m.plan.cgroup, m.plan.delegated, pid, ids[0], ids[1])
+	uid, err := rootIn(m.child.Pid, "uid_map")
 	if err != nil {
+		return err
+	}
+	gid, err := rootIn(m.child.Pid, "gid_map")
+	if err != nil {
+		return err
+	}
+	if err = limit.Delegate(m.plan.cgroup, m.plan.delegated, pid, uid, gid); err != nil {
 		err = fmt.Errorf("annotations[%s]: %w", cgroup.DelegateAnnotation, err)
 	}
 	return err

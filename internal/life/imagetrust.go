@@ -139,11 +139,17 @@ func entries(fd int) ([]string, error) {
 // rootOf returns whom the root of the user namespace of a process is on the host, -1 where
 // that cannot be read.
 func rootOf(pid int) int {
-	uids, err := mappingsOf(pid, "uid_map")
+	uid, err := rootIn(pid, "uid_map")
 	if err != nil {
 		return -1
 	}
-	return int(rootfs.HostID(uids, 0))
+	return uid
+}
+
+// rootIn returns what the id 0 of the user namespace of a process is on the host, by its map.
+func rootIn(pid int, file string) (int, error) {
+	list, err := mappingsOf(pid, file)
+	return int(rootfs.HostID(list, 0)), err
 }
 
 // maxOutside is more than a file of the runtime's beside the images has.

@@ -28,11 +28,12 @@ func (r *Runtime) warnOfUnknown(p *specs.Process) {
 
 // warnOfBeneath warns of sources that are not what they look like.
 func (r *Runtime) warnOfBeneath(b *bundle) {
+	if !has(b.spec, specs.UserNamespace) && !seat.Nested() {
+		return
+	}
 	for _, i := range rootfs.MappedBeneath(b.spec.Mounts, b.rootfs) {
-		if has(b.spec, specs.UserNamespace) || seat.Nested() {
-			r.warn(fmt.Sprintf("mounts[%d].source: %s lies in an earlier mount, and is taken from what that covers: "+
-				"in a user namespace a bind with mappings of its own is made before the others; name the source by its path on the host", i, b.spec.Mounts[i].Source))
-		}
+		r.warn(fmt.Sprintf("mounts[%d].source: %s lies in an earlier mount, and is taken from what that covers: "+
+			"in a user namespace a bind with mappings of its own is made before the others; name the source by its path on the host", i, b.spec.Mounts[i].Source))
 	}
 }
 

@@ -33,14 +33,14 @@ func askDenied() (d Denied) {
 	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err == nil && mode == 0 {
 		return Denied{}
 	}
-	d = Denied{
-		Clone3: refused(unix.SYS_CLONE3, 0, 0),
-		Fsopen: refused(unix.SYS_FSOPEN, 0, none) || refused(unix.SYS_FSCONFIG, none, none) || refused(unix.SYS_FSMOUNT, none, none),
-		Keyctl: refused(unix.SYS_KEYCTL, none),
-	}
 	var others []string
-	for _, c := range &without {
-		if c.refused() {
+	for i := range newerCalls {
+		c := &newerCalls[i]
+		switch {
+		case c.flag != nil: // what is taken for denied without being so costs nothing but speed
+			flag := c.flag(&d)
+			*flag = *flag || refused(c.nr, c.args[:]...)
+		case c.named && c.refused():
 			others = append(others, c.name)
 			d.Link = d.Link || c.link
 		}
@@ -49,30 +49,48 @@ func askDenied() (d Denied) {
 	return d
 }
 
-// newer is a call that filters deny, and how it is asked for.
+// newer is a call that filters deny, how it is asked for, and what is done without it.
 type newer struct {
 	name  string
 	nr    uintptr
 	args  [3]uintptr
-	link  bool // selfexe's link takes it
 	mount bool // the kernel itself answers EPERM to who may not mount
+
+	instead string              // in words, empty where there is no other way
+	flag    func(*Denied) *bool // of programs that are made of other calls
+	named   bool                // errors name it: it has no other way, or not for all
+	link    bool                // selfexe's link takes it
 }
 
 func (c *newer) refused() bool {
 	return refused(c.nr, c.args[:]...) && !(c.mount && !mayMount())
 }
 
-// without are the calls that have no other way, or not for all.
-var without = [...]newer{
-	{"openat2", unix.SYS_OPENAT2, [3]uintptr{none}, false, false},
-	{"open_tree", unix.SYS_OPEN_TREE, [3]uintptr{none, 0, none}, true, false},
-	{"mount_setattr", unix.SYS_MOUNT_SETATTR, [3]uintptr{none, 0, none}, true, false},
-	{"move_mount", unix.SYS_MOVE_MOUNT, [3]uintptr{none, 0, none}, false, true},
-	{"memfd_create", unix.SYS_MEMFD_CREATE, [3]uintptr{0, none}, true, false},
-	{"close_range", unix.SYS_CLOSE_RANGE, [3]uintptr{none, none, none}, false, false},
-	{"statx", unix.SYS_STATX, [3]uintptr{none, 0, none}, false, false},
-	{"pidfd_open", unix.SYS_PIDFD_OPEN, [3]uintptr{none}, false, false},
-	{"pidfd_send_signal", unix.SYS_PIDFD_SEND_SIGNAL, [3]uintptr{none}, false, false},
+func fsopenOf(d *Denied) *bool { return &d.Fsopen }
+
+// newFS is what is done without the calls that make a file system.
+const newFS = "mount, on / of the child's own mount namespace"
+
+var newerCalls = [...]newer{
+	{name: "clone3", nr: unix.SYS_CLONE3, instead: "clone; the child enters its cgroup v2 by itself",
+		flag: func(d *Denied) *bool { return &d.Clone3 }},
+	{name: "fsopen", nr: unix.SYS_FSOPEN, args: [3]uintptr{0, none}, mount: true, instead: newFS, flag: fsopenOf},
+	{name: "fsconfig", nr: unix.SYS_FSCONFIG, args: [3]uintptr{none, none}, mount: true, instead: newFS, flag: fsopenOf},
+	{name: "fsmount", nr: unix.SYS_FSMOUNT, args: [3]uintptr{none, none}, mount: true, instead: newFS, flag: fsopenOf},
+	{name: "keyctl", nr: unix.SYS_KEYCTL, args: [3]uintptr{none}, instead: "no session keyring",
+		flag: func(d *Denied) *bool { return &d.Keyctl }},
+	{name: "faccessat2", nr: unix.SYS_FACCESSAT2, args: [3]uintptr{none, 0, none}, instead: "faccessat, when the process has its ids"},
+	{name: "open_tree_attr", nr: unix.SYS_OPEN_TREE_ATTR, args: [3]uintptr{none, 0, none}, instead: "open_tree and mount_setattr"},
+	{name: "openat2", nr: unix.SYS_OPENAT2, args: [3]uintptr{none}, named: true},
+	{name: "open_tree", nr: unix.SYS_OPEN_TREE, args: [3]uintptr{none, 0, none}, named: true, link: true},
+	{name: "mount_setattr", nr: unix.SYS_MOUNT_SETATTR, args: [3]uintptr{none, 0, none}, named: true, link: true},
+	{name: "move_mount", nr: unix.SYS_MOVE_MOUNT, args: [3]uintptr{none, 0, none}, mount: true, named: true},
+	{name: "memfd_create", nr: unix.SYS_MEMFD_CREATE, args: [3]uintptr{0, none}, named: true, link: true,
+		instead: "an overlay of the executable's directory, for root of the host; startContainer hooks have no other way"},
+	{name: "close_range", nr: unix.SYS_CLOSE_RANGE, args: [3]uintptr{none, none, none}, named: true},
+	{name: "statx", nr: unix.SYS_STATX, args: [3]uintptr{none, 0, none}, named: true},
+	{name: "pidfd_open", nr: unix.SYS_PIDFD_OPEN, args: [3]uintptr{none}, named: true},
+	{name: "pidfd_send_signal", nr: unix.SYS_PIDFD_SEND_SIGNAL, args: [3]uintptr{none}, named: true},
 }
 
 // none is what no call takes as a descriptor, or as flags.

@@ -95,26 +95,24 @@ func nameOf(dir int, up string) string {
 // The caller's own group, and root's, is taken for them: many users have one for themselves.
 func keepsNames(st *unix.Stat_t) bool {
 	rule := Rule{Groups: []int{0}, Sticky: true}
-	others := *st
-	if st.Mode&unix.S_ISVTX != 0 {
-		others.Mode = 0 // who may write renames nothing
-	} else if st.Mode&unix.S_IWGRP != 0 && st.Gid != 0 { // the id costs a call
+	sticky := st.Mode&unix.S_ISVTX != 0                      // who may write renames nothing
+	if !sticky && st.Mode&unix.S_IWGRP != 0 && st.Gid != 0 { // the id costs a call
 		rule.Groups = append(rule.Groups, os.Getegid())
 	}
-	if st.Uid == overflow && Known(st.Uid, &others) { // and its group has no id here, either
+	if st.Uid == overflow && Known(st.Uid, st.Mode&unix.S_IWOTH != 0 && !sticky) { // and its group has no id here, either
 		rule.Owners, rule.Groups = []int{overflow}, append(rule.Groups, int(st.Gid))
 	}
 	return rule.Of(st) == None
 }
 
-// Known reports whether the user is the caller or root, as the owner of what is in a
-// directory with the status dir. In a user namespace the host's root may have no id: then those
-// of its like are taken for it where not everybody may write.
-func Known(uid uint32, dir *unix.Stat_t) bool {
+// Known reports whether the user is the caller or root, as the owner of a directory, or of what
+// is in one. In a user namespace the host's root may have no id: then those of its like are taken
+// for it, unless the directory is one that everybody may write.
+func Known(uid uint32, everybody bool) bool {
 	if uid == 0 || int(uid) == os.Geteuid() {
 		return true
 	}
-	if uid != overflow || dir.Mode&unix.S_IWOTH != 0 {
+	if uid != overflow || everybody {
 		return false
 	}
 	all, err := os.ReadFile("/proc/self/uid_map")

@@ -24,7 +24,6 @@ import (
 type goPackage struct {
 	Dir, ImportPath, Export string
 	GoFiles                 []string
-	ImportMap               map[string]string
 }
 
 // house is the module's packages, and the types of all that they import.
@@ -79,7 +78,7 @@ func TestCheckerSeesFaults(t *testing.T) {
 
 func load(t *testing.T) *house {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-deps", "-export", "-tags", buildTags, "-json=Dir,ImportPath,Export,GoFiles,ImportMap", "./...")
+	cmd := exec.Command("go", "list", "-deps", "-export", "-tags", buildTags, "-json=Dir,ImportPath,Export,GoFiles", "./...")
 	cmd.Dir, cmd.Env = top, append(os.Environ(), "CGO_ENABLED=0")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -163,20 +162,7 @@ func (c *checker) check(p *goPackage, changed map[string]string) error {
 		}
 		parsed = append(parsed, f)
 	}
-	conf := types.Config{Importer: importerOf{c.types, p.ImportMap}}
+	conf := types.Config{Importer: c.types}
 	_, err = conf.Check(p.ImportPath, c.files, parsed, nil)
 	return err
-}
-
-// importerOf finds packages that the standard library has under another path.
-type importerOf struct {
-	types.Importer
-	paths map[string]string
-}
-
-func (i importerOf) Import(path string) (*types.Package, error) {
-	if to := i.paths[path]; to != "" {
-		path = to
-	}
-	return i.Importer.Import(path)
 }

@@ -90,16 +90,22 @@ func trustedFile(path string) error {
 	if err := trustedWay(path); err != nil {
 		return err
 	}
-	var st unix.Stat_t
-	switch err := unix.Lstat(path, &st); {
-	case err != nil:
-		return &fs.PathError{Op: "lstat", Path: path, Err: err}
-	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return fmt.Errorf("%s is no regular file", path)
-	case unix.Access(path, unix.X_OK) != nil:
+	if err := regular(path); err != nil {
+		return err
+	}
+	if unix.Access(path, unix.X_OK) != nil {
 		return fmt.Errorf("%s is not executable", path)
 	}
 	return nil
+}
+
+// regular returns an error unless path, which has no symbolic links, is a regular file.
+func regular(path string) error {
+	st, err := os.Lstat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", path)
+	}
+	return err
 }
 
 // Programs, and directories that they are looked for in, are anybody's who may write there.
@@ -145,8 +151,8 @@ func TrustedConfig(path string) error {
 	if err != nil {
 		return err
 	}
-	if st, err := os.Lstat(real); err == nil && !st.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file", real)
+	if err := regular(real); err != nil {
+		return err
 	}
 	return upwards(real, settingsRule)
 }

@@ -26,7 +26,7 @@ func enable(dir cgroupfs.Dir) {
 	var missing []string
 	for name := range strings.FieldsSeq(root) {
 		if !lists(enabled, name) {
-			missing = append(missing, "+"+name)
+			missing = append(missing, name)
 		}
 	}
 	if len(missing) == 0 {
@@ -39,7 +39,7 @@ func enable(dir cgroupfs.Dir) {
 	}
 }
 
-// handOn enables controllers, each with a plus, for the cgroups below a v2 directory, whose path
+// handOn enables controllers for the cgroups below a v2 directory, whose path
 // ends in a slash. What fails is left, but that it is not the caller's to do so.
 func handOn(dir int, above string, controllers []string) error {
 	w, err := cgroupfs.OpenFile(dir, above+"cgroup.subtree_control")
@@ -48,9 +48,9 @@ func handOn(dir int, above string, controllers []string) error {
 	}
 	defer w.Close()
 	// All or none: one that cannot be enabled takes the others with it.
-	if w.Write(strings.Join(controllers, " ")) != nil && !occupied(dir, above) {
+	if w.Write("+"+strings.Join(controllers, " +")) != nil && !occupied(dir, above) {
 		for _, name := range controllers {
-			_ = w.Write(name)
+			_ = w.Write("+" + name)
 		}
 	}
 	return nil

@@ -34,9 +34,6 @@ func Delegate(p *cgroup.Plan, below string, pid, uid, gid int) error {
 		if len(names) == 0 {
 			break
 		}
-		for i := range names {
-			names[i] = "+" + names[i]
-		}
 		if err := handOn(a.FD, a.Path+"/", names); err != nil {
 			return fmt.Errorf("cgroup %s: %w", a.Abs, err)
 		}
