@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/proc"
 )
 
 // Kill sends sig to the container's init, or, with all, to all its processes.
@@ -151,7 +152,9 @@ func unstick(cg cgroup.Manager, own bool) bool {
 	return true
 }
 
-// unstickInit does so until init, which has got SIGKILL, has ended or is seen thawed.
+// unstickInit does so until init, which has got SIGKILL, has ended, or sleeps in the kernel
+// where the signal does not reach it. One that only waits for a processor may still be
+// frozen before it gets there.
 func (c *container) unstickInit(pidfd int) {
 	switch c.mode() {
 	case cgroup.None, cgroup.V2: // there it ends frozen too
@@ -162,8 +165,9 @@ func (c *container) unstickInit(pidfd int) {
 		if done, err := ended(pidfd, time.Now().Add(stuckEvery)); done || err != nil {
 			return
 		}
-		if unstick(c.cg, c.rec.Cgroup.Own) {
-			looks = 0
+		sleeps := proc.Uninterruptible(c.rec.Pid) // a frozen one is so too, hence asked first
+		if unstick(c.cg, c.rec.Cgroup.Own) || !sleeps {
+			looks = -1
 		}
 	}
 }

@@ -84,6 +84,23 @@ func Threads(pid int) ([]int, error) {
 	return out, nil
 }
 
+// Uninterruptible reports whether each thread of the process pid sleeps where no signal reaches
+// it, or has ended: none runs, or waits for a processor. Of a process that is gone it is false.
+func Uninterruptible(pid int) bool {
+	threads, err := Threads(pid)
+	if err != nil {
+		return false
+	}
+	for _, tid := range threads {
+		switch _, state, err := StartTime(tid); {
+		case err != nil, state == 'D', state == 'Z', state == 'X':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // Exits reports whether the thread tid of the process pid has ended or is about to: it
 // has SIGKILL pending, which the kernel sends to each thread of a process that ends.
 // The error is unix.ESRCH, wrapped, when there is no such thread; the main thread of

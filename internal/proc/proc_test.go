@@ -127,6 +127,9 @@ func TestThreadsAndTheirEnd(t *testing.T) {
 	if err != nil || !slices.Contains(threads, self) || !slices.Contains(threads, unix.Gettid()) {
 		t.Errorf("threads %v, %v, want %d and %d among them", threads, err, self, unix.Gettid())
 	}
+	if Uninterruptible(self) {
+		t.Error("this process, which runs, is asleep")
+	}
 	cmd := exec.Command("true")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -138,6 +141,9 @@ func TestThreadsAndTheirEnd(t *testing.T) {
 	}
 	if ends, err := Exits(pid, pid); err != nil || !ends {
 		t.Errorf("a zombie ends: %v, %v", ends, err)
+	}
+	if !Uninterruptible(pid) {
+		t.Error("a zombie runs")
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)

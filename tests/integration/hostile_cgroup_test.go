@@ -87,6 +87,44 @@ func TestDeleteAndKillOfContainerThatFreezesItself(t *testing.T) {
 	}
 }
 
+// TestContainerThatFreezesItself: it is paused as by pause, and an exec that it has frozen on its
+// way, or in its program, ends with it.
+func TestContainerThatFreezesItself(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 lets exec wait for ever")
+	own, word := "/sys/fs/cgroup/freezer/freezer.state", "FROZEN"
+	if onV2(t) {
+		own, word = "/sys/fs/cgroup/cgroup.freeze", "1"
+	}
+	for _, words := range [][]string{{"delete", "--force"}, {"kill"}} {
+		b := newBundle(t, sh("echo "+word+" >"+own+"; exec sleep 1000"),
+			mount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"rw", "nosuid", "noexec", "nodev"}}))
+		b.create().start()
+		b.waitsWith("paused")
+		if res := b.rt("exec", b.id, "true"); res.code != 255 || !strings.Contains(res.stderr, "paused") {
+			t.Errorf("%s", res)
+		}
+		b.rt("resume", b.id).ok(t)
+		b.status("running")
+		exec := call{root: b.root, args: []string{"exec", b.id, "sh", "-c", "echo " + word + " >" + own + "; exec sleep 1000"}}.start(t)
+		b.waitsWith("paused")
+		waiting := call{root: b.root, args: []string{"exec", "--ignore-paused", b.id, "sleep", "1000"}}.start(t)
+		args := append(words, b.id)
+		if words[0] == "kill" {
+			args = append(args, "KILL")
+		}
+		b.rt(args...).ok(t)
+		b.wait()
+		if res := exec.wait(); res.code != 128+int(unix.SIGKILL) {
+			t.Errorf("%s", res)
+		}
+		if res := waiting.wait(); res.code == 0 {
+			t.Errorf("%s", res)
+		}
+		b.rt("delete", "--force", b.id).ok(t)
+	}
+}
+
 // TestDeleteOfInitFrozenElsewhere: init was moved to a cgroup that is frozen. It is thawed if
 // that is for nobody else.
 func TestDeleteOfInitFrozenElsewhere(t *testing.T) {

@@ -3,12 +3,14 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/cgroupfs"
+	"github.com/hutch-project/hutch/internal/proc"
 )
 
 // v1 is a container's cgroups on v1, or with the name "" on hybrid: one
@@ -93,8 +95,9 @@ func (m v1) KillAll() error {
 	return errors.Join(err, m.thawKilled())
 }
 
-// thawnLooks is how often members that have got SIGKILL are seen thawed before they count
-// as that for good: what else they do is a write to the freezer that was under way.
+// thawnLooks is how often members that have got SIGKILL are seen thawed, and asleep in the
+// kernel, before they count as that for good: what else they do is a write to the freezer that
+// was under way, and waits for a processor.
 const thawnLooks = 3
 
 // thawKilled thaws the members, which all have got SIGKILL, until they stay thawed.
@@ -108,7 +111,8 @@ func (m v1) thawKilled() error {
 		if err != nil || len(l.others()) == 0 {
 			return err
 		}
-		if looks++; m.Stuck() {
+		asleep := !slices.ContainsFunc(l.others(), func(pid int) bool { return !proc.Uninterruptible(pid) })
+		if looks++; m.Stuck() || !asleep { // what is frozen is asleep, too
 			looks = 0
 		}
 		switch {
