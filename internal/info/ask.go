@@ -21,6 +21,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/lsm"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/seccomp"
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/probe"
 	"github.com/hutch-project/hutch/internal/seat"
@@ -134,14 +135,16 @@ func (r *Report) namespaces() {
 
 // users finds what keeps users from making user namespaces.
 func users(f *Feature) {
+	bar := probe.UserNamespaces()
+	if bar == nil {
+		return
+	}
+	f.State, f.Detail, f.Remedy = Partly, "for root alone: "+bar.Why, bar.Remedy
 	switch {
-	case read("/proc/sys/user/max_user_namespaces") == "0":
-		f.State, f.Detail, f.Remedy = No, "the kernel parameter user.max_user_namespaces is 0", "sysctl user.max_user_namespaces=15000"
-	case read("/proc/sys/kernel/unprivileged_userns_clone") == "0":
-		f.State, f.Detail, f.Remedy = Partly, "for root alone: the kernel parameter kernel.unprivileged_userns_clone is 0", "sysctl kernel.unprivileged_userns_clone=1"
-	case read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
-		f.State, f.Detail = Partly, "for root, and for programs with an AppArmor profile that has the rule userns"
-		f.Remedy = "a profile for hutch with the rule userns, or sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+	case bar.Everybody:
+		f.State, f.Detail = No, bar.Why
+	case bar.Profile:
+		f.Detail = "for root, and for programs with an AppArmor profile that has the rule userns: " + bar.Why
 	}
 }
 
@@ -296,7 +299,7 @@ func (r *Report) seccomp() {
 	r.add(group, "SCMP_ACT_NOTIFY", probe.SeccompAction(unix.SECCOMP_RET_USER_NOTIF), "",
 		"Linux 5.0", "")
 	r.add(group, "WAIT_KILLABLE_RECV",
-		probe.SeccompFlag(unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER), "", "Linux 5.19", "")
+		probe.SeccompFlag(unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER), "", "Linux "+seccomp.FlagSince(specs.LinuxSeccompFlagWaitKillableRecv), "")
 }
 
 // fileSystems asks for those that images and configurations of engines use.

@@ -1,5 +1,5 @@
-// Command all runs the phases of `make test`, each a target of the Makefile: those of
-// the code beside those of the machine, which takes two processors. It stops at the
+// Command all runs the phases of `make test`, each a target of the Makefile: those of the
+// code, of this machine and of virtual ones side by side, on two processors. It stops at the
 // first that fails, and prints what its failing tests have printed; bin/all has all
 // output. At the end it says what each phase took, and which tests were skipped and why; a
 // skip that skips.txt does not allow is a failure.
@@ -24,8 +24,9 @@ import (
 // lanes are the phases that run one after the other, each lane beside the others. What
 // runs tests comes after test-deps, which installs what they need.
 var lanes = [][]string{
-	{"test-deps", "unit", "surroundings-quick", "integration", "vm-build", "conformance", "engines", "tutorial", "vm-v2"},
-	{"fmt", "vet", "lint", "containerd", "types", "cross-quick", "fuzz-build", "dist-test", "mutants-quick", "vm-systemd"},
+	{"test-deps", "vm-build", "unit", "surroundings-quick", "integration", "conformance", "engines", "tutorial"},
+	{"fmt", "vet", "lint", "containerd", "types", "cross-quick", "fuzz-build", "dist-test", "mutants-quick"},
+	{"vm-systemd", "vm-v2"},
 }
 
 // after is what a phase of another lane has to wait for.

@@ -22,6 +22,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/lsm"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/seccomp"
 	"github.com/hutch-project/hutch/internal/probe"
 	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/hutch-project/hutch/internal/sysctlname"
@@ -137,13 +138,14 @@ func (r *Report) namespaces() {
 	if n == nil || n.Path != "" {
 		return
 	}
-	if left := strings.TrimSpace(read("/proc/sys/user/max_user_namespaces")); left == "0" {
-		r.errorf("linux.namespaces", "raise it",
-			"the kernel parameter user.max_user_namespaces is 0: nobody may make a user namespace")
-	}
-	if r.host.user && strings.TrimSpace(read("/proc/sys/kernel/unprivileged_userns_clone")) == "0" {
-		r.errorf("linux.namespaces", "set it to 1, or run as root",
-			"the kernel parameter kernel.unprivileged_userns_clone is 0: users may make no user namespace")
+	switch bar := probe.UserNamespaces(); {
+	case bar == nil:
+	case bar.Everybody:
+		r.errorf("linux.namespaces", bar.Remedy, "%s: nobody may make a user namespace", bar.Why)
+	case r.host.user && bar.Profile:
+		r.warnf("linux.namespaces", bar.Remedy+", or run as root", "%s: only programs with an AppArmor profile that has the rule userns may make a user namespace", bar.Why)
+	case r.host.user:
+		r.errorf("linux.namespaces", bar.Remedy+", or run as root", "%s: users may make no user namespace", bar.Why)
 	}
 }
 
@@ -211,9 +213,7 @@ func (r *Report) kernel() {
 	}
 	if s := r.linux().Seccomp; s != nil {
 		for i, f := range s.Flags {
-			if f == specs.LinuxSeccompFlagWaitKillableRecv {
-				tooOld(fault.At("linux.seccomp.flags", i), string(f), "5.19")
-			}
+			tooOld(fault.At("linux.seccomp.flags", i), string(f), seccomp.FlagSince(f))
 		}
 		if s.ListenerPath != "" {
 			if err := unix.Access(s.ListenerPath, unix.F_OK); err != nil {

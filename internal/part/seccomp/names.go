@@ -41,6 +41,17 @@ func Flags() []string {
 	return []string{flagTSYNC, string(specs.LinuxSeccompFlagSpecAllow), string(specs.LinuxSeccompFlagLog), string(specs.LinuxSeccompFlagWaitKillableRecv)}
 }
 
+// FlagSince returns the version of Linux that has brought a flag, empty for one that each kernel
+// with filters has that Hutch runs on.
+//
+// Source: seccomp(2).
+func FlagSince(name specs.LinuxSeccompFlag) string {
+	if name == specs.LinuxSeccompFlagWaitKillableRecv {
+		return "5.19"
+	}
+	return ""
+}
+
 // notKnown returns what is wrong with a word that is none of names, for an error.
 func notKnown(word string, names []string) string {
 	return strconv.Quote(word) + " is not known; " + nearest.Or(word, names, "give one of "+strings.Join(names, ", "))
