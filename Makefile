@@ -125,7 +125,7 @@ box bin/box:
 # unit runs every package's own tests; as root also those that need it. Those of
 # the register of defences, of the box and of the tools below are among them.
 unit: box
-	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '^$(MODULE)/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck
+	$(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '^$(MODULE)/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck ./tests/testplain
 
 # cross links the binary for every architecture, which proves the nosplit frames; cross-quick
 # for one of each kind, which has a frame of its own: 32 bits, a link register, big-endian.

@@ -106,8 +106,7 @@ func shell(script string) *specs.Spec {
 
 // options are those of a container that runs a script.
 func (w *world) options(script string) *libcontainer.CreateOptions {
-	id := "api-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(w.serial.Add(1), 10)
-	return &libcontainer.CreateOptions{ID: id, Bundle: w.bundle, Spec: shell(script)}
+	return &libcontainer.CreateOptions{ID: testplain.Unique("api"), Bundle: w.bundle, Spec: shell(script)}
 }
 
 // start makes a container that runs a script, for the time of the test.

@@ -19,6 +19,7 @@ import (
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/template"
+	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -176,7 +177,7 @@ func must(t *testing.T, err error) {
 func newWorld(t *testing.T, change func(*specs.Spec)) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, id: fmt.Sprintf("fault-%d", unix.Getpid()), bundle: filepath.Join(dir, "bundle"), r: &Runtime{Root: filepath.Join(dir, "state")}}
+	w := &world{t: t, id: testplain.Unique("fault"), bundle: filepath.Join(dir, "bundle"), r: &Runtime{Root: filepath.Join(dir, "state")}}
 	rootfs := filepath.Join(w.bundle, "rootfs")
 	must(t, os.MkdirAll(filepath.Join(rootfs, "bin"), 0o755))
 	must(t, os.MkdirAll(w.r.Root, 0o700))

@@ -18,7 +18,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,12 +51,12 @@ func TestMain(m *testing.M) {
 	at := os.Getenv(stage)
 	if ownMachine() {
 		at = "tests"
-		os.Setenv(number, strconv.Itoa(os.Getpid()))
+		os.Setenv(number, testplain.RandomWord())
 	}
 	switch at {
 	case "":
 		testplain.Start()
-		os.Setenv(number, strconv.Itoa(os.Getpid()))
+		os.Setenv(number, testplain.RandomWord())
 		code := again("init", unix.CLONE_NEWNS|unix.CLONE_NEWNET|unix.CLONE_NEWPID|unix.CLONE_NEWIPC)
 		removeCgroups()
 		os.Exit(code)

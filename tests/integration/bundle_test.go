@@ -2,18 +2,18 @@ package integration
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // bundle is one container of a test: its folder, its id, its state directory.
@@ -29,10 +29,8 @@ type bundle struct {
 	release []func() // called after the container is deleted, before the look for leftovers
 }
 
-var lastID atomic.Int64
-
 // uniqueID is a container id that no other test and no other run has.
-func uniqueID() string { return fmt.Sprintf("hutchtest-%d-%d", os.Getpid(), lastID.Add(1)) }
+func uniqueID() string { return testplain.Unique("hutchtest") }
 
 // newBundle lays out a bundle with the default configuration and the edits.
 // When the test ends the container is deleted by force, and anything that is

@@ -15,6 +15,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -81,14 +82,15 @@ func TestContractRule04NoPidFileAfterFailure(t *testing.T) {
 func TestContractRule06CreateIsComplete(t *testing.T) {
 	t.Parallel()
 	var place string
+	parent := testplain.Unique("hutchtest")
 	b := newBundle(t, sh("echo ran"), func(s *specs.Spec) {
 		id := s.Process.Env[1][len(idVariable)+1:]
-		if s.Linux.CgroupsPath, place = "/hutchtest-parent/"+id, "/hutchtest-parent/"+id; systemdCgroup() {
+		if s.Linux.CgroupsPath, place = "/"+parent+"/"+id, "/"+parent+"/"+id; systemdCgroup() {
 			s.Linux.CgroupsPath, place = "system.slice:rule6:"+id, "/system.slice/rule6-"+id+".scope"
 		}
 	})
 	b.release = append(b.release, func() {
-		for _, dir := range cgroupsNamed("hutchtest-parent") {
+		for _, dir := range cgroupsNamed(parent) {
 			unix.Rmdir(dir)
 		}
 	})

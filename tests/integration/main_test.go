@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/isolate"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 var (
@@ -62,7 +63,7 @@ func testMain(m *testing.M) int {
 		code = 1
 	}
 	// What a failed test has reported as left is taken away.
-	for _, dir := range slices.Backward(cgroupsNamed(fmt.Sprintf("hutchtest-%d-", os.Getpid()))) {
+	for _, dir := range slices.Backward(cgroupsNamed(testplain.UniquePrefix("hutchtest"))) {
 		unix.Rmdir(dir)
 	}
 	if left := livingChildren(); len(left) > 0 {

@@ -7,8 +7,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/descent"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // jailWord is the first argument of the half of this program that runs a test.
@@ -36,7 +37,9 @@ func jail(args []string) int {
 		fmt.Fprintln(os.Stderr, "mutants: jail:", err)
 		return 1
 	}
+	word := testplain.RandomWord()
 	cmd := exec.Command(args[1], args[2:]...)
+	cmd.Env = append(os.Environ(), testplain.RunVariable+"="+word)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -47,7 +50,7 @@ func jail(args []string) int {
 	go func() { ended <- cmd.Wait() }()
 	code := watch(ended, time.Duration(limit)*time.Second)
 	endAll()
-	removeCgroups()
+	removeCgroups(word)
 	return code
 }
 
@@ -115,21 +118,13 @@ func endAll() {
 	}
 }
 
-// ownCgroup is how tests name their cgroups: by their process's id.
-var ownCgroup = regexp.MustCompile(`^hutchtest-(\d+)-`)
-
-// removeCgroups removes the empty cgroups of test processes that have ended.
-func removeCgroups() {
+// removeCgroups removes the cgroups that have the word in their names, which the tests of this
+// jail alone have.
+func removeCgroups(word string) {
 	var dirs []string
 	filepath.WalkDir("/sys/fs/cgroup", func(path string, d os.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return nil
-		}
-		if m := ownCgroup.FindStringSubmatch(d.Name()); m != nil {
-			if pid, _ := strconv.Atoi(m[1]); pid > 0 && unix.Kill(pid, 0) == unix.ESRCH {
-				dirs = append(dirs, path)
-			}
-			return nil
+		if err == nil && d.IsDir() && strings.Contains(path, "-"+word) {
+			dirs = append(dirs, path)
 		}
 		return nil
 	})

@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/cgroupfs"
+	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -28,10 +28,8 @@ import (
 // entered could not be removed.
 func init() { runtime.LockOSThread() }
 
-var counter atomic.Int32
-
 // unique returns a name that no other test, of this or another run, has.
-func unique() string { return fmt.Sprintf("hutch-test-%d-%d", os.Getpid(), counter.Add(1)) }
+func unique() string { return testplain.Unique("hutch-test") }
 
 // roots returns the mount roots of this machine to test on, by their mode: the
 // host's own and, where that is hybrid, its unified mount taken for a pure v2.

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/dbus"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // real connects to the systemd that runs here: the user's for who is not root, or
@@ -53,7 +54,7 @@ func sleeper(t *testing.T) int {
 // unitFor names a unit that this test alone has, and stops it at the end.
 func unitFor(t *testing.T, c *Conn, user bool, name string) Unit {
 	t.Helper()
-	u, err := ParsePath(fmt.Sprintf(":hutch.test:%s-%d", name, os.Getpid()), "", user)
+	u, err := ParsePath(":hutch.test:"+testplain.Unique(name), "", user)
 	if err != nil {
 		t.Fatal(err)
 	}

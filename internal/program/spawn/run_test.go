@@ -240,7 +240,7 @@ func mountOf(t *testing.T, fstype, option string) string {
 // end of the test.
 func tempCgroup(t *testing.T, mount string) (dir, name string) {
 	t.Helper()
-	name = "hutch-program-test-" + strconv.Itoa(os.Getpid())
+	name = testplain.Unique("hutch-program-test")
 	dir = mount + "/" + name
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
