@@ -137,6 +137,9 @@ func NewProgram(denied seat.Denied) *program.Builder {
 	if denied.Clone3 {
 		b.WithoutClone3()
 	}
+	if denied.CloseRange {
+		b.WithoutCloseRange()
+	}
 	return b
 }
 

@@ -152,10 +152,10 @@ func inputs() map[string]*Input {
 		}),
 		// Under a filter that denies what is newer.
 		"denied": input(everything(), true, func(in *Input) {
-			in.Host.Denied, in.Tasks = seat.Denied{Clone3: true, Fsopen: true}, 1
+			in.Host.Denied, in.Tasks = seat.Denied{Clone3: true, CloseRange: true, Fsopen: true}, 1
 		}),
 		"denied-joined": input(joined(), false, func(in *Input) {
-			in.Host.Denied, in.Host.Std = seat.Denied{Clone3: true, Fsopen: true}, piped
+			in.Host.Denied, in.Host.Std = seat.Denied{Clone3: true, CloseRange: true, Fsopen: true}, piped
 		}),
 		"on-root":       input(onRoot("/srv/root"), true, nil),
 		"on-root-tmpfs": input(onRoot(""), false, nil),
@@ -185,7 +185,7 @@ func execInputs() map[string]*ExecInput {
 	}
 	host := Host{LastCap: 40, HeldCaps: 1<<41 - 1, LSM: lsm.Host{AppArmor: true, SELinux: true}}
 	denied := host
-	denied.Denied = seat.Denied{Clone3: true, Fsopen: true}
+	denied.Denied = seat.Denied{Clone3: true, CloseRange: true, Fsopen: true}
 	withNull := host
 	withNull.Std = [3]process.StdFile{{Open: true, Null: true}, {Open: true, Null: true}, {Open: true, UID: 9}}
 	return map[string]*ExecInput{

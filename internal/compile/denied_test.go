@@ -16,7 +16,7 @@ func deniedPrograms(t *testing.T) map[string]*program.Program {
 	t.Helper()
 	programs := map[string]*program.Program{}
 	for name, in := range inputs() {
-		in.Host.Denied = seat.Denied{Clone3: true, Fsopen: true}
+		in.Host.Denied = seat.Denied{Clone3: true, CloseRange: true, Fsopen: true}
 		out, err := Compile(in)
 		if err != nil {
 			t.Fatal(err)
@@ -24,7 +24,7 @@ func deniedPrograms(t *testing.T) map[string]*program.Program {
 		programs[name] = out.Program
 	}
 	for name, in := range execInputs() {
-		in.Host.Denied = seat.Denied{Clone3: true, Fsopen: true}
+		in.Host.Denied = seat.Denied{Clone3: true, CloseRange: true, Fsopen: true}
 		p, _, err := Exec(in)
 		if err != nil {
 			t.Fatal(err)

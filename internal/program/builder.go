@@ -51,6 +51,7 @@ type assembly struct {
 	err           error
 	sync          Reg
 	closings      []closing
+	closesEach    bool // see WithoutCloseRange
 	forks         []forked
 	kept          []Reg
 	oldClone      bool

@@ -1,7 +1,6 @@
 package program
 
 import (
-	"math"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +35,10 @@ func (b *Builder) CloseExcept(numbers []int, keep ...Reg) {
 	for range ranges {
 		lo, hi, next := b.RegOf(1), b.Reg(), b.Label()
 		c.bounds = append(c.bounds, lo, hi)
+		if b.closesEach {
+			b.add(Instr{Op: OpClose, NArgs: 2, Args: [6]Arg{Val(lo), Val(hi)}})
+			continue
+		}
 		// A range that is empty fails. Any other error, as of a filter that denies the call,
 		// would leave descriptors open.
 		b.Sys(unix.SYS_CLOSE_RANGE, Val(lo), Val(hi), Imm(0)).On(unix.EINVAL, next)
@@ -44,8 +47,17 @@ func (b *Builder) CloseExcept(numbers []int, keep ...Reg) {
 	b.closings = append(b.closings, c)
 }
 
-// setClosings fills in the bounds.
-func (p *Program) setClosings() {
+// WithoutCloseRange closes descriptors one by one, where a seccomp filter denies close_range.
+func (b *Builder) WithoutCloseRange() { b.closesEach = true }
+
+// ClosesEach reports whether descriptors are closed one by one: then no descriptor may be open,
+// when the child is made, from the end on that Machine is given.
+func (p *Program) ClosesEach() bool {
+	return slices.ContainsFunc(p.Child, func(in Instr) bool { return in.Op == OpClose })
+}
+
+// setClosings fills in the bounds, for descriptors below end.
+func (p *Program) setClosings(end int) {
 	for _, c := range p.closings {
 		keep := make([]int64, 0, len(c.numbers)+len(c.keep))
 		for _, n := range c.numbers {
@@ -58,7 +70,7 @@ func (p *Program) setClosings() {
 		}
 		slices.Sort(keep)
 		lo, i := int64(firstClosed), 0
-		for _, fd := range append(keep, math.MaxInt32) {
+		for _, fd := range append(keep, int64(end)) {
 			if fd > lo {
 				p.Set(c.bounds[i], lo)
 				p.Set(c.bounds[i+1], fd-1)

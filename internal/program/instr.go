@@ -30,6 +30,7 @@ const (
 	OpTellData           // the same with bytes of the arena behind it
 	OpTellFd             // the same with a descriptor
 	OpWait               // read a message of the parent into the arena
+	OpClose              // close each descriptor from the first argument to the second
 	OpFail               // fail with Errno
 	OpExit               // end the process with status Imm, reporting nothing
 )
@@ -106,5 +107,5 @@ type Instr struct {
 	Note  int32  // see Program.Note
 	To    Label  // before linking a label, after it an index in the section
 	Dst   Reg
-	Args  [6]Arg // OpIf: word, mask, immediate; OpTell…: value, then of OpTellData and OpTellFd see tellMore; OpWait: Mem; OpExit: status
+	Args  [6]Arg // OpIf: word, mask, immediate; OpTell…: value, then of OpTellData and OpTellFd see tellMore; OpWait: Mem; OpExit: status; OpClose: low, high
 }

@@ -119,6 +119,12 @@ func Interpret(m *Machine) {
 				exit(exitFailed) // the parent has gone, or gives up
 			}
 			pc++
+		case OpClose:
+			// Most numbers are of no descriptor. What close says of the others it has closed.
+			for fd, last := int(arg(m, in, 0)), int(arg(m, in, 1)); fd <= last; fd++ {
+				syscall.RawSyscall6(syscall.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
+			}
+			pc++
 		case OpFail:
 			fail(m, pc, uintptr(in.Errno))
 		case OpExit:

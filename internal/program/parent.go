@@ -87,11 +87,11 @@ func (p *Program) RunParent(fault *Fault) error {
 }
 
 // Machine makes the program ready to be run by a child whose end of the socket is sock;
-// peer is the other one, which the child closes. trace has room for 16 bytes an
-// instruction, or is nil; fault may be nil. It comes after RunParent.
-func (p *Program) Machine(sock, peer int, trace unsafe.Pointer, fault *Fault) *Machine {
+// peer is the other one, which the child closes. No descriptor from end on is open. trace has
+// room for 16 bytes an instruction, or is nil; fault may be nil. It comes after RunParent.
+func (p *Program) Machine(sock, peer, end int, trace unsafe.Pointer, fault *Fault) *Machine {
 	p.Set(p.sync, int64(sock))
-	p.setClosings()
+	p.setClosings(end)
 	m := &Machine{
 		arena: base(p.arena), sync: uint32(p.sync), peer: uintptr(peer), size: len(p.arena), n: len(p.Child),
 		trace: trace, fault: -1,

@@ -13,10 +13,11 @@ import (
 //
 // What is programmed for other calls then stands in the program, where hutch plan shows it.
 type Denied struct {
-	Clone3 bool // clone makes processes, which enter their cgroup v2 by themselves
-	Fsopen bool // or fsconfig, or fsmount: mount makes file systems
-	Keyctl bool // there are no keyrings, for the container either
-	Link   bool // open_tree, mount_setattr or memfd_create: the executable is copied
+	Clone3     bool // clone makes processes, which enter their cgroup v2 by themselves
+	Fsopen     bool // or fsconfig, or fsmount: mount makes file systems
+	CloseRange bool // descriptors are closed one by one
+	Keyctl     bool // there are no keyrings, for the container either
+	Link       bool // open_tree, mount_setattr or memfd_create: the executable is copied
 
 	others string // names of those for which there is no other way
 }
@@ -79,6 +80,8 @@ var newerCalls = [...]newer{
 	{name: "fsmount", nr: unix.SYS_FSMOUNT, args: [3]uintptr{none, none}, mount: true, instead: newFS, flag: fsopenOf},
 	{name: "keyctl", nr: unix.SYS_KEYCTL, args: [3]uintptr{none}, instead: "no session keyring",
 		flag: func(d *Denied) *bool { return &d.Keyctl }},
+	{name: "close_range", nr: unix.SYS_CLOSE_RANGE, args: [3]uintptr{none, none, none}, instead: "close, of one descriptor after the other",
+		flag: func(d *Denied) *bool { return &d.CloseRange }},
 	{name: "faccessat2", nr: unix.SYS_FACCESSAT2, args: [3]uintptr{none, 0, none}, instead: "faccessat, when the process has its ids"},
 	{name: "open_tree_attr", nr: unix.SYS_OPEN_TREE_ATTR, args: [3]uintptr{none, 0, none}, instead: "open_tree and mount_setattr"},
 	{name: "openat2", nr: unix.SYS_OPENAT2, args: [3]uintptr{none}, named: true},
@@ -87,7 +90,6 @@ var newerCalls = [...]newer{
 	{name: "move_mount", nr: unix.SYS_MOVE_MOUNT, args: [3]uintptr{none, 0, none}, mount: true, named: true},
 	{name: "memfd_create", nr: unix.SYS_MEMFD_CREATE, args: [3]uintptr{0, none}, named: true, link: true,
 		instead: "an overlay of the executable's directory, for root of the host; startContainer hooks have no other way"},
-	{name: "close_range", nr: unix.SYS_CLOSE_RANGE, args: [3]uintptr{none, none, none}, named: true},
 	{name: "statx", nr: unix.SYS_STATX, args: [3]uintptr{none, 0, none}, named: true},
 	{name: "pidfd_open", nr: unix.SYS_PIDFD_OPEN, args: [3]uintptr{none}, named: true},
 	{name: "pidfd_send_signal", nr: unix.SYS_PIDFD_SEND_SIGNAL, args: [3]uintptr{none}, named: true},

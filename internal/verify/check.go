@@ -161,6 +161,7 @@ func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, PathFollow, "it opens below what may be a symbolic link")
 		return
 	}
+	w.checkCallersRoot(s, pc, &l)
 	if in.NR == unix.SYS_OPENAT {
 		w.checkOpenat(s, pc, in, &l)
 		return
@@ -204,6 +205,14 @@ func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
 			return
 		}
 		w.note(pc, PathLate)
+	}
+}
+
+// checkCallersRoot refuses to resolve a path of the host from the top of the mount namespace for
+// a caller in a chroot.
+func (w *walker) checkCallersRoot(s *state, pc int, l *location) {
+	if l.where == atHost && l.cwd && w.e.Chrooted && s.atTop && l.name != "/" {
+		w.refuse(s, pc, RootChange, "a path of the host is resolved outside of the caller's root directory")
 	}
 }
 

@@ -9,11 +9,11 @@ import (
 )
 
 // ranged does one close_range of a CloseExcept, whose only error that may be passed over is
-// that of an empty range.
+// that of an empty range, or what stands in its place where that is denied.
 //
 // Source: close_range(2), "EINVAL".
 func (w *walker) ranged(s *state, pc int, in *program.Instr) {
-	if in.OnErr == program.Next || in.OnErr == program.JumpOn && (in.Errno != unix.EINVAL || int(in.To) != pc+1) {
+	if in.Op == program.OpSys && (in.OnErr == program.Next || in.OnErr == program.JumpOn && (in.Errno != unix.EINVAL || int(in.To) != pc+1)) {
 		w.refuse(s, pc, FdName, "its error leaves descriptors open")
 		return
 	}

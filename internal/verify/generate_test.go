@@ -143,7 +143,7 @@ func (g *generator) host(p *specs.Process) compile.Host {
 	if g.chance(3) {
 		h.Ignored = []unix.Signal{unix.SIGHUP}
 	}
-	h.Denied = seat.Denied{Clone3: g.chance(5), Fsopen: g.chance(5)}
+	h.Denied = seat.Denied{Clone3: g.chance(5), CloseRange: g.chance(5), Fsopen: g.chance(5)}
 	for i := range h.Std {
 		h.Std[i] = process.StdFile{Open: !g.chance(5)}
 		h.Std[i].Null = h.Std[i].Open && g.chance(3)

@@ -80,6 +80,8 @@ func (w *walker) checkTree(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, MountPath, "a mount of the container is cloned by a path")
 	case flags&unix.OPEN_TREE_CLONE == 0 && w.boundOn(s, &l) == nil:
 		w.refuse(s, pc, MountPath, "it does not clone")
+	default:
+		w.checkCallersRoot(s, pc, &l)
 	}
 }
 

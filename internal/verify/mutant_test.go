@@ -133,6 +133,8 @@ func class(p *program.Program, pc int) string {
 		return "wait"
 	case program.OpFail:
 		return "fail"
+	case program.OpClose:
+		return "close each"
 	default:
 		return "exit"
 	}

@@ -34,6 +34,8 @@ func callWord(in *program.Instr) string {
 		return "tell parent"
 	case program.OpWait:
 		return "wait for parent"
+	case program.OpClose:
+		return "close each"
 	case program.OpFail:
 		return "fail"
 	}

@@ -31,6 +31,9 @@ func (w *walker) step(s *state, pc int) (next int, goesOn bool) {
 	case program.OpWait:
 		w.wait(s, pc, in)
 		return pc + 1, true
+	case program.OpClose:
+		w.ranged(s, pc, in)
+		return pc + 1, w.fail == nil
 	case program.OpFail:
 		return 0, false
 	case program.OpExit:

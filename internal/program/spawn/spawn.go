@@ -7,12 +7,14 @@ package spawn
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/plain"
+	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -68,7 +70,11 @@ func Spawn(p *program.Program, o *Options) (_ *Child, err error) {
 		}
 		trace = unsafe.Pointer(&c.trace[0])
 	}
-	m := p.Machine(pair[1], pair[0], trace, o.Fault)
+	end, err := descriptorsEnd(p)
+	if err != nil {
+		return nil, err
+	}
+	m := p.Machine(pair[1], pair[0], end, trace, o.Fault)
 	f := o.Forker
 	if f == nil {
 		f = NewForker(0)
@@ -88,6 +94,17 @@ func Spawn(p *program.Program, o *Options) (_ *Child, err error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// descriptorsEnd returns a number from which on the child of p has no descriptor. Where it closes
+// one after the other that is near: twice what the caller's table has room for, since others
+// may open some until the child has its own, and one for each that the child may open.
+func descriptorsEnd(p *program.Program) (int, error) {
+	if !p.ClosesEach() {
+		return math.MaxInt32, nil
+	}
+	size, err := proc.FDSize()
+	return 2*size + len(p.Child), err
 }
 
 func cloningOf(o *Options) *cloning {
