@@ -50,7 +50,6 @@ type world struct {
 	r      *libcontainer.Runtime
 	bundle string
 	warned atomic.Pointer[string]
-	serial atomic.Int64
 }
 
 func newWorld(t testing.TB) *world {
