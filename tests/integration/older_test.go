@@ -14,8 +14,9 @@ func TestOlderKernel(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "its fallbacks are others")
 	all := "open_tree_attr,memfd-exec,procfs-pidns,faccessat2,keys"
-	denied := "clone3:EPERM,fsopen:ENOSYS"
-	for _, lacks := range append(strings.Split(all, ","), "faccessat2-no", all, "clone3:ENOSYS", "fsconfig:EPERM", denied, all+","+denied) {
+	denied := "clone3:EPERM,fsopen:ENOSYS,close_range:EPERM"
+	for _, lacks := range append(strings.Split(all, ","), "faccessat2-no", all, "clone3:ENOSYS", "fsconfig:EPERM",
+		"close_range:EPERM", "close_range:ENOSYS", denied, all+","+denied) {
 		t.Run(lacks, func(t *testing.T) {
 			t.Parallel()
 			wrap := []string{filepath.Join(workDir, "assets", "probe"), "older", lacks}
