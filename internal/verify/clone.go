@@ -50,16 +50,17 @@ func (w *walker) closeAll(s *state, pc int, c *program.Closing) {
 			return
 		}
 	}
+	if w.setsAny(c.Bounds) {
+		w.refuse(s, pc, FdExec, "what it closes is not known when the child is made")
+		return
+	}
+	if w.setsAny(c.Keep) {
+		w.refuse(s, pc, FdExec, "a descriptor is kept whose number is not known when the child is made")
+		return
+	}
 	keep := make([]bool, len(w.regs))
 	for _, r := range c.Keep {
-		i := w.reg(r)
-		for j := range w.p.Child {
-			if w.p.Child[j].Dst == r {
-				w.refuse(s, pc, FdExec, "a descriptor is kept whose number is not known when the child is made")
-				return
-			}
-		}
-		if i >= 0 {
+		if i := w.reg(r); i >= 0 {
 			keep[i] = true
 		}
 	}
@@ -71,6 +72,16 @@ func (w *walker) closeAll(s *state, pc int, c *program.Closing) {
 	s.lost = 0
 	w.note(pc, FdExec)
 	w.note(pc, FdName)
+}
+
+// setsAny reports whether an instruction of the child sets one of the registers.
+func (w *walker) setsAny(regs []program.Reg) bool {
+	for i := range w.p.Child {
+		if slices.Contains(regs, w.p.Child[i].Dst) {
+			return true
+		}
+	}
+	return false
 }
 
 // clone makes the second process and follows both.
