@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -435,14 +436,27 @@ func TestInsideOwnCgroup(t *testing.T) {
 // TestKillHoldsFew: there are more processes than descriptors, and descriptors are left to
 // list them by.
 func TestKillHoldsFew(t *testing.T) {
+	// Children of a shell, since a program for each takes an emulated machine minutes.
+	cmd := exec.Command("/bin/sh", "-c", "exec 3<&0; for i in $(seq "+strconv.Itoa(signalBatch+40)+"); do (read x <&3) & echo $!; done; echo; read x")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
 	var all []int
-	for range signalBatch + 40 {
-		cmd := exec.Command("/bin/sleep", "1000")
-		if err := cmd.Start(); err != nil {
+	for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != ""; {
+		pid, err := strconv.Atoi(lines.Text())
+		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-		all = append(all, cmd.Process.Pid)
+		all = append(all, pid)
 	}
 	slices.Sort(all)
 	descriptors := func() int {
@@ -464,10 +478,13 @@ func TestKillHoldsFew(t *testing.T) {
 		t.Errorf("at most %d were held, want %d", most, signalBatch)
 	}
 	for _, pid := range all {
-		var info unix.Siginfo
-		if err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
-			t.Fatalf("%d: %v", pid, err)
-		}
+		testwait.Until(t, "it is killed", func() bool {
+			_, state, err := proc.StartTime(pid)
+			return errors.Is(err, unix.ESRCH) || state == 'Z'
+		})
+	}
+	if len(all) != signalBatch+40 {
+		t.Errorf("%d processes, want %d", len(all), signalBatch+40)
 	}
 }
 
