@@ -13,6 +13,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/probe"
 )
 
 func TestMountTypes(t *testing.T) {
@@ -318,16 +320,12 @@ func TestIdmappedNewMount(t *testing.T) {
 }
 
 // mappedTmpfs reports whether the kernel is one whose tmpfs can be idmapped.
-func mappedTmpfs() bool {
+func mappedTmpfs() bool { return kernelHas("6.3") }
+
+// kernelHas reports whether the kernel is of a version, as 6.3, or a later one.
+func kernelHas(version string) bool {
 	var u unix.Utsname
-	var major, minor int
-	if unix.Uname(&u) != nil {
-		return false
-	}
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); err != nil {
-		return false
-	}
-	return major > 6 || major == 6 && minor >= 3
+	return unix.Uname(&u) == nil && probe.ParseKernel(unix.ByteSliceToString(u.Release[:])).Has(version)
 }
 
 // joinedUserNamespace is that of a container which lives until the test ends, and of whose
