@@ -37,7 +37,11 @@ func TestUpdateFlags(t *testing.T) {
 	update("--memory", "64m", "--memory-swap", "96m", "--memory-reservation", "32m")
 	update("--cpu-share", "2048", "--cpu-quota", "40000", "--cpu-period", "80000")
 	update("--cpu-period", "50000") // the quota stays
-	update("--cpu-burst", "20000")
+	if kernelHas("5.14") {
+		update("--cpu-burst", "20000")
+	} else {
+		b.rt("update", "--cpu-burst", "20000", b.id).failed(t, "linux.resources.cpu.burst", "this kernel has no")
+	}
 	update("--cpuset-cpus", "0", "--cpuset-mems", "0")
 	update("--pids-limit", "33")
 	update("--kernel-memory", "64m", "--kernel-memory-tcp", "64m") // nothing
