@@ -475,7 +475,7 @@ func (b *Builder) Program() (*Program, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	p := &Program{Parent: b.parent, Child: b.child, notes: b.notes, arena: b.arena, relocs: b.relocs, fds: b.fds, sync: b.sync, closings: b.closings, kept: b.kept}
+	p := &Program{Parent: b.parent, Child: b.child, notes: b.notes, arena: b.arena, relocs: b.relocs, fds: b.fds, sync: b.sync, closings: b.closings, closesEach: b.closesEach, kept: b.kept}
 	for _, f := range b.forks {
 		p.forks = append(p.forks, forked{tell: f.tell, child: b.labels[f.label]})
 	}

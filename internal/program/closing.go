@@ -52,9 +52,7 @@ func (b *Builder) WithoutCloseRange() { b.closesEach = true }
 
 // ClosesEach reports whether descriptors are closed one by one: then no descriptor may be open,
 // when the child is made, from the end on that Machine is given.
-func (p *Program) ClosesEach() bool {
-	return slices.ContainsFunc(p.Child, func(in Instr) bool { return in.Op == OpClose })
-}
+func (p *Program) ClosesEach() bool { return p.closesEach }
 
 // setClosings fills in the bounds, for descriptors below end.
 func (p *Program) setClosings(end int) {

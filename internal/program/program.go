@@ -13,14 +13,15 @@ type Program struct {
 	Parent []Instr // run before the clone, in the caller
 	Child  []Instr // run in the child; a jump past the end exits with status 0
 
-	notes    []label
-	arena    []byte
-	relocs   []uint32
-	fds      []Reg
-	sync     Reg
-	closings []closing
-	forks    []forked
-	kept     []Reg // of fds' kind, open until Child.Close
+	notes      []label
+	arena      []byte
+	relocs     []uint32
+	fds        []Reg
+	sync       Reg
+	closings   []closing
+	closesEach bool // by OpClose
+	forks      []forked
+	kept       []Reg // of fds' kind, open until Child.Close
 
 	// of reaches
 	seen []uint32
