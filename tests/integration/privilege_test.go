@@ -252,6 +252,10 @@ func TestPersonality(t *testing.T) {
 func TestMemoryPolicy(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no memoryPolicy")
+	local := "mode 0x4 nodes 0x0\n"
+	if !kernelHas("5.14") {
+		local = "mode 0x1 nodes 0x0\n" // which the kernel makes of it
+	}
 	cases := []struct {
 		policy specs.LinuxMemoryPolicy
 		want   string
@@ -259,7 +263,7 @@ func TestMemoryPolicy(t *testing.T) {
 		{specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0"}, "mode 0x2 nodes 0x1\n"},
 		{specs.LinuxMemoryPolicy{Mode: specs.MpolInterleave, Nodes: "0"}, "mode 0x3 nodes 0x1\n"},
 		{specs.LinuxMemoryPolicy{Mode: specs.MpolPreferred, Nodes: "0"}, "mode 0x1 nodes 0x1\n"},
-		{specs.LinuxMemoryPolicy{Mode: specs.MpolLocal}, "mode 0x4 nodes 0x0\n"},
+		{specs.LinuxMemoryPolicy{Mode: specs.MpolLocal}, local},
 		{specs.LinuxMemoryPolicy{Mode: specs.MpolDefault}, "mode 0x0 nodes 0x0\n"},
 		{specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0-0", Flags: []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}}, "mode 0x8002 nodes 0x1\n"},
 	}

@@ -89,6 +89,9 @@ func TestApplyWritesEachLimit(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			forEach(t, func(t *testing.T, l *cgroup.Layout) {
 				needs(t, l, c.files[0].controller)
+				if since := map[string]string{"burst": "5.14", "idle": "5.15"}[c.name]; !kernelHas(since) {
+					t.Skipf("needs Linux %s", since)
+				}
 				r := *c.r
 				if l.Mode == cgroup.V2 && len(c.files) > 1 && c.name == "cpu" {
 					needs(t, l, "memory", "pids")

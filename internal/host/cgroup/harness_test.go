@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/cgroupfs"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/internal/probe"
 )
 
 var (
@@ -77,4 +79,10 @@ func rule(t testing.TB, text string) specs.LinuxDeviceCgroup {
 		}
 	}
 	return d
+}
+
+// kernelHas reports whether the kernel is of a version, as 5.14, or a later one.
+func kernelHas(version string) bool {
+	var u unix.Utsname
+	return unix.Uname(&u) == nil && probe.ParseKernel(unix.ByteSliceToString(u.Release[:])).Has(version)
 }

@@ -25,11 +25,15 @@ func TestUpdate(t *testing.T) {
 	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, "memory", "cpu", "pids")
 		make := func(limit, swap, quota int64, period, burst uint64) *specs.LinuxResources {
-			return &specs.LinuxResources{
+			r := &specs.LinuxResources{
 				Memory: &specs.LinuxMemory{Limit: &limit, Swap: &swap},
-				CPU:    &specs.LinuxCPU{Quota: &quota, Period: &period, Burst: &burst},
+				CPU:    &specs.LinuxCPU{Quota: &quota, Period: &period},
 				Pids:   &specs.LinuxPids{Limit: ptr(limit >> 20)},
 			}
+			if kernelHas("5.14") {
+				r.CPU.Burst = &burst
+			}
+			return r
 		}
 		steps := []*specs.LinuxResources{
 			make(32<<20, 64<<20, 20000, 100000, 10000),

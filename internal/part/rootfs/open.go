@@ -259,7 +259,11 @@ func (r *Root) attributes(b *program.Builder, s *source) {
 	if !s.o.recursive { // then there is nothing below
 		top, below, prop, propBelow = top.merge(below), change{}, prop|propBelow, 0
 	}
-	step := b.Step(program.T("set its options (needs Linux 5.12: mount_setattr)"))
+	since := "5.12"
+	if (s.o.change.set|s.o.change.clr|s.o.below.set|s.o.below.clr)&unix.MOUNT_ATTR_NOSYMFOLLOW != 0 {
+		since = "5.14" // see options
+	}
+	step := b.Step(program.T("set its options (needs Linux %s: mount_setattr)", since))
 	if !top.empty() || prop != 0 {
 		r.changeBind(step, s, top, prop)
 	}
@@ -295,9 +299,10 @@ func (r *Root) bindChange(s *source) change {
 
 // changeBind emits the change of one mount. What the kernel has locked, because
 // the mount came from a more privileged namespace, stays as it is when the options
-// do not name it.
+// do not name it, and so does nosymfollow where the kernel cannot change it.
 //
-// Source: mount_namespaces(7), "Restrictions on mount namespaces".
+// Source: mount_namespaces(7), "Restrictions on mount namespaces"; mount_setattr(2),
+// MOUNT_ATTR_NOSYMFOLLOW (Linux 5.14).
 func (r *Root) changeBind(b *program.Builder, s *source, c change, prop uint64) {
 	if r.c.Userns && r.c.SourcesInParent && !r.inChild {
 		r.keepLocked(b, s.tree, c.clr&^c.set)
@@ -308,6 +313,13 @@ func (r *Root) changeBind(b *program.Builder, s *source, c change, prop uint64) 
 		return
 	}
 	locked, done := b.Label(), b.Label()
+	if c.clr&^s.o.change.clr&unix.MOUNT_ATTR_NOSYMFOLLOW != 0 {
+		older := b.Label()
+		call.On(0, older)
+		b.Jump(done)
+		b.Bind(older)
+		call = setattr(b, s.tree, false, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr &^ unix.MOUNT_ATTR_NOSYMFOLLOW, Propagation: prop})
+	}
 	call.On(unix.EPERM, locked)
 	b.Jump(done)
 	b.Bind(locked)

@@ -8,6 +8,9 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/program/list"
 )
 
 func TestParseOptions(t *testing.T) {
@@ -119,6 +122,43 @@ func (w *world) tmpfsOnHost(name, options string) {
 	must(w.t, unix.Mkdir(w.path(name), 0o755))
 	must(w.t, unix.Mount("tmpfs", w.path(name), "tmpfs", mountFlags(o.change.set), strings.Join(o.data, ",")))
 	w.t.Cleanup(func() { must(w.t, unix.Unmount(w.path(name), unix.MNT_DETACH)) })
+}
+
+// TestBindWithoutNosymfollow: a kernel before 5.14, which cannot change that, still gives a bind
+// the options of its own, and no other.
+func TestBindWithoutNosymfollow(t *testing.T) {
+	for name, c := range map[string]struct {
+		denied  int // calls that fail
+		options string
+	}{
+		"older kernel": {1, "ro,relatime"},
+		"other error":  {2, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, proc())
+			w.tmpfsOnHost("src", "nosuid,nodev")
+			w.spec.Mounts = append(w.spec.Mounts, bind(w.path("src"), "/mnt", "ro"))
+			w.fault = func(p *program.Program) *program.Fault {
+				for _, l := range list.Lines(p, nil) {
+					if l.Call == "mount_setattr" && strings.Contains(fmt.Sprint(l.Args), "MOUNT_ATTR_NOSYMFOLLOW") {
+						if c.denied == 2 {
+							p.Parent[l.PC+2].Args[0] = program.Imm(-1)
+						}
+						return &program.Fault{Parent: l.Section == "parent", PC: l.PC, Errno: unix.EINVAL}
+					}
+				}
+				t.Fatal("nothing clears nosymfollow")
+				return nil
+			}
+			if c.options == "" {
+				w.fails("set its options")
+				return
+			}
+			if out := w.ok(`grep " /mnt " /proc/self/mountinfo | cut -d" " -f6`); out != c.options+"\n" {
+				t.Errorf("got %q, want %q", out, c.options)
+			}
+		})
+	}
 }
 
 func TestRecursiveBindOptions(t *testing.T) {
