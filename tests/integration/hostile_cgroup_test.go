@@ -88,16 +88,17 @@ func TestDeleteAndKillOfContainerThatFreezesItself(t *testing.T) {
 }
 
 // TestContainerThatFreezesItself: it is paused as by pause, and an exec that it has frozen on its
-// way, or in its program, ends with it.
+// way, or in its program, ends with it. On cgroup v2 it takes the host's cgroup namespace: in
+// one of its own, nsdelegate keeps it from that.
 func TestContainerThatFreezesItself(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 lets exec wait for ever")
-	own, word := "/sys/fs/cgroup/freezer/freezer.state", "FROZEN"
+	own, word, namespace := "/sys/fs/cgroup/freezer/freezer.state", "FROZEN", edit(func(*specs.Spec) {})
 	if onV2(t) {
-		own, word = "/sys/fs/cgroup/cgroup.freeze", "1"
+		own, word, namespace = "/sys/fs/cgroup/cgroup.freeze", "1", withoutNamespace(specs.CgroupNamespace)
 	}
 	for _, words := range [][]string{{"delete", "--force"}, {"kill"}} {
-		b := newBundle(t, sh("echo "+word+" >"+own+"; exec sleep 1000"),
+		b := newBundle(t, sh("echo "+word+" >"+own+"; exec sleep 1000"), namespace,
 			mount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"rw", "nosuid", "noexec", "nodev"}}))
 		b.create().start()
 		b.waitsWith("paused")
