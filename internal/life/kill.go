@@ -161,13 +161,13 @@ func (c *container) unstickInit(pidfd int) {
 		return
 	}
 	deadline := time.Now().Add(endWait)
-	for looks := 0; looks < 3 && time.Now().Before(deadline); looks++ {
+	for looks := 0; looks < 3 && time.Now().Before(deadline); {
 		if done, err := ended(pidfd, time.Now().Add(stuckEvery)); done || err != nil {
 			return
 		}
 		sleeps := proc.Uninterruptible(c.rec.Pid) // a frozen one is so too, hence asked first
-		if unstick(c.cg, c.rec.Cgroup.Own) || !sleeps {
-			looks = -1
+		if looks++; unstick(c.cg, c.rec.Cgroup.Own) || !sleeps {
+			looks = 0
 		}
 	}
 }

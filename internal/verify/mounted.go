@@ -225,13 +225,7 @@ func (w *walker) attached(s *state, pc int, v value, at int32, link bool) {
 		if m.dest != at || m.remount || s.has(m.done) || m.destLink != link || !w.fits(m, &v) {
 			continue
 		}
-		if m.attrs&^v.attr == 0 {
-			s.done(m.done)
-		}
-		if v.attr&(aRO|aSuperRO) != 0 {
-			s.done(m.roDone)
-		}
-		w.note(pc, MountConfig)
+		w.mountedAs(s, pc, m, &v)
 		return
 	}
 }

@@ -21,6 +21,11 @@ func (w *walker) becomesRoot(s *state, pc int, v *value) {
 	if m == nil {
 		return
 	}
+	w.mountedAs(s, pc, m, v)
+}
+
+// mountedAs notes what of a mount of the configuration v, which is in its place, has already.
+func (w *walker) mountedAs(s *state, pc int, m *mountOf, v *value) {
 	if m.attrs&^v.attr == 0 {
 		s.done(m.done)
 	}

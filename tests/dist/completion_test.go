@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // TestCompletion types words and a tabulator in each shell, as it finds the completion of what
@@ -19,14 +21,14 @@ func TestCompletion(t *testing.T) {
 	share := filepath.Join(root, "usr/local/share")
 	env := append(os.Environ(), "PATH="+filepath.Join(root, "usr/local/bin")+":"+os.Getenv("PATH"), "TERM=dumb", "HOME="+root)
 
-	state, bundle := t.TempDir(), makeBundle(t)
+	state, bundle, id := t.TempDir(), makeBundle(t), testplain.Unique("waits")
 	hutch := filepath.Join(root, "usr/local/bin/hutch")
 	// Its streams are the container's.
-	command := exec.Command(hutch, "--root", state, "create", "--bundle", bundle, "waits")
+	command := exec.Command(hutch, "--root", state, "create", "--bundle", bundle, id)
 	if err := command.Run(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { do(t, bundle, nil, hutch, "--root", state, "delete", "--force", "waits") })
+	t.Cleanup(func() { do(t, bundle, nil, hutch, "--root", state, "delete", "--force", id) })
 
 	lines := []struct{ typed, line string }{
 		{"hutch stat", "hutch state"},
@@ -34,7 +36,7 @@ func TestCompletion(t *testing.T) {
 		{"hutch list --format j", "hutch list --format json"},
 		{"hutch list --format=j", "hutch list --format=json"},
 		{"hutch kill x KI", "hutch kill x KILL"},
-		{"hutch --root " + state + " start w", "hutch --root " + state + " start waits"},
+		{"hutch --root " + state + " start w", "hutch --root " + state + " start " + id},
 		{"hutch run --bundle /us", "hutch run --bundle /usr"},
 	}
 	for shell, setup := range map[string]string{

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/hutch-project/hutch/tests/isolate"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 func TestMain(m *testing.M) {
@@ -218,7 +219,7 @@ func checkRoot(t *testing.T, prefix, pageEnd, bundle, commit string) {
 		t.Errorf("hutch --version prints %q, want %q", got, want)
 	}
 	state := t.TempDir()
-	if got := do(t, prefix, nil, binary, "--root", state, "run", "--bundle", bundle, "dist-test"); got != "1" {
+	if got := do(t, prefix, nil, binary, "--root", state, "run", "--bundle", bundle, testplain.Unique("dist-test")); got != "1" {
 		t.Errorf("the container printed %q", got)
 	}
 	if left := files(t, state); len(left) > 0 {

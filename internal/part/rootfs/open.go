@@ -261,7 +261,7 @@ func (r *Root) attributes(b *program.Builder, s *source) {
 	}
 	since := "5.12"
 	if (s.o.change.set|s.o.change.clr|s.o.below.set|s.o.below.clr)&unix.MOUNT_ATTR_NOSYMFOLLOW != 0 {
-		since = "5.14" // see options
+		since = OptionSince("nosymfollow")
 	}
 	step := b.Step(program.T("set its options (needs Linux %s: mount_setattr)", since))
 	if !top.empty() || prop != 0 {
