@@ -2,7 +2,11 @@
 // is that of the kernel and of the filter that the caller is under.
 package probe
 
-import "golang.org/x/sys/unix"
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
 
 // Call reports whether there is a system call that is refused when all its arguments are 0
 // or -1: the kernel looks at these first, and only one that lacks the call says ENOSYS.
@@ -46,4 +50,23 @@ func ProcOfPidNS() bool {
 	}
 	defer unix.Close(ns)
 	return unix.FsconfigSetFd(ctx, "pidns", ns) == nil
+}
+
+// FileSystemTakes reports whether the kernel takes an option, KEY or KEY=VALUE, for a file
+// system that has no source: where the caller cannot ask, it is true. Nothing is mounted.
+//
+// Source: fsconfig(2); kernel filesystems/mount_api.rst.
+func FileSystemTakes(kind, option string) bool {
+	ctx, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return true
+	}
+	defer unix.Close(ctx)
+	key, value, valued := strings.Cut(option, "=")
+	if valued {
+		err = unix.FsconfigSetString(ctx, key, value)
+	} else {
+		err = unix.FsconfigSetFlag(ctx, key)
+	}
+	return err != unix.EINVAL
 }

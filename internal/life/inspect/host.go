@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -10,10 +11,12 @@ import (
 	"strings"
 
 	"github.com/hutch-project/hutch/internal/check"
+	"github.com/hutch-project/hutch/internal/cpulist"
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/cgroup/stats"
 	"github.com/hutch-project/hutch/internal/host/rdt"
 	"github.com/hutch-project/hutch/internal/host/systemd"
 	"github.com/hutch-project/hutch/internal/life"
@@ -43,7 +46,10 @@ type facts struct {
 	raises      bool   // whether the caller may raise limits
 	user        bool   // whether the caller is no root
 	uid         uint32
-	binfmt      bool // whether there are handlers for files of other machines
+	binfmt      bool     // whether there are handlers for files of other machines
+	cpus, nodes string   // that the machine may have, as lists
+	huge        []string // sizes of pages
+	takes       func(fileSystem, option string) bool
 }
 
 // ask asks the host as the caller.
@@ -51,6 +57,10 @@ func ask() facts {
 	f := facts{
 		lsm: lsm.Ask(), lastCap: capability.Last(), user: seat.User(), uid: uint32(unix.Geteuid()),
 		raises: seat.Initial() && seat.Capable(unix.CAP_SYS_RESOURCE),
+		cpus:   strings.TrimSpace(read("/sys/devices/system/cpu/possible")),
+		nodes:  strings.TrimSpace(read("/sys/devices/system/node/possible")),
+		huge:   stats.HugeSizes(),
+		takes:  probe.FileSystemTakes,
 	}
 	f.held, _ = capability.Held()
 	var is unix.Utsname
@@ -105,6 +115,25 @@ func (r *Report) fileSystem(i int, m *specs.Mount) {
 	case r.namespace(specs.UserNamespace) != nil && !inUserNamespace(m.Type):
 		r.errorf(element, "mount it on the host, and bind it",
 			"mount %s on %s: the file system cannot be mounted in a user namespace", m.Type, m.Destination)
+	default:
+		r.options(i, m)
+	}
+}
+
+// options inspects those that are the file system's own, where the kernel can be asked about
+// them without a source.
+func (r *Report) options(i int, m *specs.Mount) {
+	switch m.Type {
+	case "tmpfs", "ramfs", "proc", "sysfs", "devpts", "mqueue", "cgroup2":
+	default:
+		return
+	}
+	for j, o := range m.Options {
+		if !rootfs.IsData(o) || r.host.takes(m.Type, o) {
+			continue
+		}
+		r.errorf(fault.At(fault.At("mounts", i)+".options", j), cmp.Or(rootfs.OptionHint(o), "remove it, or mend its value"),
+			"mount %s on %s: option %s: the kernel refuses it", m.Type, m.Destination, o)
 	}
 }
 
@@ -207,6 +236,7 @@ func (r *Report) kernel() {
 		}
 	}
 	if m := r.linux().MemoryPolicy; m != nil {
+		r.within("linux.memoryPolicy.nodes", m.Nodes, "memory nodes", r.host.nodes)
 		if row := enum.MemoryModes.Find(string(m.Mode)); row != nil {
 			tooOld("linux.memoryPolicy.mode", row.Name, row.Since)
 		}
@@ -222,12 +252,38 @@ func (r *Report) kernel() {
 			}
 		}
 	}
+	if c := r.linux().Resources; c != nil {
+		for i := range c.HugepageLimits {
+			if size := c.HugepageLimits[i].Pagesize; len(r.host.huge) > 0 && !slices.Contains(r.host.huge, size) {
+				r.errorf(fault.At("linux.resources.hugepageLimits", i)+".pageSize", "name one of these",
+					"the kernel has no huge pages of %s: it has %s", size, strings.Join(r.host.huge, ", "))
+			}
+		}
+	}
 	if c := r.linux().Resources; c != nil && c.CPU != nil {
+		r.within("linux.resources.cpu.cpus", c.CPU.Cpus, "processors", r.host.cpus)
+		r.within("linux.resources.cpu.mems", c.CPU.Mems, "memory nodes", r.host.nodes)
 		if c.CPU.Burst != nil {
 			tooOld("linux.resources.cpu.burst", "a burst", "5.14")
 		}
 		if c.CPU.Idle != nil {
 			tooOld("linux.resources.cpu.idle", "idle", "5.15")
+		}
+	}
+}
+
+// within inspects a list of processors or memory nodes, which the kernel refuses with one that
+// the machine cannot have.
+func (r *Report) within(element, list, what, possible string) {
+	asked, err := cpulist.Parse(list, cpulist.MaxCPU)
+	has, hasErr := cpulist.Parse(possible, cpulist.MaxCPU)
+	if err != nil || hasErr != nil || len(asked) == 0 || len(has) == 0 {
+		return // no list, or not known
+	}
+	for _, a := range asked {
+		if !slices.ContainsFunc(has, func(h cpulist.Range) bool { return h.First <= a.First && a.Last <= h.Last }) {
+			r.errorf(element, "name some of these", "%s has %s that this machine has not: it has %s", fault.Quote(list), what, possible)
+			return
 		}
 	}
 }
@@ -280,12 +336,14 @@ func (r *Report) cgroups() {
 		return // told of already, or systemd's and the caller's own to know
 	}
 	defer layout.Close()
-	settings, err := limit.New(r.linux().Resources, plan.Mode())
-	switch {
-	case errors.Is(err, cgroup.ErrNoCgroups):
-		r.fault(Error, err)
-		return
-	case err != nil || settings.NoLimits():
+	settings, faults := limit.All(r.linux().Resources, plan.Mode())
+	for _, err := range faults {
+		if errors.Is(err, cgroup.ErrNoCgroups) {
+			r.fault(Error, err)
+			return
+		}
+	}
+	if settings.NoLimits() {
 		return
 	}
 	r.controllers(plan, settings)
@@ -315,10 +373,7 @@ func (r *Report) serviceManager() {
 	if err != nil {
 		return
 	}
-	settings, err := limit.New(r.linux().Resources, r.host.mode)
-	if err != nil {
-		return // told of already
-	}
+	settings, _ := limit.All(r.linux().Resources, r.host.mode)
 	for _, w := range settings.Writes() {
 		if slices.Contains(missing, w.Controller) && !w.Optional() {
 			r.errorf(w.Field, systemd.DelegateRemedy, "systemd of the user has not the cgroup controller %s", w.Controller)

@@ -203,32 +203,34 @@ func splitRemedy(text string) (what, remedy string) {
 	return text[:i], text[i+2:]
 }
 
-// usedLate finds what Create refuses where it uses it, when other faults have kept it from
-// being looked at.
+// usedLate finds what Create refuses where it uses it, all of it: Create stops at the first.
 func (r *Report) usedLate() {
-	late := func(err error) {
-		if err == nil {
-			return
-		}
-		before := len(r.Findings)
-		r.fault(Error, err)
-		last := r.Findings[len(r.Findings)-1]
-		if slices.Contains(r.Findings[:before], last) {
-			r.Findings = r.Findings[:before]
-		}
-	}
 	if raw := r.spec.Annotations[seccomp.RawAnnotation]; raw != "" {
-		_, err := seccomp.Raw(raw, false)
-		late(err)
+		if _, err := seccomp.Raw(raw, false); err != nil {
+			r.late(err)
+		}
 	} else if s := r.linux().Seccomp; s != nil {
-		_, err := seccomp.Compile(s, runtime.GOARCH)
-		late(err)
+		faults, _ := seccomp.Check(s, runtime.GOARCH)
+		for _, err := range faults {
+			r.late(err)
+		}
 	}
 	if r.x.Manager != life.Disabled {
-		_, err := limit.New(r.linux().Resources, r.host.mode)
-		if !errors.Is(err, cgroup.ErrNoCgroups) { // which is the host's lack
-			late(err)
+		_, faults := limit.All(r.linux().Resources, r.host.mode)
+		for _, err := range faults {
+			if !errors.Is(err, cgroup.ErrNoCgroups) { // which is the host's lack
+				r.late(err)
+			}
 		}
+	}
+}
+
+// late adds the finding that err is, unless it is there already.
+func (r *Report) late(err error) {
+	before := len(r.Findings)
+	r.fault(Error, err)
+	if n := len(r.Findings); n > before && slices.Contains(r.Findings[:before], r.Findings[n-1]) {
+		r.Findings = r.Findings[:before]
 	}
 }
 

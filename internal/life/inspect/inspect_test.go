@@ -25,6 +25,7 @@ func modern() facts {
 	return facts{
 		kernel: [2]int{6, 18}, fileSystems: []string{"proc", "tmpfs", "sysfs", "ext4", "overlay"}, lsm: lsm.Host{AppArmor: true, SELinux: true},
 		mode: cgroup.V2, lastCap: len(enum.Capabilities) - 1, held: ^uint64(0), raises: true,
+		cpus: "0-3", nodes: "0", huge: []string{"2MB", "1GB"}, takes: func(fs, option string) bool { return option != "nosiud" },
 	}
 }
 
@@ -186,6 +187,25 @@ func TestFindings(t *testing.T) {
 			b.spec.Process.Cwd = "x"
 			b.spec.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: "SCMP_ALLOW"}
 		}, []string{`error: linux.seccomp.defaultAction: "SCMP_ALLOW" is not known; give one of `, "did you mean SCMP_ACT_ALLOW?"}},
+		"all of seccomp": {func(b *bundle) {
+			no := uint(99999)
+			b.spec.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: "SCMP_ALLOW", Architectures: []specs.Arch{"SCMP_ARCH_Z80"}, Flags: []specs.LinuxSeccompFlag{"X"},
+				Syscalls: []specs.LinuxSyscall{{Names: []string{"mknodd"}, Action: specs.ActErrno, ErrnoRet: &no}, {Names: []string{""}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 9, Op: specs.OpEqualTo}}}}}
+		}, []string{"error: linux.seccomp.defaultAction: ", "error: linux.seccomp.architectures[0]: ", "error: linux.seccomp.flags[0]: ", "error: linux.seccomp.syscalls[0].errnoRet: ",
+			"warning: linux.seccomp.syscalls[0].names[0]: ", "error: linux.seccomp.syscalls[1].args[0].index: ", "error: linux.seccomp.syscalls[1].names[0]: "}},
+		"all of the scheduler": {func(b *bundle) {
+			b.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedFIFO, Nice: 50, Flags: []specs.LinuxSchedulerFlag{"X"}, Runtime: 5}
+			b.spec.Process.IOPriority = &specs.LinuxIOPriority{Class: "X", Priority: 9}
+			b.spec.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "x", Final: "y"}
+		}, []string{"error: process.scheduler.flags[0]: ", "error: process.scheduler.nice: ", "error: process.scheduler.priority: ", "error: process.scheduler: runtime, ",
+			"error: process.ioPriority.class: ", "error: process.ioPriority.priority: ", "error: process.execCPUAffinity.initial: ", "error: process.execCPUAffinity.final: "}},
+		"processors and nodes": {func(b *bundle) {
+			b.spec.Linux.Resources = &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "0-1,7", Mems: "2"}, HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB"}, {Pagesize: "3MB"}}}
+			b.spec.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "1"}
+		}, []string{`error: linux.resources.cpu.cpus: "0-1,7" has processors that this machine has not: it has 0-3; name some of these`, "error: linux.resources.cpu.mems: ", "error: linux.resources.hugepageLimits[1].pageSize: the kernel has no huge pages of 3MB: it has 2MB, 1GB", "error: linux.memoryPolicy.nodes: "}},
+		"an option of tmpfs": {func(b *bundle) {
+			b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/mnt", Type: "tmpfs", Options: []string{"ro", "nosiud", "size=1m"}})
+		}, []string{"error: mounts[1].options[1]: mount tmpfs on /mnt: option nosiud: the kernel refuses it; did you mean nosuid?\n"}},
 		"a listener": {func(b *bundle) {
 			b.spec.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/nosuch"}
 		}, []string{"error: linux.seccomp.listenerPath: open /nosuch: no such file or directory; start the agent first"}},

@@ -87,14 +87,14 @@ func (r *Report) systemCalls() {
 	if s == nil {
 		return
 	}
-	f, err := seccomp.Compile(s, runtime.GOARCH)
-	if err != nil || f == nil || len(f.Unknown) == 0 {
+	_, unknown := seccomp.Check(s, runtime.GOARCH)
+	if len(unknown) == 0 {
 		return
 	}
 	all := seccomp.Names()
 	for i := range s.Syscalls {
 		for j, name := range s.Syscalls[i].Names {
-			if !slices.Contains(f.Unknown, name) {
+			if !slices.Contains(unknown, name) {
 				continue
 			}
 			element := fmt.Sprintf("linux.seccomp.syscalls[%d].names[%d]", i, j)

@@ -116,6 +116,12 @@ func OptionSince(name string) string {
 	return row.since
 }
 
+// IsData reports whether an option is data for the file system, which the kernel judges.
+func IsData(option string) bool {
+	row, _ := findOption(option)
+	return row == nil && option != "" && !forMountHelpers(option) && !strings.HasPrefix(option, "idmap=") && !strings.HasPrefix(option, "ridmap=")
+}
+
 // MountOptions returns the names of all options that are no data for a file system, in
 // alphabetical order.
 func MountOptions() []string {

@@ -29,16 +29,19 @@ func Check(p *check.Process) error {
 	}
 	for i, f := range s.Flags {
 		if enum.SchedFlags.Find(string(f)) == nil {
-			return check.Unknown(fault.At(name+".flags", i), string(f), "a name of sched_setattr(2), as SCHED_FLAG_RESET_ON_FORK", enum.SchedFlags.Names()...)
+			p.Add(check.Unknown(fault.At(name+".flags", i), string(f), "a name of sched_setattr(2), as SCHED_FLAG_RESET_ON_FORK", enum.SchedFlags.Names()...))
 		}
 	}
+	if s.Nice < -20 || s.Nice > 19 {
+		p.Add(fault.New(name+".nice", check.Number(s.Nice)+" is out of range", "give a number from -20 to 19"))
+	}
 	switch {
-	case s.Nice < -20 || s.Nice > 19:
-		return fault.New(name+".nice", check.Number(s.Nice)+" is out of range", "give a number from -20 to 19")
 	case s.Priority != 0 && !fixed:
-		return fault.New(name+".priority", "is only for SCHED_FIFO and SCHED_RR, not for "+string(s.Policy), "remove it")
+		p.Add(fault.New(name+".priority", "is only for SCHED_FIFO and SCHED_RR, not for "+string(s.Policy), "remove it"))
 	case fixed && (s.Priority < 1 || s.Priority > 99):
-		return fault.New(name+".priority", check.Number(s.Priority)+" is out of range for "+string(s.Policy), "give a number from 1 to 99")
+		p.Add(fault.New(name+".priority", check.Number(s.Priority)+" is out of range for "+string(s.Policy), "give a number from 1 to 99"))
+	}
+	switch {
 	case !deadline && (s.Runtime != 0 || s.Deadline != 0 || s.Period != 0):
 		return fault.New(name, "runtime, deadline and period are only for SCHED_DEADLINE, not for "+string(s.Policy), "remove them")
 	case !deadline:
@@ -59,7 +62,7 @@ func Check(p *check.Process) error {
 func CheckIO(p *check.Process) error {
 	if prio := p.IOPriority; prio != nil {
 		if enum.IOClasses.Find(string(prio.Class)) == nil {
-			return check.Unknown("process.ioPriority.class", string(prio.Class), enum.IOClasses.Or(), enum.IOClasses.Names()...)
+			p.Add(check.Unknown("process.ioPriority.class", string(prio.Class), enum.IOClasses.Or(), enum.IOClasses.Names()...))
 		}
 		if prio.Priority < 0 || prio.Priority > 7 {
 			return fault.New("process.ioPriority.priority", check.Number(prio.Priority)+" is out of range", "give a number from 0, the highest, to 7")
@@ -71,9 +74,7 @@ func CheckIO(p *check.Process) error {
 // CheckAffinity checks process.execCPUAffinity.
 func CheckAffinity(p *check.Process) error {
 	if a := p.ExecCPUAffinity; a != nil {
-		if err := check.List("process.execCPUAffinity.initial", a.Initial, cpulist.MaxCPU); err != nil {
-			return err
-		}
+		p.Add(check.List("process.execCPUAffinity.initial", a.Initial, cpulist.MaxCPU))
 		return check.List("process.execCPUAffinity.final", a.Final, cpulist.MaxCPU)
 	}
 	return nil
@@ -89,9 +90,7 @@ func CheckMemoryPolicy(c *check.Config) error {
 	if p == nil {
 		return nil
 	}
-	if err := check.List(name+".nodes", p.Nodes, cpulist.MaxNode); err != nil {
-		return err
-	}
+	c.Add(check.List(name+".nodes", p.Nodes, cpulist.MaxNode))
 	if enum.MemoryModes.Find(string(p.Mode)) == nil {
 		return check.Unknown(name+".mode", string(p.Mode), "a mode of set_mempolicy(2), as MPOL_INTERLEAVE", enum.MemoryModes.Names()...)
 	}
@@ -107,7 +106,7 @@ func CheckMemoryPolicy(c *check.Config) error {
 	}
 	for i, f := range p.Flags {
 		if enum.MemoryFlags.Find(string(f)) == nil {
-			return check.Unknown(fault.At(name+".flags", i), string(f), enum.MemoryFlags.Or(), enum.MemoryFlags.Names()...)
+			c.Add(check.Unknown(fault.At(name+".flags", i), string(f), enum.MemoryFlags.Or(), enum.MemoryFlags.Names()...))
 		}
 	}
 	if slices.Contains(p.Flags, specs.MpolFRelativeNodes) && slices.Contains(p.Flags, specs.MpolFStaticNodes) {

@@ -92,7 +92,7 @@ func native(goarch string) specs.Arch {
 // kernel cannot have it, and a filter has one order.
 //
 // Source: runtime-spec config-linux.md "Seccomp"; seccomp_arch_add(3).
-func parseArches(list []specs.Arch, goarch string) ([]arch, error) {
+func (p *profile) parseArches(list []specs.Arch, goarch string) {
 	all := arches()
 	find := func(name specs.Arch) *arch {
 		for i := range all {
@@ -104,7 +104,8 @@ func parseArches(list []specs.Arch, goarch string) ([]arch, error) {
 	}
 	own := find(native(goarch))
 	if own == nil {
-		return nil, fmt.Errorf("linux.seccomp: no system call table for the architecture %s", goarch)
+		p.fault(fmt.Errorf("linux.seccomp: no system call table for the architecture %s", goarch))
+		return
 	}
 	use := append(make([]arch, 0, 4), *own)
 next:
@@ -112,9 +113,11 @@ next:
 		a := find(name)
 		switch {
 		case a == nil:
-			return nil, fmt.Errorf("linux.seccomp.architectures[%d]: %s", i, notKnown(string(name), Architectures()))
+			p.fault(fmt.Errorf("linux.seccomp.architectures[%d]: %s", i, notKnown(string(name), Architectures())))
+			continue
 		case a.big != own.big:
-			return nil, fmt.Errorf("linux.seccomp.architectures[%d]: %s has another byte order than this kernel's %s", i, name, own.name)
+			p.fault(fmt.Errorf("linux.seccomp.architectures[%d]: %s has another byte order than this kernel's %s", i, name, own.name))
+			continue
 		}
 		for _, have := range use {
 			if have.name == name {
@@ -123,5 +126,5 @@ next:
 		}
 		use = append(use, *a)
 	}
-	return use, nil
+	p.arches = use
 }

@@ -42,19 +42,28 @@ func Compile(s *specs.LinuxSeccomp, goarch string) (*Filter, error) {
 	if s.DefaultAction == "" && len(s.Syscalls) == 0 {
 		return nil, nil
 	}
-	p, err := parse(s, goarch)
-	if err != nil {
-		return nil, err
+	p := parse(s, goarch)
+	if len(p.faults) > 0 {
+		return nil, p.faults[0]
 	}
-	f := &Filter{Notify: p.notify, Unknown: p.unknown, big: p.arches[0].big}
-	if f.Flags, err = parseFlags(s.Flags, p.notify); err != nil {
-		return nil, err
-	}
-	if err := checkListener(s, p.notify); err != nil {
-		return nil, err
-	}
+	f := &Filter{Notify: p.notify, Unknown: p.unknown, Flags: p.flags, big: p.arches[0].big}
+	var err error
 	f.Program, err = p.compile()
 	return f, err
+}
+
+// Check returns all that is wrong with s, of which Compile returns the first, and the names
+// that are no system calls of its architectures.
+func Check(s *specs.LinuxSeccomp, goarch string) (faults []error, unknown []string) {
+	if s.DefaultAction == "" && len(s.Syscalls) == 0 {
+		return nil, nil
+	}
+	p := parse(s, goarch)
+	if len(p.faults) == 0 {
+		_, err := p.compile()
+		p.fault(err)
+	}
+	return p.faults, p.unknown
 }
 
 func checkListener(s *specs.LinuxSeccomp, notify bool) error {
@@ -75,7 +84,16 @@ type profile struct {
 	entries []entry
 	notify  bool
 	enosys  bool // calls beyond the last named one get ENOSYS
+	flags   uint
 	unknown []string
+	faults  []error
+}
+
+// fault adds err unless it is nil.
+func (p *profile) fault(err error) {
+	if err != nil {
+		p.faults = append(p.faults, err)
+	}
 }
 
 // entry is one of linux.seccomp.syscalls.
@@ -88,15 +106,12 @@ type entry struct {
 	args [][]condition
 }
 
-func parse(s *specs.LinuxSeccomp, goarch string) (*profile, error) {
+func parse(s *specs.LinuxSeccomp, goarch string) *profile {
 	p := &profile{entries: make([]entry, len(s.Syscalls))}
+	p.parseArches(s.Architectures, goarch)
 	var err error
-	if p.arches, err = parseArches(s.Architectures, goarch); err != nil {
-		return nil, err
-	}
-	if p.deflt, err = verdict(s.DefaultAction, s.DefaultErrnoRet, "linux.seccomp", "defaultAction", "defaultErrnoRet"); err != nil {
-		return nil, err
-	}
+	p.deflt, err = verdict(s.DefaultAction, s.DefaultErrnoRet, "linux.seccomp", "defaultAction", "defaultErrnoRet")
+	p.fault(err)
 	p.notify = s.DefaultAction == specs.ActNotify
 	p.enosys = stub(s.DefaultAction)
 	names := 0
@@ -105,32 +120,40 @@ func parse(s *specs.LinuxSeccomp, goarch string) (*profile, error) {
 	}
 	known := make([]uint16, 0, names)
 	for i := range s.Syscalls {
-		c, e := &s.Syscalls[i], &p.entries[i]
-		if e.verdict, err = verdict(c.Action, c.ErrnoRet, "", "action", "errnoRet"); err != nil {
-			return nil, fmt.Errorf("linux.seccomp.syscalls[%d]%w", i, err)
-		}
-		e.skip = e.verdict == p.deflt
-		p.notify = p.notify || c.Action == specs.ActNotify
-		args, err := parseArgs(c.Args, i)
-		if err != nil {
-			return nil, err
-		}
-		e.args = alternatives(args)
-		from := len(known)
-		for j, name := range c.Names {
-			row := findRow(name)
-			switch {
-			case name == "":
-				return nil, fmt.Errorf("linux.seccomp.syscalls[%d].names[%d]: is empty; give the name of a system call", i, j)
-			case row >= 0 && p.has(row):
-				known = append(known, uint16(row))
-			case !slices.Contains(p.unknown, name):
-				p.unknown = append(p.unknown, name)
-			}
-		}
-		e.rows = known[from:len(known):len(known)]
+		known = p.entry(i, &s.Syscalls[i], known)
 	}
-	return p, nil
+	p.flags, err = parseFlags(s.Flags, p.notify)
+	p.fault(err)
+	p.fault(checkListener(s, p.notify))
+	return p
+}
+
+// entry parses linux.seccomp.syscalls[i], whose rows it appends to known.
+func (p *profile) entry(i int, c *specs.LinuxSyscall, known []uint16) []uint16 {
+	e := &p.entries[i]
+	var err error
+	if e.verdict, err = verdict(c.Action, c.ErrnoRet, "", "action", "errnoRet"); err != nil {
+		p.fault(fmt.Errorf("linux.seccomp.syscalls[%d]%w", i, err))
+	}
+	e.skip = e.verdict == p.deflt
+	p.notify = p.notify || c.Action == specs.ActNotify
+	args, err := parseArgs(c.Args, i)
+	p.fault(err)
+	e.args = alternatives(args)
+	from := len(known)
+	for j, name := range c.Names {
+		row := findRow(name)
+		switch {
+		case name == "":
+			p.fault(fmt.Errorf("linux.seccomp.syscalls[%d].names[%d]: is empty; give the name of a system call", i, j))
+		case row >= 0 && p.has(row):
+			known = append(known, uint16(row))
+		case !slices.Contains(p.unknown, name):
+			p.unknown = append(p.unknown, name)
+		}
+	}
+	e.rows = known[from:len(known):len(known)]
+	return known
 }
 
 // stub reports whether calls that are newer than the profile get ENOSYS in place of

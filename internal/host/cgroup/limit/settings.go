@@ -76,15 +76,29 @@ type memoryCheck struct{ limit, swap int64 }
 // Source: runtime-spec config-linux.md, "Control groups" with all its parts;
 // kernel admin-guide/cgroup-v2.rst and admin-guide/cgroup-v1/.
 func New(r *specs.LinuxResources, mode cgroup.Mode) (*Settings, error) {
+	b := build(r, mode)
+	if len(b.faults) > 0 {
+		return nil, b.faults[0]
+	}
+	return &b.Settings, nil
+}
+
+// All returns the writes of what is right in r, and all that is wrong: New returns the first
+// of it.
+func All(r *specs.LinuxResources, mode cgroup.Mode) (*Settings, []error) {
+	b := build(r, mode)
+	return &b.Settings, b.faults
+}
+
+func build(r *specs.LinuxResources, mode cgroup.Mode) *builder {
 	b := &builder{Settings: Settings{mode: mode}, unified: mode == cgroup.V2}
 	if r == nil {
 		r = &specs.LinuxResources{}
 	}
-	rules, err := device.New(r.Devices)
-	if err != nil {
-		return nil, err
+	var err error
+	if b.devices, err = device.New(r.Devices); err != nil {
+		b.faults = append(b.faults, err)
 	}
-	b.devices = rules
 	if mode == cgroup.None {
 		b.none(r)
 		r = &specs.LinuxResources{}
@@ -98,10 +112,7 @@ func New(r *specs.LinuxResources, mode cgroup.Mode) (*Settings, error) {
 	b.network(r.Network)
 	b.rdma(r.Rdma)
 	b.files(r.Unified)
-	if b.err != nil {
-		return nil, b.err
-	}
-	return &b.Settings, nil
+	return b
 }
 
 // none is for a host without cgroups: there it is an error to ask for limits,
@@ -145,17 +156,15 @@ func (s *Settings) Ignored() []string { return s.ignored }
 // resources begins the name of every field here.
 const resources = "linux.resources"
 
-// builder collects the writes and the first error.
+// builder collects the writes and what is wrong.
 type builder struct {
 	Settings
 	unified bool // cgroup v2's files
-	err     error
+	faults  []error
 }
 
 func (b *builder) failf(format string, args ...any) {
-	if b.err == nil {
-		b.err = fmt.Errorf(format, args...)
-	}
+	b.faults = append(b.faults, fmt.Errorf(format, args...))
 }
 
 // add appends a write and returns it for its other members to be set. It is valid

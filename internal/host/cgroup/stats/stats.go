@@ -201,8 +201,8 @@ func (r *reader) psi(name string) *PSI {
 	return p
 }
 
-// hugeSizes lists the sizes of huge pages that the kernel has, from their directory in sysfs.
-func hugeSizes() []string {
+// HugeSizes lists the sizes of huge pages that the kernel has, from their directory in sysfs.
+func HugeSizes() []string {
 	fd, err := sys.Open(unix.AT_FDCWD, "/sys/kernel/mm/hugepages", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil

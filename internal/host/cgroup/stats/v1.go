@@ -72,7 +72,7 @@ func readV1(p cgroup.Paths) (*Stats, error) {
 	in("pids", func(r *reader) { r.pids(&s.Pids) })
 	in("blkio", func(r *reader) { r.blkio(&s.BlockIO) })
 	in("hugetlb", func(r *reader) {
-		for _, size := range hugeSizes() {
+		for _, size := range HugeSizes() {
 			prefix := "hugetlb." + size
 			if r.text(prefix+".rsvd.usage_in_bytes") != "" {
 				prefix += ".rsvd"

@@ -40,7 +40,7 @@ func readV2(dir string) (*Stats, error) {
 	r.pids(&s.Pids)
 	r.ioV2(&s.BlockIO)
 	s.BlockIO.PSI = r.psi("io.pressure")
-	for _, size := range hugeSizes() {
+	for _, size := range HugeSizes() {
 		prefix := "hugetlb." + size
 		if r.text(prefix+".max") == "" {
 			continue
