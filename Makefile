@@ -205,7 +205,7 @@ engines: build box containerd cri
 vm: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite
 
-# The same in parts, for tests/all.
+# The same in parts, for tests/all: what systemd drives, and all else.
 vm-build: build
 	GO=$(GO) tests/vm/suite build
 vm-v2 vm-systemd:

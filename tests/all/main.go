@@ -24,9 +24,9 @@ import (
 // lanes are the phases that run one after the other, each lane beside the others. What
 // runs tests comes after test-deps, which installs what they need.
 var lanes = [][]string{
-	{"test-deps", "vm-build", "unit", "surroundings-quick", "integration", "conformance", "engines", "tutorial"},
+	{"test-deps", "vm-build", "unit", "surroundings-quick", "integration", "conformance", "engines", "tutorial", "vm-v2"},
 	{"fmt", "vet", "lint", "containerd", "types", "cross-quick", "fuzz-build", "dist-test", "mutants-quick"},
-	{"vm-systemd", "vm-v2"},
+	{"vm-systemd"},
 }
 
 // after is what a phase of another lane has to wait for.
