@@ -97,8 +97,8 @@ type execution struct {
 	trace   *trace.Trace
 	signals *terminal.Forwarder // nil for a detached one
 	guard   guard
+	way     entrance
 	atLimit atLimit
-	attach  *attachment // nil for a process that is born in the container's cgroups
 }
 
 // begin does all up to a process that has executed its program. It takes no lock: what it
@@ -125,83 +125,11 @@ func (e *execution) begin(id string) (err error) {
 	if err := e.names(sub); err != nil {
 		return err
 	}
-	if err := e.startWhereRoom(sub); err != nil {
+	if err := e.enter(sub); err != nil {
 		return err
 	}
 	// Last: engines take what it writes for success.
 	return e.announce()
-}
-
-// startWhereRoom starts the process in the container's cgroups; where a limit of tasks
-// leaves no room for its way there, it is moved there when it is made.
-func (e *execution) startWhereRoom(sub cgroup.Sub) error {
-	// A terminal cannot be handed over twice.
-	e.atLimit.is = e.p.Terminal && len(sub) == 0 && !cgroup.Paths(e.c.rec.Cgroup.Paths).Room(2)
-	err := e.start(sub)
-	if e.mayAttach(err) {
-		e.attach = &attachment{sub: sub}
-		err = e.start(sub)
-	}
-	if !e.canMove(err, sub) {
-		return e.explainEntry(err)
-	}
-	e.drop()
-	e.atLimit.is = true
-	if again := e.start(nil); again != nil {
-		return fmt.Errorf("%w; a limit of tasks is reached: linux.resources.pids.limit, one of a cgroup above, or RLIMIT_NPROC", err)
-	}
-	return nil
-}
-
-// canMove reports whether err is that a limit of tasks was reached, and nothing was handed
-// over that cannot be so twice.
-func (e *execution) canMove(err error, sub cgroup.Sub) bool {
-	return errors.Is(err, unix.EAGAIN) && !e.atLimit.is && !e.p.Terminal && len(sub) == 0 && e.c.hasCgroup()
-}
-
-// start makes the process and serves it until it has executed its program.
-func (e *execution) start(sub cgroup.Sub) (err error) {
-	// Before the process is killed, which has no effect in a frozen cgroup v1.
-	defer func() { err = errors.Join(err, e.thaw()) }()
-	err = e.make(sub)
-	if len(sub) == 0 && e.barred(err) { // init has gone to a sub-cgroup
-		if sub, subErr := cgroup.Paths(e.c.rec.Cgroup.Paths).OfInit(e.c.rec.Pid); subErr == nil {
-			e.drop()
-			err = e.make(sub)
-		}
-	}
-	if e.child != nil && err != nil {
-		// In a namespace of the image's making much may fail before init is looked at.
-		if left := new(leftError); errors.As(stayed(e.c.rec), &left) {
-			return left
-		}
-	}
-	return e.c.explainExec(explainIDs(e.explainJoin(explainInFlight(err))))
-}
-
-// make makes the process and serves it, in one try.
-func (e *execution) make(sub cgroup.Sub) error {
-	if err := e.spawn(sub); err != nil {
-		return err
-	}
-	e.trace.Phase("set up")
-	return e.server().serve()
-}
-
-// barred reports whether err is that a cgroup takes no process: the clone's, or where it
-// cannot be born there, that of the process's first step.
-func (e *execution) barred(err error) bool {
-	var failed *program.Error
-	return errors.Is(err, unix.EBUSY) && (e.child == nil || errors.As(err, &failed) && failed.Note.Element.F == compile.CgroupElement)
-}
-
-// drop ends the process that was made, if any.
-func (e *execution) drop() {
-	if e.child != nil {
-		e.child.Kill()
-		e.child.Close()
-		e.child = nil
-	}
 }
 
 // explainJoin explains why a user cannot exec into a container that waits for start.
@@ -275,14 +203,14 @@ func (e *execution) process() error {
 	return nil
 }
 
-// spawn makes the process, born in the container's cgroups.
-func (e *execution) spawn(sub cgroup.Sub) error {
+// spawn makes the process, which enters the container's cgroups by e.way.
+func (e *execution) spawn() error {
 	e.trace.Phase("compile")
 	in, err := e.input()
 	if err != nil {
 		return err
 	}
-	entry, err := e.entry(sub)
+	entry, err := e.entry()
 	if err != nil {
 		return entryDenied(err)
 	}
@@ -317,36 +245,6 @@ func (e *execution) spawn(sub cgroup.Sub) error {
 	return e.guard.watch(e.o.Embed, e.child, p)
 }
 
-// entry opens what the process enters the container's cgroups, and its resctrl group, by.
-func (e *execution) entry(sub cgroup.Sub) (*cgroup.Entry, error) {
-	paths := cgroup.Paths(e.c.rec.Cgroup.Paths)
-	if e.atLimit.is {
-		paths, e.atLimit.procs = paths.Uncounted()
-	}
-	if e.attach != nil {
-		paths, sub = nil, nil
-	}
-	born := !seat.Calls().Clone3
-	entry, err := paths.Enter(sub, born)
-	if errors.Is(err, unix.ENOENT) && len(sub) == 0 { // init has been moved, and what is recorded removed
-		if now, nowErr := paths.Now(e.c.rec.Pid); nowErr == nil {
-			entry, err = now.Enter(nil, born)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if g := e.c.rdtGroup(); g != nil {
-		tasks, err := g.Tasks()
-		if err != nil {
-			entry.Close()
-			return nil, err
-		}
-		entry.Tasks = append(tasks, entry.Tasks...) // the freezer is the last
-	}
-	return entry, nil
-}
-
 func (e *execution) input() (*compile.ExecInput, error) {
 	e.init = e.c.init(e.pidfd)
 	if e.reads != nil {
@@ -372,15 +270,15 @@ func (e *execution) userns() bool { return e.init.Flags&unix.CLONE_NEWUSER != 0 
 func (e *execution) parentWork() (list workList[*execution]) {
 	clones := e.init.Clones() // the second process is moved, while it waits to be followed
 	// First, so that the process is in its cgroups whatever follows.
-	list.add(e.attach != nil, compile.Born, "linux.cgroupsPath", "have systemd move the process", (*execution).toUnit)
-	list.add(e.atLimit.is && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
+	list.add(e.way.bySystemd, compile.Born, "linux.cgroupsPath", "have systemd move the process", (*execution).toUnit)
+	list.add(e.way.outside && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
 	// These take capabilities in the initial user namespace, and come before another is joined.
 	list.add(e.p.OOMScoreAdj != nil, compile.Born, "process.oomScoreAdj",
 		"set the score for the OOM killer", (*execution).setScore)
 	list.add(e.userns(), compile.Born, "process.rlimits", "set the limits", (*execution).setLimits)
 	// Last at the barrier: what waits there is not in the pid namespace yet.
-	list.add(e.atLimit.is && clones, compile.Born, "linux.cgroupsPath", "have the container stand still", (*execution).freeze)
-	list.add(e.atLimit.is && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)
+	list.add(e.way.outside && clones, compile.Born, "linux.cgroupsPath", "have the container stand still", (*execution).freeze)
+	list.add(e.way.outside && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)
 	return list
 }
 

@@ -85,7 +85,7 @@ func (e *execution) names(sub cgroup.Sub) error {
 		return nil
 	}
 	e.reads = &accounts{}
-	if err := e.startWhereRoom(sub); err != nil {
+	if err := e.enter(sub); err != nil {
 		return fmt.Errorf("--user %s: %w", fault.Quote(n.text()), err)
 	}
 	_, err := e.child.Wait()
@@ -119,7 +119,7 @@ func (n *UserName) text() string {
 // process has the ids of the container's own.
 func (e *execution) namesInput() *compile.ExecInput {
 	e.work = nil
-	e.work.add(e.atLimit.is, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
+	e.work.add(e.way.outside, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
 	return &compile.ExecInput{
 		Names: true, Init: e.init, Process: &specs.Process{User: e.own}, Linux: &specs.Linux{},
 		Wait: len(e.work) > 0, KeepGroups: keepsGroups(e.c.rec.Annotations),

@@ -113,7 +113,7 @@ func TestExecWaitsForTheRuntimesWork(t *testing.T) {
 		{"no room", 0, true, nil, []string{"born linux.cgroupsPath"}},
 		{"no room, and a pid namespace", unix.CLONE_NEWPID, true, nil, []string{"born linux.cgroupsPath", "adopt linux.cgroupsPath"}},
 	} {
-		e := &execution{init: namespace.Init{Pid: 1, Flags: c.flags}, atLimit: atLimit{is: c.full}, p: &specs.Process{OOMScoreAdj: c.score}}
+		e := &execution{init: namespace.Init{Pid: 1, Flags: c.flags}, way: entrance{outside: c.full}, p: &specs.Process{OOMScoreAdj: c.score}}
 		var got []string
 		for _, w := range e.parentWork() {
 			got = append(got, compile.TagName(w.barrier)+" "+w.element)

@@ -19,10 +19,8 @@ import (
 // exec's thaw would let it go early. A runtime that is killed in between leaves the
 // container paused, as a pause does: resume and delete --force go on from there.
 type atLimit struct {
-	// is is true when the process is moved into the cgroups of procs.
-	is    bool
-	procs []string
-	froze bool
+	procs []string // files of the cgroups that the process is moved into
+	froze bool     // the container stands still, and is not paused
 }
 
 // mayMove refuses a container in whose pid namespace there are others too, which do not
@@ -61,7 +59,7 @@ func (e *execution) thaw() (err error) {
 		err = e.c.cg.Thaw()
 		e.atLimit.froze = false
 	}
-	if e.c != nil && e.atLimit.is {
+	if e.c != nil && e.way.outside {
 		e.c.dir.Unlock()
 	}
 	return err

@@ -73,7 +73,7 @@ func TestContainerStandsStillUntilExecIsInside(t *testing.T) {
 			e := &execution{
 				o: &ExecOptions{IgnorePaused: c.ignores}, init: namespace.Init{Flags: unix.CLONE_NEWPID},
 				c:     &container{dir: dir, cg: f, rec: &state.Record{PrivatePid: c.private}},
-				child: &spawn.Child{Pid: pid}, atLimit: atLimit{is: true, procs: []string{file}},
+				child: &spawn.Child{Pid: pid}, way: entrance{outside: true}, atLimit: atLimit{procs: []string{file}},
 			}
 			if err := e.freeze(); !errors.Is(err, c.want) {
 				t.Fatalf("got %v, want %v", err, c.want)
