@@ -6,6 +6,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/machine"
 	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/namespace"
@@ -123,10 +124,7 @@ func (n *joining) filterFirst() bool {
 		v := n.filter.Verdict(d) & unix.SECCOMP_RET_ACTION_FULL
 		return v == unix.SECCOMP_RET_ALLOW || v == unix.SECCOMP_RET_LOG
 	}
-	clone := []uint64{program.CloneFlags, 0}
-	if program.StackFirst {
-		clone = []uint64{0, program.CloneFlags}
-	}
+	first, second := machine.CloneArgs(program.CloneFlags, 0)
 	for _, nr := range [...]uintptr{
 		unix.SYS_CAPSET, unix.SYS_EXIT_GROUP, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SETSID, unix.SYS_PRLIMIT64,
 		unix.SYS_OPENAT2, unix.SYS_FCHDIR, unix.SYS_CLOSE, unix.SYS_GETCWD, unix.SYS_STATX, unix.SYS_FACCESSAT2, unix.SYS_FACCESSAT, unix.SYS_DUP3,
@@ -136,7 +134,7 @@ func (n *joining) filterFirst() bool {
 			return false
 		}
 	}
-	return allows(unix.SYS_CLONE, clone...) && (!n.p.Terminal || allows(unix.SYS_IOCTL, 0, unix.TIOCSCTTY))
+	return allows(unix.SYS_CLONE, first, second) && (!n.p.Terminal || allows(unix.SYS_IOCTL, 0, unix.TIOCSCTTY))
 }
 
 // held returns the capabilities beyond the container's own that the last steps need: to load

@@ -1,10 +1,8 @@
 package program
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"unsafe"
@@ -12,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/machine"
 )
 
 // ErrNul is returned for a string that holds a NUL byte, which no system call
@@ -420,11 +419,6 @@ func (b *Builder) Clone(flags uint64, tag uint32) {
 	b.goOnIn(b.Sys(unix.SYS_CLONE3, m.Arg(), Imm(m.Len)), tag)
 }
 
-// StackFirst is true where clone(2) takes the stack before the flags.
-//
-// Source: clone(2), "C library/kernel differences".
-const StackFirst = runtime.GOARCH == "s390x"
-
 // CloneFlags are the flags of CloneOld.
 const CloneFlags = unix.CLONE_PARENT
 
@@ -435,11 +429,8 @@ const CloneFlags = unix.CLONE_PARENT
 func (b *Builder) CloneOld(tag uint32) { b.cloneOld(0, tag) }
 
 func (b *Builder) cloneOld(more uint64, tag uint32) {
-	flags, stack := Imm(CloneFlags|more), Imm(0)
-	if StackFirst {
-		flags, stack = stack, flags
-	}
-	b.goOnIn(b.Sys(unix.SYS_CLONE, flags, stack, Imm(0), Imm(0), Imm(0)), tag)
+	first, second := machine.CloneArgs(CloneFlags|more, 0)
+	b.goOnIn(b.Sys(unix.SYS_CLONE, Imm(first), Imm(second), Imm(0), Imm(0), Imm(0)), tag)
 }
 
 // goOnIn emits what follows a clone.
@@ -458,7 +449,7 @@ func (b *Builder) goOnIn(clone Call, tag uint32) {
 // the other half is zero.
 func (b *Builder) Low32(r Reg) Mem {
 	off := uint32(r)
-	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+	if machine.BigEndian() {
 		off += 4
 	}
 	return Mem{off, 4}

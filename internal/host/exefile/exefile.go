@@ -89,8 +89,7 @@ func Inspect(root, name string) (problem string, foreign bool) {
 // alsoRuns reports whether machines of this architecture run the ELF file beside their own,
 // as they do programs of 32 bits.
 func alsoRuns(data []byte) bool {
-	machine := order(data).Uint16(data[18:])
-	return runtime.GOARCH == "amd64" && machine == 3 || runtime.GOARCH == "arm64" && machine == 40
+	return runtime.GOARCH == "amd64" && arch(data) == "386" || runtime.GOARCH == "arm64" && arch(data) == "arm"
 }
 
 // missing explains a file that is there and is not found.
@@ -139,17 +138,22 @@ func order(data []byte) binary.ByteOrder {
 
 // otherMachine explains an ELF file that is for another machine.
 func otherMachine(data []byte) string {
-	machine := order(data).Uint16(data[18:])
-	name := "the machine " + strconv.Itoa(int(machine)) + " of elf.h"
-	for _, m := range machines() {
-		if m.number == machine && m.big == (data[5] == 2) {
-			name = m.name
-		}
-	}
+	name := arch(data)
 	if name == runtime.GOARCH {
 		return ""
 	}
 	return "the file is for " + name + ", this machine is " + runtime.GOARCH
+}
+
+// arch returns the architecture of an ELF file, by Go's name where it is known.
+func arch(data []byte) string {
+	number, big := order(data).Uint16(data[18:]), data[5] == 2
+	for _, m := range machines() {
+		if m.number == number && m.big == big {
+			return m.name
+		}
+	}
+	return "the machine " + strconv.Itoa(int(number)) + " of elf.h"
 }
 
 // machine is an architecture of ELF files, by Go's name.

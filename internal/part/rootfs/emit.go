@@ -1,9 +1,6 @@
 package rootfs
 
 import (
-	"runtime"
-	"strconv"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
@@ -121,19 +118,6 @@ func (r *Root) PrivateProc(b *program.Builder, denied bool) program.Reg {
 // HostProc is PrivateProc where fsopen is denied and the process is in a mount namespace of
 // others.
 func HostProc(b *program.Builder) program.Reg { return hostProc(b) }
-
-// statfsFlags returns the word f_flags of a struct statfs.
-//
-// Source: include/uapi/asm-generic/statfs.h, arch/s390/include/uapi/asm/statfs.h.
-func statfsFlags(m program.Mem) program.Mem {
-	switch {
-	case strconv.IntSize == 32:
-		return idiom.Part(m, 44, 4)
-	case runtime.GOARCH == "s390x":
-		return idiom.Part(m, 64, 4)
-	}
-	return idiom.Part(m, 80, 8)
-}
 
 // statx emits statx on a descriptor.
 func statx(b *program.Builder, fd program.Reg, buf program.Mem) program.Call {

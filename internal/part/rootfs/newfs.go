@@ -1,7 +1,6 @@
 package rootfs
 
 import (
-	"encoding/binary"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/machine"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
@@ -175,7 +175,7 @@ func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
 func (r *Root) modeOf(b *program.Builder, dir program.Reg) program.Reg {
 	// The two bytes of the mode must be the lowest of an aligned word.
 	shift, at := uint32(4), uint32(32)
-	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+	if machine.BigEndian() {
 		shift, at = 2, 24
 	}
 	buf := b.Zero(idiom.StatxSize + 8)

@@ -341,7 +341,7 @@ func (r *Root) keepLocked(b *program.Builder, tree program.Reg, clr uint64) {
 	buf, free := b.Zero(idiom.StatfsSize), b.Label()
 	step := b.Step(program.T("look at the options of the source"))
 	call.Fstatfs(step, call.In(tree), buf)
-	step.IfWord(statfsFlags(buf), flags, program.Eq, 0, free)
+	step.IfWord(idiom.StatfsFlags(buf), flags, program.Eq, 0, free)
 	step = b.Step(program.T("the source has ro, nosuid, nodev or noexec, which cannot be taken back in a user namespace"))
 	step.Fail(unix.EPERM)
 	b.Bind(free)

@@ -2,10 +2,12 @@ package call
 
 import (
 	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/calls"
 	"github.com/hutch-project/hutch/internal/id32"
+	"github.com/hutch-project/hutch/internal/machine"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/sigaction"
 )
@@ -24,10 +26,8 @@ func Execve(b *program.Builder, path Path, args Argv, env Envv) program.Call {
 //
 // Source: clone(2), "C library/kernel differences".
 func Clone(b *program.Builder, flags uint64) program.Call {
-	if program.StackFirst {
-		return b.Sys(unix.SYS_CLONE, none(), imm(flags), none(), none(), none())
-	}
-	return b.Sys(unix.SYS_CLONE, imm(flags), none(), none(), none(), none())
+	first, second := machine.CloneArgs(flags, 0)
+	return b.Sys(unix.SYS_CLONE, imm(first), imm(second), none(), none(), none())
 }
 
 // Wait4 waits for the end of pid; its status goes to the 4 bytes of status.

@@ -4,8 +4,9 @@ import (
 	"syscall"
 	"unsafe"
 
-	"github.com/hutch-project/hutch/internal/program"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/machine"
 )
 
 // This file's function returns in the child too: the rules of program/interp.go hold here.
@@ -36,7 +37,7 @@ func makeChild(c *cloning) (pid uintptr, errno syscall.Errno) {
 		return pid, errno
 	}
 	flags, stack := uintptr(uint32(c.args.flags)|uint32(c.args.exitSignal)), uintptr(0)
-	if program.StackFirst {
+	if machine.StackFirst {
 		flags, stack = stack, flags
 	}
 	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, flags, stack, uintptr(c.args.pidfd), 0, 0, 0)

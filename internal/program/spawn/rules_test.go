@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,16 @@ import (
 // inChild are the files whose functions run in the child; those of the others run
 // in the thread that forks too.
 var inChild = []string{interpreter, forking, "clone.go"}
+
+// forking is the file of the functions that fork, of this build: that of the bare thread where
+// the type forker is one.
+var forking = func() string {
+	start := reflect.ValueOf((*forker).start).Pointer()
+	if file, _ := runtime.FuncForPC(start).FileLine(start); filepath.Base(file) == "forker_plain.go" {
+		return "fork_plain.go"
+	}
+	return "thread.go"
+}()
 
 const interpreter = "../interp.go"
 
@@ -264,6 +276,45 @@ func TestCodeOfTheChildCallsNothingOfTheRuntime(t *testing.T) {
 	if calls["Interpret"] < 5 || calls["fork"] < 4 && calls["threadMain"]+calls["threadFork"] < 8 {
 		t.Errorf("calls seen: %v; want 5 of Interpret, and 4 of fork or 8 of threadMain and threadFork", calls)
 	}
+}
+
+// TestOneConstraintForTheThread: the files of the bare thread are built together, on each
+// architecture that has assembly for it, and the others where those are not.
+func TestOneConstraintForTheThread(t *testing.T) {
+	const rest = "!plain && !race"
+	var arches []string
+	for _, file := range glob(t, "thread_*.s") {
+		arches = append(arches, strings.TrimSuffix(strings.TrimPrefix(file, "thread_"), ".s"))
+	}
+	one := strings.Join(arches, " || ")
+	want := map[string][]string{
+		"//go:build " + rest:                              glob(t, "thread_*.s"),
+		"//go:build (" + one + ") && " + rest:             {"forker_thread.go", "memory.go", "memory_test.go", "thread.go"},
+		"//go:build !(" + one + ") || " + "plain || race": {"fork_plain.go", "forker_plain.go"},
+	}
+	got := map[string][]string{}
+	for _, file := range append(glob(t, "*.go"), glob(t, "*.s")...) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line, _, _ := strings.Cut(string(text), "\n"); strings.HasPrefix(line, "//go:build ") {
+			got[line] = append(got[line], file)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// glob returns the files of the package that match.
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %q, %v", pattern, files, err)
+	}
+	return files
 }
 
 // The interpreter is to be read in one sitting.

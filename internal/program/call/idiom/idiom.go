@@ -3,12 +3,9 @@
 package idiom
 
 import (
-	"encoding/binary"
-	"runtime"
-	"unsafe"
-
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/machine"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
@@ -29,21 +26,7 @@ const (
 
 // StatfsFlags returns the flags of the mount in a buffer of statfs, of which the lowest
 // 32 bits matter.
-//
-// Source: Linux include/uapi/asm-generic/statfs.h, arch/s390/include/uapi/asm/statfs.h.
-func StatfsFlags(m program.Mem) program.Mem {
-	off, big := uint32(80), binary.NativeEndian.Uint16([]byte{0, 1}) == 1
-	switch {
-	case unsafe.Sizeof(uintptr(0)) == 4:
-		off = 44
-	case runtime.GOARCH == "s390x": // 32 bits
-		off, big = 64, false
-	}
-	if big {
-		off += 4
-	}
-	return Part(m, off, 4)
-}
+func StatfsFlags(m program.Mem) program.Mem { return Part(m, machine.StatfsFlags(), 4) }
 
 // Part returns the n bytes at off of a buffer, for comparisons.
 func Part(m program.Mem, off, n uint32) program.Mem { return program.Mem{Off: m.Off + off, Len: n} }
