@@ -10,6 +10,7 @@ import (
 	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/life"
 	"github.com/hutch-project/hutch/internal/nearest"
+	"github.com/hutch-project/hutch/internal/sigaction"
 )
 
 var killCommand = cli.Command{
@@ -52,10 +53,8 @@ func kill(l *cli.Line) error {
 	return send(l.Words[0])
 }
 
-const (
-	maxSignal     = 64 // the highest signal of Linux on most architectures
-	firstRealtime = 34 // as the C library counts: it keeps 32 and 33
-)
+// firstRealtime is SIGRTMIN as glibc counts: it keeps 32 and 33.
+const firstRealtime = 34
 
 // parseSignal takes a number, a name with or without SIG in any case, and
 // RTMIN+n or RTMAX-n.
@@ -63,8 +62,8 @@ const (
 // Source: signal(7).
 func parseSignal(s string) (life.Signal, error) {
 	if n, err := strconv.Atoi(s); err == nil {
-		if n < 0 || n > maxSignal {
-			return 0, fmt.Errorf("unknown signal %q: numbers go from 0 to %d", s, maxSignal)
+		if n < 0 || n > sigaction.Last {
+			return 0, fmt.Errorf("unknown signal %q: numbers go from 0 to %d", s, sigaction.Last)
 		}
 		return life.Signal(n), nil
 	}
@@ -72,7 +71,7 @@ func parseSignal(s string) (life.Signal, error) {
 	if sig := unix.SignalNum("SIG" + name); sig != 0 {
 		return sig, nil
 	}
-	for prefix, base := range map[string]int{"RTMIN": firstRealtime, "RTMAX": maxSignal} {
+	for prefix, base := range map[string]int{"RTMIN": firstRealtime, "RTMAX": sigaction.Last} {
 		rest, ok := strings.CutPrefix(name, prefix)
 		if !ok {
 			continue
@@ -84,7 +83,7 @@ func parseSignal(s string) (life.Signal, error) {
 				break
 			}
 		}
-		if sig := base + n; sig >= firstRealtime && sig <= maxSignal {
+		if sig := base + n; sig >= firstRealtime && sig <= sigaction.Last {
 			return life.Signal(sig), nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/proc"
+	"github.com/hutch-project/hutch/internal/sigaction"
 )
 
 // Kill sends sig to the container's init, or, with all, to all its processes.
@@ -81,11 +82,7 @@ func (c *container) kill(sig Signal, all bool) error {
 // for start. By itself it ends by these, too (process.EndOnSignals); SIGKILL also reaches one
 // that is frozen.
 func (c *container) endsCreated(sig Signal) bool {
-	switch sig {
-	case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
-		return c.dir.Waiting()
-	}
-	return false
+	return sigaction.EndsPrograms(sig) && c.dir.Waiting()
 }
 
 // outlived reports whether processes of the container are left in cgroups that are its

@@ -1,5 +1,5 @@
-// Package sigaction asks the kernel for a signal's disposition, past the
-// handlers of os/signal.
+// Package sigaction asks the kernel for a signal's disposition, and sets it, past the handlers
+// of os/signal. It knows which signals there are.
 package sigaction
 
 import (
@@ -8,6 +8,29 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// Last is the highest signal of Linux on the architectures that Go has.
+//
+// Source: signal(7), "Real-time signals".
+const Last = 64
+
+// OfCLibrary reports whether s is one of those that C libraries keep for themselves. os/signal
+// leaves them alone: it neither catches nor ignores them.
+//
+// Source: signal(7), "Real-time signals"; Go runtime/sigtab_linux_generic.go.
+func OfCLibrary(s unix.Signal) bool { return s >= 32 && s <= 34 }
+
+// EndsPrograms reports whether s is one by which people and service managers ask any program
+// for its end.
+//
+// Source: signal(7), "Standard signals".
+func EndsPrograms(s unix.Signal) bool {
+	switch s {
+	case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
+		return true
+	}
+	return false
+}
 
 // Size is large enough for the kernel's struct sigaction of each architecture.
 // All zero it stands for the default action. It begins with the handler.

@@ -29,7 +29,7 @@ func unignore(ignored []unix.Signal) (again func()) {
 	ignored = slices.DeleteFunc(slices.Clone(ignored), func(s unix.Signal) bool { return !sigaction.Ignored(s) })
 	list := make([]os.Signal, 0, len(ignored))
 	for _, s := range ignored {
-		if s >= 32 && s <= 34 {
+		if sigaction.OfCLibrary(s) {
 			sigaction.SetIgnored(s, false)
 		} else {
 			list = append(list, s)
@@ -45,7 +45,7 @@ func unignore(ignored []unix.Signal) (again func()) {
 			signal.Ignore(list...)
 		}
 		for _, s := range ignored {
-			if s >= 32 && s <= 34 {
+			if sigaction.OfCLibrary(s) {
 				sigaction.SetIgnored(s, true)
 			}
 		}

@@ -10,9 +10,6 @@ import (
 	"github.com/hutch-project/hutch/internal/sigaction"
 )
 
-// lastSignal is the highest signal of Linux on the architectures that Go has.
-const lastSignal = 64
-
 // IgnoredSignals returns the signals that would stay ignored in the container:
 // clone3's CLONE_CLEAR_SIGHAND makes handled ones default, and leaves these, as Signals
 // does in its place. Go
@@ -23,7 +20,7 @@ const lastSignal = 64
 // os/signal, "Default behavior of signals in Go programs".
 func IgnoredSignals() []unix.Signal {
 	var out []unix.Signal
-	for s := unix.Signal(1); s <= lastSignal; s++ {
+	for s := unix.Signal(1); s <= sigaction.Last; s++ {
 		switch s {
 		case unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT:
 			if sigaction.Ignored(s) {
@@ -59,7 +56,7 @@ func Signals(b *program.Builder, ignored []unix.Signal) {
 
 // changeable returns the signals whose action can be changed.
 func changeable() (list []unix.Signal) {
-	for s := unix.Signal(1); s <= lastSignal; s++ {
+	for s := unix.Signal(1); s <= sigaction.Last; s++ {
 		if s != unix.SIGKILL && s != unix.SIGSTOP {
 			list = append(list, s)
 		}
@@ -77,9 +74,11 @@ func EndOnSignals(b *program.Builder) {
 	ending := sigaction.Ending()
 	action := program.Struct(b, &ending)
 	var set uint64
-	for _, s := range [...]unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
-		call.RtSigaction(b, s, action)
-		set |= 1 << (s - 1)
+	for s := unix.Signal(1); s <= sigaction.Last; s++ {
+		if sigaction.EndsPrograms(s) {
+			call.RtSigaction(b, s, action)
+			set |= 1 << (s - 1)
+		}
 	}
 	call.RtSigprocmask(b, unix.SIG_UNBLOCK, program.Struct(b, &set))
 }

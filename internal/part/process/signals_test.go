@@ -88,7 +88,7 @@ func ignoredHere(t *testing.T) []unix.Signal {
 		t.Fatal(err)
 	}
 	out := []unix.Signal{}
-	for s := unix.Signal(1); s <= lastSignal; s++ {
+	for s := unix.Signal(1); s <= sigaction.Last; s++ {
 		if set>>(s-1)&1 != 0 {
 			out = append(out, s)
 		}

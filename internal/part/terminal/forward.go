@@ -81,18 +81,19 @@ var usual = [...]unix.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT,
 }
 
+// left are the signals that are not caught, for the reasons that Forward names.
+var left = [...]unix.Signal{
+	unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGTTIN, unix.SIGTTOU,
+}
+
 // others returns the signals that are caught when a process lasts.
 func others() []os.Signal {
-	out := make([]os.Signal, 0, 64)
-	for s := syscall.Signal(1); s <= 64; s++ {
-		if slices.Contains(usual[:], s) {
+	out := make([]os.Signal, 0, sigaction.Last)
+	for s := syscall.Signal(1); s <= sigaction.Last; s++ {
+		if slices.Contains(usual[:], s) || slices.Contains(left[:], s) || sigaction.OfCLibrary(s) {
 			continue
 		}
-		switch s {
-		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGTTIN, unix.SIGTTOU, 32, 33, 34: // the last three are a C library's own, and os/signal leaves them alone
-		default:
-			out = append(out, s)
-		}
+		out = append(out, s)
 	}
 	return out
 }
