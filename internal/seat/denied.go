@@ -22,16 +22,25 @@ type Denied struct {
 	others string // names of those for which there is no other way
 }
 
-// Calls returns what is denied to this process. Without a filter nothing is asked, since
-// Hutch needs a kernel that has the calls.
-//
-// Source: PR_GET_SECCOMP(2const).
+// Calls returns what is denied to this process.
 func Calls() Denied { return denied.of(askDenied) }
 
 var denied once[Denied]
 
+// Filtered reports whether there is a seccomp filter around this process. Without one no call
+// is asked for, since Hutch needs a kernel that has them.
+//
+// Source: PR_GET_SECCOMP(2const).
+func Filtered() bool {
+	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
+	if err == unix.EINVAL { // the kernel has no filters
+		return false
+	}
+	return err != nil || mode != 0 // a filter may deny this call, too
+}
+
 func askDenied() (d Denied) {
-	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err == nil && mode == 0 {
+	if !Filtered() {
 		return Denied{}
 	}
 	var others []string
