@@ -17,7 +17,7 @@ const FileName = "config.json"
 
 // Load reads and decodes the configuration name of the bundle dir. An empty dir
 // is the working directory and an empty name is config.json; an absolute name
-// stands for itself. It also returns the file's bytes.
+// stands for itself. It also returns the file's bytes, those of an undecodable one, too.
 //
 // A file that cannot be opened gives an *fs.PathError, so that errors.Is with
 // fs.ErrNotExist or an errno works. Errors of the text wrap an *Error.
@@ -42,7 +42,7 @@ func Load(dir, name string) (*specs.Spec, []byte, error) {
 	}
 	s, err := Decode(data)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
+		return nil, data, fmt.Errorf("%s: %w", name, err)
 	}
 	return s, data, nil
 }

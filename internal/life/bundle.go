@@ -36,7 +36,7 @@ func (r *Runtime) readBundle(dir, file string, e *Embedder) (*bundle, error) {
 	return r.newBundle(dir, s, text)
 }
 
-// readConfig reads a configuration that lies anywhere.
+// readConfig is config.Load of a configuration that lies anywhere.
 func readConfig(file string) (*specs.Spec, []byte, error) {
 	text, err := config.ReadFile(file)
 	if err != nil {
@@ -44,7 +44,7 @@ func readConfig(file string) (*specs.Spec, []byte, error) {
 	}
 	s, err := config.Decode(text)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", file, err)
+		return nil, text, fmt.Errorf("%s: %w", file, err)
 	}
 	return s, text, nil
 }

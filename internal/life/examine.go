@@ -46,7 +46,11 @@ func (r *Runtime) Examine(o *CreateOptions) (*Examination, error) {
 	}
 	var err error
 	if x.Spec, x.Text, err = read(); err != nil {
-		if x.readAll(err); x.Spec == nil {
+		// Of a value that is wrong: all that are.
+		if errors.As(err, new(*config.Error)) {
+			x.Spec, x.Text, x.Wrong = config.DecodeAll(x.Text)
+		}
+		if x.Spec == nil {
 			return x, err
 		}
 	}
@@ -71,20 +75,25 @@ func (r *Runtime) Examine(o *CreateOptions) (*Examination, error) {
 	}
 	if len(x.Faults)+len(x.Wrong) == 0 { // what is left shows only when all is put together
 		own.Warn = func(string) {} // told of already
-		_, err := own.planOnly(o.named("check"))
-		x.add(err)
+		x.add(own.plannable(o, x))
 	}
 	return x, nil
 }
 
-// readAll reads a configuration again of which a value is wrong, as err says, for all that are.
-func (x *Examination) readAll(err error) {
-	if !errors.As(err, new(*config.Error)) {
-		return
+// plannable returns what keeps the configuration, which has been examined, from being planned.
+// It is decoded again: that of x is adapted. Its file, which may be a pipe, is not read again.
+func (r *Runtime) plannable(o *CreateOptions, x *Examination) error {
+	s, err := config.Decode(x.Text)
+	if err != nil {
+		return err
 	}
-	if text, err := config.ReadFile(x.File); err == nil {
-		x.Spec, x.Text, x.Wrong = config.DecodeAll(text)
+	q := r.planRequest(o, "check")
+	q.Bundle = x.Dir
+	if q.bundle, err = r.newBundle(x.Dir, s, x.Text); err != nil {
+		return err
 	}
+	_, err = r.planOnly(q)
+	return err
 }
 
 func (x *Examination) add(err error) {

@@ -13,7 +13,11 @@ import (
 // Plan compiles the bundle as Create would, and runs nothing. It needs no root:
 // what only root could ask of the host is taken to be as on a usual host.
 func (r *Runtime) Plan(o *CreateOptions) (*Plan, error) {
-	p, err := r.planOnly(o.named("plan"))
+	q := r.planRequest(o, "plan")
+	if err := q.read(r); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	p, err := r.planOnly(q)
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
@@ -21,11 +25,15 @@ func (r *Runtime) Plan(o *CreateOptions) (*Plan, error) {
 	return p, nil
 }
 
-func (r *Runtime) planOnly(o *CreateOptions) (*Plan, error) {
-	q := &request{CreateOptions: o, manager: r.CgroupManager, stateDir: r.stateDir(o.ID), fifo: true}
-	if err := q.read(r); err != nil {
-		return nil, err
-	}
+// planRequest returns the request of a Create that is not made, of a container id if o names
+// none.
+func (r *Runtime) planRequest(o *CreateOptions, id string) *request {
+	o = o.named(id)
+	return &request{CreateOptions: o, manager: r.CgroupManager, stateDir: r.stateDir(o.ID), fifo: true}
+}
+
+// planOnly plans and compiles q, whose bundle has been read.
+func (r *Runtime) planOnly(q *request) (*Plan, error) {
 	if err := q.planUnit(r); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,9 @@
 package inspect
 
 import (
+	"encoding/json"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -47,5 +50,38 @@ func TestWrongValuesAreAllTold(t *testing.T) {
 	}
 	if got := lines(report); !strings.Contains(got, "hostname: want a string") || !strings.Contains(got, "want") || len(report.Findings) != 2 {
 		t.Error(got)
+	}
+}
+
+// TestConfigurationIsReadOnce: one that comes by a pipe is there once, be it good, with wrong
+// values or no JSON at all.
+func TestConfigurationIsReadOnce(t *testing.T) {
+	b := newBundle(t)
+	good, err := json.Marshal(b.spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ text, want string }{
+		{string(good), ""},
+		{string(good[:len(good)-1]) + `,"hostname":5}`, "error: hostname: want a string, found a number\n"},
+		{`{"hostname":`, "error: hostname: "},
+	} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if _, err := w.WriteString(c.text); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		report, err := Bundle(&life.Runtime{Root: t.TempDir(), CgroupManager: life.Disabled},
+			&life.CreateOptions{Bundle: b.dir, ConfigFile: "/dev/fd/" + strconv.Itoa(int(r.Fd()))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := lines(report); c.want == "" && strings.Contains(got, "error: ") || !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.text, got, c.want)
+		}
 	}
 }
