@@ -32,11 +32,11 @@ import (
 // Ask asks the host. path is the caller's PATH, by which a checkpoint would look for CRIU, and
 // bus the service manager that the caller would use.
 func Ask(version, path string, bus systemd.Bus) (*Report, error) {
-	var is unix.Utsname
-	if err := unix.Uname(&is); err != nil {
-		return nil, fmt.Errorf("uname: %w", err)
+	is, err := probe.Uname()
+	if err != nil {
+		return nil, err
 	}
-	r := &Report{Version: version, Kernel: unix.ByteSliceToString(is.Release[:]),
+	r := &Report{Version: version, Kernel: is.Release,
 		Machine: runtime.GOARCH, Caller: callerWords()}
 	layout, err := cgroup.Detect(cgroup.Root)
 	if err != nil {
@@ -304,12 +304,11 @@ func (r *Report) seccomp() {
 
 // fileSystems asks for those that images and configurations of engines use.
 func (r *Report) fileSystems() {
-	text := "\n" + strings.ReplaceAll(read("/proc/filesystems"), "nodev", "") + "\n"
-	aliases := read("/lib/modules/" + r.Kernel + "/modules.alias")
+	names, modules := probe.FileSystems(), probe.Modules(r.Kernel)
 	for _, fs := range [...]string{"overlay", "tmpfs", "mqueue", "devpts", "fuse"} {
-		f := r.add("file systems", fs, strings.Contains(text, "\t"+fs+"\n"), "",
+		f := r.add("file systems", fs, slices.Contains(names, fs), "",
 			"the file system in the kernel or as a module", "modprobe "+fs)
-		if f.State == No && strings.Contains(aliases, "alias fs-"+fs+" ") {
+		if f.State == No && probe.ModuleOf(fs, modules) {
 			*f = Feature{Group: f.Group, Name: f.Name, Detail: "as a module, which a mount loads"}
 		}
 	}

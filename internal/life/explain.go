@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/probe"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -65,16 +65,10 @@ func explainMount(err error) error {
 	if failed.Call != "fsopen" || failed.Errno != unix.ENODEV {
 		return err
 	}
-	text, _ := os.ReadFile("/proc/filesystems")
-	var known []string
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		known = append(known, fields[len(fields)-1])
-	}
 	name := err.Error()
 	name = strings.TrimSuffix(name, ": "+failed.Errno.Error())
 	name = name[strings.LastIndexByte(name, ' ')+1:]
-	return fmt.Errorf("%w: the kernel has no such file system; %s", err, nearest.Or(name, known, "load its module, or see /proc/filesystems"))
+	return fmt.Errorf("%w: the kernel has no such file system; %s", err, nearest.Or(name, probe.FileSystems(), "load its module, or see /proc/filesystems"))
 }
 
 // explainIDs adds to err, when the kernel has refused ids of exec, what they lack: create

@@ -14,6 +14,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/sysctl"
+	"github.com/hutch-project/hutch/internal/probe"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
@@ -56,12 +57,12 @@ func changesHost(s *specs.Spec) error {
 	if n == nil {
 		return nil
 	}
-	var is unix.Utsname
-	if err := unix.Uname(&is); err != nil {
-		return fmt.Errorf("uname: %w", err)
+	is, err := probe.Uname()
+	if err != nil {
+		return err
 	}
 	for _, name := range [...][3]string{
-		{"hostname", s.Hostname, unix.ByteSliceToString(is.Nodename[:])}, {"domainname", s.Domainname, unix.ByteSliceToString(is.Domainname[:])},
+		{"hostname", s.Hostname, is.Nodename}, {"domainname", s.Domainname, is.Domainname},
 	} {
 		if name[1] != "" && name[1] != name[2] {
 			return fmt.Errorf("config.json: %s: the uts namespace %s is the host's; give the container one of its own, or leave %[1]s out", name[0], n.Path)

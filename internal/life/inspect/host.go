@@ -63,17 +63,10 @@ func ask() facts {
 		takes:  probe.FileSystemTakes,
 	}
 	f.held, _ = capability.Held()
-	var is unix.Utsname
-	if unix.Uname(&is) == nil {
-		release := unix.ByteSliceToString(is.Release[:])
-		f.kernel = probe.ParseKernel(release)
-		f.modules = read("/lib/modules/" + release + "/modules.alias")
+	if is, err := probe.Uname(); err == nil {
+		f.kernel, f.modules = probe.ParseKernel(is.Release), probe.Modules(is.Release)
 	}
-	for line := range strings.Lines(read("/proc/filesystems")) {
-		if fields := strings.Fields(line); len(fields) > 0 {
-			f.fileSystems = append(f.fileSystems, fields[len(fields)-1])
-		}
-	}
+	f.fileSystems = probe.FileSystems()
 	f.profiles = read("/sys/kernel/security/apparmor/profiles")
 	if layout, err := cgroup.Detect(cgroup.Root); err == nil {
 		f.mode = layout.Mode
@@ -108,7 +101,7 @@ func (r *Report) fileSystem(i int, m *specs.Mount) {
 	has := slices.Contains(r.host.fileSystems, m.Type) || m.Type == "cgroup" // of either version
 	switch {
 	case len(r.host.fileSystems) == 0:
-	case !has && !strings.Contains(r.host.modules, "alias fs-"+m.Type+" "):
+	case !has && !probe.ModuleOf(m.Type, r.host.modules):
 		r.errorf(element, nearest.Or(m.Type, r.host.fileSystems,
 			"see /proc/filesystems, or load its module"),
 			"mount %s on %s: the kernel has no file system %s", m.Type, m.Destination, m.Type)
