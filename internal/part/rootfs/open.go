@@ -302,7 +302,7 @@ func (r *Root) bindChange(s *source) change {
 // do not name it, and so does nosymfollow where the kernel cannot change it.
 //
 // Source: mount_namespaces(7), "Restrictions on mount namespaces"; mount_setattr(2),
-// MOUNT_ATTR_NOSYMFOLLOW (Linux 5.14).
+// MOUNT_ATTR_NOSYMFOLLOW.
 func (r *Root) changeBind(b *program.Builder, s *source, c change, prop uint64) {
 	if r.c.Userns && r.c.SourcesInParent && !r.inChild {
 		r.keepLocked(b, s.tree, c.clr&^c.set)
