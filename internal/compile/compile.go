@@ -114,7 +114,7 @@ func Compile(in *Input) (*Output, error) {
 	if f != nil {
 		c.out.UnknownCalls = f.Unknown
 	}
-	if in.Shield != nil {
+	if in.Shield != nil { // before the first step that could let others reach the child
 		if err := in.Shield(b); err != nil {
 			return nil, err
 		}
@@ -270,7 +270,7 @@ func (c *compiler) namespaces() {
 		ring := keyring.Make(b, c.Keyring)
 		b.Element(program.T("process")).Doing(program.T("tell the runtime of the session keyring")).Tell(keyring.MadeTag, ring)
 	}
-	c.late()
+	c.late()         // as root there: a cgroup and a time namespace are made with CAP_SYS_ADMIN
 	c.ns.Loopback(b) // needs CAP_NET_ADMIN in the namespace's owner
 	domain := c.Spec.Domainname
 	if domain == "" {
@@ -299,7 +299,7 @@ func (c *compiler) late() {
 func (c *compiler) rootfs() {
 	b := c.b
 	c.proc = c.root.PrivateProc(b, c.Host.Denied.Fsopen) // before the container's mounts could stand in its way
-	c.root.Mount(b)
+	c.root.Mount(b)                                      // before the pivot: sources are found in the host's tree
 	if seen(c.Spec.Hooks) {
 		b := b.Element(program.T("hooks")).Doing(program.T("get ready for prestart, createRuntime and createContainer"))
 		c.root.Stand(b) // createContainer hooks begin where init is
@@ -349,8 +349,8 @@ func closed(b *program.Builder) {
 // process emits the properties of the process, up to its readiness for start.
 func (c *compiler) process() {
 	b, p := c.b, c.Spec.Process
-	process.Signals(b, c.Host.Ignored)
-	sched.ResetAffinity(b) // in the container's cgroup, whose cpuset bounds it
+	process.Signals(b, c.Host.Ignored) // before signals are unblocked: no handler of Go's may run here
+	sched.ResetAffinity(b)             // in the container's cgroup, whose cpuset bounds it
 	n := &joining{
 		b: b, p: p, linux: membersOf(c.Spec.Linux), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
 		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), waits: c.Fifo, clone: c.last,
@@ -397,6 +397,7 @@ func (c *compiler) start() {
 		// Nothing of the host is open any more but the fifos.
 		open = c.opens(b, "let exec join the namespaces before start")
 	}
+	// Before Ready: with a listener that is handed over, init is ready.
 	if c.ready != nil {
 		c.ready.load(b)
 	}
@@ -408,8 +409,9 @@ func (c *compiler) start() {
 	// An init that nobody has written down must not go on.
 	ready.Wait(Ready, b.Zero(1))
 	if c.Fifo {
-		c.waitFifo(b)
+		c.waitFifo(b) // after Ready: the runtime that made init leaves then
 	}
+	// After the wait: a container without a process can be created, and not started.
 	if c.Spec.Process == nil {
 		b.Doing(program.T("is absent: there is nothing to start")).Fail(0)
 		return
@@ -423,6 +425,7 @@ func (c *compiler) start() {
 			}
 		})
 	}
+	// Before the first program of the image's.
 	if open {
 		closed(b)
 	}

@@ -52,13 +52,14 @@ func Mounts(in *MountsInput) (*program.Program, *rootfs.Root, error) {
 		Userns: in.userns(), RootUID: in.RootUID, RootGID: in.RootGID, Relock: in.locks(),
 	})
 	if in.Add {
-		root.OpenRunning(b)
+		root.OpenRunning(b) // while names are the host's
 	}
 	if in.locks() {
 		in.join().JoinLocking(b, root.Relock)
 	} else {
 		in.join().Join(b)
 	}
+	// Before the first name: in other namespaces than the container's it would be another tree's.
 	b.Element(program.T("linux.namespaces")).Doing(program.T("wait for the runtime to see that init has left none of them")).Barrier(Joined, 0)
 	if in.Add {
 		root.AddRunning(b)

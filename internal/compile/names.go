@@ -21,16 +21,18 @@ func names(in *ExecInput) (*program.Program, []program.Reg, error) {
 			return nil, nil, err
 		}
 	}
-	tasks := enterCgroups(b, in.Tasks)
+	tasks := enterCgroups(b, in.Tasks) // first: what is used from here on is the container's account
 	if in.Wait {
 		b.Element(program.T("process")).Doing(program.T("wait for the runtime to move the process")).Barrier(Born, 0)
 	}
 	in.joined().Join(b)
+	// Before the first name: in other namespaces than the container's its files are not its own.
 	b.Element(program.T("linux.namespaces")).Doing(program.T("wait for the runtime to see that init has left none of them")).Barrier(Joined, 0)
 	process.CloseOthers(b, nil) // before the first name of the image's choice
 	if !in.KeepGroups {
 		user.Groups(b, in.Process)
 	}
+	// After the groups, which need CAP_SETGID, and before no capability is left.
 	user.IDs(b, in.Process)
 	capability.New(nil, in.Host.LastCap).Apply(b, 0)
 	b = b.Element(program.T("process.user"))

@@ -76,14 +76,14 @@ func (n *inNamespaces) compile(h specs.Hook, std [3]int) (*program.Program, *sel
 	for i, fd := range std {
 		call.Dup3(step, call.Number(fd), call.As(i), 0)
 	}
-	n.init.Join(b)
+	n.init.Join(b)              // with the runtime's rights, which the hook keeps: its program is the host's
 	process.CloseOthers(b, nil) // before it can be seen in the container
-	if n.init.Clones() {
+	if n.init.Clones() {        // after the closing: from here on the container can reach it
 		namespace.Clone(b, compile.Adopt, false)
 	}
-	call.Setpgid(b.Step(program.T("make a process group")))
-	process.Signals(b, n.ignored)
-	process.Unblock(b)
+	call.Setpgid(b.Step(program.T("make a process group"))) // after the clone: of the process that goes on
+	process.Signals(b, n.ignored)                           // before signals are unblocked: none may run a handler of Go's
+	process.Unblock(b)                                      // late: a signal that has waited ends the process here
 	b.Tell(compile.Executing, 0)
 	b = b.Element(program.T("hooks.createContainer")).Step(program.T("execute %s", h.Path))
 	args := h.Args
