@@ -110,25 +110,25 @@ func Compile(in *Input) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{Input: in, b: b, ns: ns, filter: f, out: &Output{Namespaces: ns, CloneFlags: ns.CloneFlags()}}
+	comp := &compiler{Input: in, b: b, ns: ns, filter: f, out: &Output{Namespaces: ns, CloneFlags: ns.CloneFlags()}}
 	if f != nil {
-		c.out.UnknownCalls = f.Unknown
+		comp.out.UnknownCalls = f.Unknown
 	}
 	if in.Shield != nil { // before the first step that could let others reach the child
 		if err := in.Shield(b); err != nil {
 			return nil, err
 		}
 	}
-	c.parent()     // with the caller's privileges, in its mount namespace
-	c.namespaces() // before the mounts, which belong to the mount namespace and its owner
-	c.rootfs()     // as root of the namespaces: the user may mount nothing
-	c.process()    // takes the privileges away step by step
-	c.start()      // when nothing can fail any more but the program itself
-	c.out.Program, err = b.Program()
+	comp.parent()     // with the caller's privileges, in its mount namespace
+	comp.namespaces() // before the mounts, which belong to the mount namespace and its owner
+	comp.rootfs()     // as root of the namespaces: the user may mount nothing
+	comp.process()    // takes the privileges away step by step
+	comp.start()      // when nothing can fail any more but the program itself
+	comp.out.Program, err = b.Program()
 	if err != nil {
 		return nil, err
 	}
-	return c.out, nil
+	return comp.out, nil
 }
 
 // NewProgram returns a Builder for a caller who is denied some system calls.
@@ -168,7 +168,7 @@ func linux(s *specs.Spec) *specs.Linux {
 
 // parent emits what is opened before the clone.
 func (c *compiler) parent() {
-	l := linux(c.Spec)
+	linuxPart := linux(c.Spec)
 	// Before Linux 6.18 a process has to be in a pid namespace to mount a procfs for it.
 	if c.Host.ProcOfPidNS || !mountsProc(c.Spec) {
 		c.last = c.ns.CloneLast()
@@ -200,8 +200,8 @@ func (c *compiler) parent() {
 		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
 		Cgroup:          c.Host.Cgroup,
 		NotifyDir:       c.NotifyDir,
-		RootUID:         int(rootfs.HostID(l.UIDMappings, 0)),
-		RootGID:         int(rootfs.HostID(l.GIDMappings, 0)),
+		RootUID:         int(rootfs.HostID(linuxPart.UIDMappings, 0)),
+		RootGID:         int(rootfs.HostID(linuxPart.GIDMappings, 0)),
 		Terminal:        c.Spec.Process != nil && c.Spec.Process.Terminal,
 	}
 	c.ns.Open(c.b) // before the child's setns, and before the root, which takes the pid namespace
@@ -348,33 +348,33 @@ func closed(b *program.Builder) {
 
 // process emits the properties of the process, up to its readiness for start.
 func (c *compiler) process() {
-	b, p := c.b, c.Spec.Process
+	b, proc := c.b, c.Spec.Process
 	process.Signals(b, c.Host.Ignored) // before signals are unblocked: no handler of Go's may run here
 	sched.ResetAffinity(b)             // in the container's cgroup, whose cpuset bounds it
-	n := &joining{
-		b: b, p: p, linux: membersOf(c.Spec.Linux), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
+	joiner := &joining{
+		b: b, p: proc, linux: membersOf(c.Spec.Linux), filter: c.filter, host: &c.Host, null: c.null, userns: c.ns.Own(unix.CLONE_NEWUSER),
 		groups: c.KeepGroups, preserved: c.Preserved, env: c.extraEnv(), waits: c.Fifo, clone: c.last,
 	}
 	if c.Fifo {
-		n.keep = []program.Reg{c.out.Go, c.out.Result}
+		joiner.keep = []program.Reg{c.out.Go, c.out.Result}
 	}
-	n.made = func() { c.hooks = newStartHooks(b, c.Spec.Hooks, c.HookFiles) }
-	if p == nil {
-		n.close()
+	joiner.made = func() { c.hooks = newStartHooks(b, c.Spec.Hooks, c.HookFiles) }
+	if proc == nil {
+		joiner.close()
 		if c.Fifo {
 			process.EndOnSignals(b)
 		}
 		if c.last {
-			n.cloneLast(false)
+			joiner.cloneLast(false)
 		}
 		return
 	}
-	if !n.userns && !c.Host.Nested { // else the runtime does it, which has the privileges, or knows that it has not
-		limit.OOMScoreAdj(b, c.proc, p) // to lower it needs CAP_SYS_RESOURCE: before the ids
+	if !joiner.userns && !c.Host.Nested { // else the runtime does it, which has the privileges, or knows that it has not
+		limit.OOMScoreAdj(b, c.proc, proc) // to lower it needs CAP_SYS_RESOURCE: before the ids
 	}
 	// Before become closes c.proc and takes the right to change the label.
-	lsm.Emit(b, c.proc, p, c.Host.LSM)
-	c.ready = n.become()
+	lsm.Emit(b, c.proc, proc, c.Host.LSM)
+	c.ready = joiner.become()
 }
 
 // extraEnv returns what Hutch adds to the environment.

@@ -46,56 +46,56 @@ func Exec(in *ExecInput) (*program.Program, []program.Reg, error) {
 	if in.Names {
 		return names(in)
 	}
-	b, p := NewProgram(in.Host.Denied), in.Process
+	b, proc := NewProgram(in.Host.Denied), in.Process
 	if in.Shield != nil { // before the join: from then on the container could reach the process
 		if err := in.Shield(b); err != nil {
 			return nil, nil, err
 		}
 	}
 	linux := membersOf(in.Linux)
-	f, err := filter(linux.Seccomp, in.RawFilter)
+	seccompFilter, err := filter(linux.Seccomp, in.RawFilter)
 	if err != nil {
 		return nil, nil, err
 	}
-	n := &joining{
-		b: b, p: p, linux: linux, filter: f, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
+	joiner := &joining{
+		b: b, p: proc, linux: linux, filter: seccompFilter, host: &in.Host, userns: in.Init.Flags&unix.CLONE_NEWUSER != 0,
 		groups: in.KeepGroups, preserved: in.Preserved, clone: in.Init.Clones(),
 	}
-	if !p.Terminal {
-		n.null = process.OpenNull(b, in.Host.Std) // while /dev is the host's
+	if !proc.Terminal {
+		joiner.null = process.OpenNull(b, in.Host.Std) // while /dev is the host's
 	}
-	sched.InitialAffinity(b, p) // before the cgroup, whose cpuset may not have these processors
+	sched.InitialAffinity(b, proc) // before the cgroup, whose cpuset may not have these processors
 	// Before the barrier: the runtime then moves the process where it cannot go by itself.
 	tasks := enterCgroups(b, in.Tasks)
 	if in.Wait {
 		b.Element(program.T("process")).Doing(program.T("wait for the runtime to set limits")).Barrier(Born, 0)
 	}
-	if p.ApparmorProfile != "" || p.SelinuxLabel != "" {
+	if proc.ApparmorProfile != "" || proc.SelinuxLabel != "" {
 		// Before the join: what is below /proc then is the host's, and not the container's.
-		lsm.Emit(b, privateProc(b, &in.Host), p, in.Host.LSM)
+		lsm.Emit(b, privateProc(b, &in.Host), proc, in.Host.LSM)
 	}
-	in.Init.Join(b) // after what is opened of the host, whose names mean something else from here on
-	if !n.clone {   // else after the clone: its child is no leader of a session
+	in.Init.Join(b)    // after what is opened of the host, whose names mean something else from here on
+	if !joiner.clone { // else after the clone: its child is no leader of a session
 		b.Element(program.T("linux.namespaces")).Doing(program.T("wait for the runtime to see that init has left none of them")).Barrier(Joined, 0)
 		process.Setsid(b) // before the terminal, which only the leader of a session takes
 	}
 	if in.OwnKeyring {
 		keyring.Join(b, in.Keyring, in.Serial) // as root of the namespaces, who owns it
 	}
-	if p.Terminal {
-		terminal.Exec(b, p) // of the container's devpts: after the join
+	if proc.Terminal {
+		terminal.Exec(b, proc) // of the container's devpts: after the join
 	}
 	process.Signals(b, in.Host.Ignored) // before signals are unblocked: no handler of Go's may run here
 	// After the cgroup, whose cpuset bounds it.
-	if !sched.FinalAffinity(b, p) && (p.ExecCPUAffinity == nil || p.ExecCPUAffinity.Initial == "") {
+	if !sched.FinalAffinity(b, proc) && (proc.ExecCPUAffinity == nil || proc.ExecCPUAffinity.Initial == "") {
 		sched.ResetAffinity(b)
 	}
-	e := n.become()
+	e := joiner.become()
 	e.load(b) // last: of Hutch's own calls few then have to be in the profile
-	if f != nil && f.Notify {
+	if seccompFilter != nil && seccompFilter.Notify {
 		b.Element(program.T("linux.seccomp")).Doing(program.T("wait for the runtime to take the listener")).Wait(Loading, b.Zero(1)) // execve closes the listener
 	}
-	e.run(b, p)
+	e.run(b, proc)
 	program, err := b.Program()
 	return program, tasks, err
 }

@@ -20,10 +20,10 @@ import (
 // descriptor will have: the parent takes it, which needs CAP_SYS_PTRACE.
 //
 // Source: seccomp(2), SECCOMP_SET_MODE_FILTER.
-func loadFilter(b *program.Builder, f *seccomp.Filter) {
+func loadFilter(b *program.Builder, seccompFilter *seccomp.Filter) {
 	b = b.Element(program.T("linux.seccomp")).Doing(program.T("load the filter"))
-	code := make([]byte, 0, 8*len(f.Program))
-	for _, i := range f.Program {
+	code := make([]byte, 0, 8*len(seccompFilter.Program))
+	for _, i := range seccompFilter.Program {
 		code = binary.NativeEndian.AppendUint16(code, i.Code)
 		code = append(code, i.Jt, i.Jf)
 		code = binary.NativeEndian.AppendUint32(code, i.K)
@@ -31,26 +31,26 @@ func loadFilter(b *program.Builder, f *seccomp.Filter) {
 	// struct sock_fprog: a length of 16 bits, then, aligned, the address.
 	const word = strconv.IntSize / 8
 	var head [2 * word]byte
-	binary.NativeEndian.PutUint16(head[:], uint16(len(f.Program)))
-	m := b.Bytes(head[:])
-	b.Pointer(m, word, b.Bytes(code))
-	flags := f.Flags
-	if f.Notify {
+	binary.NativeEndian.PutUint16(head[:], uint16(len(seccompFilter.Program)))
+	mem := b.Bytes(head[:])
+	b.Pointer(mem, word, b.Bytes(code))
+	flags := seccompFilter.Flags
+	if seccompFilter.Notify {
 		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 	}
 	switch {
-	case f.Notify && allows(f, unix.SYS_SENDMSG):
-		listener := call.SeccompFilter(b, uint64(flags), m).Fd()
+	case seccompFilter.Notify && allows(seccompFilter, unix.SYS_SENDMSG):
+		listener := call.SeccompFilter(b, uint64(flags), mem).Fd()
 		b.Doing(program.T("hand over the listener")).TellFd(Loading, 0, listener)
 		return
-	case f.Notify:
+	case seccompFilter.Notify:
 		next := b.Reg()
 		step := b.Step(program.T("look for the number of the listener's descriptor"))
 		call.Dup(step, call.In(b.Sync())).To(next)
 		call.Close(b, call.In(next))
 		step.Tell(Loading, next)
 	}
-	call.SeccompFilter(b, uint64(flags), m)
+	call.SeccompFilter(b, uint64(flags), mem)
 }
 
 // allows reports whether f lets the process make a call, whatever the arguments are.

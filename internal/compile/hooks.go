@@ -162,19 +162,19 @@ func (s *startHooks) hand(b *program.Builder, file program.Reg, tag uint32) {
 }
 
 // execute emits the child's part.
-func (s *startHooks) execute(b *program.Builder, h *specs.Hook, env program.Mem) {
+func (s *startHooks) execute(b *program.Builder, hook *specs.Hook, env program.Mem) {
 	step := b.Step(program.T("set up standard input and output"))
 	call.Dup3(step, call.In(s.in), call.As(0), 0)
 	call.Dup3(step, call.In(s.out), call.As(1), 0)
 	call.Dup3(step, call.In(s.err), call.As(2), 0)
 	process.UnblockStep(b)
-	args := h.Args
+	args := hook.Args
 	if len(args) == 0 {
-		args = []string{h.Path}
+		args = []string{hook.Path}
 	}
-	if h.Env != nil {
-		env = b.Strv(h.Env)
+	if hook.Env != nil {
+		env = b.Strv(hook.Env)
 	}
 	step = b.Step(program.T("execute it"))
-	call.Execve(step, call.PathTo(b, h.Path), call.Argv(b.Strv(args)), call.Envv(env))
+	call.Execve(step, call.PathTo(b, hook.Path), call.Argv(b.Strv(args)), call.Envv(env))
 }

@@ -50,22 +50,22 @@ type ready struct {
 // is from what needs privileges to what is done without: each line says what it needs, or
 // what must have been before it.
 func (n *joining) become() *ready {
-	b, p := n.b, n.p
-	r := &ready{filter: n.filter, caps: capability.New(p.Capabilities, n.host.LastCap)}
+	b, proc := n.b, n.p
+	prepared := &ready{filter: n.filter, caps: capability.New(proc.Capabilities, n.host.LastCap)}
 	if !n.userns { // root of a user namespace holds all of them there
-		r.caps.Within(n.host.HeldCaps)
+		prepared.caps.Within(n.host.HeldCaps)
 	}
-	r.hold = n.held()
-	lastSched := n.clone && sched.LastScheduler(p)
+	prepared.hold = n.held()
+	lastSched := n.clone && sched.LastScheduler(proc)
 	if !lastSched {
-		sched.Scheduler(b, p) // before the ids: real-time policies need CAP_SYS_NICE
+		sched.Scheduler(b, proc) // before the ids: real-time policies need CAP_SYS_NICE
 	}
-	sched.IOPriority(b, p)                      // before the ids: IOPRIO_CLASS_RT needs CAP_SYS_NICE or CAP_SYS_ADMIN
+	sched.IOPriority(b, proc)                   // before the ids: IOPRIO_CLASS_RT needs CAP_SYS_NICE or CAP_SYS_ADMIN
 	process.Personality(b, n.linux.Personality) // anywhere before execve, which it is for
 	sched.MemoryPolicy(b, n.linux.MemoryPolicy) // after the cgroup, whose cpuset bounds the nodes
 	// Before the ids: a change of owner needs CAP_CHOWN. Before close, which takes n.null.
-	if !p.Terminal { // which was handed over when it was opened
-		process.Stdio(b, p, n.host.Std, n.null, n.userns)
+	if !proc.Terminal { // which was handed over when it was opened
+		process.Stdio(b, proc, n.host.Std, n.null, n.userns)
 	}
 	// Before the working directory, the first name of the image's choice. What is made after
 	// it must be the container's.
@@ -73,40 +73,40 @@ func (n *joining) become() *ready {
 	if n.made != nil {
 		n.made()
 	}
-	cwd := process.EnterCwd(b, p.Cwd) // as root, who may go where the user may not
+	cwd := process.EnterCwd(b, proc.Cwd) // as root, who may go where the user may not
 	if !n.userns {
-		limit.Rlimits(b, p) // before the ids: needs CAP_SYS_RESOURCE
+		limit.Rlimits(b, proc) // before the ids: needs CAP_SYS_RESOURCE
 	}
-	r.caps.Bounding(b) // needs CAP_SETPCAP, which Apply may take
+	prepared.caps.Bounding(b) // needs CAP_SETPCAP, which Apply may take
 	if !n.groups {
-		user.Groups(b, p) // before the ids: needs CAP_SETGID
+		user.Groups(b, proc) // before the ids: needs CAP_SETGID
 	}
-	user.IDs(b, p)                // needs CAP_SETUID and CAP_SETGID, which Apply may take
-	r.caps.Apply(b, r.hold)       // after the ids, whose change clears the effective and the ambient set
-	user.Umask(b, p)              // after the last file that Hutch makes
-	process.NoNewPrivileges(b, p) // before the filter, which without it takes CAP_SYS_ADMIN
+	user.IDs(b, proc)                     // needs CAP_SETUID and CAP_SETGID, which Apply may take
+	prepared.caps.Apply(b, prepared.hold) // after the ids, whose change clears the effective and the ambient set
+	user.Umask(b, proc)                   // after the last file that Hutch makes
+	process.NoNewPrivileges(b, proc)      // before the filter, which without it takes CAP_SYS_ADMIN
 	// It reads a file of the image: with the container's rights, and no others.
-	r.env = process.Env(b, p, n.env, user.AskHome)
+	prepared.env = process.Env(b, proc, n.env, user.AskHome)
 	if n.waits { // after all that may not be cut short; before the filter
 		process.EndOnSignals(b)
 	}
 	if n.clone { // after all that takes privileges: who is in the namespace may take what is left
 		if n.filterFirst() {
-			r.load(b)
+			prepared.load(b)
 		}
-		n.cloneLast(r.loaded)
+		n.cloneLast(prepared.loaded)
 	}
-	if p.Terminal {
+	if proc.Terminal {
 		terminal.Control(b) // after Setsid: of this process's session
 	}
 	if lastSched {
-		sched.Scheduler(b, p) // after the clone, which does not hand it on
+		sched.Scheduler(b, proc) // after the clone, which does not hand it on
 	}
-	limit.LastRlimits(b, p) // after the last clone and the last descriptor that is needed
-	cwd.Prove(b)            // after the ids: some directories only the user may enter
+	limit.LastRlimits(b, proc) // after the last clone and the last descriptor that is needed
+	cwd.Prove(b)               // after the ids: some directories only the user may enter
 	// As the user, from the working directory, as execvp(3) would.
-	r.target = process.Lookup(b, p.Args[0], p.Env, !r.loaded) // no more calls than the profile has to have
-	return r
+	prepared.target = process.Lookup(b, proc.Args[0], proc.Env, !prepared.loaded) // no more calls than the profile has to have
+	return prepared
 }
 
 // filterFirst reports whether the filter is loaded before the clone: without

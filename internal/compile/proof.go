@@ -13,7 +13,7 @@ import (
 
 // Expect returns what the program out, compiled from in, is to be proven against.
 func (in *Input) Expect(out *Output) *verify.Expect {
-	e := &verify.Expect{
+	expect := &verify.Expect{
 		Kind: verify.Init, Spec: in.Spec, Rootfs: in.Rootfs, NoPivot: in.NoPivot,
 		Chrooted: in.Host.Chrooted && out.Namespaces.Made(unix.CLONE_NEWNS),
 		Userns:   out.Namespaces.Own(unix.CLONE_NEWUSER), InParent: in.Host.Privileged, Nested: in.Host.Nested,
@@ -25,20 +25,20 @@ func (in *Input) Expect(out *Output) *verify.Expect {
 	}
 	for _, m := range in.HostMounts {
 		reveals := m.Root == "/" && (m.Type == "proc" || m.Type == "sysfs")
-		e.HostMounts = append(e.HostMounts, verify.HostMount{ID: m.ID, Parent: m.Parent, Point: m.Point, Reveals: reveals})
+		expect.HostMounts = append(expect.HostMounts, verify.HostMount{ID: m.ID, Parent: m.Parent, Point: m.Point, Reveals: reveals})
 	}
-	expectHost(e, &in.Host, linux(in.Spec), in.RawFilter)
+	expectHost(expect, &in.Host, linux(in.Spec), in.RawFilter)
 	if c := in.Host.Cgroup; c != nil {
 		if c.Dir != "" {
-			e.Cgroups = append(e.Cgroups, c.Dir)
+			expect.Cgroups = append(expect.Cgroups, c.Dir)
 		}
 		for i := range c.Hierarchies {
 			if dir := c.Hierarchies[i].Dir; dir != "" {
-				e.Cgroups = append(e.Cgroups, dir)
+				expect.Cgroups = append(expect.Cgroups, dir)
 			}
 		}
 	}
-	return e
+	return expect
 }
 
 // Expect returns what the program that was compiled from in, with the registers for in.Tasks,

@@ -38,27 +38,27 @@ func (r *Runtime) adapt(s *specs.Spec) error {
 
 // addMappings adds a user namespace for a user who could not make the others without one,
 // and mappings to one that has none.
-func (r *Runtime) addMappings(l *specs.Linux) error {
+func (r *Runtime) addMappings(linuxPart *specs.Linux) error {
 	user, joins := (*specs.LinuxNamespace)(nil), false
-	for i := range l.Namespaces {
-		n := &l.Namespaces[i]
+	for i := range linuxPart.Namespaces {
+		n := &linuxPart.Namespaces[i]
 		joins = joins || n.Path != ""
 		if n.Type == specs.UserNamespace {
 			user = n
 		}
 	}
-	some := len(l.UIDMappings)+len(l.GIDMappings) > 0
+	some := len(linuxPart.UIDMappings)+len(linuxPart.GIDMappings) > 0
 	switch {
 	case user == nil && (seat.Nested() || seat.Capable(unix.CAP_SYS_ADMIN) || joins || some):
 		return nil // it is not needed, or what is joined asks for one of its own, or they contradict each other
 	case user != nil && (user.Path != "" || some):
 		return nil
 	case user == nil:
-		l.Namespaces = append(l.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		linuxPart.Namespaces = append(linuxPart.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
 		r.debug("linux.namespaces: the caller is not root, adding a user namespace")
 	}
 	var err error
-	l.UIDMappings, l.GIDMappings, err = r.mappings()
+	linuxPart.UIDMappings, linuxPart.GIDMappings, err = r.mappings()
 	return err
 }
 
@@ -99,9 +99,9 @@ func userName(uid int) string {
 
 // dropUnmapped takes the options uid= and gid= with ids that are not mapped off new file
 // systems, which the kernel would refuse: configurations for root give group 5 to terminals.
-func (r *Runtime) dropUnmapped(s *specs.Spec) {
-	uids, gids := s.Linux.UIDMappings, s.Linux.GIDMappings
-	if !has(s, specs.UserNamespace) {
+func (r *Runtime) dropUnmapped(spec *specs.Spec) {
+	uids, gids := spec.Linux.UIDMappings, spec.Linux.GIDMappings
+	if !has(spec, specs.UserNamespace) {
 		uidMap, gidMap, err := ownMaps()
 		if err != nil {
 			return
@@ -111,8 +111,8 @@ func (r *Runtime) dropUnmapped(s *specs.Spec) {
 	if len(uids) == 0 || len(gids) == 0 {
 		return // those of a namespace that is joined
 	}
-	for i := range s.Mounts {
-		m := &s.Mounts[i]
+	for i := range spec.Mounts {
+		m := &spec.Mounts[i]
 		if rootfs.IsBind(m) {
 			continue
 		}

@@ -50,32 +50,32 @@ func readConfig(file string) (*specs.Spec, []byte, error) {
 }
 
 // newBundle adapts and checks the configuration s, whose text is kept for later commands.
-func (r *Runtime) newBundle(dir string, s *specs.Spec, text []byte) (*bundle, error) {
-	rootfs.AddDefaultOptions(s) // before adapt, which takes out what the caller cannot have
+func (r *Runtime) newBundle(dir string, spec *specs.Spec, text []byte) (*bundle, error) {
+	rootfs.AddDefaultOptions(spec) // before adapt, which takes out what the caller cannot have
 	// Before the checks, which are of what will be run.
-	if err := r.adapt(s); err != nil {
+	if err := r.adapt(spec); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(idmapOptions(s), rawFilter(s.Linux, s.Annotations), listenerPath(s.Linux, s.Annotations)); err != nil {
+	if err := errors.Join(idmapOptions(spec), rawFilter(spec.Linux, spec.Annotations), listenerPath(spec.Linux, spec.Annotations)); err != nil {
 		return nil, err
 	}
-	if s.Root != nil {
-		stripRoot(s.Mounts, rootPath(dir, s.Root.Path))
+	if spec.Root != nil {
+		stripRoot(spec.Mounts, rootPath(dir, spec.Root.Path))
 	}
-	warnings, err := validate.Spec(s, validate.Options{Rootless: r.Rootless})
+	warnings, err := validate.Spec(spec, validate.Options{Rootless: r.Rootless})
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range warnings {
 		r.warn(w)
 	}
-	r.warnOfUnknown(s.Process)
-	for i := range s.Mounts { // relative sources are the bundle's
-		if m := &s.Mounts[i]; rootfs.IsBind(m) && !filepath.IsAbs(m.Source) {
+	r.warnOfUnknown(spec.Process)
+	for i := range spec.Mounts { // relative sources are the bundle's
+		if m := &spec.Mounts[i]; rootfs.IsBind(m) && !filepath.IsAbs(m.Source) {
 			m.Source = filepath.Join(dir, m.Source)
 		}
 	}
-	b := &bundle{dir: dir, rootfs: rootPath(dir, s.Root.Path), spec: s, text: text}
+	b := &bundle{dir: dir, rootfs: rootPath(dir, spec.Root.Path), spec: spec, text: text}
 	r.warnOfBeneath(b)
 	return b, nil
 }

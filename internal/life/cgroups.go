@@ -17,32 +17,32 @@ import (
 )
 
 // planCgroup decides where the container's cgroups will be, and their limits.
-func (p *Plan) planCgroup(q *request) (err error) {
-	if p.delegated, err = cgroup.Delegated(q.bundle.spec.Annotations); err != nil {
+func (p *Plan) planCgroup(req *request) (err error) {
+	if p.delegated, err = cgroup.Delegated(req.bundle.spec.Annotations); err != nil {
 		return err
 	}
-	if p.delegated != "" && (q.manager == Disabled || p.host.layout.Mode != cgroup.V2) {
+	if p.delegated != "" && (req.manager == Disabled || p.host.layout.Mode != cgroup.V2) {
 		return p.refuseDelegation()
 	}
-	if q.manager == Disabled {
+	if req.manager == Disabled {
 		return p.leaveCgroups()
 	}
-	linux := q.bundle.linux()
+	linux := req.bundle.linux()
 	path := linux.CgroupsPath
 	if p.unit != nil {
 		path = p.host.slices + p.unit.Path()
-		if p.unit.below, err = systemd.Subgroup(q.bundle.spec.Annotations); err != nil {
+		if p.unit.below, err = systemd.Subgroup(req.bundle.spec.Annotations); err != nil {
 			return err
 		}
 		if p.unit.below != "" {
 			path += "/" + p.unit.below
 		}
 	}
-	if p.cgroup, err = p.host.layout.Plan(path, q.ID); err != nil {
+	if p.cgroup, err = p.host.layout.Plan(path, req.ID); err != nil {
 		return err
 	}
 	if p.unit != nil {
-		if err := p.unit.describe(q.bundle, p.cgroup.Mode(), p.host.systemd); err != nil {
+		if err := p.unit.describe(req.bundle, p.cgroup.Mode(), p.host.systemd); err != nil {
 			return err
 		}
 	}
@@ -95,22 +95,22 @@ func (p *Plan) leaveCgroups() (err error) {
 
 // makeCgroup makes the planned cgroups, unless systemd does so when init is there.
 func (m *maker) makeCgroup() (undo func(), err error) {
-	p := m.plan
-	if p.unit != nil {
+	plan := m.plan
+	if plan.unit != nil {
 		return nil, nil
 	}
-	undo = func() { m.r.warnIf(p.cgroup.Undo()) }
-	if err := p.cgroup.Create(); err != nil {
+	undo = func() { m.r.warnIf(plan.cgroup.Undo()) }
+	if err := plan.cgroup.Create(); err != nil {
 		if !m.toleratesNoCgroup(err) {
 			return undo, m.explainNoCgroup(err)
 		}
 		m.r.debug(err.Error() + ": the container stays in the caller's cgroups")
-		if !p.record.PrivatePid {
+		if !plan.record.PrivatePid {
 			m.r.warn("linux.namespaces: the container has neither a cgroup nor a pid namespace of its own. Such configuration is strongly discouraged, " +
 				"since its processes cannot be found to be killed: add a pid namespace")
 		}
-		err := p.leaveCgroups()
-		p.record.Cgroup.Paths, m.c.cg = nil, p.cgroup.Manager()
+		err := plan.leaveCgroups()
+		plan.record.Cgroup.Paths, m.c.cg = nil, plan.cgroup.Manager()
 		return nil, err
 	}
 	m.cgroupMade()
@@ -156,22 +156,22 @@ func (m *maker) toleratesNoCgroup(err error) bool {
 // fillCgroup sets the limits of the cgroups that have been made, and hands them
 // to the container's user.
 func (m *maker) fillCgroup() error {
-	p := m.plan
-	if err := p.settings.Apply(p.cgroup); err != nil {
+	plan := m.plan
+	if err := plan.settings.Apply(plan.cgroup); err != nil {
 		return explainController(err)
 	}
 	if uid, ok := cgroupOwner(m.bundle.spec); ok {
-		if err := p.cgroup.Chown(uid, -1); err != nil {
+		if err := plan.cgroup.Chown(uid, -1); err != nil {
 			return err
 		}
 	}
 	// From here on what is in the cgroups is the container's, and delete may
 	// kill it. It is written down with init, without which they are empty.
-	p.record.Cgroup.Own = true
-	if p.unit == nil {
+	plan.record.Cgroup.Own = true
+	if plan.unit == nil {
 		return nil
 	}
-	return m.dir.Save(p.record)
+	return m.dir.Save(plan.record)
 }
 
 // cgroupOwner returns the user of the host that the container's cgroup is handed to:
@@ -180,22 +180,22 @@ func (m *maker) fillCgroup() error {
 // anyway.
 //
 // Source: runtime-spec config-linux.md "Cgroup ownership".
-func cgroupOwner(s *specs.Spec) (uid int, ok bool) {
-	if s.Process == nil || s.Linux == nil || !slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+func cgroupOwner(spec *specs.Spec) (uid int, ok bool) {
+	if spec.Process == nil || spec.Linux == nil || !slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
 		return n.Type == specs.CgroupNamespace && n.Path == ""
 	}) {
 		return 0, false
 	}
-	if !slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool {
+	if !slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool {
 		return (m.Type == "cgroup" || m.Type == "cgroup2") && m.Destination == "/sys/fs/cgroup" && !slices.Contains(m.Options, "ro")
 	}) {
 		return 0, false
 	}
-	u := s.Process.User.UID
-	if !has(s, specs.UserNamespace) {
+	u := spec.Process.User.UID
+	if !has(spec, specs.UserNamespace) {
 		return int(u), u != 0
 	}
-	for _, m := range s.Linux.UIDMappings {
+	for _, m := range spec.Linux.UIDMappings {
 		if u >= m.ContainerID && u-m.ContainerID < m.Size {
 			return int(m.HostID + (u - m.ContainerID)), true
 		}
@@ -238,17 +238,17 @@ func (p *Plan) tasks() int {
 // alone: systemd would take one beside the v1 hierarchies for its own. runc and crun show
 // none.
 func cgroupsAt(ms []cgroup.Mount) *rootfs.Cgroup {
-	c := &rootfs.Cgroup{}
+	cg := &rootfs.Cgroup{}
 	for _, m := range ms {
 		dir := strings.TrimSuffix(m.Mountpoint, "/") + m.Path
 		if m.Name == "" && m.Dir == "" {
 			return &rootfs.Cgroup{V2: true, Dir: dir}
 		}
 		if m.Name == "" {
-			c.Dir = dir
+			cg.Dir = dir
 			continue
 		}
-		c.Hierarchies = append(c.Hierarchies, rootfs.Hierarchy{Name: m.Dir, Options: m.Name, Dir: dir, Links: m.Links})
+		cg.Hierarchies = append(cg.Hierarchies, rootfs.Hierarchy{Name: m.Dir, Options: m.Name, Dir: dir, Links: m.Links})
 	}
-	return c
+	return cg
 }

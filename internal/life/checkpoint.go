@@ -50,18 +50,18 @@ type dump struct {
 	out     outside
 }
 
-func (c *container) checkpoint(o *DumpOptions) error {
+func (c *container) checkpoint(opts *DumpOptions) error {
 	status := c.status()
 	if status != Running && status != Paused {
 		//lint:ignore ST1005 runc's words
 		return fmt.Errorf("Container cannot be checkpointed in %s state", status)
 	}
-	d := &dump{c: c, o: o}
-	if err := d.check(); err != nil {
+	dumping := &dump{c: c, o: opts}
+	if err := dumping.check(); err != nil {
 		return err
 	}
 	phase("checked")
-	images, work, err := o.dirs(true)
+	images, work, err := opts.dirs(true)
 	if err != nil {
 		return err
 	}
@@ -69,28 +69,28 @@ func (c *container) checkpoint(o *DumpOptions) error {
 	if work >= 0 {
 		defer unix.Close(work)
 	}
-	if err := o.guard(images, work, rootOf(c.rec.Pid)); err != nil {
+	if err := opts.guard(images, work, rootOf(c.rec.Pid)); err != nil {
 		return err
 	}
-	d.req.Images, d.req.Work, d.req.Log = images, work, dumpLog
-	if err := d.parent(); err != nil {
+	dumping.req.Images, dumping.req.Work, dumping.req.Log = images, work, dumpLog
+	if err := dumping.parent(); err != nil {
 		return err
 	}
-	if !o.PreDump {
-		d.warnOfNotDumped()
-		if err := d.outside(); err != nil {
+	if !opts.PreDump {
+		dumping.warnOfNotDumped()
+		if err := dumping.outside(); err != nil {
 			return err
 		}
-		if err := d.out.save(o.ImagePath); err != nil {
+		if err := dumping.out.save(opts.ImagePath); err != nil {
 			return fmt.Errorf("--image-path: %w", err)
 		}
 		phase("saved")
 	}
-	if err := d.run(status == Paused); err != nil {
+	if err := dumping.run(status == Paused); err != nil {
 		return err
 	}
 	phase("dumped")
-	if o.LeaveRunning || o.PreDump {
+	if opts.LeaveRunning || opts.PreDump {
 		return nil
 	}
 	// Its processes have been ended by CRIU; what they leave goes as with a delete.
@@ -110,17 +110,17 @@ func phase(name string) {
 
 // check looks for what cannot be, before anything is done.
 func (d *dump) check() (err error) {
-	o := d.o
-	if o.StatusFd >= 0 {
-		flags, err := unix.FcntlInt(uintptr(o.StatusFd), unix.F_GETFL, 0)
+	opts := d.o
+	if opts.StatusFd >= 0 {
+		flags, err := unix.FcntlInt(uintptr(opts.StatusFd), unix.F_GETFL, 0)
 		if err != nil {
-			return fmt.Errorf("invalid --status-fd argument %d: %w", o.StatusFd, err)
+			return fmt.Errorf("invalid --status-fd argument %d: %w", opts.StatusFd, err)
 		}
 		if flags&unix.O_ACCMODE == unix.O_RDONLY {
-			return fmt.Errorf("invalid --status-fd argument %d: not writable", o.StatusFd)
+			return fmt.Errorf("invalid --status-fd argument %d: not writable", opts.StatusFd)
 		}
 	}
-	if d.req.PageServer, d.req.PagePort, err = pageServer(o.PageServer); err != nil {
+	if d.req.PageServer, d.req.PagePort, err = pageServer(opts.PageServer); err != nil {
 		return err
 	}
 	for _, n := range d.c.rec.Namespaces {
@@ -131,10 +131,10 @@ func (d *dump) check() (err error) {
 			return err
 		}
 	}
-	if d.program, err = o.find(); err != nil {
+	if d.program, err = opts.find(); err != nil {
 		return err
 	}
-	if err := o.fill(&d.req, d.program); err != nil {
+	if err := opts.fill(&d.req, d.program); err != nil {
 		return err
 	}
 	if at := d.c.rec.OnRoot; at != "" {
@@ -142,12 +142,12 @@ func (d *dump) check() (err error) {
 	}
 	d.req.Pid = d.c.rec.Pid
 	d.req.Root = d.c.rec.Rootfs
-	d.req.LeaveRunning, d.req.TCPSkipInFlight, d.req.LinkRemap = o.LeaveRunning, o.TCPSkipInFlight, o.LinkRemap
+	d.req.LeaveRunning, d.req.TCPSkipInFlight, d.req.LinkRemap = opts.LeaveRunning, opts.TCPSkipInFlight, opts.LinkRemap
 	if d.req.Config, err = configFile(d.c.rec.Annotations); err != nil {
 		return err
 	}
 	d.req.Freezer = d.freezer()
-	if o.PreDump || o.ParentPath != "" {
+	if opts.PreDump || opts.ParentPath != "" {
 		d.req.TrackMemory = true
 		return d.program.Require(criu.Features{MemoryTracking: true})
 	}
@@ -186,9 +186,9 @@ func (d *dump) outside() error {
 	if err := d.mounts(); err != nil {
 		return err
 	}
-	for _, n := range d.c.rec.Namespaces {
-		kind, _ := joinable(n.Type)
-		if n.Path == "" || !kind.external {
+	for _, ns := range d.c.rec.Namespaces {
+		kind, _ := joinable(ns.Type)
+		if ns.Path == "" || !kind.external {
 			continue
 		}
 		var st unix.Stat_t
@@ -197,7 +197,7 @@ func (d *dump) outside() error {
 			return fmt.Errorf("stat %s: %w", file, err)
 		}
 		key := d.out.key()
-		d.out.Namespaces = append(d.out.Namespaces, outsideNamespace{key, n.Type})
+		d.out.Namespaces = append(d.out.Namespaces, outsideNamespace{key, ns.Type})
 		d.req.External = append(d.req.External, criu.DumpNamespace(kind.file, st.Ino, key))
 	}
 	return d.streams()
@@ -362,24 +362,24 @@ func (d *dump) run(paused bool) error {
 		kind = criu.PreDump
 	}
 	dropLog(d.req.Images, d.req.Work, dumpLog)
-	w, err := d.program.Start(&criu.StartOptions{Stdio: [3]int{-1, -1, -1}})
+	worker, err := d.program.Start(&criu.StartOptions{Stdio: [3]int{-1, -1, -1}})
 	if err != nil {
 		return err
 	}
-	defer w.Close()
+	defer worker.Close()
 	if testFreeze != nil {
 		testFreeze(d.c)
 	}
-	_, err = w.Do(kind, &d.req, d.notify)
+	_, err = worker.Do(kind, &d.req, d.notify)
 	if err != nil {
-		_, _ = w.Wait() // it takes back what it has done
+		_, _ = worker.Wait() // it takes back what it has done
 		err = d.o.explain(err, d.program, dumpLog)
 		if !paused && d.c.cg.Frozen() {
 			d.c.r.warnIf(d.c.cg.Thaw())
 		}
 		return err
 	}
-	_, err = w.Wait()
+	_, err = worker.Wait()
 	return err
 }
 

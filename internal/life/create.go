@@ -21,8 +21,8 @@ import (
 // waiting for Start. A failed Create leaves nothing behind.
 //
 // Source: runtime-spec runtime.md "Create".
-func (r *Runtime) Create(o *CreateOptions) error {
-	m, err := r.newMaker(o, true, byProgram)
+func (r *Runtime) Create(opts *CreateOptions) error {
+	m, err := r.newMaker(opts, true, byProgram)
 	if err != nil {
 		return err
 	}
@@ -31,8 +31,8 @@ func (r *Runtime) Create(o *CreateOptions) error {
 		return err
 	}
 	m.guard.end()
-	o.Embed.take(m.child, &m.console.master)
-	r.warnIf(m.trace.Write(o.TraceFile)) // the container is there, and stays
+	opts.Embed.take(m.child, &m.console.master)
+	r.warnIf(m.trace.Write(opts.TraceFile)) // the container is there, and stays
 	return nil
 }
 
@@ -65,11 +65,11 @@ func (m *maker) load() (undo func(), err error) {
 }
 
 // unsharedEarly returns the new namespaces that can be made before the child.
-func unsharedEarly(s *specs.Spec) uint64 {
-	if seat.User() || s.Linux == nil {
+func unsharedEarly(spec *specs.Spec) uint64 {
+	if seat.User() || spec.Linux == nil {
 		return 0
 	}
-	for _, n := range s.Linux.Namespaces {
+	for _, n := range spec.Linux.Namespaces {
 		switch {
 		case n.Path != "":
 			return 0 // what is joined may decide who owns what is made
@@ -77,11 +77,11 @@ func unsharedEarly(s *specs.Spec) uint64 {
 			return 0
 		}
 	}
-	if !has(s, specs.NetworkNamespace) {
+	if !has(spec, specs.NetworkNamespace) {
 		return 0
 	}
 	flags := uint64(unix.CLONE_NEWNET)
-	if has(s, specs.IPCNamespace) {
+	if has(spec, specs.IPCNamespace) {
 		flags |= unix.CLONE_NEWIPC
 	}
 	return flags

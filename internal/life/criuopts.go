@@ -60,30 +60,30 @@ func (o *CheckpointOptions) find() (*criu.Program, error) {
 }
 
 // fill puts into c what both commands have, and checks it against the program.
-func (o *CheckpointOptions) fill(c *criu.Options, p *criu.Program) error {
+func (o *CheckpointOptions) fill(criuOpts *criu.Options, prog *criu.Program) error {
 	var ok bool
-	if c.Cgroups, ok = cgroupModes()[o.ManageCgroups]; !ok {
+	if criuOpts.Cgroups, ok = cgroupModes()[o.ManageCgroups]; !ok {
 		return fmt.Errorf("--manage-cgroups-mode: %q: give soft, full, strict, ignore, none or props", o.ManageCgroups)
 	}
-	if c.Lock, ok = networkLocks()[o.NetworkLock]; !ok {
+	if criuOpts.Lock, ok = networkLocks()[o.NetworkLock]; !ok {
 		return fmt.Errorf("--network-lock: %q: give iptables, nftables or skip", o.NetworkLock)
 	}
 	if o.NetworkLock != "" {
-		if err := p.Need("--network-lock", criuNetworkLock); err != nil {
+		if err := prog.Need("--network-lock", criuNetworkLock); err != nil {
 			return err
 		}
 	}
 	// The content of a network namespace is not the runtime's, but that of who has made it.
-	c.EmptyNS = unix.CLONE_NEWNET
+	criuOpts.EmptyNS = unix.CLONE_NEWNET
 	for _, name := range o.EmptyNS {
 		if name != "network" {
 			return fmt.Errorf("--empty-ns: namespace %q is not supported: CRIU can leave out the content of network alone", name)
 		}
 	}
-	c.TCPEstablished, c.ExtUnixSockets, c.ShellJob = o.TCPEstablished, o.ExtUnixSockets, o.ShellJob
-	c.FileLocks, c.LazyPages, c.AutoDedup = o.FileLocks, o.LazyPages, o.AutoDedup
+	criuOpts.TCPEstablished, criuOpts.ExtUnixSockets, criuOpts.ShellJob = o.TCPEstablished, o.ExtUnixSockets, o.ShellJob
+	criuOpts.FileLocks, criuOpts.LazyPages, criuOpts.AutoDedup = o.FileLocks, o.LazyPages, o.AutoDedup
 	if o.LazyPages {
-		return p.Require(criu.Features{LazyPages: true})
+		return prog.Require(criu.Features{LazyPages: true})
 	}
 	return nil
 }

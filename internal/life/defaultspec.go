@@ -13,18 +13,18 @@ import (
 // cgroup namespace on cgroup v2 alone, as runc's. With one, v1's hierarchies show no
 // program of the image the path that its cgroup has on the host, which some look for there.
 func DefaultSpec(rootless bool) *specs.Spec {
-	s := template.Spec()
+	spec := template.Spec()
 	layout, err := cgroup.Detect(cgroup.Root)
 	if err == nil {
 		defer layout.Close()
 	}
 	if err != nil || layout.Mode != cgroup.V2 {
-		s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		spec.Linux.Namespaces = slices.DeleteFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
 			return n.Type == specs.CgroupNamespace
 		})
 	}
 	if rootless {
-		template.Rootless(s)
+		template.Rootless(spec)
 	}
-	return s
+	return spec
 }

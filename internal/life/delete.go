@@ -50,8 +50,8 @@ func (r *Runtime) salvage(id string, damaged *state.DamagedError) (*container, e
 		return nil, err
 	}
 	defer root.Close()
-	c := &container{r: r, rec: damaged.Left, damaged: true}
-	if c.dir, err = root.Load(id); err != nil {
+	ctr := &container{r: r, rec: damaged.Left, damaged: true}
+	if ctr.dir, err = root.Load(id); err != nil {
 		return nil, err
 	}
 	l, err := cgroup.Detect(cgroup.Root)
@@ -59,16 +59,16 @@ func (r *Runtime) salvage(id string, damaged *state.DamagedError) (*container, e
 		defer l.Close()
 		var plan *cgroup.Plan
 		if plan, err = l.Plan("", id); err == nil {
-			c.rec.Cgroup = c.proven(plan.Paths())
-			c.cg, err = cgroup.Load(c.rec.Cgroup.Paths, c.rec.Cgroup.Inodes)
+			ctr.rec.Cgroup = ctr.proven(plan.Paths())
+			ctr.cg, err = cgroup.Load(ctr.rec.Cgroup.Paths, ctr.rec.Cgroup.Inodes)
 		}
 	}
 	if err != nil {
-		c.close()
+		ctr.close()
 		return nil, err
 	}
 	r.warn(damaged.Error() + ": what it told of is not known: cgroups of another name, hooks, a resctrl group and network devices are left, ignoring")
-	return c, nil
+	return ctr, nil
 }
 
 // proven returns the cgroups p of a container whose record is damaged. Where init is known

@@ -88,9 +88,9 @@ type guard struct {
 
 // watch begins to guard the child's process, and no other from then on. p is the program
 // that the process begins with, nil for one that it has cloned.
-func (g *guard) watch(e *Embedder, child *spawn.Child, p *program.Program) error {
+func (g *guard) watch(embedder *Embedder, child *spawn.Child, p *program.Program) error {
 	g.end()
-	if e == nil || e.Context.Done() == nil {
+	if embedder == nil || embedder.Context.Done() == nil {
 		return nil
 	}
 	// A descriptor of its own: the child's is closed when it is of no use any more.
@@ -100,7 +100,7 @@ func (g *guard) watch(e *Embedder, child *spawn.Child, p *program.Program) error
 	}
 	clones := p != nil && len(p.Forks()) > 0
 	over, ended := make(chan struct{}), make(chan struct{})
-	stop := context.AfterFunc(e.Context, func() {
+	stop := context.AfterFunc(embedder.Context, func() {
 		defer close(ended)
 		if clones {
 			grace := time.NewTimer(cloneGrace)

@@ -57,12 +57,12 @@ func (r *Runtime) events(id string, interval time.Duration, w io.Writer, stop in
 	if interval <= 0 {
 		return named("events", id, fmt.Errorf("--interval %s: give a time above zero, as 5s", interval))
 	}
-	c, err := r.open(id, false)
+	ctr, err := r.open(id, false)
 	if err != nil {
 		return named("events", id, err)
 	}
-	defer c.close()
-	pidfd, err := c.pidfd()
+	defer ctr.close()
+	pidfd, err := ctr.pidfd()
 	if err != nil {
 		return named("events", id, err)
 	}
@@ -70,8 +70,8 @@ func (r *Runtime) events(id string, interval time.Duration, w io.Writer, stop in
 		return named("events", id, ErrNotRunning)
 	}
 	defer unix.Close(pidfd)
-	c.warnOfNoStats()
-	return named("events", id, c.follow(pidfd, stop, interval, w))
+	ctr.warnOfNoStats()
+	return named("events", id, ctr.follow(pidfd, stop, interval, w))
 }
 
 // warnOfNoStats tells why a container's statistics are empty.

@@ -31,53 +31,53 @@ type Examination struct {
 
 // Examine reads the bundle of o, and checks its configuration. The error is that of a file
 // that cannot be read, or of a text that is no JSON; then the Examination has what is Wrong in it.
-func (r *Runtime) Examine(o *CreateOptions) (*Examination, error) {
-	x := &Examination{Dir: o.Bundle, File: o.ConfigFile, Manager: r.CgroupManager, Bus: r.Bus()}
-	if err := absolute(&x.Dir); err != nil {
+func (r *Runtime) Examine(opts *CreateOptions) (*Examination, error) {
+	exam := &Examination{Dir: opts.Bundle, File: opts.ConfigFile, Manager: r.CgroupManager, Bus: r.Bus()}
+	if err := absolute(&exam.Dir); err != nil {
 		return nil, err
 	}
 	own := *r
-	own.Warn = func(text string) { x.Warnings = append(x.Warnings, text) }
-	read := func() (*specs.Spec, []byte, error) { return config.Load(x.Dir, "") }
-	if x.File != "" {
-		read = func() (*specs.Spec, []byte, error) { return readConfig(x.File) }
+	own.Warn = func(text string) { exam.Warnings = append(exam.Warnings, text) }
+	read := func() (*specs.Spec, []byte, error) { return config.Load(exam.Dir, "") }
+	if exam.File != "" {
+		read = func() (*specs.Spec, []byte, error) { return readConfig(exam.File) }
 	} else {
-		x.File = filepath.Join(x.Dir, config.FileName)
+		exam.File = filepath.Join(exam.Dir, config.FileName)
 	}
 	var err error
-	if x.Spec, x.Text, err = read(); err != nil {
+	if exam.Spec, exam.Text, err = read(); err != nil {
 		// Of a value that is wrong: all that are.
 		if errors.As(err, new(*config.Error)) {
-			x.Spec, x.Text, x.Wrong = config.DecodeAll(x.Text)
+			exam.Spec, exam.Text, exam.Wrong = config.DecodeAll(exam.Text)
 		}
-		if x.Spec == nil {
-			return x, err
+		if exam.Spec == nil {
+			return exam, err
 		}
 	}
-	rootfs.AddDefaultOptions(x.Spec)
-	x.add(own.adapt(x.Spec))
-	x.add(idmapOptions(x.Spec))
-	x.add(rawFilter(x.Spec.Linux, x.Spec.Annotations))
+	rootfs.AddDefaultOptions(exam.Spec)
+	exam.add(own.adapt(exam.Spec))
+	exam.add(idmapOptions(exam.Spec))
+	exam.add(rawFilter(exam.Spec.Linux, exam.Spec.Annotations))
 	for _, named := range [...]func(map[string]string) (string, error){systemd.Subgroup, cgroup.Delegated} {
-		_, err := named(x.Spec.Annotations)
-		x.add(err)
+		_, err := named(exam.Spec.Annotations)
+		exam.add(err)
 	}
-	faults, warnings := validate.All(x.Spec, validate.Options{Rootless: r.Rootless})
-	x.Faults, x.Warnings = append(x.Faults, faults...), append(x.Warnings, warnings...)
-	x.add(changesHost(x.Spec))
-	if x.Spec.Root != nil && x.Spec.Root.Path != "" {
-		x.Rootfs = rootPath(x.Dir, x.Spec.Root.Path)
+	faults, warnings := validate.All(exam.Spec, validate.Options{Rootless: r.Rootless})
+	exam.Faults, exam.Warnings = append(exam.Faults, faults...), append(exam.Warnings, warnings...)
+	exam.add(changesHost(exam.Spec))
+	if exam.Spec.Root != nil && exam.Spec.Root.Path != "" {
+		exam.Rootfs = rootPath(exam.Dir, exam.Spec.Root.Path)
 	}
-	for i := range x.Spec.Mounts {
-		if m := &x.Spec.Mounts[i]; rootfs.IsBind(m) && m.Source != "" && !filepath.IsAbs(m.Source) {
-			m.Source = filepath.Join(x.Dir, m.Source)
+	for i := range exam.Spec.Mounts {
+		if m := &exam.Spec.Mounts[i]; rootfs.IsBind(m) && m.Source != "" && !filepath.IsAbs(m.Source) {
+			m.Source = filepath.Join(exam.Dir, m.Source)
 		}
 	}
-	if len(x.Faults)+len(x.Wrong) == 0 { // what is left shows only when all is put together
+	if len(exam.Faults)+len(exam.Wrong) == 0 { // what is left shows only when all is put together
 		own.Warn = func(string) {} // told of already
-		x.add(own.plannable(o, x))
+		exam.add(own.plannable(opts, exam))
 	}
-	return x, nil
+	return exam, nil
 }
 
 // plannable returns what keeps the configuration, which has been examined, from being planned.

@@ -48,35 +48,35 @@ type ExecOptions struct {
 // Exec runs a further process in the container id and waits for its end. It
 // returns the exit status, 128+n when signal n ended it. With o.Detach it
 // returns when the process runs.
-func (r *Runtime) Exec(id string, o *ExecOptions) (status int, retErr error) {
+func (r *Runtime) Exec(id string, opts *ExecOptions) (status int, retErr error) {
 	defer func() { retErr = named("exec", id, retErr) }()
-	own := *o
-	if own.PreserveFds, retErr = preserved(o.PreserveFds, 0); retErr != nil {
+	own := *opts
+	if own.PreserveFds, retErr = preserved(opts.PreserveFds, 0); retErr != nil {
 		return -1, retErr
 	}
-	if retErr = trace.Check(o.TraceFile); retErr != nil {
+	if retErr = trace.Check(opts.TraceFile); retErr != nil {
 		return -1, retErr
 	}
-	e := &execution{r: r, o: &own}
-	if !o.Detach {
-		e.signals = terminal.Forward(r.Alone)
+	ex := &execution{r: r, o: &own}
+	if !opts.Detach {
+		ex.signals = terminal.Forward(r.Alone)
 	}
-	if o.TraceFile != "" {
-		e.trace = trace.New()
+	if opts.TraceFile != "" {
+		ex.trace = trace.New()
 	}
-	defer e.close()
-	if err := e.begin(id); err != nil {
-		e.kill()
+	defer ex.close()
+	if err := ex.begin(id); err != nil {
+		ex.kill()
 		return -1, err
 	}
-	e.guard.end()
-	o.Embed.take(e.child, &e.console.master)
-	r.warnIf(e.trace.Write(o.TraceFile)) // the process runs, and is waited for
-	if o.Detach {
+	ex.guard.end()
+	opts.Embed.take(ex.child, &ex.console.master)
+	r.warnIf(ex.trace.Write(opts.TraceFile)) // the process runs, and is waited for
+	if opts.Detach {
 		return 0, nil
 	}
-	status, err := await(e.child, e.signals)
-	e.console.proxy.Finish()
+	status, err := await(ex.child, ex.signals)
+	ex.console.proxy.Finish()
 	return status, err
 }
 
@@ -223,26 +223,26 @@ func (e *execution) spawn() error {
 		streams = e.o.Embed.streams(p)
 		return err
 	}
-	p, tasks, err := compile.Exec(in)
+	prog, tasks, err := compile.Exec(in)
 	if err != nil {
 		return err
 	}
 	for i, fd := range entry.Tasks {
-		p.Set(tasks[i], int64(fd))
+		prog.Set(tasks[i], int64(fd))
 	}
-	streams(p)
-	unlink, err := link.Open(p)
+	streams(prog)
+	unlink, err := link.Open(prog)
 	if err != nil {
 		return err
 	}
 	defer unlink()
 	e.signals.Ready()
 	e.trace.Phase("clone")
-	e.child, err = spawnHidden(p, &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
+	e.child, err = spawnHidden(prog, &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
 	if err != nil {
 		return entryDenied(err)
 	}
-	return e.guard.watch(e.o.Embed, e.child, p)
+	return e.guard.watch(e.o.Embed, e.child, prog)
 }
 
 func (e *execution) input() (*compile.ExecInput, error) {

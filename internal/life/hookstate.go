@@ -18,36 +18,36 @@ func (c *container) hookState(s Status) []byte { return hookState(c.rec, s) }
 //
 // Source: runtime-spec runtime.md "State"; root is crun's addition, which
 // podman's tests look for.
-func hookState(r *state.Record, s Status) []byte {
-	b := append([]byte(nil), `{"ociVersion":`...)
-	b = jsontext.AppendString(b, r.OCIVersion)
-	b = append(b, `,"id":`...)
-	b = jsontext.AppendString(b, r.ID)
-	b = append(b, `,"status":`...)
-	b = jsontext.AppendString(b, string(s))
-	b = append(b, `,"pid":`...)
-	pid := r.Pid
+func hookState(rec *state.Record, s Status) []byte {
+	buf := append([]byte(nil), `{"ociVersion":`...)
+	buf = jsontext.AppendString(buf, rec.OCIVersion)
+	buf = append(buf, `,"id":`...)
+	buf = jsontext.AppendString(buf, rec.ID)
+	buf = append(buf, `,"status":`...)
+	buf = jsontext.AppendString(buf, string(s))
+	buf = append(buf, `,"pid":`...)
+	pid := rec.Pid
 	if s == Stopped {
 		pid = 0
 	}
-	b = strconv.AppendInt(b, int64(pid), 10)
-	b = append(b, `,"bundle":`...)
-	b = jsontext.AppendString(b, r.Bundle)
-	b = append(b, `,"root":`...)
-	b = jsontext.AppendString(b, r.Rootfs)
-	b = append(b, `,"annotations":{`...)
-	keys := make([]string, 0, len(r.Annotations))
-	for k := range r.Annotations {
+	buf = strconv.AppendInt(buf, int64(pid), 10)
+	buf = append(buf, `,"bundle":`...)
+	buf = jsontext.AppendString(buf, rec.Bundle)
+	buf = append(buf, `,"root":`...)
+	buf = jsontext.AppendString(buf, rec.Rootfs)
+	buf = append(buf, `,"annotations":{`...)
+	keys := make([]string, 0, len(rec.Annotations))
+	for k := range rec.Annotations {
 		keys = append(keys, k)
 	}
 	sort.Strings(keys)
 	for i, k := range keys {
 		if i > 0 {
-			b = append(b, ',')
+			buf = append(buf, ',')
 		}
-		b = jsontext.AppendString(b, k)
-		b = append(b, ':')
-		b = jsontext.AppendString(b, r.Annotations[k])
+		buf = jsontext.AppendString(buf, k)
+		buf = append(buf, ':')
+		buf = jsontext.AppendString(buf, rec.Annotations[k])
 	}
-	return append(b, "}}"...)
+	return append(buf, "}}"...)
 }

@@ -47,53 +47,53 @@ type host struct {
 const usualSystemd = 255
 
 // askHost asks the running system. The caller closes what it returns.
-func (r *Runtime) askHost(q *request) (_ *host, err error) {
-	h := &host{now: time.Now().UTC()}
+func (r *Runtime) askHost(req *request) (_ *host, err error) {
+	answers := &host{now: time.Now().UTC()}
 	defer func() {
 		if err != nil {
-			h.close()
+			answers.close()
 		}
 	}()
-	if err := h.askAny(q); err != nil {
+	if err := answers.askAny(req); err != nil {
 		return nil, err
 	}
-	if q.unit != nil {
-		if err := h.askSystemd(r, q.unit.user); err != nil {
+	if req.unit != nil {
+		if err := answers.askSystemd(r, req.unit.user); err != nil {
 			return nil, err
 		}
 	}
-	if q.bundle.linux().IntelRdt != nil {
-		if h.resctrl = r.Resctrl; h.resctrl == "" {
-			if h.resctrl, err = rdt.Root(); err != nil {
+	if req.bundle.linux().IntelRdt != nil {
+		if answers.resctrl = r.Resctrl; answers.resctrl == "" {
+			if answers.resctrl, err = rdt.Root(); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if !q.NoNewKeyring {
-		if h.keyring, err = keyring.NewName(); err != nil {
+	if !req.NoNewKeyring {
+		if answers.keyring, err = keyring.NewName(); err != nil {
 			return nil, err
 		}
 	}
-	if h.root, err = askSharedRoot(q.bundle); err != nil {
+	if answers.root, err = askSharedRoot(req.bundle); err != nil {
 		return nil, err
 	}
-	spec := q.bundle.spec
-	h.LSM = askLSM(spec.Process)
-	if l := q.bundle.linux(); len(l.MaskedPaths) > 0 {
-		h.NoNull = errors.Is(unix.Access("/dev/null", unix.F_OK), unix.ENOENT)
+	spec := req.bundle.spec
+	answers.LSM = askLSM(spec.Process)
+	if l := req.bundle.linux(); len(l.MaskedPaths) > 0 {
+		answers.NoNull = errors.Is(unix.Access("/dev/null", unix.F_OK), unix.ENOENT)
 	}
-	h.ProcOfPidNS = joinsPid(spec) && probe.ProcOfPidNS()
-	if h.LastCap, h.HeldCaps, err = r.capabilities(spec.Process, has(spec, specs.UserNamespace)); err != nil {
+	answers.ProcOfPidNS = joinsPid(spec) && probe.ProcOfPidNS()
+	if answers.LastCap, answers.HeldCaps, err = r.capabilities(spec.Process, has(spec, specs.UserNamespace)); err != nil {
 		return nil, err
 	}
-	if q.NoPivot && makes(spec, specs.MountNamespace) {
-		text, err := rootfs.ReadMountInfo(h.Chrooted)
+	if req.NoPivot && makes(spec, specs.MountNamespace) {
+		text, err := rootfs.ReadMountInfo(answers.Chrooted)
 		if err != nil {
 			return nil, fmt.Errorf("--no-pivot: %w", err)
 		}
-		h.mounts = rootfs.ParseMounts(text)
+		answers.mounts = rootfs.ParseMounts(text)
 	}
-	return h, nil
+	return answers, nil
 }
 
 // usualHost returns the host of a plan that is not run: what only root could ask, and what
@@ -110,22 +110,22 @@ func usualHost(q *request) (*host, error) {
 }
 
 // askAny asks what everybody may ask.
-func (h *host) askAny(q *request) (err error) {
-	spec := q.bundle.spec
-	if q.manager != Disabled || mountsCgroup(spec) {
+func (h *host) askAny(req *request) (err error) {
+	spec := req.bundle.spec
+	if req.manager != Disabled || mountsCgroup(spec) {
 		if h.layout, err = cgroup.Detect(cgroup.Root); err != nil {
 			return err
 		}
 	}
 	h.Denied = seat.Calls()
-	q.NoNewKeyring = q.NoNewKeyring || h.Denied.Keyctl
+	req.NoNewKeyring = req.NoNewKeyring || h.Denied.Keyctl
 	h.Privileged, h.Nested, h.NoNodes = seat.Mounts(), seat.Nested(), !seat.MakesNodes()
 	h.User = !seat.HostRoot() && !seat.Capable(unix.CAP_SYS_PTRACE)
-	h.Ignored, h.Std, h.FewFiles = process.IgnoredSignals(), q.Embed.std(), fewFiles()
-	h.ManyFiles = q.Embed != nil
+	h.Ignored, h.Std, h.FewFiles = process.IgnoredSignals(), req.Embed.std(), fewFiles()
+	h.ManyFiles = req.Embed != nil
 	h.Chrooted = rootfs.Chrooted()
 	h.links = rootfs.Links(spec.Mounts)
-	h.modes = rootfs.PointModes(q.bundle.rootfs, spec.Mounts)
+	h.modes = rootfs.PointModes(req.bundle.rootfs, spec.Mounts)
 	return nil
 }
 
@@ -176,9 +176,9 @@ func joinsPid(s *specs.Spec) bool {
 
 // capabilities returns the kernel's highest one and the set that the runtime can grant p.
 // It warns of those that are asked for beyond that.
-func (r *Runtime) capabilities(p *specs.Process, userns bool) (last int, held uint64, err error) {
+func (r *Runtime) capabilities(proc *specs.Process, userns bool) (last int, held uint64, err error) {
 	last = capability.Last()
-	if p == nil || p.Capabilities == nil {
+	if proc == nil || proc.Capabilities == nil {
 		return last, 0, nil
 	}
 	if held, err = capability.Held(); err != nil {
@@ -188,13 +188,13 @@ func (r *Runtime) capabilities(p *specs.Process, userns bool) (last int, held ui
 	if userns { // there the process has all of them
 		granted = math.MaxUint64
 	}
-	missing, ambient := capability.NotGranted(p.Capabilities, last, granted)
+	missing, ambient := capability.NotGranted(proc.Capabilities, last, granted)
 	if len(missing) > 0 {
 		r.warn("process.capabilities: the runtime lacks, and cannot grant: " + strings.Join(missing, ", ") + ", ignoring")
 	}
 	if len(ambient) > 0 {
 		report := r.warn
-		if len(p.Capabilities.Inheritable) == 0 { // as Buildah always writes it
+		if len(proc.Capabilities.Inheritable) == 0 { // as Buildah always writes it
 			report = r.note
 		}
 		for _, name := range ambient {

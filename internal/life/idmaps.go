@@ -13,21 +13,21 @@ import (
 
 // idmapOptions puts the mappings that are in options of mounts, idmap=… and ridmap=…, where
 // the specification has them.
-func idmapOptions(s *specs.Spec) error {
-	for i := range s.Mounts {
-		m := &s.Mounts[i]
-		for j, o := range m.Options {
+func idmapOptions(spec *specs.Spec) error {
+	for i := range spec.Mounts {
+		mount := &spec.Mounts[i]
+		for j, o := range mount.Options {
 			name, text, ok := strings.Cut(o, "=")
 			if !ok || name != "idmap" && name != "ridmap" {
 				continue
 			}
 			element := fmt.Sprintf("config.json: mounts[%d].options[%d]: %q", i, j, o)
-			if len(m.UIDMappings)+len(m.GIDMappings) > 0 {
+			if len(mount.UIDMappings)+len(mount.GIDMappings) > 0 {
 				return fmt.Errorf("%s: the mount has uidMappings or gidMappings too; give the mappings once", element)
 			}
 			var own specs.Linux
-			if s.Linux != nil {
-				own = *s.Linux
+			if spec.Linux != nil {
+				own = *spec.Linux
 			}
 			uids, gids, err := idmap.ParseOption(text, own.UIDMappings, own.GIDMappings)
 			if err != nil {
@@ -36,7 +36,7 @@ func idmapOptions(s *specs.Spec) error {
 			if len(uids) == 0 || len(gids) == 0 {
 				return fmt.Errorf("%s: give both uids and gids, since the container has no mappings for the other", element)
 			}
-			m.UIDMappings, m.GIDMappings, m.Options[j] = uids, gids, name
+			mount.UIDMappings, mount.GIDMappings, mount.Options[j] = uids, gids, name
 		}
 	}
 	return nil

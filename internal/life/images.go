@@ -79,15 +79,15 @@ func readOutside(fd int, dir string) (*outside, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--image-path: %s/%s: %w", dir, outsideName, err)
 	}
-	o := &outside{}
-	if err := json.Unmarshal(text, o); err != nil {
+	out := &outside{}
+	if err := json.Unmarshal(text, out); err != nil {
 		return nil, fmt.Errorf("%s/%s: %w", dir, outsideName, err)
 	}
 	var keys []string
-	for _, m := range o.Mounts {
+	for _, m := range out.Mounts {
 		keys = append(keys, m.Key)
 	}
-	for _, n := range o.Namespaces {
+	for _, n := range out.Namespaces {
 		keys = append(keys, n.Key)
 	}
 	for _, key := range keys {
@@ -95,12 +95,12 @@ func readOutside(fd int, dir string) (*outside, error) {
 			return nil, fmt.Errorf("%s/%s: %q is no key", dir, outsideName, key)
 		}
 	}
-	for _, s := range o.Streams {
+	for _, s := range out.Streams {
 		if s != "" && !criu.IsStream(s) {
 			return nil, fmt.Errorf("%s/%s: %q is no stream", dir, outsideName, s)
 		}
 	}
-	return o, nil
+	return out, nil
 }
 
 // passOn makes a directory of images one that a restore into a user namespace can read:

@@ -13,33 +13,33 @@ func bounding(p *specs.Process) []string {
 // inherit sets in p what it leaves out and runc takes from the container's own
 // process: limits, capabilities, noNewPrivileges, labels, scheduler, I/O
 // priority, processors, the score for the OOM killer.
-func inherit(p, own *specs.Process) {
+func inherit(proc, own *specs.Process) {
 	if own == nil {
 		return
 	}
-	if len(p.Rlimits) == 0 {
-		p.Rlimits = own.Rlimits
+	if len(proc.Rlimits) == 0 {
+		proc.Rlimits = own.Rlimits
 	}
-	if p.Capabilities == nil {
-		p.Capabilities = own.Capabilities
+	if proc.Capabilities == nil {
+		proc.Capabilities = own.Capabilities
 	}
-	p.NoNewPrivileges = p.NoNewPrivileges || own.NoNewPrivileges
-	if p.ApparmorProfile == "" {
-		p.ApparmorProfile = own.ApparmorProfile
+	proc.NoNewPrivileges = proc.NoNewPrivileges || own.NoNewPrivileges
+	if proc.ApparmorProfile == "" {
+		proc.ApparmorProfile = own.ApparmorProfile
 	}
-	if p.SelinuxLabel == "" {
-		p.SelinuxLabel = own.SelinuxLabel
+	if proc.SelinuxLabel == "" {
+		proc.SelinuxLabel = own.SelinuxLabel
 	}
-	if p.Scheduler == nil {
-		p.Scheduler = own.Scheduler
+	if proc.Scheduler == nil {
+		proc.Scheduler = own.Scheduler
 	}
-	if p.IOPriority == nil {
-		p.IOPriority = own.IOPriority
+	if proc.IOPriority == nil {
+		proc.IOPriority = own.IOPriority
 	}
-	if p.ExecCPUAffinity == nil {
-		p.ExecCPUAffinity = own.ExecCPUAffinity
+	if proc.ExecCPUAffinity == nil {
+		proc.ExecCPUAffinity = own.ExecCPUAffinity
 	}
-	if p.OOMScoreAdj == nil {
-		p.OOMScoreAdj = own.OOMScoreAdj
+	if proc.OOMScoreAdj == nil {
+		proc.OOMScoreAdj = own.OOMScoreAdj
 	}
 }

@@ -41,23 +41,23 @@ func (e *leftError) Error() string {
 // is no way back to one above, so that init was not below it then when it is not now.
 //
 // Source: user_namespaces(7); ioctl_ns(2), NS_GET_USERNS.
-func stayed(r *state.Record) error {
-	if r.UserNS == "" || r.MountNS == "" {
+func stayed(rec *state.Record) error {
+	if rec.UserNS == "" || rec.MountNS == "" {
 		return nil // the record is of an older program
 	}
-	user, err := fileID(nsFile(r.Pid, "user"))
+	user, err := fileID(nsFile(rec.Pid, "user"))
 	if err != nil {
 		return err
 	}
-	if user != r.UserNS {
+	if user != rec.UserNS {
 		return &leftError{"user"}
 	}
-	mount, err := fileID(nsFile(r.Pid, "mnt"))
-	if err != nil || mount == r.MountNS {
+	mount, err := fileID(nsFile(rec.Pid, "mnt"))
+	if err != nil || mount == rec.MountNS {
 		return err
 	}
-	owner, err := ownerOf(nsFile(r.Pid, "mnt"))
-	if err == unix.EPERM || err == nil && owner != r.UserNS {
+	owner, err := ownerOf(nsFile(rec.Pid, "mnt"))
+	if err == unix.EPERM || err == nil && owner != rec.UserNS {
 		return &leftError{"mount"}
 	}
 	return err

@@ -149,7 +149,7 @@ func (r *Runtime) State(id string) (*State, error) {
 
 func (c *container) state() State {
 	status := c.status() // first, since it may read the record again
-	s := State{
+	out := State{
 		OCIVersion:  c.rec.OCIVersion,
 		ID:          c.rec.ID,
 		Status:      status,
@@ -159,10 +159,10 @@ func (c *container) state() State {
 		Annotations: c.rec.Annotations,
 		Owner:       ownerName(c.rec.Owner),
 	}
-	if s.Status != Stopped {
-		s.Pid = c.rec.Pid
+	if out.Status != Stopped {
+		out.Pid = c.rec.Pid
 	}
-	return s
+	return out
 }
 
 // List returns the state of all containers, by id. What is damaged is warned of and

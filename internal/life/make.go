@@ -54,25 +54,25 @@ type step struct {
 type initializer func(m *maker) []step
 
 // newMaker prepares a maker for what o asks for; fifo has init wait on the fifo in the end.
-func (r *Runtime) newMaker(o *CreateOptions, fifo bool, init initializer) (_ *maker, err error) {
-	own := *o
-	m := &maker{r: r, init: init, operation: "run"}
+func (r *Runtime) newMaker(opts *CreateOptions, fifo bool, init initializer) (_ *maker, err error) {
+	own := *opts
+	mk := &maker{r: r, init: init, operation: "run"}
 	if fifo {
-		m.operation = "create"
+		mk.operation = "create"
 	}
-	if own.PreserveFds, err = preserved(o.PreserveFds, o.ListenFds); err != nil {
-		return nil, named(m.operation, o.ID, err)
+	if own.PreserveFds, err = preserved(opts.PreserveFds, opts.ListenFds); err != nil {
+		return nil, named(mk.operation, opts.ID, err)
 	}
 	// While nothing is there: a file that cannot be written is the caller's mistake.
-	if err := trace.Check(o.TraceFile); err != nil {
-		return nil, named(m.operation, o.ID, err)
+	if err := trace.Check(opts.TraceFile); err != nil {
+		return nil, named(mk.operation, opts.ID, err)
 	}
-	m.request = request{CreateOptions: &own, manager: r.CgroupManager, stateDir: r.stateDir(o.ID), fifo: fifo}
-	if o.TraceFile != "" || testPhase != nil {
-		m.trace = trace.New()
-		m.trace.OnPhase = testPhase
+	mk.request = request{CreateOptions: &own, manager: r.CgroupManager, stateDir: r.stateDir(opts.ID), fifo: fifo}
+	if opts.TraceFile != "" || testPhase != nil {
+		mk.trace = trace.New()
+		mk.trace.OnPhase = testPhase
 	}
-	return m, nil
+	return mk, nil
 }
 
 // testPhase is called at each phase of a create, a checkpoint or a restore: for tests that

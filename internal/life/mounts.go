@@ -42,24 +42,24 @@ type mounting struct {
 
 func (r *Runtime) mounts(id string, mounts []specs.Mount, add bool) (err error) {
 	// Without its lock: what the container has mounted may keep the process waiting.
-	c, err := r.open(id, false)
+	ctr, err := r.open(id, false)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	pidfd, err := c.pidfd()
+	defer ctr.close()
+	pidfd, err := ctr.pidfd()
 	if err != nil {
 		return err
 	}
-	if s := c.status(); pidfd < 0 || s == Stopped || s == Creating {
+	if s := ctr.status(); pidfd < 0 || s == Stopped || s == Creating {
 		return fmt.Errorf("the container is %s: it has to be created, running or paused", s)
 	}
 	defer unix.Close(pidfd)
-	init := c.init(pidfd)
+	init := ctr.init(pidfd)
 	if init.Flags&unix.CLONE_NEWNS == 0 {
 		return errors.New("the container has no mount namespace of its own, whose mounts these would be")
 	}
-	m := &mounting{c: c, spec: &specs.Spec{Mounts: mounts}}
+	m := &mounting{c: ctr, spec: &specs.Spec{Mounts: mounts}}
 	if err := m.prepare(init.Flags, add); err != nil {
 		return err
 	}
@@ -68,19 +68,19 @@ func (r *Runtime) mounts(id string, mounts []specs.Mount, add bool) (err error) 
 
 // prepare checks the mounts, and completes them.
 func (m *mounting) prepare(flags uint64, add bool) error {
-	l := &specs.Linux{}
+	linuxPart := &specs.Linux{}
 	if flags&unix.CLONE_NEWUSER != 0 {
 		var err error
-		if l.UIDMappings, err = mappingsOf(m.c.rec.Pid, "uid_map"); err != nil {
+		if linuxPart.UIDMappings, err = mappingsOf(m.c.rec.Pid, "uid_map"); err != nil {
 			return err
 		}
-		if l.GIDMappings, err = mappingsOf(m.c.rec.Pid, "gid_map"); err != nil {
+		if linuxPart.GIDMappings, err = mappingsOf(m.c.rec.Pid, "gid_map"); err != nil {
 			return err
 		}
-		l.Namespaces = []specs.LinuxNamespace{{Type: specs.UserNamespace}}
+		linuxPart.Namespaces = []specs.LinuxNamespace{{Type: specs.UserNamespace}}
 	}
-	m.spec.Linux = l
-	if err := rootfs.CheckRunning(m.spec.Mounts, add, len(l.Namespaces) > 0); err != nil {
+	m.spec.Linux = linuxPart
+	if err := rootfs.CheckRunning(m.spec.Mounts, add, len(linuxPart.Namespaces) > 0); err != nil {
 		return err
 	}
 	if !add {
@@ -115,22 +115,22 @@ func (m *mounting) run(init *namespace.Init, add bool) error {
 	if add {
 		in.Links = rootfs.Links(m.spec.Mounts)
 	}
-	p, root, err := compile.Mounts(in)
+	prog, root, err := compile.Mounts(in)
 	if err != nil {
 		return err
 	}
 	m.root = root
-	done, err := m.openIdmaps(p)
+	done, err := m.openIdmaps(prog)
 	if err != nil {
 		return err
 	}
 	defer done()
-	unlink, err := link.Open(p)
+	unlink, err := link.Open(prog)
 	if err != nil {
 		return err
 	}
 	defer unlink()
-	if m.child, err = spawnHidden(p, &spawn.Options{Cgroup: -1, Fault: testFault}); err != nil {
+	if m.child, err = spawnHidden(prog, &spawn.Options{Cgroup: -1, Fault: testFault}); err != nil {
 		return err
 	}
 	defer m.child.Close()
@@ -164,26 +164,26 @@ func (m *mounting) handlers() []handler {
 }
 
 // openIdmaps makes the user namespaces of idmapped mounts, or opens the container's.
-func (m *mounting) openIdmaps(p *program.Program) (done func(), err error) {
+func (m *mounting) openIdmaps(prog *program.Program) (done func(), err error) {
 	var files []*os.File
 	done = func() {
 		for _, f := range files {
 			f.Close()
 		}
 	}
-	for _, i := range m.root.Idmaps {
-		var f *os.File
-		if len(i.UIDs) > 0 {
-			f, err = idmap.UserNS(i.UIDs, i.GIDs)
+	for _, row := range m.root.Idmaps {
+		var file *os.File
+		if len(row.UIDs) > 0 {
+			file, err = idmap.UserNS(row.UIDs, row.GIDs)
 		} else {
-			f, err = os.Open(nsFile(m.c.rec.Pid, "user"))
+			file, err = os.Open(nsFile(m.c.rec.Pid, "user"))
 		}
 		if err != nil {
 			done()
-			return nil, fmt.Errorf("mounts[%d].uidMappings: %w", i.Mount, err)
+			return nil, fmt.Errorf("mounts[%d].uidMappings: %w", row.Mount, err)
 		}
-		files = append(files, f)
-		p.Set(i.Fd, int64(f.Fd()))
+		files = append(files, file)
+		prog.Set(row.Fd, int64(file.Fd()))
 	}
 	return done, nil
 }

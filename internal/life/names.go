@@ -33,21 +33,21 @@ type accounts struct {
 }
 
 // take takes the next piece of a file, or its end.
-func (a *accounts) take(e spawn.Event) error {
+func (a *accounts) take(event spawn.Event) error {
 	if a.now == len(a.files) {
 		return errors.New("program: the process sends more files than there are")
 	}
-	if len(e.Data) == 0 {
-		if e.Value < 0 {
-			a.errs[a.now] = unix.Errno(-e.Value)
+	if len(event.Data) == 0 {
+		if event.Value < 0 {
+			a.errs[a.now] = unix.Errno(-event.Value)
 		}
 		a.now++
 		return nil
 	}
-	if len(a.files[a.now])+len(e.Data) > user.Limit {
+	if len(a.files[a.now])+len(event.Data) > user.Limit {
 		return fmt.Errorf("--user: %s of the container is larger than %d bytes; give numbers", user.NameFiles[a.now], user.Limit)
 	}
-	a.files[a.now] = append(a.files[a.now], e.Data...)
+	a.files[a.now] = append(a.files[a.now], event.Data...)
 	return nil
 }
 
@@ -80,28 +80,28 @@ func (a *accounts) find(n *UserName) (user.Account, error) {
 // names finds the ids of the user whom the caller has named, by a process of its own in the
 // container, and has the process run as that.
 func (e *execution) names(sub cgroup.Sub) error {
-	n := e.o.User
-	if n == nil {
+	who := e.o.User
+	if who == nil {
 		return nil
 	}
 	e.reads = &accounts{}
 	if err := e.enter(sub); err != nil {
-		return fmt.Errorf("--user %s: %w", fault.Quote(n.text()), err)
+		return fmt.Errorf("--user %s: %w", fault.Quote(who.text()), err)
 	}
 	_, err := e.child.Wait()
 	e.child.Close()
 	e.child, e.atLimit = nil, atLimit{}
 	if err == nil {
 		var account user.Account
-		if account, err = e.reads.find(n); err == nil {
+		if account, err = e.reads.find(who); err == nil {
 			e.p.User.UID, e.p.User.GID = account.UID, account.GID
-			if !n.KeepGroups {
+			if !who.KeepGroups {
 				e.p.User.AdditionalGids = account.Groups
 			}
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("--user %s: %w", fault.Quote(n.text()), err)
+		return fmt.Errorf("--user %s: %w", fault.Quote(who.text()), err)
 	}
 	e.reads = nil
 	return nil

@@ -65,7 +65,7 @@ func (n *inNamespaces) server(c *spawn.Child) *server {
 	return s
 }
 
-func (n *inNamespaces) compile(h specs.Hook, std [3]int) (*program.Program, *selfexe.Link, error) {
+func (n *inNamespaces) compile(hook specs.Hook, std [3]int) (*program.Program, *selfexe.Link, error) {
 	b := compile.NewProgram(seat.Calls())
 	link, err := selfexe.Shield(b)
 	if err != nil {
@@ -85,16 +85,16 @@ func (n *inNamespaces) compile(h specs.Hook, std [3]int) (*program.Program, *sel
 	process.Signals(b, n.ignored)                           // before signals are unblocked: none may run a handler of Go's
 	process.Unblock(b)                                      // late: a signal that has waited ends the process here
 	b.Tell(compile.Executing, 0)
-	b = b.Element(program.T("hooks.createContainer")).Step(program.T("execute %s", h.Path))
-	args := h.Args
+	b = b.Element(program.T("hooks.createContainer")).Step(program.T("execute %s", hook.Path))
+	args := hook.Args
 	if len(args) == 0 {
-		args = []string{h.Path}
+		args = []string{hook.Path}
 	}
-	env := h.Env
+	env := hook.Env
 	if env == nil && n.env != nil {
 		env = n.env()
 	}
-	call.Execve(b, call.PathTo(b, h.Path), call.Argv(b.Strv(args)), call.Envv(b.Strv(env)))
+	call.Execve(b, call.PathTo(b, hook.Path), call.Argv(b.Strv(args)), call.Envv(b.Strv(env)))
 	p, err := b.Program()
 	return p, link, err
 }

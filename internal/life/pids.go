@@ -18,22 +18,22 @@ func (r *Runtime) Pids(id string) ([]int, error) {
 }
 
 func (r *Runtime) pids(id string) ([]int, error) {
-	c, err := r.open(id, false)
+	ctr, err := r.open(id, false)
 	if err != nil {
 		return nil, err
 	}
-	defer c.close()
-	if c.hasCgroup() {
-		return c.cg.Pids()
+	defer ctr.close()
+	if ctr.hasCgroup() {
+		return ctr.cg.Pids()
 	}
-	switch c.status() {
+	switch ctr.status() {
 	case Stopped, Creating:
 		return nil, nil
 	}
-	if !c.rec.PrivatePid {
-		return []int{c.rec.Pid}, nil
+	if !ctr.rec.PrivatePid {
+		return []int{ctr.rec.Pid}, nil
 	}
-	return companions(c.rec.Pid)
+	return companions(ctr.rec.Pid)
 }
 
 // companions lists the processes in the pid namespace of the process pid, itself included.

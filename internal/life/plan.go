@@ -76,41 +76,41 @@ func (r *Runtime) plan(q *request, h *host) (*Plan, error) {
 
 // newPlan decides. It has no effects, and asks nothing that is not in h.
 func newPlan(q *request, h *host) (_ *Plan, err error) {
-	p := &Plan{request: q, host: h}
-	if err := p.planCgroup(q); err != nil {
+	plan := &Plan{request: q, host: h}
+	if err := plan.planCgroup(q); err != nil {
 		return nil, err
 	}
 	if r := q.bundle.linux().IntelRdt; r != nil {
-		if p.rdt, err = rdt.Plan(h.resctrl, q.ID, r); err != nil {
+		if plan.rdt, err = rdt.Plan(h.resctrl, q.ID, r); err != nil {
 			return nil, err
 		}
 	}
-	p.work = p.parentWork() // behind what it looks at
-	p.record = p.newRecord()
-	return p, nil
+	plan.work = plan.parentWork() // behind what it looks at
+	plan.record = plan.newRecord()
+	return plan, nil
 }
 
 // newRecord returns what is written down before anything of the container exists.
 func (p *Plan) newRecord() *state.Record {
-	s := p.bundle.spec
+	spec := p.bundle.spec
 	rec := &state.Record{
 		ID:          p.ID,
 		Bundle:      p.bundle.dir,
 		Rootfs:      p.bundle.rootfs,
-		OCIVersion:  s.Version,
+		OCIVersion:  spec.Version,
 		Status:      string(Creating),
 		Created:     p.host.now,
-		Annotations: s.Annotations,
-		HasProcess:  s.Process != nil,
+		Annotations: spec.Annotations,
+		HasProcess:  spec.Process != nil,
 		OwnKeyring:  !p.NoNewKeyring,
 		RootMount:   p.host.root.mount,
 		RootFile:    p.host.root.file,
-		PrivatePid:  makes(s, specs.PIDNamespace),
+		PrivatePid:  makes(spec, specs.PIDNamespace),
 		Streams:     streamNames(p.host.Std),
 		Cgroup:      state.Cgroup{Driver: p.manager.String(), Paths: p.cgroup.Paths()},
 	}
-	if i := rootfs.OnRoot(s.Mounts); i >= 0 {
-		rec.OnRoot = cmp.Or(rootfs.Base("", s.Mounts), s.Mounts[i].Type)
+	if i := rootfs.OnRoot(spec.Mounts); i >= 0 {
+		rec.OnRoot = cmp.Or(rootfs.Base("", spec.Mounts), spec.Mounts[i].Type)
 	}
 	if rec.OwnKeyring {
 		rec.Keyring = p.host.keyring
@@ -118,7 +118,7 @@ func (p *Plan) newRecord() *state.Record {
 	if u := p.unit; u != nil {
 		rec.Cgroup.Unit, rec.Cgroup.User = u.Name, u.user
 	}
-	if h := s.Hooks; h != nil {
+	if h := spec.Hooks; h != nil {
 		rec.Hooks = state.Hooks{StartContainer: h.StartContainer, Poststart: h.Poststart, Poststop: h.Poststop}
 	}
 	for _, n := range p.bundle.linux().Namespaces {

@@ -36,69 +36,69 @@ func prove(p *program.Program, expect *verify.Expect) (*Proof, error) {
 // WriteText writes two lines a rule: its name and its text, and the instructions by
 // their numbers in the listing of the plan.
 func (p *Proof) WriteText(w io.Writer) error {
-	var b []byte
+	var buf []byte
 	for _, proof := range p.report.Proofs {
-		b = append(append(append(append(b, proof.Rule.ID()...), ": "...), proof.Rule.String()...), "\n    "...)
+		buf = append(append(append(append(buf, proof.Rule.ID()...), ": "...), proof.Rule.String()...), "\n    "...)
 		switch {
 		case proof.Waived != "":
-			b = append(append(b, "not held to: "...), proof.Waived...)
+			buf = append(append(buf, "not held to: "...), proof.Waived...)
 		case proof.Rule.Everywhere():
-			b = append(b, "held to at every instruction"...)
+			buf = append(buf, "held to at every instruction"...)
 		case len(proof.Places) == 0:
-			b = append(b, "no instruction of this program is concerned"...)
+			buf = append(buf, "no instruction of this program is concerned"...)
 		default:
-			b = appendPlaces(b, proof.Places)
+			buf = appendPlaces(buf, proof.Places)
 		}
-		b = append(b, '\n')
+		buf = append(buf, '\n')
 	}
-	_, err := w.Write(b)
+	_, err := w.Write(buf)
 	return err
 }
 
 // appendPlaces appends the instructions, runs of them as 3-5.
-func appendPlaces(b []byte, places []verify.Place) []byte {
+func appendPlaces(buf []byte, places []verify.Place) []byte {
 	for i := 0; i < len(places); i++ {
 		first := i
 		for i+1 < len(places) && places[i+1].Parent == places[i].Parent && places[i+1].PC == places[i].PC+1 {
 			i++
 		}
 		if first > 0 {
-			b = append(b, ", "...)
+			buf = append(buf, ", "...)
 		}
-		b = append(b, places[first].String()...)
+		buf = append(buf, places[first].String()...)
 		if i > first {
-			b = strconv.AppendInt(append(b, '-'), int64(places[i].PC), 10)
+			buf = strconv.AppendInt(append(buf, '-'), int64(places[i].PC), 10)
 		}
 	}
-	return b
+	return buf
 }
 
 // WriteJSON writes an object with all rules, by docs/proof.schema.json.
 func (p *Proof) WriteJSON(w io.Writer) error {
-	b := []byte(`{"version":"` + listingVersion + `","rules":[`)
+	buf := []byte(`{"version":"` + listingVersion + `","rules":[`)
 	for i, proof := range p.report.Proofs {
 		if i > 0 {
-			b = append(b, ',')
+			buf = append(buf, ',')
 		}
-		b = jsontext.AppendString(append(b, "\n{\"rule\":"...), proof.Rule.ID())
-		b = jsontext.AppendString(append(b, `,"says":`...), proof.Rule.String())
+		buf = jsontext.AppendString(append(buf, "\n{\"rule\":"...), proof.Rule.ID())
+		buf = jsontext.AppendString(append(buf, `,"says":`...), proof.Rule.String())
 		if proof.Waived != "" {
-			b = jsontext.AppendString(append(b, `,"waived":`...), proof.Waived)
+			buf = jsontext.AppendString(append(buf, `,"waived":`...), proof.Waived)
 		}
-		b = append(b, `,"instructions":[`...)
+		buf = append(buf, `,"instructions":[`...)
 		for j, place := range proof.Places {
 			if j > 0 {
-				b = append(b, ',')
+				buf = append(buf, ',')
 			}
 			section := "child"
 			if place.Parent {
 				section = "parent"
 			}
-			b = jsontext.AppendString(append(b, `{"section":`...), section)
-			b = append(strconv.AppendInt(append(b, `,"pc":`...), int64(place.PC), 10), '}')
+			buf = jsontext.AppendString(append(buf, `{"section":`...), section)
+			buf = append(strconv.AppendInt(append(buf, `,"pc":`...), int64(place.PC), 10), '}')
 		}
-		b = append(b, "]}"...)
+		buf = append(buf, "]}"...)
 	}
-	_, err := w.Write(append(b, "\n]}\n"...))
+	_, err := w.Write(append(buf, "\n]}\n"...))
 	return err
 }

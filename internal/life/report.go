@@ -72,19 +72,19 @@ func (r *reports) read(deadline time.Time) error {
 	if r.buf == nil {
 		r.buf = make([]byte, 4096)
 	}
-	n, err := sys.Read(r.fd, r.buf)
+	got, err := sys.Read(r.fd, r.buf)
 	if err == unix.EAGAIN {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read result.fifo: %w", err)
 	}
-	if n == 0 {
+	if got == 0 {
 		return spawn.ErrEnded
 	}
-	r.rest = append(r.rest, r.buf[:n]...)
+	r.rest = append(r.rest, r.buf[:got]...)
 	if gone {
-		r.left += n
+		r.left += got
 	}
 	return nil
 }
@@ -101,30 +101,30 @@ func awaitReport(fd, pidfd int, end time.Time) (data, gone bool, err error) {
 
 // parseReport returns the first message of p and its size, which is 0 while it is not all
 // there.
-func parseReport(p []byte) (spawn.Event, int) {
-	if len(p) < reportLen {
+func parseReport(data []byte) (spawn.Event, int) {
+	if len(data) < reportLen {
 		return spawn.Event{}, 0
 	}
-	m := spawn.Event{
-		Tag: binary.NativeEndian.Uint32(p), PC: int(binary.NativeEndian.Uint32(p[4:])),
-		Value: int64(binary.NativeEndian.Uint64(p[8:])), Fd: -1,
+	msg := spawn.Event{
+		Tag: binary.NativeEndian.Uint32(data), PC: int(binary.NativeEndian.Uint32(data[4:])),
+		Value: int64(binary.NativeEndian.Uint64(data[8:])), Fd: -1,
 	}
-	if !compile.OfHook(m.Tag) || m.Value < 0 || m.Value > compile.HookTail {
-		return m, reportLen
+	if !compile.OfHook(msg.Tag) || msg.Value < 0 || msg.Value > compile.HookTail {
+		return msg, reportLen
 	}
-	size := reportLen + int(m.Value)
-	if len(p) < size {
+	size := reportLen + int(msg.Value)
+	if len(data) < size {
 		return spawn.Event{}, 0
 	}
-	m.Data = p[reportLen:size]
-	return m, size
+	msg.Data = data[reportLen:size]
+	return msg, size
 }
 
 // reported returns the error of a failure, in the words that the record has for it.
-func (c *container) reported(m spawn.Event) error {
-	errno := unix.Errno(m.Value)
+func (c *container) reported(msg spawn.Event) error {
+	errno := unix.Errno(msg.Value)
 	for _, a := range c.rec.AfterStart {
-		if a.PC != m.PC {
+		if a.PC != msg.PC {
 			continue
 		}
 		if errno == 0 {
@@ -132,5 +132,5 @@ func (c *container) reported(m spawn.Event) error {
 		}
 		return fmt.Errorf("%s: %w", a.Text, c.execError(a.Text, errno))
 	}
-	return fmt.Errorf("instruction %d: %w", m.PC, errno)
+	return fmt.Errorf("instruction %d: %w", msg.PC, errno)
 }

@@ -34,43 +34,43 @@ const restoreLog = "restore.log"
 
 // Restore makes the container o.ID from the bundle, with the processes of a checkpoint in
 // place of a new one, and then does as Run does. A Restore that fails leaves nothing.
-func (r *Runtime) Restore(o *RestoreOptions) (status int, retErr error) {
-	defer func() { retErr = named("restore", o.ID, retErr) }()
-	rs := &restoration{o: *o, images: -1, work: -1}
+func (r *Runtime) Restore(opts *RestoreOptions) (status int, retErr error) {
+	defer func() { retErr = named("restore", opts.ID, retErr) }()
+	rs := &restoration{o: *opts, images: -1, work: -1}
 	defer rs.close()
 	if err := rs.begin(); err != nil {
 		return -1, err
 	}
-	if o.Embed == nil {
-		if err := subreaper(&o.CreateOptions); err != nil {
+	if opts.Embed == nil {
+		if err := subreaper(&opts.CreateOptions); err != nil {
 			return -1, err
 		}
 	}
-	create := o.CreateOptions
+	create := opts.CreateOptions
 	create.NoPivot = false
-	m, err := r.newMaker(&create, false, rs.steps)
+	mk, err := r.newMaker(&create, false, rs.steps)
 	if err != nil {
 		return -1, unnamed(err)
 	}
-	m.operation, m.restored = "restore", true
-	defer m.close()
-	if err := m.create(); err != nil {
+	mk.operation, mk.restored = "restore", true
+	defer mk.close()
+	if err := mk.create(); err != nil {
 		return -1, unnamed(err)
 	}
-	steps := []step{{"", m.unlock}, {"", m.poststart}}
-	if o.Embed == nil {
-		steps = append([]step{{"", m.connect}}, steps...)
+	steps := []step{{"", mk.unlock}, {"", mk.poststart}}
+	if opts.Embed == nil {
+		steps = append([]step{{"", mk.connect}}, steps...)
 	}
-	if err := m.run(steps); err != nil {
+	if err := mk.run(steps); err != nil {
 		return -1, err
 	}
-	if o.Embed != nil {
-		m.undo = nil
-		m.guard.end()
-		o.Embed.take(m.child, &m.console.master)
+	if opts.Embed != nil {
+		mk.undo = nil
+		mk.guard.end()
+		opts.Embed.take(mk.child, &mk.console.master)
 		return 0, nil
 	}
-	return m.attend(&create)
+	return mk.attend(&create)
 }
 
 // unnamed takes the operation and the id off an error that gets them again.
@@ -195,27 +195,27 @@ func (rs *restoration) join() (undo func(), err error) {
 	for _, n := range rs.out.Namespaces {
 		keys[n.Type] = n.Key
 	}
-	for i, n := range rs.m.bundle.linux().Namespaces {
-		kind, err := joinable(string(n.Type))
-		if n.Path == "" {
-			if keys[string(n.Type)] != "" {
-				return nil, fmt.Errorf("linux.namespaces[%d]: the checkpoint is of a container that had joined a %s namespace, whose content is not in it; give a path", i, n.Type)
+	for i, ns := range rs.m.bundle.linux().Namespaces {
+		kind, err := joinable(string(ns.Type))
+		if ns.Path == "" {
+			if keys[string(ns.Type)] != "" {
+				return nil, fmt.Errorf("linux.namespaces[%d]: the checkpoint is of a container that had joined a %s namespace, whose content is not in it; give a path", i, ns.Type)
 			}
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if kind.external && keys[string(n.Type)] == "" {
-			return nil, fmt.Errorf("linux.namespaces[%d]: the checkpoint is of a container with a %s namespace of its own, and cannot be restored into one that exists; leave the path out", i, n.Type)
+		if kind.external && keys[string(ns.Type)] == "" {
+			return nil, fmt.Errorf("linux.namespaces[%d]: the checkpoint is of a container with a %s namespace of its own, and cannot be restored into one that exists; leave the path out", i, ns.Type)
 		}
-		fd, err := unix.Open(n.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(ns.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
-			return nil, fmt.Errorf("linux.namespaces[%d]: open %s: %w", i, n.Path, err)
+			return nil, fmt.Errorf("linux.namespaces[%d]: open %s: %w", i, ns.Path, err)
 		}
 		rs.opened = append(rs.opened, fd)
 		if kind.external {
-			rs.hand(keys[string(n.Type)], fd)
+			rs.hand(keys[string(ns.Type)], fd)
 			continue
 		}
 		file := fmt.Sprintf("/proc/%d/fd/%d", unix.Getpid(), fd)
@@ -244,14 +244,14 @@ func (rs *restoration) hand(key string, fd int) {
 // restore has CRIU bring the processes back. Until the restored init is there CRIU itself
 // stands for it in the record: who takes the container back ends that.
 func (rs *restoration) restore() (undo func(), err error) {
-	m := rs.m
+	mk := rs.m
 	// Processes of a user namespace come by, who may not pass the directory of the state.
-	rs.stage.Dir = m.stateDir
-	if has(m.bundle.spec, specs.UserNamespace) {
+	rs.stage.Dir = mk.stateDir
+	if has(mk.bundle.spec, specs.UserNamespace) {
 		rs.stage.Dir = "/tmp"
 	}
 	rs.req.Root = rs.stage.RootPath()
-	if rs.req.Config, err = configFile(m.bundle.spec.Annotations); err != nil {
+	if rs.req.Config, err = configFile(mk.bundle.spec.Annotations); err != nil {
 		return nil, err
 	}
 	dropLog(rs.images, rs.work, restoreLog)
@@ -259,33 +259,33 @@ func (rs *restoration) restore() (undo func(), err error) {
 	if rs.o.ShellJob {
 		stdio = [3]int{0, 1, 2}
 	}
-	w, err := rs.program.Start(&criu.StartOptions{Stdio: stdio, Inherit: rs.inherit, Prepare: rs.prepare})
+	worker, err := rs.program.Start(&criu.StartOptions{Stdio: stdio, Inherit: rs.inherit, Prepare: rs.prepare})
 	if err != nil {
 		return nil, err
 	}
-	defer w.Close()
-	pidfd, err := unix.PidfdOpen(w.Pid, 0)
+	defer worker.Close()
+	pidfd, err := unix.PidfdOpen(worker.Pid, 0)
 	if err != nil {
 		return nil, fmt.Errorf("pidfd_open: %w", err)
 	}
-	m.child, rs.worker = spawn.Follow(w.Pid, pidfd), w.Pid
-	undo = func() { m.killInit(); m.undoScope() }
-	if err := m.guard.watch(m.Embed, m.child, nil); err != nil {
+	mk.child, rs.worker = spawn.Follow(worker.Pid, pidfd), worker.Pid
+	undo = func() { mk.killInit(); mk.undoScope() }
+	if err := mk.guard.watch(mk.Embed, mk.child, nil); err != nil {
 		return undo, err
 	}
-	m.plan.record.KeyringSerial = rs.keyring
+	mk.plan.record.KeyringSerial = rs.keyring
 	if err := rs.enter(); err != nil {
 		return undo, err
 	}
-	pid, err := w.Do(criu.Restore, &rs.req, rs.notify)
+	pid, err := worker.Do(criu.Restore, &rs.req, rs.notify)
 	if err != nil {
 		return undo, rs.o.explain(err, rs.program, restoreLog)
 	}
-	if pid != m.child.Pid {
-		return undo, fmt.Errorf("CRIU has restored process %d, and said before that it is %d", pid, m.child.Pid)
+	if pid != mk.child.Pid {
+		return undo, fmt.Errorf("CRIU has restored process %d, and said before that it is %d", pid, mk.child.Pid)
 	}
-	if m.plan.settings.HasDeferred() {
-		if err := m.setDeferred(); err != nil {
+	if mk.plan.settings.HasDeferred() {
+		if err := mk.setDeferred(); err != nil {
 			return undo, err
 		}
 	}
@@ -294,23 +294,23 @@ func (rs *restoration) restore() (undo func(), err error) {
 
 // enter puts CRIU into the container's cgroups, in which its children are born then.
 func (rs *restoration) enter() error {
-	m := rs.m
-	if err := m.recordPid(); err != nil {
+	mk := rs.m
+	if err := mk.recordPid(); err != nil {
 		return err
 	}
-	if m.plan.rdt != nil {
-		if err := m.joinRdt(); err != nil {
+	if mk.plan.rdt != nil {
+		if err := mk.joinRdt(); err != nil {
 			return err
 		}
 	}
-	if m.plan.unit != nil {
-		if err := m.startScope(); err != nil {
+	if mk.plan.unit != nil {
+		if err := mk.startScope(); err != nil {
 			return err
 		}
-	} else if err := m.plan.cgroup.Enter(m.child.Pid); err != nil {
+	} else if err := mk.plan.cgroup.Enter(mk.child.Pid); err != nil {
 		return err
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", m.child.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", mk.child.Pid))
 	if err != nil {
 		return err
 	}
@@ -324,21 +324,21 @@ func (rs *restoration) enter() error {
 }
 
 // notify does what is the runtime's at a step of CRIU.
-func (rs *restoration) notify(n criu.Notification) error {
+func (rs *restoration) notify(note criu.Notification) error {
 	m := rs.m
-	m.r.debug("restore " + m.ID + ": CRIU is at " + n.Script)
-	m.trace.Phase("CRIU: " + n.Script)
-	if n.Script == "orphan-pts-master" && n.Fd >= 0 {
-		return rs.terminal(n.Fd)
+	m.r.debug("restore " + m.ID + ": CRIU is at " + note.Script)
+	m.trace.Phase("CRIU: " + note.Script)
+	if note.Script == "orphan-pts-master" && note.Fd >= 0 {
+		return rs.terminal(note.Fd)
 	}
-	if n.Fd >= 0 {
-		unix.Close(n.Fd)
+	if note.Fd >= 0 {
+		unix.Close(note.Fd)
 	}
-	switch n.Script {
+	switch note.Script {
 	case "setup-namespaces":
-		return rs.namespaces(n.Pid)
+		return rs.namespaces(note.Pid)
 	case "post-restore":
-		return rs.restored(n.Pid)
+		return rs.restored(note.Pid)
 	case "pre-resume": // all that CRIU restores is so from here on, and stands still
 		err := rs.proveRestored()
 		if err != nil {
@@ -420,18 +420,18 @@ func (rs *restoration) restored(pid int) error {
 
 // record writes down what later commands need.
 func (rs *restoration) record() error {
-	m := rs.m
-	rec, text := m.plan.record, m.bundle.text
+	mk := rs.m
+	rec, text := mk.plan.record, mk.bundle.text
 	rec.Process = string(config.Excerpt(text, compile.LinuxOfProcess()))
 	rec.Resources = string(config.ResourcesExcerpt(text))
 	// CRIU gives processes a time namespace, in which their clocks go on.
-	inside, err := fileID(nsFile(m.child.Pid, "time"))
+	inside, err := fileID(nsFile(mk.child.Pid, "time"))
 	outside, e := fileID("/proc/self/ns/time")
-	if err == nil && e == nil && inside != outside && !has(m.bundle.spec, specs.TimeNamespace) {
+	if err == nil && e == nil && inside != outside && !has(mk.bundle.spec, specs.TimeNamespace) {
 		rec.Namespaces = append(rec.Namespaces, state.Namespace{Type: string(specs.TimeNamespace)})
 	}
 	if proc.EndedBeforeExec(rec.Pid, rec.PidStart) { // never, since it has executed long ago
 		return errors.New("init ended while it was restored")
 	}
-	return m.recordPid() // with the namespaces that it is in now
+	return mk.recordPid() // with the namespaces that it is in now
 }

@@ -28,13 +28,13 @@ type sources struct {
 
 // prepare makes the stage in the mount namespace that CRIU is to have, on its thread.
 func (rs *restoration) prepare() (err error) {
-	m := rs.m
-	if !m.NoNewKeyring {
-		if rs.keyring, err = keyring.JoinNew(m.host.keyring); err != nil {
+	mk := rs.m
+	if !mk.NoNewKeyring {
+		if rs.keyring, err = keyring.JoinNew(mk.host.keyring); err != nil {
 			return err
 		}
 	}
-	if p := m.bundle.spec.Process; p != nil && p.NoNewPrivileges {
+	if p := mk.bundle.spec.Process; p != nil && p.NoNewPrivileges {
 		// CRIU restores this from 3.19 on. Its children have it from it.
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return fmt.Errorf("process.noNewPrivileges: prctl PR_SET_NO_NEW_PRIVS: %w", err)
@@ -46,24 +46,24 @@ func (rs *restoration) prepare() (err error) {
 	if err := rs.guard(); err != nil { // of what the paths lead to now
 		return err
 	}
-	if has(m.bundle.spec, specs.UserNamespace) {
-		l := m.bundle.linux()
+	if has(mk.bundle.spec, specs.UserNamespace) {
+		l := mk.bundle.linux()
 		uid, gid := rootfs.HostID(l.UIDMappings, 0), rootfs.HostID(l.GIDMappings, 0)
 		if err := passOn(rs.images, rs.o.ImagePath, int(uid), int(gid)); err != nil {
 			return err
 		}
 	}
-	s := &sources{rs: rs, spec: m.bundle.spec}
-	defer s.close()
-	root, err := openRootPath(m.bundle.dir, m.bundle.rootfs)
+	src := &sources{rs: rs, spec: mk.bundle.spec}
+	defer src.close()
+	root, err := openRootPath(mk.bundle.dir, mk.bundle.rootfs)
 	if err != nil {
-		return &rootError{m.bundle.rootfs, err}
+		return &rootError{mk.bundle.rootfs, err}
 	}
 	defer unix.Close(root)
-	if err := s.open(); err != nil {
+	if err := src.open(); err != nil {
 		return err
 	}
-	others, err := s.openOthers()
+	others, err := src.openOthers()
 	defer func() {
 		for _, fd := range others {
 			unix.Close(fd)
@@ -76,11 +76,11 @@ func (rs *restoration) prepare() (err error) {
 		return err
 	}
 	defer rs.stage.Close()
-	if err := s.place(); err != nil {
+	if err := src.place(); err != nil {
 		return err
 	}
 	for i, o := range rs.out.Mounts {
-		if err := s.supply(i, o.Path, others); err != nil {
+		if err := src.supply(i, o.Path, others); err != nil {
 			return err
 		}
 		if err := rs.stage.SetAttributes(i, rootfs.Attributes(o.Options)); err != nil {
@@ -118,19 +118,19 @@ func (s *sources) open() error {
 // openOthers opens what the runtime itself binds in a container, by where it is there: the
 // directory of the notification socket, and cgroups without a namespace of theirs.
 func (s *sources) openOthers() (map[string]int, error) {
-	m := s.rs.m
+	mk := s.rs.m
 	others := map[string]int{}
 	wanted := map[string]string{}
 	for _, o := range s.rs.out.Mounts {
 		if o.Path == notify.ContainerDir {
-			dir, err := notify.Prepare(m.stateDir, false)
+			dir, err := notify.Prepare(mk.stateDir, false)
 			if err != nil {
 				return nil, err
 			}
 			wanted[o.Path] = dir
 		}
 	}
-	if c := m.plan.cgroupMounts(); c != nil {
+	if c := mk.plan.cgroupMounts(); c != nil {
 		for i := range s.spec.Mounts {
 			if t := s.spec.Mounts[i].Type; t != "cgroup" && t != "cgroup2" {
 				continue
@@ -169,7 +169,7 @@ func (s *sources) place() (err error) {
 	}()
 	s.root = rootfs.NewRestored(s.rs.stage.Root, s.spec)
 	for i := range s.spec.Mounts {
-		m := &s.spec.Mounts[i]
+		mount := &s.spec.Mounts[i]
 		dir := true
 		if s.fds[i] >= 0 {
 			var st unix.Stat_t
@@ -180,20 +180,20 @@ func (s *sources) place() (err error) {
 		}
 		fd, at, err := s.root.Mount(dir)
 		if err != nil {
-			return fmt.Errorf("mounts[%d]: %s: %w", i, m.Destination, err)
+			return fmt.Errorf("mounts[%d]: %s: %w", i, mount.Destination, err)
 		}
 		s.places = append(s.places, at)
 		if fd < 0 {
 			continue
 		}
 		if s.fds[i] >= 0 {
-			if err = criu.Clone(s.fds[i], rootfs.BindsTree(m), fd, ""); err == nil {
+			if err = criu.Clone(s.fds[i], rootfs.BindsTree(mount), fd, ""); err == nil {
 				err = s.reopen(&mounted, at)
 			}
 		}
 		unix.Close(fd)
 		if err != nil {
-			return fmt.Errorf("mounts[%d]: %s: %w", i, m.Destination, err)
+			return fmt.Errorf("mounts[%d]: %s: %w", i, mount.Destination, err)
 		}
 	}
 	return nil

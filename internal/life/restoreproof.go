@@ -33,33 +33,33 @@ func (rs *restoration) proveRestored() error {
 	if testUnproven {
 		return nil
 	}
-	m := rs.m
+	mk := rs.m
 	own, err := statusIn("/proc/thread-self")
 	if err != nil {
 		return err
 	}
-	p := &restoredProof{spec: m.bundle.spec, pid: m.child.Pid, lsm: rs.o.LSMProfile, outer: filters(own)}
-	if err := p.namespaces(); err != nil {
+	proof := &restoredProof{spec: mk.bundle.spec, pid: mk.child.Pid, lsm: rs.o.LSMProfile, outer: filters(own)}
+	if err := proof.namespaces(); err != nil {
 		return notAsBundle(err)
 	}
-	if p.spec.Root.Readonly && has(p.spec, specs.MountNamespace) {
-		if err := criu.ReadOnlyRoot(m.child.Pidfd); err != nil {
+	if proof.spec.Root.Readonly && has(proof.spec, specs.MountNamespace) {
+		if err := criu.ReadOnlyRoot(mk.child.Pidfd); err != nil {
 			return fmt.Errorf("root.readonly: %w", err)
 		}
 	}
-	if err := p.root(); err != nil {
+	if err := proof.root(); err != nil {
 		return notAsBundle(err)
 	}
-	pids, err := m.c.cg.Pids()
+	pids, err := mk.c.cg.Pids()
 	if err != nil {
 		return err
 	}
-	for _, pid := range append(pids, p.pid) {
+	for _, pid := range append(pids, proof.pid) {
 		if pid == rs.worker || pid == unix.Getpid() {
 			continue
 		}
-		if m.plan.record.Cgroup.Own || pid == p.pid { // else others' processes are there, too
-			if err := p.process(pid); err != nil {
+		if mk.plan.record.Cgroup.Own || pid == proof.pid { // else others' processes are there, too
+			if err := proof.process(pid); err != nil {
 				return notAsBundle(err)
 			}
 		}
@@ -80,8 +80,8 @@ func (p *restoredProof) namespaces() error {
 	if p.spec.Linux == nil {
 		return nil
 	}
-	for i, n := range p.spec.Linux.Namespaces {
-		file := namespace.File(n.Type)
+	for i, ns := range p.spec.Linux.Namespaces {
+		file := namespace.File(ns.Type)
 		if file == "" {
 			continue
 		}
@@ -90,18 +90,18 @@ func (p *restoredProof) namespaces() error {
 			return err
 		}
 		with := "/proc/self/ns/" + file
-		if n.Path != "" {
-			with = n.Path
+		if ns.Path != "" {
+			with = ns.Path
 		}
 		other, err := fileID(with)
 		if err != nil {
 			return err
 		}
-		if n.Path != "" && got != other {
-			return fmt.Errorf("linux.namespaces[%d]: it is not in the %s namespace %s", i, n.Type, n.Path)
+		if ns.Path != "" && got != other {
+			return fmt.Errorf("linux.namespaces[%d]: it is not in the %s namespace %s", i, ns.Type, ns.Path)
 		}
-		if n.Path == "" && got == other {
-			return fmt.Errorf("linux.namespaces[%d]: it has the host's %s namespace", i, n.Type)
+		if ns.Path == "" && got == other {
+			return fmt.Errorf("linux.namespaces[%d]: it has the host's %s namespace", i, ns.Type)
 		}
 	}
 	if makes(p.spec, specs.UserNamespace) {
@@ -113,11 +113,11 @@ func (p *restoredProof) namespaces() error {
 // mappings proves that init has the ids of the configuration.
 func (p *restoredProof) mappings() error {
 	l := p.spec.Linux
-	for _, m := range []struct {
+	for _, each := range []struct {
 		element, file string
 		want          []specs.LinuxIDMapping
 	}{{"linux.uidMappings", "uid_map", l.UIDMappings}, {"linux.gidMappings", "gid_map", l.GIDMappings}} {
-		text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/" + m.file)
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/" + each.file)
 		if err != nil {
 			return err
 		}
@@ -125,13 +125,13 @@ func (p *restoredProof) mappings() error {
 		for line := range strings.Lines(string(text)) {
 			var id specs.LinuxIDMapping
 			if _, err := fmt.Sscan(line, &id.ContainerID, &id.HostID, &id.Size); err != nil {
-				return fmt.Errorf("%s: %q: %w", m.file, line, err)
+				return fmt.Errorf("%s: %q: %w", each.file, line, err)
 			}
 			got = append(got, id)
 		}
 		for _, id := range got {
-			if !contained(id, m.want) {
-				return fmt.Errorf("%s: it has the ids %d to %d of the host, too", m.element, id.HostID, uint64(id.HostID)+uint64(id.Size)-1)
+			if !contained(id, each.want) {
+				return fmt.Errorf("%s: it has the ids %d to %d of the host, too", each.element, id.HostID, uint64(id.HostID)+uint64(id.Size)-1)
 			}
 		}
 	}
@@ -156,31 +156,31 @@ func (p *restoredProof) root() error {
 		return fmt.Errorf("open the root of init: %w", err)
 	}
 	defer unix.Close(root)
-	s := p.spec
-	if !has(s, specs.MountNamespace) {
+	spec := p.spec
+	if !has(spec, specs.MountNamespace) {
 		return nil
 	}
-	if s.Root.Readonly {
+	if spec.Root.Readonly {
 		if err := each(root, "root.readonly", []string{"/"}, isReadOnly); err != nil {
 			return err
 		}
 	}
-	for i := range s.Mounts {
-		m := &s.Mounts[i]
-		if !readOnlyMount(m) || covered(s, i) {
+	for i := range spec.Mounts {
+		m := &spec.Mounts[i]
+		if !readOnlyMount(m) || covered(spec, i) {
 			continue
 		}
 		if err := each(root, fault.At("mounts", i), []string{m.Destination}, isReadOnly); err != nil {
 			return err
 		}
 	}
-	if s.Linux == nil {
+	if spec.Linux == nil {
 		return nil
 	}
-	if err := each(root, "linux.maskedPaths", s.Linux.MaskedPaths, isMasked); err != nil {
+	if err := each(root, "linux.maskedPaths", spec.Linux.MaskedPaths, isMasked); err != nil {
 		return err
 	}
-	return each(root, "linux.readonlyPaths", s.Linux.ReadonlyPaths, isReadOnly)
+	return each(root, "linux.readonlyPaths", spec.Linux.ReadonlyPaths, isReadOnly)
 }
 
 // readOnlyMount reports whether the options of m end up as read-only for the mount itself.
@@ -311,18 +311,18 @@ func filters(status map[string]string) int {
 
 // capabilities proves those of a thread by its status. A configuration without any gives none.
 func (p *restoredProof) capabilities(status map[string]string, who string) error {
-	c := p.spec.Process.Capabilities
-	if c == nil {
-		c = &specs.LinuxCapabilities{}
+	caps := p.spec.Process.Capabilities
+	if caps == nil {
+		caps = &specs.LinuxCapabilities{}
 	}
-	allowed := capabilitySet(c.Bounding)
+	allowed := capabilitySet(caps.Bounding)
 	for _, name := range []string{"CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"} {
 		got, err := strconv.ParseUint(status[name], 16, 64)
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", who, name, err)
 		}
 		if name != "CapBnd" {
-			allowed |= capabilitySet(c.Permitted) | capabilitySet(c.Inheritable)
+			allowed |= capabilitySet(caps.Permitted) | capabilitySet(caps.Inheritable)
 		}
 		if got&^allowed != 0 {
 			return fmt.Errorf("process.capabilities: %s has more than those (%s %s)", who, name, status[name])

@@ -14,11 +14,11 @@ import (
 // Run creates a container, starts it, waits for the end of its process and
 // deletes it. It returns the process's exit status, 128+n when signal n ended it.
 // With o.Detach it returns when the process runs, with o.Keep it does not delete.
-func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
-	if err := subreaper(o); err != nil {
-		return -1, named("run", o.ID, err)
+func (r *Runtime) Run(opts *CreateOptions) (status int, retErr error) {
+	if err := subreaper(opts); err != nil {
+		return -1, named("run", opts.ID, err)
 	}
-	m, err := r.newMaker(o, false, byProgram)
+	m, err := r.newMaker(opts, false, byProgram)
 	if err != nil {
 		return -1, err
 	}
@@ -26,12 +26,12 @@ func (r *Runtime) Run(o *CreateOptions) (status int, retErr error) {
 	if err := m.create(); err != nil {
 		return -1, err
 	}
-	status, err = m.runToEnd(o)
-	return status, named("run", o.ID, err)
+	status, err = m.runToEnd(opts)
+	return status, named("run", opts.ID, err)
 }
 
 // runToEnd starts the container that has been made, waits for its end, and deletes it.
-func (m *maker) runToEnd(o *CreateOptions) (status int, err error) {
+func (m *maker) runToEnd(opts *CreateOptions) (status int, err error) {
 	err = m.run([]step{
 		// Before init goes on: the program may say at once that it is ready.
 		{"", m.listen},
@@ -44,7 +44,7 @@ func (m *maker) runToEnd(o *CreateOptions) (status int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	return m.attend(o)
+	return m.attend(opts)
 }
 
 // subreaper makes this process the parent of processes that lose theirs, so that those of a
@@ -60,10 +60,10 @@ func subreaper(o *CreateOptions) error {
 }
 
 // attend waits for the end of a container that runs, and deletes it.
-func (m *maker) attend(o *CreateOptions) (status int, err error) {
-	m.undo = nil                           // from here on it is a container as any other
-	m.r.warnIf(m.trace.Write(o.TraceFile)) // the process runs, and is waited for
-	if o.Detach {
+func (m *maker) attend(opts *CreateOptions) (status int, err error) {
+	m.undo = nil                              // from here on it is a container as any other
+	m.r.warnIf(m.trace.Write(opts.TraceFile)) // the process runs, and is waited for
+	if opts.Detach {
 		return 0, m.ready.pass(m.child.Pidfd, m.child.Pid)
 	}
 	if m.ready != nil {
@@ -74,7 +74,7 @@ func (m *maker) attend(o *CreateOptions) (status int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	if o.Keep {
+	if opts.Keep {
 		return status, nil
 	}
 	if err := m.dir.Lock(lockWait); errors.Is(err, ErrNotExist) {

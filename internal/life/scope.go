@@ -124,7 +124,7 @@ func (c *container) stopScope() error {
 
 // setScope sets the limits in systemd too, which would otherwise reset them to those that
 // it knows, and the rights to use devices where these change.
-func (c *container) setScope(r *specs.LinuxResources, devices bool) error {
+func (c *container) setScope(res *specs.LinuxResources, devices bool) error {
 	if c.rec.Cgroup.Unit == "" {
 		return nil
 	}
@@ -137,7 +137,7 @@ func (c *container) setScope(r *specs.LinuxResources, devices bool) error {
 	if err != nil {
 		return err
 	}
-	props, err := systemd.Properties(r, cgdevice.Defaults(), c.mode() == cgroup.V2, version)
+	props, err := systemd.Properties(res, cgdevice.Defaults(), c.mode() == cgroup.V2, version)
 	if !devices {
 		props = slices.DeleteFunc(props, func(p dbus.Property) bool { return strings.HasPrefix(p.Name, "Device") })
 	}

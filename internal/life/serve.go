@@ -95,16 +95,16 @@ func (s *server) serve() error {
 }
 
 // handle answers one message, and reports whether it was the last.
-func (s *server) handle(e spawn.Event) (finished bool, err error) {
+func (s *server) handle(event spawn.Event) (finished bool, err error) {
 	if s.trace != nil {
 		s.trace.Phase("message of " + s.who)
 	}
 	for i := range s.handlers {
 		h := &s.handlers[i]
-		if !h.matches(e.Tag) {
+		if !h.matches(event.Tag) {
 			continue
 		}
-		answer, err := h.serve(e)
+		answer, err := h.serve(event)
 		if err == nil && answer == release {
 			err = s.child.Release()
 		}
@@ -113,10 +113,10 @@ func (s *server) handle(e spawn.Event) (finished bool, err error) {
 		}
 		return answer == finish, err
 	}
-	if e.Fd >= 0 {
-		unix.Close(e.Fd)
+	if event.Fd >= 0 {
+		unix.Close(event.Fd)
 	}
-	return false, fmt.Errorf("program: %s told the unknown tag %d", s.who, e.Tag)
+	return false, fmt.Errorf("program: %s told the unknown tag %d", s.who, event.Tag)
 }
 
 // endedEarly returns why the child is gone without a report.

@@ -28,24 +28,24 @@ type StartOptions struct {
 // when it has: the error of an execve that fails is returned.
 //
 // Source: runtime-spec runtime.md "Start".
-func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
+func (r *Runtime) Start(id string, opts *StartOptions) (retErr error) {
 	defer func() {
 		retErr = named("start", id, retErr)
 	}()
-	if err := trace.Check(o.TraceFile); err != nil {
+	if err := trace.Check(opts.TraceFile); err != nil {
 		return err
 	}
-	var t *trace.Trace
-	if o.TraceFile != "" {
-		t = trace.New()
+	var tr *trace.Trace
+	if opts.TraceFile != "" {
+		tr = trace.New()
 	}
-	t.Phase("load state")
-	c, err := r.open(id, true)
+	tr.Phase("load state")
+	ctr, err := r.open(id, true)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	switch s := c.status(); s {
+	defer ctr.close()
+	switch s := ctr.status(); s {
 	case Created:
 	case Stopped:
 		return ErrStopped
@@ -54,10 +54,10 @@ func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
 	default:
 		return fmt.Errorf("cannot start a container in the %s state", s)
 	}
-	if !c.rec.HasProcess {
+	if !ctr.rec.HasProcess {
 		return errors.New("config.json: process is absent: there is nothing to start; give process.args")
 	}
-	pidfd, err := c.pidfd()
+	pidfd, err := ctr.pidfd()
 	if err != nil {
 		return err
 	}
@@ -65,26 +65,26 @@ func (r *Runtime) Start(id string, o *StartOptions) (retErr error) {
 		return ErrStopped
 	}
 	defer unix.Close(pidfd)
-	notify, err := r.listen(id, o.NotifySocket)
+	notify, err := r.listen(id, opts.NotifySocket)
 	if err != nil {
 		return err
 	}
 	defer notify.close()
-	t.Phase("release init")
-	if err := c.release(pidfd); err != nil {
+	tr.Phase("release init")
+	if err := ctr.release(pidfd); err != nil {
 		return err
 	}
-	t.Phase("poststart hooks")
-	if err := c.poststart(); err != nil {
-		c.abort()
+	tr.Phase("poststart hooks")
+	if err := ctr.poststart(); err != nil {
+		ctr.abort()
 		return err
 	}
-	t.Phase("relay notifications")
-	if err := notify.pass(pidfd, c.rec.Pid); err != nil {
+	tr.Phase("relay notifications")
+	if err := notify.pass(pidfd, ctr.rec.Pid); err != nil {
 		return err
 	}
-	t.End()
-	r.warnIf(t.Write(o.TraceFile)) // the process runs
+	tr.End()
+	r.warnIf(tr.Write(opts.TraceFile)) // the process runs
 	return nil
 }
 

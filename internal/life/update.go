@@ -17,22 +17,22 @@ import (
 // makes the new ones of them. When one of them cannot be set the former ones are
 // back and stay recorded.
 func (r *Runtime) Update(id string, change func(*specs.LinuxResources)) error {
-	return r.change(id, "update", func(c *container) error {
-		if c.status() == Stopped {
+	return r.change(id, "update", func(ctr *container) error {
+		if ctr.status() == Stopped {
 			return errors.New("cannot update a stopped container")
 		}
 		// Two of it, of which one changes: they share nothing.
-		was, err := c.resources()
+		was, err := ctr.resources()
 		if err != nil {
 			return err
 		}
-		now, err := c.resources()
+		now, err := ctr.resources()
 		if err != nil {
 			return err
 		}
 		change(now)
-		err = c.setResources(was, now)
-		if errors.Is(err, cgroup.ErrNoCgroups) && !c.hasCgroup() {
+		err = ctr.setResources(was, now)
+		if errors.Is(err, cgroup.ErrNoCgroups) && !ctr.hasCgroup() {
 			return withoutCgroup(errNoLimits)
 		}
 		return err
@@ -87,12 +87,12 @@ func (c *container) setResources(was, now *specs.LinuxResources) error {
 // that the container has, and then nothing is done for them.
 //
 // Source: runtime-spec config-linux.md "Control groups"; what runc's and crun's update take.
-func Merge(r, with *specs.LinuxResources) {
+func Merge(res, with *specs.LinuxResources) {
 	if len(with.Devices) > 0 { // none is what engines send for "not set"
-		r.Devices = with.Devices
+		res.Devices = with.Devices
 	}
 	if m := with.Memory; m != nil {
-		to := made(&r.Memory)
+		to := made(&res.Memory)
 		set(&to.Limit, m.Limit)
 		set(&to.Reservation, m.Reservation)
 		set(&to.Swap, m.Swap)
@@ -103,62 +103,62 @@ func Merge(r, with *specs.LinuxResources) {
 		set(&to.DisableOOMKiller, m.DisableOOMKiller)
 		set(&to.CheckBeforeUpdate, m.CheckBeforeUpdate)
 	}
-	if p := with.CPU; p != nil {
-		to := made(&r.CPU)
-		set(&to.Shares, p.Shares)
-		set(&to.Quota, p.Quota)
-		set(&to.Burst, p.Burst)
-		set(&to.Period, p.Period)
-		set(&to.RealtimeRuntime, p.RealtimeRuntime)
-		set(&to.RealtimePeriod, p.RealtimePeriod)
-		set(&to.Idle, p.Idle)
-		if p.Cpus != "" {
-			to.Cpus = p.Cpus
+	if cpu := with.CPU; cpu != nil {
+		to := made(&res.CPU)
+		set(&to.Shares, cpu.Shares)
+		set(&to.Quota, cpu.Quota)
+		set(&to.Burst, cpu.Burst)
+		set(&to.Period, cpu.Period)
+		set(&to.RealtimeRuntime, cpu.RealtimeRuntime)
+		set(&to.RealtimePeriod, cpu.RealtimePeriod)
+		set(&to.Idle, cpu.Idle)
+		if cpu.Cpus != "" {
+			to.Cpus = cpu.Cpus
 		}
-		if p.Mems != "" {
-			to.Mems = p.Mems
+		if cpu.Mems != "" {
+			to.Mems = cpu.Mems
 		}
 	}
-	set(&r.Pids, with.Pids)
+	set(&res.Pids, with.Pids)
 	if b := with.BlockIO; b != nil {
-		mergeBlockIO(made(&r.BlockIO), b)
+		mergeBlockIO(made(&res.BlockIO), b)
 	}
 	if len(with.HugepageLimits) > 0 {
-		r.HugepageLimits = with.HugepageLimits
+		res.HugepageLimits = with.HugepageLimits
 	}
 	if n := with.Network; n != nil {
-		to := made(&r.Network)
+		to := made(&res.Network)
 		set(&to.ClassID, n.ClassID)
 		if len(n.Priorities) > 0 {
 			to.Priorities = n.Priorities
 		}
 	}
 	for name, v := range with.Rdma {
-		if r.Rdma == nil {
-			r.Rdma = map[string]specs.LinuxRdma{}
+		if res.Rdma == nil {
+			res.Rdma = map[string]specs.LinuxRdma{}
 		}
-		r.Rdma[name] = v
+		res.Rdma[name] = v
 	}
 	for name, v := range with.Unified {
-		if r.Unified == nil {
-			r.Unified = map[string]string{}
+		if res.Unified == nil {
+			res.Unified = map[string]string{}
 		}
-		r.Unified[name] = v
+		res.Unified[name] = v
 	}
 }
 
-func mergeBlockIO(to, b *specs.LinuxBlockIO) {
-	set(&to.Weight, b.Weight)
-	set(&to.LeafWeight, b.LeafWeight)
-	for _, d := range b.WeightDevice {
+func mergeBlockIO(to, blkio *specs.LinuxBlockIO) {
+	set(&to.Weight, blkio.Weight)
+	set(&to.LeafWeight, blkio.LeafWeight)
+	for _, d := range blkio.WeightDevice {
 		to.WeightDevice = upsert(to.WeightDevice, d, func(o specs.LinuxWeightDevice) bool { return o.Major == d.Major && o.Minor == d.Minor })
 	}
 	for _, l := range [...]struct {
 		to   *[]specs.LinuxThrottleDevice
 		with []specs.LinuxThrottleDevice
 	}{
-		{&to.ThrottleReadBpsDevice, b.ThrottleReadBpsDevice}, {&to.ThrottleWriteBpsDevice, b.ThrottleWriteBpsDevice},
-		{&to.ThrottleReadIOPSDevice, b.ThrottleReadIOPSDevice}, {&to.ThrottleWriteIOPSDevice, b.ThrottleWriteIOPSDevice},
+		{&to.ThrottleReadBpsDevice, blkio.ThrottleReadBpsDevice}, {&to.ThrottleWriteBpsDevice, blkio.ThrottleWriteBpsDevice},
+		{&to.ThrottleReadIOPSDevice, blkio.ThrottleReadIOPSDevice}, {&to.ThrottleWriteIOPSDevice, blkio.ThrottleWriteIOPSDevice},
 	} {
 		for _, d := range l.with {
 			*l.to = upsert(*l.to, d, func(o specs.LinuxThrottleDevice) bool { return o.Major == d.Major && o.Minor == d.Minor })

@@ -41,20 +41,20 @@ func (r *Runtime) warnOfBeneath(b *bundle) {
 // changesHost refuses what would change the host: a kernel parameter, or a name, of a
 // namespace that is joined by a path which leads to the runtime's own. A name that the
 // host has already changes nothing.
-func changesHost(s *specs.Spec) error {
-	if s.Linux == nil {
+func changesHost(spec *specs.Spec) error {
+	if spec.Linux == nil {
 		return nil
 	}
-	for _, key := range slices.Sorted(maps.Keys(s.Linux.Sysctl)) {
-		if n := hostsOwn(s, sysctl.Namespace(key)); n != nil {
+	for _, key := range slices.Sorted(maps.Keys(spec.Linux.Sysctl)) {
+		if n := hostsOwn(spec, sysctl.Namespace(key)); n != nil {
 			return fmt.Errorf("config.json: linux.sysctl[%q]: the %s namespace %s is the host's; give the container one of its own", key, n.Type, n.Path)
 		}
 	}
-	if s.Hostname == "" && s.Domainname == "" {
+	if spec.Hostname == "" && spec.Domainname == "" {
 		return nil
 	}
-	n := hostsOwn(s, specs.UTSNamespace)
-	if n == nil {
+	ns := hostsOwn(spec, specs.UTSNamespace)
+	if ns == nil {
 		return nil
 	}
 	is, err := probe.Uname()
@@ -62,10 +62,10 @@ func changesHost(s *specs.Spec) error {
 		return err
 	}
 	for _, name := range [...][3]string{
-		{"hostname", s.Hostname, is.Nodename}, {"domainname", s.Domainname, is.Domainname},
+		{"hostname", spec.Hostname, is.Nodename}, {"domainname", spec.Domainname, is.Domainname},
 	} {
 		if name[1] != "" && name[1] != name[2] {
-			return fmt.Errorf("config.json: %s: the uts namespace %s is the host's; give the container one of its own, or leave %[1]s out", name[0], n.Path)
+			return fmt.Errorf("config.json: %s: the uts namespace %s is the host's; give the container one of its own, or leave %[1]s out", name[0], ns.Path)
 		}
 	}
 	return nil

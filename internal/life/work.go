@@ -64,9 +64,9 @@ func (l workList[T]) do(barrier uint32, by T) error {
 // parentWork lists what there is to do for init. Whoever adds some states here, in one
 // line, when it is needed and what does it.
 func (p *Plan) parentWork() (list workList[*maker]) {
-	s, l := p.bundle.spec, p.bundle.linux()
-	user, newUser := has(s, specs.UserNamespace), makes(s, specs.UserNamespace)
-	scored := s.Process != nil && s.Process.OOMScoreAdj != nil
+	spec, linuxPart := p.bundle.spec, p.bundle.linux()
+	user, newUser := has(spec, specs.UserNamespace), makes(spec, specs.UserNamespace)
+	scored := spec.Process != nil && spec.Process.OOMScoreAdj != nil
 	// First, so that the group holds for all that init does from here on.
 	list.add(p.rdt != nil, compile.Born, "linux.intelRdt",
 		"move init into the resource control group", (*maker).joinRdt)
@@ -80,18 +80,18 @@ func (p *Plan) parentWork() (list workList[*maker]) {
 	list.add(newUser, compile.Born, "linux.uidMappings",
 		"write the id mappings", (*maker).writeMappings)
 	// These take capabilities in the initial user namespace, which init has left.
-	list.add(user && s.Process != nil, compile.Born, "process.rlimits",
+	list.add(user && spec.Process != nil, compile.Born, "process.rlimits",
 		"set the limits", (*maker).setLimits)
 	list.add(scored && (user || seat.Nested()), compile.Born, "process.oomScoreAdj",
 		"set the score for the OOM killer", (*maker).setScore)
 	// Last, since the kernel alone brings a device back that has been moved.
-	list.add(len(l.NetDevices) > 0, compile.Born, "linux.netDevices",
+	list.add(len(linuxPart.NetDevices) > 0, compile.Born, "linux.netDevices",
 		"move the network devices into init's namespace", (*maker).moveDevices)
 	// Before anything is in the time namespace, whose offsets cannot be changed then.
-	list.add(len(l.TimeOffsets) > 0, compile.TimeOffsets, "linux.timeOffsets",
+	list.add(len(linuxPart.TimeOffsets) > 0, compile.TimeOffsets, "linux.timeOffsets",
 		"write the offsets of the time namespace", (*maker).writeOffsets)
-	if h := s.Hooks; h != nil { // in the order that the specification has
-		for _, k := range [...]struct {
+	if h := spec.Hooks; h != nil { // in the order that the specification has
+		for _, kind := range [...]struct {
 			name  string
 			hooks []specs.Hook
 			where string
@@ -101,8 +101,8 @@ func (p *Plan) parentWork() (list workList[*maker]) {
 			{"createRuntime", h.CreateRuntime, "in the runtime's namespaces"},
 			{"createContainer", h.CreateContainer, "in the container's namespaces"},
 		} {
-			list.add(len(k.hooks) > 0, compile.Hooks, "hooks."+k.name,
-				"run them "+k.where, func(m *maker) error { return m.runHooks(k.name, k.hooks) })
+			list.add(len(kind.hooks) > 0, compile.Hooks, "hooks."+kind.name,
+				"run them "+kind.where, func(m *maker) error { return m.runHooks(kind.name, kind.hooks) })
 		}
 	}
 	// Last: hooks find init in the cgroup whose limits it has, and the cgroup namespace is made.

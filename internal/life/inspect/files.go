@@ -104,24 +104,24 @@ func (r *Report) stat(name string) (st unix.Stat_t, err error) {
 
 // program inspects process.cwd and the file of process.args[0].
 func (r *Report) program() {
-	p := r.spec.Process
-	if p == nil || r.x.Rootfs == "" {
+	proc := r.spec.Process
+	if proc == nil || r.x.Rootfs == "" {
 		return
 	}
-	if p.Terminal {
+	if proc.Terminal {
 		r.add(Note, "process.terminal",
 			"create and run --detach need --console-socket for a terminal", "")
 	}
 	r.rlimits()
-	if check.IsAbsolute(p.Cwd) && !r.under(path.Clean(p.Cwd)) {
-		st, err := r.stat(p.Cwd)
+	if check.IsAbsolute(proc.Cwd) && !r.under(path.Clean(proc.Cwd)) {
+		st, err := r.stat(proc.Cwd)
 		if errors.Is(err, unix.ENOTDIR) || err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
 			r.errorf("process.cwd", "name a directory of the root file system",
-				"%s is no directory", p.Cwd)
+				"%s is no directory", proc.Cwd)
 		}
 	}
-	if len(p.Args) > 0 && p.Args[0] != "" {
-		r.executable(p)
+	if len(proc.Args) > 0 && proc.Args[0] != "" {
+		r.executable(proc)
 	}
 }
 
@@ -204,28 +204,28 @@ func (r *Report) rlimits() {
 func (r *Report) mounts() {
 	onRoot := rootfs.OnRoot(r.spec.Mounts)
 	for i := range r.spec.Mounts {
-		m := &r.spec.Mounts[i]
+		mount := &r.spec.Mounts[i]
 		if i < onRoot { // it is not made
 			continue
 		}
-		if m.Destination == "" || slices.Contains(m.Options, "remount") {
+		if mount.Destination == "" || slices.Contains(mount.Options, "remount") {
 			continue
 		}
 		dir := true
 		switch {
-		case i == onRoot && rootfs.IsBind(m): // told of already
+		case i == onRoot && rootfs.IsBind(mount): // told of already
 			continue
-		case rootfs.IsBind(m) && m.Source != "":
+		case rootfs.IsBind(mount) && mount.Source != "":
 			var ok bool
-			if dir, ok = r.source(i, m); !ok {
+			if dir, ok = r.source(i, mount); !ok {
 				continue
 			}
-		case rootfs.IsBind(m), m.Type == "", m.Type == "bind":
+		case rootfs.IsBind(mount), mount.Type == "", mount.Type == "bind":
 			continue
 		default:
-			r.fileSystem(i, m)
+			r.fileSystem(i, mount)
 		}
-		r.mountPoint(i, m, dir)
+		r.mountPoint(i, mount, dir)
 	}
 }
 

@@ -54,7 +54,7 @@ type facts struct {
 
 // ask asks the host as the caller.
 func ask() facts {
-	f := facts{
+	host := facts{
 		lsm: lsm.Ask(), lastCap: capability.Last(), user: seat.User(), uid: uint32(unix.Geteuid()),
 		raises: seat.Initial() && seat.Capable(unix.CAP_SYS_RESOURCE),
 		cpus:   strings.TrimSpace(read("/sys/devices/system/cpu/possible")),
@@ -62,20 +62,20 @@ func ask() facts {
 		huge:   stats.HugeSizes(),
 		takes:  probe.FileSystemTakes,
 	}
-	f.held, _ = capability.Held()
+	host.held, _ = capability.Held()
 	if is, err := probe.Uname(); err == nil {
-		f.kernel, f.modules = probe.ParseKernel(is.Release), probe.Modules(is.Release)
+		host.kernel, host.modules = probe.ParseKernel(is.Release), probe.Modules(is.Release)
 	}
-	f.fileSystems = probe.FileSystems()
-	f.profiles = read("/sys/kernel/security/apparmor/profiles")
+	host.fileSystems = probe.FileSystems()
+	host.profiles = read("/sys/kernel/security/apparmor/profiles")
 	if layout, err := cgroup.Detect(cgroup.Root); err == nil {
-		f.mode = layout.Mode
+		host.mode = layout.Mode
 		layout.Close()
 	}
 	if entries, err := os.ReadDir("/proc/sys/fs/binfmt_misc"); err == nil {
-		f.binfmt = len(entries) > 2 // beside register and status
+		host.binfmt = len(entries) > 2 // beside register and status
 	}
-	return f
+	return host
 }
 
 // read returns the text of a file, empty where it cannot be read.
@@ -96,37 +96,37 @@ func (f *facts) limit(name string) (hard uint64, ok bool) {
 }
 
 // fileSystem inspects whether the kernel has a mount's file system.
-func (r *Report) fileSystem(i int, m *specs.Mount) {
+func (r *Report) fileSystem(i int, mount *specs.Mount) {
 	element := fault.At("mounts", i) + ".type"
-	has := slices.Contains(r.host.fileSystems, m.Type) || m.Type == "cgroup" // of either version
+	has := slices.Contains(r.host.fileSystems, mount.Type) || mount.Type == "cgroup" // of either version
 	switch {
 	case len(r.host.fileSystems) == 0:
-	case !has && !probe.ModuleOf(m.Type, r.host.modules):
-		r.errorf(element, nearest.Or(m.Type, r.host.fileSystems,
+	case !has && !probe.ModuleOf(mount.Type, r.host.modules):
+		r.errorf(element, nearest.Or(mount.Type, r.host.fileSystems,
 			"see /proc/filesystems, or load its module"),
-			"mount %s on %s: the kernel has no file system %s", m.Type, m.Destination, m.Type)
-	case r.namespace(specs.UserNamespace) != nil && !inUserNamespace(m.Type):
+			"mount %s on %s: the kernel has no file system %s", mount.Type, mount.Destination, mount.Type)
+	case r.namespace(specs.UserNamespace) != nil && !inUserNamespace(mount.Type):
 		r.errorf(element, "mount it on the host, and bind it",
-			"mount %s on %s: the file system cannot be mounted in a user namespace", m.Type, m.Destination)
+			"mount %s on %s: the file system cannot be mounted in a user namespace", mount.Type, mount.Destination)
 	default:
-		r.options(i, m)
+		r.options(i, mount)
 	}
 }
 
 // options inspects those that are the file system's own, where the kernel can be asked about
 // them without a source.
-func (r *Report) options(i int, m *specs.Mount) {
-	switch m.Type {
+func (r *Report) options(i int, mount *specs.Mount) {
+	switch mount.Type {
 	case "tmpfs", "ramfs", "proc", "sysfs", "devpts", "mqueue", "cgroup2":
 	default:
 		return
 	}
-	for j, o := range m.Options {
-		if !rootfs.IsData(o) || r.host.takes(m.Type, o) {
+	for j, o := range mount.Options {
+		if !rootfs.IsData(o) || r.host.takes(mount.Type, o) {
 			continue
 		}
 		r.errorf(fault.At(fault.At("mounts", i)+".options", j), cmp.Or(rootfs.OptionHint(o), "remove it, or mend its value"),
-			"mount %s on %s: option %s: the kernel refuses it", m.Type, m.Destination, o)
+			"mount %s on %s: option %s: the kernel refuses it", mount.Type, mount.Destination, o)
 	}
 }
 
@@ -172,35 +172,35 @@ func (r *Report) namespaces() {
 }
 
 // joined inspects the path of a namespace to join.
-func (r *Report) joined(element string, n *specs.LinuxNamespace) {
-	fd, err := unix.Open(n.Path, unix.O_PATH|unix.O_CLOEXEC, 0) // which opens no device, nor a fifo
+func (r *Report) joined(element string, ns *specs.LinuxNamespace) {
+	fd, err := unix.Open(ns.Path, unix.O_PATH|unix.O_CLOEXEC, 0) // which opens no device, nor a fifo
 	if err != nil {
 		r.errorf(element,
-			"name the namespace of a process that lives, or one that is bound, or leave path out for a new one", "join %s: open: %v", n.Path, err)
+			"name the namespace of a process that lives, or one that is bound, or leave path out for a new one", "join %s: open: %v", ns.Path, err)
 		return
 	}
 	defer unix.Close(fd)
 	var fs unix.Statfs_t
 	if unix.Fstatfs(fd, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
-		r.errorf(element, "name a file as /proc/PID/ns/"+namespace.File(n.Type), "%s is no namespace",
-			n.Path)
+		r.errorf(element, "name a file as /proc/PID/ns/"+namespace.File(ns.Type), "%s is no namespace",
+			ns.Path)
 		return
 	}
 	link, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 	if kind, _, ok := strings.Cut(link,
-		":["); err == nil && ok && kind != namespace.File(n.Type) && !strings.HasPrefix(link, "/") {
-		r.errorf(element, "name a file as /proc/PID/ns/"+namespace.File(n.Type),
-			"%s is a namespace of another type, %s", n.Path, kind)
+		":["); err == nil && ok && kind != namespace.File(ns.Type) && !strings.HasPrefix(link, "/") {
+		r.errorf(element, "name a file as /proc/PID/ns/"+namespace.File(ns.Type),
+			"%s is a namespace of another type, %s", ns.Path, kind)
 	}
 }
 
 // modules inspects the labels of security modules.
 func (r *Report) modules() {
-	p := r.spec.Process
-	if p == nil {
+	proc := r.spec.Process
+	if proc == nil {
 		return
 	}
-	switch l := p.ApparmorProfile; {
+	switch l := proc.ApparmorProfile; {
 	case l == "" || l == "unconfined":
 	case !r.host.lsm.AppArmor:
 		r.errorf("process.apparmorProfile", "leave the profile out", "%s: AppArmor: %v",
@@ -209,9 +209,9 @@ func (r *Report) modules() {
 		r.errorf("process.apparmorProfile", "load it with apparmor_parser, or leave it out",
 			"%s is not loaded", fault.Quote(l))
 	}
-	if p.SelinuxLabel != "" && !r.host.lsm.SELinux {
+	if proc.SelinuxLabel != "" && !r.host.lsm.SELinux {
 		r.errorf("process.selinuxLabel", "leave the label out", "%s: SELinux: %v",
-			fault.Quote(p.SelinuxLabel), lsm.ErrOff)
+			fault.Quote(proc.SelinuxLabel), lsm.ErrOff)
 	}
 }
 
@@ -283,14 +283,14 @@ func (r *Report) within(element, list, what, possible string) {
 
 // devices inspects network devices, kernel parameters and resctrl.
 func (r *Report) devices() {
-	l := r.linux()
-	for name := range l.NetDevices {
+	linuxPart := r.linux()
+	for name := range linuxPart.NetDevices {
 		if _, err := os.Stat("/sys/class/net/" + path.Base(name)); err != nil {
 			r.errorf("linux.netDevices."+name, "make it first; see ip link",
 				"the host has no network device %s", fault.Quote(name))
 		}
 	}
-	for key := range l.Sysctl {
+	for key := range linuxPart.Sysctl {
 		name, err := sysctlname.Path(key)
 		if err != nil || strings.Contains(name, "/conf/") || strings.Contains(name, "/neigh/") {
 			continue // no name; of a device, which the container's namespace may have
@@ -301,7 +301,7 @@ func (r *Report) devices() {
 				"this kernel has no parameter %s at present", key)
 		}
 	}
-	if l.IntelRdt != nil {
+	if linuxPart.IntelRdt != nil {
 		if _, err := rdt.Root(); err != nil {
 			r.fault(Error, err)
 		}
@@ -378,15 +378,15 @@ func (r *Report) serviceManager() {
 // controllers inspects whether there is each one that a limit needs.
 func (r *Report) controllers(plan *cgroup.Plan, settings *limit.Settings) {
 	seen := map[string]bool{}
-	for _, w := range settings.Writes() {
-		if seen[w.Field+w.Controller] || w.Controller == "" || w.Optional() {
+	for _, write := range settings.Writes() {
+		if seen[write.Field+write.Controller] || write.Controller == "" || write.Optional() {
 			continue
 		}
-		seen[w.Field+w.Controller] = true
+		seen[write.Field+write.Controller] = true
 		if plan.Mode() != cgroup.V2 {
-			if _, ok := plan.Dir(w.Controller); !ok {
-				r.errorf(w.Field, "mount it, boot with it, or leave the limit out",
-					"the cgroup controller %s is in no hierarchy that is mounted", w.Controller)
+			if _, ok := plan.Dir(write.Controller); !ok {
+				r.errorf(write.Field, "mount it, boot with it, or leave the limit out",
+					"the cgroup controller %s is in no hierarchy that is mounted", write.Controller)
 			}
 			continue
 		}
@@ -395,10 +395,10 @@ func (r *Report) controllers(plan *cgroup.Plan, settings *limit.Settings) {
 			at = existing(plan.Paths()[""])
 		}
 		if !slices.Contains(strings.Fields(read(at+"/cgroup.controllers")),
-			w.Controller) && w.Controller != "cgroup" {
-			r.errorf(w.Field,
+			write.Controller) && write.Controller != "cgroup" {
+			r.errorf(write.Field,
 				"enable it in the cgroup.subtree_control of the one above, or leave the limit out",
-				"the cgroup controller %s is not there in %s", w.Controller, at)
+				"the cgroup controller %s is not there in %s", write.Controller, at)
 		}
 	}
 }

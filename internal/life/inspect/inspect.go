@@ -99,30 +99,30 @@ func fileOf(o *life.CreateOptions) string {
 
 // inspect makes the report of a bundle on a host.
 func inspect(x *life.Examination, host facts) *Report {
-	r := &Report{File: x.File, x: x, text: x.Text, spec: x.Spec, host: host}
-	r.wrong(x.Wrong)
+	report := &Report{File: x.File, x: x, text: x.Text, spec: x.Spec, host: host}
+	report.wrong(x.Wrong)
 	for _, err := range x.Faults {
-		r.fault(Error, err)
+		report.fault(Error, err)
 	}
 	for _, text := range x.Warnings {
-		r.fault(Warning, errors.New(strings.TrimSuffix(text, ", ignoring")))
+		report.fault(Warning, errors.New(strings.TrimSuffix(text, ", ignoring")))
 	}
-	r.unused()
-	r.usedLate()
-	r.capabilities()
-	r.systemCalls()
-	r.covered()
-	r.root()
-	r.program()
-	r.mounts()
-	r.namespaces()
-	r.hooks()
-	r.modules()
-	r.kernel()
-	r.devices()
-	r.cgroups()
-	r.sort()
-	return r
+	report.unused()
+	report.usedLate()
+	report.capabilities()
+	report.systemCalls()
+	report.covered()
+	report.root()
+	report.program()
+	report.mounts()
+	report.namespaces()
+	report.hooks()
+	report.modules()
+	report.kernel()
+	report.devices()
+	report.cgroups()
+	report.sort()
+	return report
 }
 
 // linux returns the Linux part of the configuration, an empty one where there is none.

@@ -41,13 +41,13 @@ func (r *Report) capabilities() {
 	if p == nil || p.Capabilities == nil {
 		return
 	}
-	c := p.Capabilities
+	caps := p.Capabilities
 	r.Findings = slices.DeleteFunc(r.Findings,
 		func(f Finding) bool { // said again below, with its place
 			return f.Severity == Warning && f.Element == "process.capabilities"
 		})
-	for i, list := range [...][]string{c.Bounding, c.Effective, c.Inheritable, c.Permitted,
-		c.Ambient} {
+	for i, list := range [...][]string{caps.Bounding, caps.Effective, caps.Inheritable, caps.Permitted,
+		caps.Ambient} {
 		set := "process.capabilities." + [...]string{"bounding", "effective", "inheritable",
 			"permitted", "ambient"}[i]
 		for j, name := range list {
@@ -65,14 +65,14 @@ func (r *Report) capabilities() {
 	if r.namespace(specs.UserNamespace) != nil {
 		held = ^uint64(0) // of which the process has all
 	}
-	missing, ambient := capability.NotGranted(c, r.host.lastCap, held)
+	missing, ambient := capability.NotGranted(caps, r.host.lastCap, held)
 	if len(missing) > 0 {
 		r.warnf("process.capabilities", "", "the process does not get %s, which the caller lacks",
 			strings.Join(missing, ", "))
 	}
 	if len(ambient) > 0 {
 		severity := Warning
-		if len(c.Inheritable) == 0 { // as engines always write it
+		if len(caps.Inheritable) == 0 { // as engines always write it
 			severity = Note
 		}
 		r.add(severity, "process.capabilities.ambient",

@@ -16,18 +16,18 @@ const formVersion = "1.0"
 // WriteText writes a line a finding, in the form of compilers, which editors read, and a last
 // line with their numbers.
 func (r *Report) WriteText(w io.Writer) error {
-	var b strings.Builder
+	var text strings.Builder
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		b.WriteString(r.File)
+		text.WriteString(r.File)
 		if f.Line > 0 {
-			fmt.Fprintf(&b, ":%d:%d", f.Line, f.Column)
+			fmt.Fprintf(&text, ":%d:%d", f.Line, f.Column)
 		}
-		b.WriteString(": " + f.Severity.String() + ": " + f.Text() + "\n")
+		text.WriteString(": " + f.Severity.String() + ": " + f.Text() + "\n")
 	}
-	fmt.Fprintf(&b, "%s: %s, %s, %s\n", r.File, number(r.Count(Error), "error"),
+	fmt.Fprintf(&text, "%s: %s, %s, %s\n", r.File, number(r.Count(Error), "error"),
 		number(r.Count(Warning), "warning"), number(r.Count(Note), "note"))
-	_, err := io.WriteString(w, fault.Printable(b.String()))
+	_, err := io.WriteString(w, fault.Printable(text.String()))
 	return err
 }
 
