@@ -23,8 +23,11 @@ func onDrivers(t *testing.T, run func(t *testing.T, driver string)) {
 			if left := cgroupsLeft(); len(left) > 0 {
 				t.Fatalf("cgroups of another test:\n%s", strings.Join(left, "\n"))
 			}
+			// The last clean-up, behind those of run that take containers away.
+			t.Cleanup(func() {
+				testwait.Until(t, "the cgroups are gone", func() bool { return len(cgroupsLeft()) == 0 })
+			})
 			run(t, driver)
-			testwait.Until(t, "the cgroups are gone", func() bool { return len(cgroupsLeft()) == 0 })
 		})
 	}
 }
