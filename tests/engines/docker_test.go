@@ -1,7 +1,13 @@
 package engines
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,6 +55,54 @@ func TestDockerLiveRestore(t *testing.T) {
 	is(t, docker.run(t, "logs", name), "begun")
 	docker.remove(t, name)
 	nothingLeft(t, docker)
+}
+
+// TestDockerCurrent is a current dockerd and containerd, where DOCKERD and CONTAINERD name the
+// folders of their programs; it knows CDI devices.
+func TestDockerCurrent(t *testing.T) {
+	folder := os.Getenv("DOCKERD")
+	if _, err := os.Stat(filepath.Join(folder, "dockerd")); err != nil || folder == "" {
+		t.Skip("needs DOCKERD, the folder of a built dockerd (make engines-current)")
+	}
+	t.Setenv("PATH", folder+":"+os.Getenv("CONTAINERD")+":"+os.Getenv("PATH"))
+	t.Setenv("DOCKER_MIN_API_VERSION", "1.24") // for the docker of Debian
+	writeCDI(t)
+	docker, _ := startDocker(t, "docker-current", `"features": {"cdi": true}, "cdi-spec-dirs": ["/run/cdi"],`)
+	has(t, docker.run(t, "info", "--format", "{{.DefaultRuntime}} {{.CgroupDriver}}"), "tested cgroupfs")
+	runScenarios(t, docker)
+	t.Run("CDI", func(t *testing.T) { dockerCDI(t, docker) })
+	nothingLeft(t, docker)
+}
+
+// dockerCDI runs a container with a device of a specification. It is made by dockerd's HTTP
+// interface, since the docker of Debian takes such a device for a path.
+func dockerCDI(t *testing.T, docker *engine) {
+	type object = map[string]any
+	body, err := json.Marshal(object{
+		"Image": docker.image, "Cmd": []string{"sh", "-c", cdiLook},
+		"HostConfig": object{
+			"CgroupParent":   docker.parent,
+			"DeviceRequests": []object{{"Driver": "cdi", "DeviceIDs": []string{cdiDevice}}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := strings.TrimPrefix(docker.call[2], "unix://")
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	defer client.CloseIdleConnections()
+	answer, err := client.Post("http://docker/containers/create?name=cdi", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusCreated {
+		t.Fatalf("%s: %s (%v)", answer.Status, text, err)
+	}
+	is(t, docker.run(t, "start", "-a", "cdi"), cdiWant()...)
+	docker.remove(t, "cdi")
 }
 
 // startDocker starts a dockerd in dir, of its own data, networks and socket.
