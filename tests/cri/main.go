@@ -33,6 +33,7 @@ var errLacks = errors.New("the engine lacks it")
 // kubelet is a connection to an engine.
 type kubelet struct {
 	cri.RuntimeServiceClient
+	images        cri.ImageServiceClient
 	ctx           context.Context
 	image, parent string
 	dir           string // for logs and volumes
@@ -108,7 +109,7 @@ func one(socket, image, parent, name string) (retErr error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	k := &kubelet{RuntimeServiceClient: cri.NewRuntimeServiceClient(conn), ctx: ctx, image: image, parent: parent, dir: dir}
+	k := &kubelet{RuntimeServiceClient: cri.NewRuntimeServiceClient(conn), images: cri.NewImageServiceClient(conn), ctx: ctx, image: image, parent: parent, dir: dir}
 	defer func() {
 		for len(k.undo) > 0 {
 			last := len(k.undo) - 1

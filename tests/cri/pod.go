@@ -84,6 +84,9 @@ func (p *pod) create(script string, change func(*cri.ContainerConfig)) (*contain
 		Image:    &cri.ImageSpec{Image: p.k.image},
 		Command:  []string{"sh", "-c", script},
 		LogPath:  name + ".log",
+		// As a kubelet has them: an engine may count on some.
+		Labels:      map[string]string{"io.kubernetes.container.name": name},
+		Annotations: map[string]string{"io.kubernetes.container.restartCount": "0"},
 		Linux: &cri.LinuxContainerConfig{
 			Resources:       &cri.LinuxContainerResources{},
 			SecurityContext: &cri.LinuxContainerSecurityContext{NamespaceOptions: p.config.Linux.SecurityContext.NamespaceOptions},

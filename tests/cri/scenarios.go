@@ -454,17 +454,22 @@ func manyPods(k *kubelet) error {
 }
 
 // checkpoint writes a container into an archive while it runs on, and makes another one of
-// that, in a pod of its own.
+// that, in a pod of its own. Its image is one of a registry, where containerd asks for it again.
 func checkpoint(k *kubelet) error {
+	if _, err := k.images.PullImage(k.ctx, &cri.PullImageRequest{Image: &cri.ImageSpec{Image: k.image}}); err != nil {
+		return fmt.Errorf("PullImage: %w", err)
+	}
 	p, err := k.newPod(nil)
 	if err != nil {
 		return err
 	}
-	c, err := p.start("i=0; while :; do i=$((i+1)); echo $i >/tmp/n; sleep 0.1; done", nil)
+	// What is begun anew has another word.
+	const counter = "word=$(cat /proc/sys/kernel/random/uuid); i=0; while :; do i=$((i+1)); echo $word $i >/tmp/n; sleep 0.1; done"
+	c, err := p.start(counter, nil)
 	if err != nil {
 		return err
 	}
-	first, err := k.counts(c, 1)
+	word, first, err := k.counts(c, 1)
 	if err != nil {
 		return err
 	}
@@ -476,37 +481,40 @@ func checkpoint(k *kubelet) error {
 	if err != nil {
 		return fmt.Errorf("CheckpointContainer: %w", err)
 	}
-	if _, err := k.counts(c, first); err != nil {
+	if _, _, err := k.counts(c, first); err != nil {
 		return err
 	}
 	other, err := k.newPod(nil)
 	if err != nil {
 		return err
 	}
-	restored, err := other.start("", func(c *cri.ContainerConfig) {
-		c.Image = &cri.ImageSpec{Image: archive}
-		c.Command = nil
-	})
+	restored, err := other.start(counter, func(c *cri.ContainerConfig) { c.Image = &cri.ImageSpec{Image: archive} })
 	if err != nil {
 		return err
 	}
-	_, err = k.counts(restored, first)
+	same, _, err := k.counts(restored, first)
+	if err == nil && same != word {
+		err = errors.New("the restored container has begun anew")
+	}
 	return err
 }
 
-// counts waits until the counter of a container is further than n, and returns it.
-func (k *kubelet) counts(c *container, n int) (now int, err error) {
+// counts waits until the counter of a container is further than n, and returns it and the
+// word before it.
+func (k *kubelet) counts(c *container, n int) (word string, now int, err error) {
 	pid, err := k.pid(c)
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
 	err = k.until(fmt.Sprintf("the counter goes on from %d", n), func() (bool, error) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/tmp/n", pid))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return false, err
 		}
-		now, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		before, number, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+		word = before
+		now, _ = strconv.Atoi(number)
 		return now > n, nil
 	})
-	return now, err
+	return word, now, err
 }

@@ -154,7 +154,8 @@ func podmanConnection(t *testing.T, e *engine) {
 	var conn net.Conn
 	testwait.Until(t, "the server listens", func() (ok bool) {
 		var err error
-		conn, err = net.Dial("tcp", "10.88.0.77:80")
+		// A probe that comes between the network and the socket is answered by a reset.
+		conn, err = (&net.Dialer{KeepAlive: -1}).Dial("tcp", "10.88.0.77:80")
 		return err == nil
 	})
 	defer conn.Close()
@@ -275,7 +276,8 @@ func TestCheckpointCRI(t *testing.T) {
 	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
 	need(t, client)
 	socket := startCRI(t, "cri-checkpoint").call[2]
-	if code, out := tryInput(t, "", client, "-socket", socket, "-image", ctrImage, "-parent", cgroupParent(), "checkpoint"); code != 0 {
+	from := registry(t, `"Env": ["PATH=/bin"]`)
+	if code, out := tryInput(t, "", client, "-socket", socket, "-image", from+"/bb:latest", "-parent", cgroupParent(), "checkpoint"); code != 0 {
 		t.Error(out)
 	}
 }

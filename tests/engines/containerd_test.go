@@ -1,14 +1,19 @@
 package engines
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hutch-project/hutch/tests/testwait"
 )
@@ -113,13 +118,57 @@ func archiveImage(t *testing.T, name, config string) string {
 		t.Fatal(err)
 	}
 	write(t, dir+"/layer.tar", string(layer))
-	write(t, dir+"/config.json", fmt.Sprintf(`{"architecture": "amd64", "os": "linux", "config": {%s}, "rootfs": {"type": "layers", "diff_ids": ["sha256:%x"]}}`, config, sha256.Sum256(layer)))
+	write(t, dir+"/config.json", imageConfig(config, layer))
 	write(t, dir+"/manifest.json", `[{"Config": "config.json", "RepoTags": ["`+name+`"], "Layers": ["layer.tar"]}]`)
 	archive := filepath.Join(t.TempDir(), "image.tar")
 	if out, err := exec.Command("tar", "-C", dir, "-cf", archive, "config.json", "layer.tar", "manifest.json").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return archive
+}
+
+// imageConfig is the configuration of an image of one layer; config are members of its config.
+func imageConfig(config string, layer []byte) string {
+	return fmt.Sprintf(`{"architecture": "amd64", "os": "linux", "config": {%s}, "rootfs": {"type": "layers", "diff_ids": [%q]}}`, config, digest(layer))
+}
+
+// digest is the name of a blob of an image.
+func digest(blob []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(blob)) }
+
+// registry serves the image, with members of its configuration's config, as "bb", and returns
+// the host and port. Engines take http for what is on this machine.
+//
+// Source: OCI distribution-spec, "Pull"; image-spec, "Image Manifest Specification".
+func registry(t *testing.T, config string) string {
+	t.Helper()
+	layer, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const manifestType = "application/vnd.oci.image.manifest.v1+json"
+	conf := []byte(imageConfig(config, layer))
+	manifest := fmt.Appendf(nil, `{"schemaVersion": 2, "mediaType": %q,
+"config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": %q, "size": %d},
+"layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": %q, "size": %d}]}`,
+		manifestType, digest(conf), len(conf), digest(layer), len(layer))
+	blobs := map[string][]byte{digest(conf): conf, digest(layer): layer, digest(manifest): manifest, "latest": manifest}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		kind, name := path.Split(strings.TrimPrefix(r.URL.Path, "/v2/bb/"))
+		blob, ok := blobs[name]
+		switch {
+		case r.URL.Path == "/v2/":
+			return
+		case !ok:
+			http.NotFound(w, r)
+			return
+		case kind == "manifests/":
+			w.Header().Set("Content-Type", manifestType)
+		}
+		w.Header().Set("Docker-Content-Digest", digest(blob))
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(blob))
+	}))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
 }
 
 // ctr makes the arguments of `ctr run` for a container id with options.

@@ -92,7 +92,7 @@ func TestCheckpointConnection(t *testing.T) {
 	var conn net.Conn
 	eventually(t, "the container listens", func() (ok bool) {
 		var err error
-		conn, err = net.Dial("tcp", "127.0.0.1:7777")
+		conn, err = (&net.Dialer{KeepAlive: -1}).Dial("tcp", "127.0.0.1:7777") // no probe while nobody is there
 		return err == nil
 	})
 	defer conn.Close()
