@@ -14,7 +14,7 @@ import (
 // decodeRecord reads what appendRecord has written. Members that it does not
 // know are skipped. After an error r has what can be relied on all the same: the process,
 // which its start time proves.
-func decodeRecord(text []byte, r *Record) (err error) {
+func decodeRecord(text []byte, rec *Record) (err error) {
 	d := &decoder{s: string(text)} // a copy, of which the record's strings are parts
 	v := int64(-1)
 	d.object(func(name string) {
@@ -22,59 +22,59 @@ func decodeRecord(text []byte, r *Record) (err error) {
 		case "version":
 			v = d.number()
 		case "id":
-			r.ID = d.text()
+			rec.ID = d.text()
 		case "bundle":
-			r.Bundle = d.text()
+			rec.Bundle = d.text()
 		case "rootfs":
-			r.Rootfs = d.text()
+			rec.Rootfs = d.text()
 		case "onRoot":
-			r.OnRoot = d.text()
+			rec.OnRoot = d.text()
 		case "ociVersion":
-			r.OCIVersion = d.text()
+			rec.OCIVersion = d.text()
 		case "status":
-			r.Status = d.text()
+			rec.Status = d.text()
 		case "pid":
-			r.Pid = int(d.number())
+			rec.Pid = int(d.number())
 		case "pidStart":
-			r.PidStart = d.unsigned()
+			rec.PidStart = d.unsigned()
 		case "created":
-			r.Created = d.time()
+			rec.Created = d.time()
 		case "annotations":
-			r.Annotations = d.texts()
+			rec.Annotations = d.texts()
 		case "cgroup":
-			d.cgroup(&r.Cgroup)
+			d.cgroup(&rec.Cgroup)
 		case "rdt":
-			d.rdt(&r.Rdt)
+			d.rdt(&rec.Rdt)
 		case "namespaces":
-			d.list(func() { r.Namespaces = append(r.Namespaces, d.namespace()) })
+			d.list(func() { rec.Namespaces = append(rec.Namespaces, d.namespace()) })
 		case "hasProcess":
-			r.HasProcess = d.bool()
+			rec.HasProcess = d.bool()
 		case "process":
-			r.Process = d.text()
+			rec.Process = d.text()
 		case "resources":
-			r.Resources = d.text()
+			rec.Resources = d.text()
 		case "ownKeyring":
-			r.OwnKeyring = d.bool()
+			rec.OwnKeyring = d.bool()
 		case "keyring":
-			r.Keyring = d.text()
+			rec.Keyring = d.text()
 		case "keyringSerial":
-			r.KeyringSerial = d.number()
+			rec.KeyringSerial = d.number()
 		case "rootMount":
-			r.RootMount = d.unsigned()
+			rec.RootMount = d.unsigned()
 		case "rootFile":
-			r.RootFile = d.text()
+			rec.RootFile = d.text()
 		case "userNS":
-			r.UserNS = d.text()
+			rec.UserNS = d.text()
 		case "mountNS":
-			r.MountNS = d.text()
+			rec.MountNS = d.text()
 		case "privatePid":
-			r.PrivatePid = d.bool()
+			rec.PrivatePid = d.bool()
 		case "streams":
-			d.list(func() { r.Streams = append(r.Streams, d.text()) })
+			d.list(func() { rec.Streams = append(rec.Streams, d.text()) })
 		case "afterStart":
-			d.list(func() { r.AfterStart = append(r.AfterStart, d.failure()) })
+			d.list(func() { rec.AfterStart = append(rec.AfterStart, d.failure()) })
 		case "hooks":
-			d.hooks(&r.Hooks)
+			d.hooks(&rec.Hooks)
 		default:
 			d.skip()
 		}
@@ -82,10 +82,10 @@ func decodeRecord(text []byte, r *Record) (err error) {
 	d.end()
 	defer func() {
 		if err != nil {
-			pid, start := r.Pid, r.PidStart
-			*r = Record{}
+			pid, start := rec.Pid, rec.PidStart
+			*rec = Record{}
 			if v > 0 && v <= version && start != 0 {
-				r.Pid, r.PidStart = pid, start
+				rec.Pid, rec.PidStart = pid, start
 			}
 		}
 	}()
