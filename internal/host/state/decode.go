@@ -16,11 +16,35 @@ import (
 // which its start time proves.
 func decodeRecord(text []byte, rec *Record) (err error) {
 	d := &decoder{s: string(text)} // a copy, of which the record's strings are parts
-	v := int64(-1)
+	v := d.record(rec)
+	d.end()
+	defer func() {
+		if err != nil { // a record that is cut short may have ended within any member
+			pid, start := rec.Pid, rec.PidStart
+			*rec = Record{}
+			if v > 0 && v <= version && start != 0 {
+				rec.Pid, rec.PidStart = pid, start
+			}
+		}
+	}()
+	switch {
+	case d.fault != "":
+		return fmt.Errorf("offset %d: %s", d.at, d.fault)
+	case v < 0:
+		return errors.New("is no record: version is absent")
+	case v > version:
+		return fmt.Errorf("is a record of version %d, this program knows up to %d: use the newer one that wrote it", v, version)
+	}
+	return nil
+}
+
+// record reads the members, and returns the version, -1 where there is none.
+func (d *decoder) record(rec *Record) (version int64) {
+	version = -1
 	d.object(func(name string) {
 		switch name {
 		case "version":
-			v = d.number()
+			version = d.number()
 		case "id":
 			rec.ID = d.text()
 		case "bundle":
@@ -79,25 +103,7 @@ func decodeRecord(text []byte, rec *Record) (err error) {
 			d.skip()
 		}
 	})
-	d.end()
-	defer func() {
-		if err != nil {
-			pid, start := rec.Pid, rec.PidStart
-			*rec = Record{}
-			if v > 0 && v <= version && start != 0 {
-				rec.Pid, rec.PidStart = pid, start
-			}
-		}
-	}()
-	switch {
-	case d.fault != "":
-		return fmt.Errorf("offset %d: %s", d.at, d.fault)
-	case v < 0:
-		return errors.New("is no record: version is absent")
-	case v > version:
-		return fmt.Errorf("is a record of version %d, this program knows up to %d: use the newer one that wrote it", v, version)
-	}
-	return nil
+	return version
 }
 
 func (d *decoder) cgroup(c *Cgroup) {
