@@ -1,6 +1,6 @@
-// Package jsontext appends JSON strings to byte slices. It is for the few small
-// documents that every command writes, where encoding/json's first call would
-// cost more than the rest; anything larger is better off with encoding/json.
+// Package jsontext writes and reads JSON strings. It is for the few documents that every
+// command writes or reads, where encoding/json's first call would cost more than the rest;
+// anything else is better off with encoding/json.
 package jsontext
 
 import "unicode/utf8"

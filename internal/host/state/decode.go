@@ -6,9 +6,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/jsontext"
 )
 
 // decodeRecord reads what appendRecord has written. Members that it does not
@@ -352,66 +353,12 @@ func (d *decoder) text() string {
 	if !d.want('"') {
 		return ""
 	}
-	start := d.i
-	for i := start; i < len(d.s); i++ {
-		switch c := d.s[i]; {
-		case c == '"':
-			d.i = i + 1
-			return d.s[start:i]
-		case c == '\\':
-			return d.escaped(start, i)
-		case c < ' ':
-			d.fail("found a control character in a string")
-			return ""
-		}
+	value, next, fault := jsontext.ReadString(d.s, d.i)
+	if d.i = next; fault != "" {
+		d.fail(fault)
+		return ""
 	}
-	d.fail("want the end of a string")
-	return ""
-}
-
-const (
-	escapes = `"\/bfnrt`
-	meant   = "\"\\/\b\f\n\r\t"
-)
-
-// escaped is text for a string from start on, whose first escape is at i.
-func (d *decoder) escaped(start, i int) string {
-	out := append(make([]byte, 0, 2*(i-start)+32), d.s[start:i]...)
-	for i < len(d.s) {
-		c := d.s[i]
-		switch {
-		case c == '"':
-			d.i = i + 1
-			return string(out)
-		case c < ' ':
-			d.fail("found a control character in a string")
-			return ""
-		case c != '\\':
-			out = append(out, c)
-			i++
-			continue
-		}
-		rest := d.s[i+1:]
-		switch {
-		case rest != "" && strings.IndexByte(escapes, rest[0]) >= 0:
-			out = append(out, meant[strings.IndexByte(escapes, rest[0])])
-			i += 2
-		case len(rest) >= 5 && rest[0] == 'u':
-			v, err := strconv.ParseUint(rest[1:5], 16, 16)
-			if err != nil {
-				d.fail("found an unknown escape in a string")
-				return ""
-			}
-			// A half of a surrogate pair, which is never written, gives U+FFFD.
-			out = utf8.AppendRune(out, rune(v))
-			i += 6
-		default:
-			d.fail("found an unknown escape in a string")
-			return ""
-		}
-	}
-	d.fail("want the end of a string")
-	return ""
+	return value
 }
 
 // skip reads a value of any kind.
