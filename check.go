@@ -41,18 +41,18 @@ var checkCommand = cli.Command{
 // onlyWarnings is the exit status of a check that has found warnings, and no errors.
 const onlyWarnings = 2
 
-func check(l *cli.Line) error {
-	if user := l.String("as-user"); user != "" {
+func check(line *cli.Line) error {
+	if user := line.String("as-user"); user != "" {
 		if err := inspect.AsUser(user); err != nil {
 			return fmt.Errorf("check: --as-user: %w", err)
 		}
 	}
-	r, err := newRuntime(l)
+	r, err := newRuntime(line)
 	if err != nil {
 		return err
 	}
-	o := &life.CreateOptions{ConfigFile: l.String("config")}
-	if o.Bundle, err = bundleDir(l); err != nil {
+	o := &life.CreateOptions{ConfigFile: line.String("config")}
+	if o.Bundle, err = bundleDir(line); err != nil {
 		return err
 	}
 	report, err := inspect.Bundle(r, o)
@@ -60,7 +60,7 @@ func check(l *cli.Line) error {
 		return fmt.Errorf("check: %w", err)
 	}
 	write := report.WriteText
-	if l.String("format") == "json" {
+	if line.String("format") == "json" {
 		write = report.WriteJSON
 	}
 	if err := write(os.Stdout); err != nil {

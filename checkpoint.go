@@ -54,20 +54,20 @@ var criuFlags = []cli.Flag{
 	},
 }
 
-func checkpoint(l *cli.Line) error {
-	r, err := newRuntime(l)
+func checkpoint(line *cli.Line) error {
+	r, err := newRuntime(line)
 	if err != nil {
 		return err
 	}
 	status := -1
-	if l.IsSet("status-fd") {
-		status = l.Int("status-fd")
+	if line.IsSet("status-fd") {
+		status = line.Int("status-fd")
 	}
-	return r.Checkpoint(l.Words[0], &life.DumpOptions{
-		CheckpointOptions: criuOptions(l),
-		ParentPath:        l.String("parent-path"), PageServer: l.String("page-server"), StatusFd: status,
-		PreDump: l.Bool("pre-dump"), LeaveRunning: l.Bool("leave-running"),
-		TCPSkipInFlight: l.Bool("tcp-skip-in-flight"), LinkRemap: l.Bool("link-remap"),
+	return r.Checkpoint(line.Words[0], &life.DumpOptions{
+		CheckpointOptions: criuOptions(line),
+		ParentPath:        line.String("parent-path"), PageServer: line.String("page-server"), StatusFd: status,
+		PreDump: line.Bool("pre-dump"), LeaveRunning: line.Bool("leave-running"),
+		TCPSkipInFlight: line.Bool("tcp-skip-in-flight"), LinkRemap: line.Bool("link-remap"),
 	})
 }
 

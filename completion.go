@@ -22,18 +22,18 @@ var completionCommand = cli.Command{
 	Do: completion,
 }
 
-func completion(l *cli.Line) error {
-	shell := l.Words[0]
+func completion(line *cli.Line) error {
+	shell := line.Words[0]
 	if shell == "words" {
-		_, err := fmt.Print(l.Table.Complete(l.Words[1:], idsIn).String())
+		_, err := fmt.Print(line.Table.Complete(line.Words[1:], idsIn).String())
 		return err
 	}
 	script := cli.Script(shell)
 	switch {
 	case script == "":
 		return fmt.Errorf("completion: there is none for %q; give bash, zsh or fish", shell)
-	case len(l.Words) > 1:
-		return fmt.Errorf("completion: requires 1 argument; got %d", len(l.Words))
+	case len(line.Words) > 1:
+		return fmt.Errorf("completion: requires 1 argument; got %d", len(line.Words))
 	}
 	_, err := fmt.Print(script)
 	return err

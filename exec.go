@@ -68,27 +68,27 @@ func execute(l *cli.Line) error {
 	return err
 }
 
-func runExec(l *cli.Line) (int, error) {
+func runExec(line *cli.Line) (int, error) {
 	if err := protect(); err != nil {
 		return 0, err
 	}
 	o := &life.ExecOptions{
-		ConsoleSocket: l.String("console-socket"), PidfdSocket: l.String("pidfd-socket"),
-		PidFile: l.String("pid-file"), TraceFile: l.String("trace"),
-		Detach: l.Bool("detach"), IgnorePaused: l.Bool("ignore-paused"),
-		Cgroups: l.List("cgroup"), PreserveFds: l.Int("preserve-fds"),
+		ConsoleSocket: line.String("console-socket"), PidfdSocket: line.String("pidfd-socket"),
+		PidFile: line.String("pid-file"), TraceFile: line.String("trace"),
+		Detach: line.Bool("detach"), IgnorePaused: line.Bool("ignore-paused"),
+		Cgroups: line.List("cgroup"), PreserveFds: line.Int("preserve-fds"),
 	}
-	id, command := l.Words[0], l.Words[1:]
+	id, command := line.Words[0], line.Words[1:]
 	var err error
-	if file := l.String("process"); file != "" {
+	if file := line.String("process"); file != "" {
 		o.Process, err = readProcess(file)
 	} else {
-		o.Change, o.User, err = changes(&l.Values, command)
+		o.Change, o.User, err = changes(&line.Values, command)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("exec %s: %w", id, err)
 	}
-	r, err := newRuntime(l)
+	r, err := newRuntime(line)
 	if err != nil {
 		return 0, err
 	}
@@ -128,27 +128,27 @@ func changes(f *cli.Values, command []string) (func(*specs.Process), *life.UserN
 	if name != nil {
 		name.KeepGroups = len(gids) > 0
 	}
-	return func(p *specs.Process) {
-		p.Args, p.Terminal = command, f.Bool("tty")
-		p.Env = append(p.Env, f.List("env")...)
+	return func(proc *specs.Process) {
+		proc.Args, proc.Terminal = command, f.Bool("tty")
+		proc.Env = append(proc.Env, f.List("env")...)
 		if cwd := f.String("cwd"); cwd != "" {
-			p.Cwd = cwd
+			proc.Cwd = cwd
 		}
-		user(p)
+		user(proc)
 		if name != nil {
-			p.User.AdditionalGids = nil // another user's
+			proc.User.AdditionalGids = nil // another user's
 		}
-		p.User.AdditionalGids = append(p.User.AdditionalGids, gids...)
+		proc.User.AdditionalGids = append(proc.User.AdditionalGids, gids...)
 		if l := f.String("process-label"); l != "" {
-			p.SelinuxLabel = l
+			proc.SelinuxLabel = l
 		}
 		if l := f.String("apparmor"); l != "" {
-			p.ApparmorProfile = l
+			proc.ApparmorProfile = l
 		}
 		if f.IsSet("no-new-privs") {
-			p.NoNewPrivileges = f.Bool("no-new-privs")
+			proc.NoNewPrivileges = f.Bool("no-new-privs")
 		}
-		addCapabilities(p, f.List("cap"))
+		addCapabilities(proc, f.List("cap"))
 	}, name, nil
 }
 

@@ -35,22 +35,22 @@ var killCommand = cli.Command{
 	Do: kill,
 }
 
-func kill(l *cli.Line) error {
+func kill(line *cli.Line) error {
 	sig, err := unix.SIGTERM, error(nil)
-	if len(l.Words) == 2 {
-		if sig, err = parseSignal(l.Words[1]); err != nil {
+	if len(line.Words) == 2 {
+		if sig, err = parseSignal(line.Words[1]); err != nil {
 			return err
 		}
 	}
-	r, err := newRuntime(l)
+	r, err := newRuntime(line)
 	if err != nil {
 		return err
 	}
-	send := func(id string) error { return r.Kill(id, sig, l.Bool("all")) }
-	if l.Bool("regex") {
-		return eachMatch(l, r, send)
+	send := func(id string) error { return r.Kill(id, sig, line.Bool("all")) }
+	if line.Bool("regex") {
+		return eachMatch(line, r, send)
 	}
-	return send(l.Words[0])
+	return send(line.Words[0])
 }
 
 // firstRealtime is SIGRTMIN as glibc counts: it keeps 32 and 33.

@@ -34,13 +34,13 @@ var listCommand = cli.Command{
 	Do: list,
 }
 
-func list(l *cli.Line) error {
-	r, err := newRuntime(l)
+func list(line *cli.Line) error {
+	r, err := newRuntime(line)
 	if err != nil {
 		return err
 	}
 	// A mistyped directory must not look like one without containers.
-	if l.Global.IsSet("root") {
+	if line.Global.IsSet("root") {
 		if _, err := os.Stat(r.Root); err != nil {
 			return fmt.Errorf("list: --root: %w", err)
 		}
@@ -50,12 +50,12 @@ func list(l *cli.Line) error {
 		return err
 	}
 	switch {
-	case l.Bool("quiet"):
+	case line.Bool("quiet"):
 		for _, s := range all {
 			fmt.Println(s.ID)
 		}
 		return nil
-	case l.String("format") == "json":
+	case line.String("format") == "json":
 		return json.NewEncoder(os.Stdout).Encode(all)
 	}
 	columns := 0

@@ -34,8 +34,8 @@ const (
 )
 
 // prepareLog opens the log, so that an unusable one is an error at once.
-func prepareLog(l *cli.Line) (err error) {
-	c, t := &l.Global, &logTarget
+func prepareLog(line *cli.Line) (err error) {
+	c, t := &line.Global, &logTarget
 	t.json = c.String("log-format") == "json"
 	switch level := c.String("log-level"); {
 	case c.Bool("debug") || level == "debug":
@@ -52,9 +52,9 @@ func prepareLog(l *cli.Line) (err error) {
 	kind, rest, _ := strings.Cut(target, ":")
 	switch kind {
 	case "journald":
-		t.socket, err = logsocket.Journal(logsocket.JournalPath, nameInLog(l, rest))
+		t.socket, err = logsocket.Journal(logsocket.JournalPath, nameInLog(line, rest))
 	case "syslog":
-		t.socket, err = logsocket.Syslog(logsocket.SyslogPath, nameInLog(l, rest))
+		t.socket, err = logsocket.Syslog(logsocket.SyslogPath, nameInLog(line, rest))
 	case "file":
 		target = rest
 		fallthrough

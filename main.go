@@ -124,27 +124,27 @@ func newRuntime(l *cli.Line) (*life.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &life.Runtime{
+	rt := &life.Runtime{
 		Root: root, Alone: true, HookEnv: os.Environ,
 		SessionBus: os.Getenv("DBUS_SESSION_BUS_ADDRESS"), RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"),
 		Warn: warn, Note: note, Debug: debug,
 	}
-	if r.CgroupManager, err = cgroupManager(c.String("cgroup-manager"), c.Bool("systemd-cgroup")); err != nil {
+	if rt.CgroupManager, err = cgroupManager(c.String("cgroup-manager"), c.Bool("systemd-cgroup")); err != nil {
 		return nil, err
 	}
 	switch v := c.String("rootless"); v {
 	case "auto", "":
-		r.Rootless = seat.User() // root of a user namespace is found out about where it matters
+		rt.Rootless = seat.User() // root of a user namespace is found out about where it matters
 	default:
-		if r.Rootless, err = strconv.ParseBool(v); err != nil {
+		if rt.Rootless, err = strconv.ParseBool(v); err != nil {
 			return nil, fmt.Errorf("--rootless: %q is not true, false or auto", v)
 		}
-		r.NeedCgroups = !r.Rootless
+		rt.NeedCgroups = !rt.Rootless
 	}
 	if mask := ownUmask(); mask != 0 {
 		warn(fmt.Sprintf("the umask %04o is %04o: it keeps the files that are made from their owner, ignoring", mask, mask&^0o700))
 	}
-	return r, nil
+	return rt, nil
 }
 
 // ownUmask takes the owner's bits off the umask of a user, who else could not open what the

@@ -27,8 +27,8 @@ var mountsCommand = cli.Command{
 	Do: changeMounts,
 }
 
-func changeMounts(l *cli.Line) error {
-	what, id, file := l.Words[0], l.Words[1], l.Words[2]
+func changeMounts(line *cli.Line) error {
+	what, id, file := line.Words[0], line.Words[1], line.Words[2]
 	if what != "add" && what != "remove" {
 		return fmt.Errorf("mounts: %q is neither add nor remove", what)
 	}
@@ -41,7 +41,7 @@ func changeMounts(l *cli.Line) error {
 			return err
 		}
 	}
-	r, err := newRuntime(l)
+	r, err := newRuntime(line)
 	if err != nil {
 		return err
 	}

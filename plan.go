@@ -29,19 +29,19 @@ var planCommand = cli.Command{
 	Do: plan,
 }
 
-func plan(l *cli.Line) error {
-	r, err := newRuntime(l)
+func plan(line *cli.Line) error {
+	rt, err := newRuntime(line)
 	if err != nil {
 		return err
 	}
-	o := &life.CreateOptions{NoPivot: l.Bool("no-pivot")}
-	if o.Bundle, err = bundleDir(l); err != nil {
+	o := &life.CreateOptions{NoPivot: line.Bool("no-pivot")}
+	if o.Bundle, err = bundleDir(line); err != nil {
 		return err
 	}
-	if len(l.Words) == 1 {
-		o.ID = l.Words[0]
+	if len(line.Words) == 1 {
+		o.ID = line.Words[0]
 	}
-	p, err := r.Plan(o)
+	p, err := rt.Plan(o)
 	if err != nil {
 		return err
 	}
@@ -49,12 +49,12 @@ func plan(l *cli.Line) error {
 		WriteText(io.Writer) error
 		WriteJSON(io.Writer) error
 	} = p
-	if l.Bool("verify") {
+	if line.Bool("verify") {
 		if out, err = p.Verify(); err != nil {
 			return err
 		}
 	}
-	if l.String("format") == "json" {
+	if line.String("format") == "json" {
 		return out.WriteJSON(os.Stdout)
 	}
 	return out.WriteText(os.Stdout)

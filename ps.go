@@ -31,19 +31,19 @@ var psCommand = cli.Command{
 	Do: ps,
 }
 
-func ps(l *cli.Line) error {
-	r, err := newRuntime(l)
+func ps(line *cli.Line) error {
+	r, err := newRuntime(line)
 	if err != nil {
 		return err
 	}
-	pids, err := r.Pids(l.Words[0])
+	pids, err := r.Pids(line.Words[0])
 	if err != nil {
 		return err
 	}
-	if l.String("format") == "json" {
+	if line.String("format") == "json" {
 		return json.NewEncoder(os.Stdout).Encode(pids)
 	}
-	return psTable(pids, l.Words[1:])
+	return psTable(pids, line.Words[1:])
 }
 
 // psTable prints the lines of ps(1) whose PID is one of pids.

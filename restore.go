@@ -42,25 +42,25 @@ var restoreCommand = cli.Command{
 	Do: restore,
 }
 
-func restore(l *cli.Line) error {
-	bundle, err := bundleDir(l)
+func restore(line *cli.Line) error {
+	bundle, err := bundleDir(line)
 	if err != nil {
 		return err
 	}
-	r, err := newRuntime(l)
+	r, err := newRuntime(line)
 	if err != nil {
 		return err
 	}
 	status, err := r.Restore(&life.RestoreOptions{
 		CreateOptions: life.CreateOptions{
-			ID: l.Words[0], Bundle: bundle, ConfigFile: l.String("config"),
-			ConsoleSocket: l.String("console-socket"), PidfdSocket: l.String("pidfd-socket"),
-			PidFile: l.String("pid-file"), TraceFile: l.String("trace"), NoPivot: l.Bool("no-pivot"),
-			Detach: l.Bool("detach"), Keep: l.Bool("keep"), NoReaper: l.Bool("no-subreaper"),
+			ID: line.Words[0], Bundle: bundle, ConfigFile: line.String("config"),
+			ConsoleSocket: line.String("console-socket"), PidfdSocket: line.String("pidfd-socket"),
+			PidFile: line.String("pid-file"), TraceFile: line.String("trace"), NoPivot: line.Bool("no-pivot"),
+			Detach: line.Bool("detach"), Keep: line.Bool("keep"), NoReaper: line.Bool("no-subreaper"),
 			NotifySocket: os.Getenv("NOTIFY_SOCKET"),
 		},
-		CheckpointOptions: criuOptions(l),
-		TCPClose:          l.Bool("tcp-close"), LSMProfile: l.String("lsm-profile"), LSMMountContext: l.String("lsm-mount-context"),
+		CheckpointOptions: criuOptions(line),
+		TCPClose:          line.Bool("tcp-close"), LSMProfile: line.String("lsm-profile"), LSMMountContext: line.String("lsm-mount-context"),
 	})
 	if err == nil && status != 0 {
 		return exitStatus(status)

@@ -36,20 +36,20 @@ var topCommand = cli.Command{
 	Do: top,
 }
 
-func top(l *cli.Line) error {
-	r, err := newRuntime(l)
+func top(line *cli.Line) error {
+	r, err := newRuntime(line)
 	if err != nil {
 		return err
 	}
-	interval := l.Duration("interval")
+	interval := line.Duration("interval")
 	if interval <= 0 {
 		return fmt.Errorf("top: --interval %s: give a time above zero, as 2s", interval)
 	}
-	v := &topView{r: r, ids: l.Words, interval: interval, by: 'c'}
+	v := &topView{r: r, ids: line.Words, interval: interval, by: 'c'}
 	if err := v.look(); err != nil {
 		return err
 	}
-	if l.Bool("once") {
+	if line.Bool("once") {
 		return v.once()
 	}
 	s, err := screen.Open(os.Stdin, os.Stdout)

@@ -50,18 +50,18 @@ var updateCommand = cli.Command{
 	Do: update,
 }
 
-func update(l *cli.Line) error {
-	id := l.Words[0]
-	with, err := newLimits(&l.Values)
+func update(line *cli.Line) error {
+	id := line.Words[0]
+	with, err := newLimits(&line.Values)
 	if err != nil {
 		return fmt.Errorf("update %s: %w", id, err)
 	}
-	r, err := newRuntime(l)
+	r, err := newRuntime(line)
 	if err != nil {
 		return err
 	}
 	undo := func() error { return nil }
-	if l3, mb := l.String("l3-cache-schema"), l.String("mem-bw-schema"); l3 != "" || mb != "" {
+	if l3, mb := line.String("l3-cache-schema"), line.String("mem-bw-schema"); l3 != "" || mb != "" {
 		if undo, err = r.UpdateRdt(id, l3, mb); err != nil {
 			return err
 		}
@@ -94,21 +94,21 @@ func newLimits(c *cli.Values) (*specs.LinuxResources, error) {
 }
 
 func limitsOfFlags(c *cli.Values) (*specs.LinuxResources, error) {
-	f := &limitFlags{c: c}
-	r := &specs.LinuxResources{
+	flags := &limitFlags{c: c}
+	res := &specs.LinuxResources{
 		CPU: &specs.LinuxCPU{
-			Shares: unsigned[uint64](f, "cpu-share", 64), Quota: signed(f, "cpu-quota"), Period: unsigned[uint64](f, "cpu-period", 64),
-			Burst: unsigned[uint64](f, "cpu-burst", 64), RealtimePeriod: unsigned[uint64](f, "cpu-rt-period", 64),
-			RealtimeRuntime: signed(f, "cpu-rt-runtime"), Idle: signed(f, "cpu-idle"),
+			Shares: unsigned[uint64](flags, "cpu-share", 64), Quota: signed(flags, "cpu-quota"), Period: unsigned[uint64](flags, "cpu-period", 64),
+			Burst: unsigned[uint64](flags, "cpu-burst", 64), RealtimePeriod: unsigned[uint64](flags, "cpu-rt-period", 64),
+			RealtimeRuntime: signed(flags, "cpu-rt-runtime"), Idle: signed(flags, "cpu-idle"),
 			Cpus: c.String("cpuset-cpus"), Mems: c.String("cpuset-mems"),
 		},
-		Memory:  &specs.LinuxMemory{Limit: f.bytes("memory"), Reservation: f.bytes("memory-reservation"), Swap: f.bytes("memory-swap")},
-		BlockIO: &specs.LinuxBlockIO{Weight: unsigned[uint16](f, "blkio-weight", 16)},
+		Memory:  &specs.LinuxMemory{Limit: flags.bytes("memory"), Reservation: flags.bytes("memory-reservation"), Swap: flags.bytes("memory-swap")},
+		BlockIO: &specs.LinuxBlockIO{Weight: unsigned[uint16](flags, "blkio-weight", 16)},
 	}
-	if n := signed(f, "pids-limit"); n != nil {
-		r.Pids = &specs.LinuxPids{Limit: n}
+	if n := signed(flags, "pids-limit"); n != nil {
+		res.Pids = &specs.LinuxPids{Limit: n}
 	}
-	return r, f.err
+	return res, flags.err
 }
 
 // limitFlags parses flags; it keeps the first error.

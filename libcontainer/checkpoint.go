@@ -123,7 +123,7 @@ func (r *Runtime) Restore(ctx context.Context, o *RestoreOptions) (*Container, e
 	return c, nil
 }
 
-func (r *Runtime) restore(ctx context.Context, l *life.Runtime, o *RestoreOptions) (*Container, error) {
+func (r *Runtime) restore(ctx context.Context, inner *life.Runtime, o *RestoreOptions) (*Container, error) {
 	images, err := o.options()
 	if err == nil {
 		err = ctx.Err()
@@ -131,28 +131,28 @@ func (r *Runtime) restore(ctx context.Context, l *life.Runtime, o *RestoreOption
 	if err != nil {
 		return nil, fmt.Errorf("restore %s: %w", o.ID, err)
 	}
-	e, s, bundle, err := o.embed(ctx)
+	e, std, bundle, err := o.embed(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("restore %s: %w", o.ID, err)
 	}
-	c := &Container{r: r, id: o.ID}
+	ctr := &Container{r: r, id: o.ID}
 	e.Take = func(pid, pidfd int, terminal *os.File) {
-		c.init = newProcess(pid, pidfd, terminal, s, o.WaitDelay)
+		ctr.init = newProcess(pid, pidfd, terminal, std, o.WaitDelay)
 	}
-	_, err = l.Restore(&life.RestoreOptions{
+	_, err = inner.Restore(&life.RestoreOptions{
 		CreateOptions: life.CreateOptions{
 			ID: o.ID, Bundle: bundle, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring, Detach: true, Embed: e,
 		},
 		CheckpointOptions: images,
 		TCPClose:          o.TCPClose, LSMProfile: o.LSMProfile, LSMMountContext: o.LSMMountContext,
 	})
-	s.closeFds()
+	std.closeFds()
 	if err != nil {
-		s.abandon()
+		std.abandon()
 		return nil, because(ctx, err)
 	}
-	if err := c.note(ctx, l, "restore"); err != nil {
+	if err := ctr.note(ctx, inner, "restore"); err != nil {
 		return nil, err
 	}
-	return c, nil
+	return ctr, nil
 }

@@ -57,28 +57,28 @@ func (r *Runtime) Create(ctx context.Context, o *CreateOptions) (*Container, err
 	return c, nil
 }
 
-func (r *Runtime) create(ctx context.Context, l *life.Runtime, o *CreateOptions) (*Container, error) {
+func (r *Runtime) create(ctx context.Context, inner *life.Runtime, opts *CreateOptions) (*Container, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("create %s: %w", o.ID, err)
+		return nil, fmt.Errorf("create %s: %w", opts.ID, err)
 	}
-	e, s, bundle, err := o.embed(ctx)
+	e, std, bundle, err := opts.embed(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", o.ID, err)
+		return nil, fmt.Errorf("create %s: %w", opts.ID, err)
 	}
-	c := &Container{r: r, id: o.ID}
+	ctr := &Container{r: r, id: opts.ID}
 	e.Take = func(pid, pidfd int, terminal *os.File) {
-		c.init = newProcess(pid, pidfd, terminal, s, o.WaitDelay)
+		ctr.init = newProcess(pid, pidfd, terminal, std, opts.WaitDelay)
 	}
-	err = l.Create(&life.CreateOptions{ID: o.ID, Bundle: bundle, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring, Embed: e})
-	s.closeFds()
+	err = inner.Create(&life.CreateOptions{ID: opts.ID, Bundle: bundle, NoPivot: opts.NoPivot, NoNewKeyring: opts.NoNewKeyring, Embed: e})
+	std.closeFds()
 	if err != nil {
-		s.abandon()
+		std.abandon()
 		return nil, because(ctx, err)
 	}
-	if err := c.note(ctx, l, "create"); err != nil {
+	if err := ctr.note(ctx, inner, "create"); err != nil {
 		return nil, err
 	}
-	return c, nil
+	return ctr, nil
 }
 
 // note notes the time of creation, which is what tells the container from others of the id.
@@ -96,18 +96,18 @@ func (c *Container) note(ctx context.Context, l *life.Runtime, operation string)
 }
 
 // embed opens the streams of init, and reads a specification by value.
-func (o *CreateOptions) embed(ctx context.Context) (e *life.Embedder, s *streams, bundle string, err error) {
-	if e, s, err = embed(ctx, &o.Streams); err != nil {
+func (o *CreateOptions) embed(ctx context.Context) (e *life.Embedder, std *streams, bundle string, err error) {
+	if e, std, err = embed(ctx, &o.Streams); err != nil {
 		return nil, nil, "", err
 	}
 	bundle = o.Bundle
 	if o.Spec != nil {
 		if e.Config, bundle, err = byValue(o.Spec, o.Bundle); err != nil {
-			s.discard()
+			std.discard()
 			return nil, nil, "", err
 		}
 	}
-	return e, s, bundle, nil
+	return e, std, bundle, nil
 }
 
 // embed opens streams for a process that is to be made.

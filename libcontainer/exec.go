@@ -51,33 +51,33 @@ func (c *Container) Exec(ctx context.Context, o *ExecOptions) (*Process, error) 
 	return p, err
 }
 
-func (c *Container) exec(ctx context.Context, l *life.Runtime, o *ExecOptions) (*Process, error) {
+func (c *Container) exec(ctx context.Context, inner *life.Runtime, opts *ExecOptions) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("exec %s: %w", c.id, err)
 	}
-	lo := &life.ExecOptions{Detach: true, IgnorePaused: o.IgnorePaused, Cgroups: o.Cgroups}
+	lo := &life.ExecOptions{Detach: true, IgnorePaused: opts.IgnorePaused, Cgroups: opts.Cgroups}
 	switch {
-	case o.Process != nil:
-		own := *o.Process // members are added, none is changed
+	case opts.Process != nil:
+		own := *opts.Process // members are added, none is changed
 		lo.Process = &own
-	case len(o.Args) > 0:
-		lo.Change = func(p *specs.Process) { p.Args, p.Terminal = o.Args, false }
+	case len(opts.Args) > 0:
+		lo.Change = func(p *specs.Process) { p.Args, p.Terminal = opts.Args, false }
 	default:
 		return nil, fmt.Errorf("exec %s: %w", c.id, errNoArgs)
 	}
-	e, s, err := embed(ctx, &o.Streams)
+	e, std, err := embed(ctx, &opts.Streams)
 	if err != nil {
 		return nil, fmt.Errorf("exec %s: %w", c.id, err)
 	}
 	var p *Process
 	e.Take = func(pid, pidfd int, terminal *os.File) {
-		p = newProcess(pid, pidfd, terminal, s, o.WaitDelay)
+		p = newProcess(pid, pidfd, terminal, std, opts.WaitDelay)
 	}
 	lo.Embed = e
-	_, err = l.Exec(c.id, lo)
-	s.closeFds()
+	_, err = inner.Exec(c.id, lo)
+	std.closeFds()
 	if err != nil {
-		s.abandon()
+		std.abandon()
 		return nil, because(ctx, err)
 	}
 	if ctx.Err() != nil {

@@ -92,7 +92,7 @@ func (t *Table) Complete(words []string, list Lister) Completion {
 func (t *Table) readUntil(words []string) (l *Line, open *Flag, literal bool) {
 	l = &Line{Table: t}
 	l.Global.own = t.Globals
-	v := &l.Global
+	values := &l.Global
 	for i := 0; i < len(words); i++ {
 		word := words[i]
 		if literal || len(word) < 2 || word[0] != '-' {
@@ -101,7 +101,7 @@ func (t *Table) readUntil(words []string) (l *Line, open *Flag, literal bool) {
 					return nil, nil, true
 				}
 				l.Values = Values{shared: l.Command.Shared, own: l.Command.Flags}
-				v = &l.Values
+				values = &l.Values
 				continue
 			}
 			l.Words = append(l.Words, word)
@@ -113,7 +113,7 @@ func (t *Table) readUntil(words []string) (l *Line, open *Flag, literal bool) {
 			continue
 		}
 		name, value, has := Cut(word)
-		f := find(name, v.shared, v.own)
+		f := find(name, values.shared, values.own)
 		if f == nil || f.Kind == Bool {
 			continue
 		}
@@ -123,7 +123,7 @@ func (t *Table) readUntil(words []string) (l *Line, open *Flag, literal bool) {
 			}
 			value = words[i]
 		}
-		v.given = append(v.given, setting{f, value})
+		values.given = append(values.given, setting{f, value})
 	}
 	return l, nil, literal
 }

@@ -89,23 +89,23 @@ func (t *Table) Synopsis(c *Command) string {
 // cliFlags returns flags in the form of urfave/cli, which parses none of them.
 func cliFlags(flags []Flag) []cli.Flag {
 	out := make([]cli.Flag, 0, len(flags)+1)
-	for _, f := range flags {
+	for _, flag := range flags {
 		var aliases []string
-		if f.Alias != "" {
-			aliases = []string{f.Alias}
+		if flag.Alias != "" {
+			aliases = []string{flag.Alias}
 		}
-		switch f.Kind {
+		switch flag.Kind {
 		case Bool:
 			out = append(out, &cli.BoolFlag{
-				Name: f.Name, Aliases: aliases, Usage: f.Usage, Hidden: f.Hidden, DisableDefaultText: true,
+				Name: flag.Name, Aliases: aliases, Usage: flag.Usage, Hidden: flag.Hidden, DisableDefaultText: true,
 			})
 		case List:
-			f.Usage += "; may be given again"
+			flag.Usage += "; may be given again"
 			fallthrough
 		default:
 			out = append(out, &cli.StringFlag{
-				Name: f.Name, Aliases: aliases, Usage: f.Usage, Hidden: f.Hidden,
-				DefaultText: f.Default, Value: f.Default,
+				Name: flag.Name, Aliases: aliases, Usage: flag.Usage, Hidden: flag.Hidden,
+				DefaultText: flag.Default, Value: flag.Default,
 			})
 		}
 	}

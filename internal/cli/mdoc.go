@@ -10,29 +10,29 @@ import (
 // language of mdoc(7). text is what people have written beside the table: what stands in
 // it before its first section belongs to the description, and the rest comes before the
 // last section. date is that of the page.
-func (t *Table) Mdoc(c *Command, text, date string) string {
-	p := &page{}
+func (t *Table) Mdoc(command *Command, text, date string) string {
+	man := &page{}
 	description, sections := splitText(text)
 	name := t.Name
-	if c != nil {
-		name += "-" + c.Name
+	if command != nil {
+		name += "-" + command.Name
 	}
-	p.line(`.\" Made by make man, from the table of commands and man/text.`)
-	p.line(".Dd " + date)
-	p.line(".Dt " + strings.ToUpper(name) + " 8")
-	p.line(".Os")
-	p.line(".Sh NAME")
-	p.line(".Nm " + name)
-	if c == nil {
-		p.line(".Nd " + t.Usage)
-		t.describe(p, description)
+	man.line(`.\" Made by make man, from the table of commands and man/text.`)
+	man.line(".Dd " + date)
+	man.line(".Dt " + strings.ToUpper(name) + " 8")
+	man.line(".Os")
+	man.line(".Sh NAME")
+	man.line(".Nm " + name)
+	if command == nil {
+		man.line(".Nd " + t.Usage)
+		t.describe(man, description)
 	} else {
-		p.line(".Nd " + c.Usage)
-		t.describeCommand(p, c, description)
+		man.line(".Nd " + command.Usage)
+		t.describeCommand(man, command, description)
 	}
-	p.raw(sections)
-	t.seeAlso(p, c)
-	return p.String()
+	man.raw(sections)
+	t.seeAlso(man, command)
+	return man.String()
 }
 
 // splitText splits text before its first section.
@@ -47,46 +47,46 @@ func splitText(text string) (description, sections string) {
 }
 
 // describe writes the middle of the program's page.
-func (t *Table) describe(p *page, description string) {
-	p.line(".Sh SYNOPSIS", ".Nm "+t.Name, ".Op Ar global options", ".Ar command", ".Op Ar options", ".Op Ar arguments")
-	p.line(".Sh DESCRIPTION")
-	p.sentences(t.Help)
-	p.raw(description)
-	p.line(".Sh GLOBAL OPTIONS", "They stand before the command.")
-	p.flags(t.Globals)
-	p.line(".Sh COMMANDS", "Each has a page of its own.", ".Bl -tag -width Ds")
+func (t *Table) describe(man *page, description string) {
+	man.line(".Sh SYNOPSIS", ".Nm "+t.Name, ".Op Ar global options", ".Ar command", ".Op Ar options", ".Op Ar arguments")
+	man.line(".Sh DESCRIPTION")
+	man.sentences(t.Help)
+	man.raw(description)
+	man.line(".Sh GLOBAL OPTIONS", "They stand before the command.")
+	man.flags(t.Globals)
+	man.line(".Sh COMMANDS", "Each has a page of its own.", ".Bl -tag -width Ds")
 	for _, c := range t.Commands {
-		p.line(".It Xr " + t.Name + "-" + c.Name + " 8")
-		p.sentences(sentence(c.Usage))
+		man.line(".It Xr " + t.Name + "-" + c.Name + " 8")
+		man.sentences(sentence(c.Usage))
 	}
-	p.line(".El")
+	man.line(".El")
 }
 
 // describeCommand writes the middle of a command's page.
-func (t *Table) describeCommand(p *page, c *Command, description string) {
-	p.line(".Sh SYNOPSIS", ".Nm "+t.Name, ".Op Ar global options", ".Cm "+c.Name)
-	if len(c.Shared)+len(c.Flags) > 0 {
-		p.line(".Op Ar options")
+func (t *Table) describeCommand(man *page, command *Command, description string) {
+	man.line(".Sh SYNOPSIS", ".Nm "+t.Name, ".Op Ar global options", ".Cm "+command.Name)
+	if len(command.Shared)+len(command.Flags) > 0 {
+		man.line(".Op Ar options")
 	}
-	if c.Arguments != "" {
-		p.line(".Ar " + escape(c.Arguments))
+	if command.Arguments != "" {
+		man.line(".Ar " + escape(command.Arguments))
 	}
-	p.line(".Sh DESCRIPTION")
-	p.sentences(c.Help)
-	p.raw(description)
-	p.line(".Sh OPTIONS")
-	p.flags(c.AllFlags())
-	p.line(".Sh EXIT STATUS", ".Bl -tag -width Ds")
-	for _, e := range c.AllExits() {
-		p.line(".It " + e.Status)
-		p.sentences(sentence(e.When))
+	man.line(".Sh DESCRIPTION")
+	man.sentences(command.Help)
+	man.raw(description)
+	man.line(".Sh OPTIONS")
+	man.flags(command.AllFlags())
+	man.line(".Sh EXIT STATUS", ".Bl -tag -width Ds")
+	for _, e := range command.AllExits() {
+		man.line(".It " + e.Status)
+		man.sentences(sentence(e.When))
 	}
-	p.line(".El", ".Sh EXAMPLES")
-	for i, e := range c.Examples {
+	man.line(".El", ".Sh EXAMPLES")
+	for i, e := range command.Examples {
 		if i > 0 {
-			p.line(".Pp")
+			man.line(".Pp")
 		}
-		p.line(escape(capital(e.Does))+":", ".Bd -literal -offset indent", escape(e.Line), ".Ed")
+		man.line(escape(capital(e.Does))+":", ".Bd -literal -offset indent", escape(e.Line), ".Ed")
 	}
 }
 
@@ -123,25 +123,25 @@ func (p *page) sentences(text string) {
 // flags writes the list of flags.
 func (p *page) flags(flags []Flag) {
 	p.line(".Bl -tag -width Ds")
-	for _, f := range append(flags[:len(flags):len(flags)], helpFlag) {
-		if f.Hidden {
+	for _, flag := range append(flags[:len(flags):len(flags)], helpFlag) {
+		if flag.Hidden {
 			continue
 		}
 		value := ""
-		if f.Kind != Bool {
-			value = " Ar " + f.ValueName()
+		if flag.Kind != Bool {
+			value = " Ar " + flag.ValueName()
 		}
-		item := ".It Fl -" + f.Name + value
-		if f.Alias != "" {
-			item += " , Fl " + f.Alias + value
+		item := ".It Fl -" + flag.Name + value
+		if flag.Alias != "" {
+			item += " , Fl " + flag.Alias + value
 		}
 		p.line(item)
-		usage := strings.ReplaceAll(f.Usage, "`", "")
-		if f.Kind == List {
+		usage := strings.ReplaceAll(flag.Usage, "`", "")
+		if flag.Kind == List {
 			usage += "; may be given again"
 		}
-		if f.Default != "" {
-			usage += " (default: " + f.Default + ")"
+		if flag.Default != "" {
+			usage += " (default: " + flag.Default + ")"
 		}
 		p.sentences(sentence(usage))
 	}

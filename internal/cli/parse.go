@@ -82,7 +82,7 @@ func (l *Line) CheckWords() error {
 
 // take takes the flags off the front of words and returns the rest; ended is true when
 // a -- stood before it.
-func (l *Line) take(v *Values, words []string) (rest []string, ended bool, err error) {
+func (l *Line) take(values *Values, words []string) (rest []string, ended bool, err error) {
 	for len(words) > 0 && len(words[0]) > 1 && words[0][0] == '-' {
 		if words[0] == "--" {
 			return words[1:], true, nil
@@ -91,7 +91,7 @@ func (l *Line) take(v *Values, words []string) (rest []string, ended bool, err e
 		if name == "" || strings.HasPrefix(words[0], "---") {
 			return nil, false, fmt.Errorf("bad flag syntax: %s", words[0])
 		}
-		f := find(name, v.shared, v.own)
+		f := find(name, values.shared, values.own)
 		switch {
 		case f == nil:
 			return nil, false, l.unknownFlag(name, words[1:])
@@ -111,7 +111,7 @@ func (l *Line) take(v *Values, words []string) (rest []string, ended bool, err e
 		if err := f.check(name, value); err != nil {
 			return nil, false, err
 		}
-		v.given = append(v.given, setting{f, value})
+		values.given = append(values.given, setting{f, value})
 	}
 	return words, false, nil
 }

@@ -3,8 +3,9 @@ package config
 import (
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/hutch-project/hutch/internal/jsontext"
 )
 
 // maxDepth bounds how deep objects and arrays may nest. The deepest place of
@@ -162,110 +163,13 @@ func (d *decoder) text() string {
 		d.want("a string")
 		return ""
 	}
-	start := d.i + 1
-	for i := start; i < len(d.s); i++ {
-		switch c := d.s[i]; {
-		case c == '"':
-			d.i = i + 1
-			return d.s[start:i]
-		case c == '\\':
-			return d.escaped(start, i)
-		case c < ' ':
-			d.control(i)
-			return ""
-		}
+	value, next, fault := jsontext.ReadString(d.s, d.i+1)
+	if fault != "" {
+		d.fail(next, fault)
+		return ""
 	}
-	d.unended()
-	return ""
-}
-
-func (d *decoder) control(at int) {
-	d.fail(at, "found the control character "+strconv.QuoteRune(rune(d.s[at]))+" in a string; write it as an escape")
-}
-
-func (d *decoder) unended() {
-	d.fail(len(d.s), "want the end of a string, found the end: the text is truncated")
-}
-
-// escaped is text for a string from start on whose first escape is at i.
-func (d *decoder) escaped(start, i int) string {
-	out := append(make([]byte, 0, i-start+32), d.s[start:i]...)
-	for i < len(d.s) {
-		c := d.s[i]
-		switch {
-		case c == '"':
-			d.i = i + 1
-			return string(out)
-		case c < ' ':
-			d.control(i)
-			return ""
-		case c != '\\':
-			out = append(out, c)
-			i++
-			continue
-		case i+1 >= len(d.s):
-			d.unended()
-			return ""
-		}
-		c = d.s[i+1]
-		if c == 'u' {
-			r, n := unicodeEscape(d.s[i:])
-			if n == 0 {
-				d.fail(i, `want four hexadecimal digits after \u`)
-				return ""
-			}
-			out = utf8.AppendRune(out, r)
-			i += n
-			continue
-		}
-		k := strings.IndexByte(`"\/bfnrt`, c)
-		if k < 0 {
-			d.fail(i, `want one of "\/bfnrtu after a backslash, found `+strconv.QuoteRune(rune(c)))
-			return ""
-		}
-		out = append(out, "\"\\/\b\f\n\r\t"[k])
-		i += 2
-	}
-	d.unended()
-	return ""
-}
-
-// unicodeEscape returns the rune that the escape at the start of s stands for
-// and its length, 0 when it is none. Half a surrogate pair stands for U+FFFD,
-// as in encoding/json.
-func unicodeEscape(s string) (rune, int) {
-	r := hex4(s)
-	if r < 0 {
-		return 0, 0
-	}
-	if utf16.IsSurrogate(r) {
-		if both := utf16.DecodeRune(r, hex4(s[6:])); both != utf8.RuneError {
-			return both, 12
-		}
-		return utf8.RuneError, 6
-	}
-	return r, 6
-}
-
-// hex4 returns the value of an escape \uXXXX at the start of s, or -1.
-func hex4(s string) rune {
-	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
-		return -1
-	}
-	var r rune
-	for _, c := range []byte(s[2:6]) {
-		switch {
-		case '0' <= c && c <= '9':
-			r = r<<4 | rune(c-'0')
-		case 'a' <= c && c <= 'f':
-			r = r<<4 | rune(c-'a'+10)
-		case 'A' <= c && c <= 'F':
-			r = r<<4 | rune(c-'A'+10)
-		default:
-			return -1
-		}
-	}
-	return r
+	d.i = next
+	return value
 }
 
 // number reads a number and returns its text.

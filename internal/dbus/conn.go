@@ -302,21 +302,21 @@ func (c *Conn) Call(m Method, args ...Value) (*Message, error) {
 // Receive waits for a message and returns it, when Signals has had it or it has turned
 // out not to be the failure of a posted call.
 func (c *Conn) Receive() (*Message, error) {
-	m, err := c.next()
+	msg, err := c.next()
 	if err != nil {
 		return nil, err
 	}
-	switch m.Kind {
+	switch msg.Kind {
 	case Signal:
 		if c.Signals != nil {
-			c.Signals(m)
+			c.Signals(msg)
 		}
 	case Return, Failure:
-		if err := c.unwaited(m); err != nil {
+		if err := c.unwaited(msg); err != nil {
 			return nil, err
 		}
 	}
-	return m, nil
+	return msg, nil
 }
 
 // unwaited takes the answer to a posted call.

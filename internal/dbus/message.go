@@ -61,7 +61,7 @@ type Message struct {
 
 // Append appends the message with the body args, little-endian, at a multiple of 8.
 // Its Signature and Body are not looked at.
-func (m *Message) Append(b []byte, args ...Value) []byte {
+func (m *Message) Append(buf []byte, args ...Value) []byte {
 	signature := ""
 	body := make([]byte, 0, 1024)
 	for i := range args {
@@ -99,7 +99,7 @@ func (m *Message) Append(b []byte, args ...Value) []byte {
 	field(fieldSender, "s", m.Sender)
 	field(fieldSignature, "g", signature)
 	append32(msg[:FixedHeader-4], uint32(len(msg)-FixedHeader))
-	return append(append(b, pad(msg, 8)...), body...)
+	return append(append(buf, pad(msg, 8)...), body...)
 }
 
 // Size returns the size of the message that begins with b, which has at least
@@ -120,23 +120,23 @@ func Size(b []byte) (int, error) {
 }
 
 // Parse reads the message in b, which has the size that Size returned. It keeps b.
-func Parse(b []byte) (*Message, error) {
-	r := Reader{b: b, big: b[0] == 'B', off: 4}
-	m := &Message{Kind: b[1]}
+func Parse(buf []byte) (*Message, error) {
+	r := Reader{b: buf, big: buf[0] == 'B', off: 4}
+	msg := &Message{Kind: buf[1]}
 	body := int(r.Uint32())
-	m.Serial = r.Uint32()
+	msg.Serial = r.Uint32()
 	fields := int(r.Uint32())
-	r.b = b[:FixedHeader+fields]
+	r.b = buf[:FixedHeader+fields]
 	for !r.bad && r.off < len(r.b) {
 		r.align(8)
-		m.field(&r)
+		msg.field(&r)
 	}
-	start := len(b) - body
-	if r.bad || m.Serial == 0 || start < len(r.b) || !m.complete() {
+	start := len(buf) - body
+	if r.bad || msg.Serial == 0 || start < len(r.b) || !msg.complete() {
 		return nil, ErrMalformed
 	}
-	m.Body = Reader{b: b[start:], big: r.big}
-	return m, nil
+	msg.Body = Reader{b: buf[start:], big: r.big}
+	return msg, nil
 }
 
 // field reads one header field. Unknown ones of a simple type are skipped, as the

@@ -37,27 +37,27 @@ func typeNamed(word string) string {
 }
 
 // typeLength returns the length of the type at the start of s, 0 when there is none.
-func typeLength(s string, depth int) int {
-	if s == "" || depth > deepest || len(s) > longestSignature {
+func typeLength(text string, depth int) int {
+	if text == "" || depth > deepest || len(text) > longestSignature {
 		return 0
 	}
 	switch {
-	case strings.IndexByte("ynqiuxtdbsogv", s[0]) >= 0:
+	case strings.IndexByte("ynqiuxtdbsogv", text[0]) >= 0:
 		return 1
-	case s[0] == 'a':
-		if n := typeLength(s[1:], depth+1); n > 0 {
+	case text[0] == 'a':
+		if n := typeLength(text[1:], depth+1); n > 0 {
 			return n + 1
 		}
-	case s[0] == '(':
+	case text[0] == '(':
 		at := 1
-		for at < len(s) && s[at] != ')' {
-			n := typeLength(s[at:], depth+1)
+		for at < len(text) && text[at] != ')' {
+			n := typeLength(text[at:], depth+1)
 			if n == 0 {
 				return 0
 			}
 			at += n
 		}
-		if at > 1 && at < len(s) {
+		if at > 1 && at < len(text) {
 			return at + 1
 		}
 	}

@@ -126,34 +126,34 @@ func appendSignature(b []byte, s string) []byte {
 }
 
 // appendTo marshals v, little-endian; b begins at a multiple of 8.
-func (v *Value) appendTo(b []byte) []byte {
+func (v *Value) appendTo(buf []byte) []byte {
 	switch c := v.sig[0]; c {
 	case 's', 'o':
-		return appendString(b, v.text)
+		return appendString(buf, v.text)
 	case 'g':
-		return appendSignature(b, v.text)
+		return appendSignature(buf, v.text)
 	case 'v':
-		return v.items[0].appendTo(appendSignature(b, v.items[0].sig))
+		return v.items[0].appendTo(appendSignature(buf, v.items[0].sig))
 	case '(':
-		return v.appendItems(pad(b, 8))
+		return v.appendItems(pad(buf, 8))
 	case 'a':
 		if v.sig == "ay" {
-			return append(append32(b, uint32(len(v.text))), v.text...)
+			return append(append32(buf, uint32(len(v.text))), v.text...)
 		}
-		b = append32(b, 0)
-		length := len(b) - 4
-		b = pad(b, alignment(v.sig[1])) // not counted, and there for an empty array too
-		first := len(b)
-		b = v.appendItems(b)
-		append32(b[:length], uint32(len(b)-first))
-		return b
+		buf = append32(buf, 0)
+		length := len(buf) - 4
+		buf = pad(buf, alignment(v.sig[1])) // not counted, and there for an empty array too
+		first := len(buf)
+		buf = v.appendItems(buf)
+		append32(buf[:length], uint32(len(buf)-first))
+		return buf
 	default:
 		size := alignment(c)
-		b = pad(b, size)
+		buf = pad(buf, size)
 		for i := range size {
-			b = append(b, byte(v.num>>(8*i)))
+			buf = append(buf, byte(v.num>>(8*i)))
 		}
-		return b
+		return buf
 	}
 }
 

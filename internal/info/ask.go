@@ -36,29 +36,29 @@ func Ask(version, path string, bus systemd.Bus) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Version: version, Kernel: is.Release,
+	report := &Report{Version: version, Kernel: is.Release,
 		Machine: runtime.GOARCH, Caller: callerWords()}
 	layout, err := cgroup.Detect(cgroup.Root)
 	if err != nil {
 		return nil, err
 	}
-	r.Cgroups = layout.Mode.String()
+	report.Cgroups = layout.Mode.String()
 	plan, err := layout.Plan("", "info")
 	if err != nil {
 		plan = cgroup.NoPlan() // which has no directory, as a host without cgroups
 	}
 	defer layout.Close()
-	r.kernel()
-	r.caller()
-	r.namespaces()
-	r.cgroups(layout.Mode, plan)
-	r.systemd(bus)
-	r.security()
-	r.seccomp()
-	r.fileSystems()
-	r.rootless()
-	r.others(path)
-	return r, nil
+	report.kernel()
+	report.caller()
+	report.namespaces()
+	report.cgroups(layout.Mode, plan)
+	report.systemd(bus)
+	report.security()
+	report.seccomp()
+	report.fileSystems()
+	report.rootless()
+	report.others(path)
+	return report, nil
 }
 
 // callerWords says who asks.

@@ -73,30 +73,30 @@ const width = 32
 
 // WriteText writes a line a feature, by groups, and what helps below those that are missing.
 func (r *Report) WriteText(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "hutch %s on Linux %s, %s; %s; cgroups: %s\n", r.Version, r.Kernel, r.Machine,
+	var text strings.Builder
+	fmt.Fprintf(&text, "hutch %s on Linux %s, %s; %s; cgroups: %s\n", r.Version, r.Kernel, r.Machine,
 		r.Caller, r.Cgroups)
 	group := ""
 	for i := range r.Features {
-		f := &r.Features[i]
-		if f.Group != group {
-			group = f.Group
-			b.WriteString("\n" + group + "\n")
+		feature := &r.Features[i]
+		if feature.Group != group {
+			group = feature.Group
+			text.WriteString("\n" + group + "\n")
 		}
-		line := fmt.Sprintf("  %-7s %-*s %s", f.State, width, f.Name, f.Detail)
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		line := fmt.Sprintf("  %-7s %-*s %s", feature.State, width, feature.Name, feature.Detail)
+		text.WriteString(strings.TrimRight(line, " ") + "\n")
 		indent := strings.Repeat(" ", 2+7+1)
-		if f.Needs != "" {
-			b.WriteString(indent + "needs " + f.Needs + "\n")
+		if feature.Needs != "" {
+			text.WriteString(indent + "needs " + feature.Needs + "\n")
 		}
-		if f.Remedy != "" {
-			b.WriteString(indent + "try   " + f.Remedy + "\n")
+		if feature.Remedy != "" {
+			text.WriteString(indent + "try   " + feature.Remedy + "\n")
 		}
 	}
 	if f := r.Missing(); f != nil {
-		fmt.Fprintf(&b, "\nNo container can run here: %s is missing.\n", f.Name)
+		fmt.Fprintf(&text, "\nNo container can run here: %s is missing.\n", f.Name)
 	}
-	_, err := io.WriteString(w, fault.Printable(b.String()))
+	_, err := io.WriteString(w, fault.Printable(text.String()))
 	return err
 }
 

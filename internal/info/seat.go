@@ -20,20 +20,20 @@ func (r *Report) caller() {
 	r.add(group, "device nodes", seat.MakesNodes(), "linux.devices that the host has not",
 		"CAP_MKNOD in the initial user namespace", "use devices that the host has, which are bound")
 	mode, _ := strconv.Atoi(read(memfdNoexec)) // a kernel without the parameter is 0
-	f := r.add(group, "executable files in memory", mode < noExecutable, "vm.memfd_noexec is "+strconv.Itoa(mode),
+	feature := r.add(group, "executable files in memory", mode < noExecutable, "vm.memfd_noexec is "+strconv.Itoa(mode),
 		"the kernel parameter vm.memfd_noexec at 0 or 1", "sysctl vm.memfd_noexec=1")
-	if f.State == No {
-		f.State, f.Detail = Partly, f.Detail+": hooks in the container have none"
+	if feature.State == No {
+		feature.State, feature.Detail = Partly, feature.Detail+": hooks in the container have none"
 	}
 	if !seat.Filtered() {
 		r.add(group, "all system calls", true, "no seccomp filter is around the caller", "", "")
 		return
 	}
 	refusals := seat.Refusals()
-	f = r.add(group, "all system calls", len(refusals) == 0, "a seccomp filter around the caller denies none that matter",
+	feature = r.add(group, "all system calls", len(refusals) == 0, "a seccomp filter around the caller denies none that matter",
 		"a filter around the caller that allows them", "")
-	if f.State == No {
-		f.Detail = ""
+	if feature.State == No {
+		feature.Detail = ""
 	}
 	for _, c := range refusals {
 		f := r.add(group, c.Call, false, "", "", "")

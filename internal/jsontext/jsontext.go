@@ -1,6 +1,6 @@
-// Package jsontext appends JSON strings to byte slices. It is for the few small
-// documents that every command writes, where encoding/json's first call would
-// cost more than the rest; anything larger is better off with encoding/json.
+// Package jsontext writes and reads JSON strings. It is for the few documents that every
+// command writes or reads, where encoding/json's first call would cost more than the rest;
+// anything else is better off with encoding/json.
 package jsontext
 
 import "unicode/utf8"
@@ -9,16 +9,16 @@ import "unicode/utf8"
 // replacement character, as encoding/json has it.
 //
 // Source: RFC 8259, section 7.
-func AppendString(b []byte, s string) []byte {
+func AppendString(buf []byte, text string) []byte {
 	const hex = "0123456789abcdef"
-	b = append(b, '"')
+	buf = append(buf, '"')
 	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
+	for i := 0; i < len(text); {
+		c := text[i]
 		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
+			r, n := utf8.DecodeRuneInString(text[i:])
 			if r == utf8.RuneError && n == 1 {
-				b = append(append(b, s[start:i]...), "\ufffd"...)
+				buf = append(append(buf, text[start:i]...), "\ufffd"...)
 				start = i + 1
 			}
 			i += n
@@ -28,21 +28,21 @@ func AppendString(b []byte, s string) []byte {
 			i++
 			continue
 		}
-		b = append(b, s[start:i]...)
+		buf = append(buf, text[start:i]...)
 		switch c {
 		case '"', '\\':
-			b = append(b, '\\', c)
+			buf = append(buf, '\\', c)
 		case '\n':
-			b = append(b, '\\', 'n')
+			buf = append(buf, '\\', 'n')
 		case '\t':
-			b = append(b, '\\', 't')
+			buf = append(buf, '\\', 't')
 		case '\r':
-			b = append(b, '\\', 'r')
+			buf = append(buf, '\\', 'r')
 		default:
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			buf = append(buf, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		}
 		i++
 		start = i
 	}
-	return append(append(b, s[start:]...), '"')
+	return append(append(buf, text[start:]...), '"')
 }

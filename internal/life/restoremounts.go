@@ -27,18 +27,9 @@ type sources struct {
 }
 
 // prepare makes the stage in the mount namespace that CRIU is to have, on its thread.
-func (rs *restoration) prepare() (err error) {
-	mk := rs.m
-	if !mk.NoNewKeyring {
-		if rs.keyring, err = keyring.JoinNew(mk.host.keyring); err != nil {
-			return err
-		}
-	}
-	if p := mk.bundle.spec.Process; p != nil && p.NoNewPrivileges {
-		// CRIU restores this from 3.19 on. Its children have it from it.
-		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			return fmt.Errorf("process.noNewPrivileges: prctl PR_SET_NO_NEW_PRIVS: %w", err)
-		}
+func (rs *restoration) prepare() error {
+	if err := rs.setThread(); err != nil {
+		return err
 	}
 	if err := rs.open(); err != nil {
 		return err
@@ -46,18 +37,46 @@ func (rs *restoration) prepare() (err error) {
 	if err := rs.guard(); err != nil { // of what the paths lead to now
 		return err
 	}
-	if has(mk.bundle.spec, specs.UserNamespace) {
-		l := mk.bundle.linux()
-		uid, gid := rootfs.HostID(l.UIDMappings, 0), rootfs.HostID(l.GIDMappings, 0)
-		if err := passOn(rs.images, rs.o.ImagePath, int(uid), int(gid)); err != nil {
+	if err := rs.passImages(); err != nil {
+		return err
+	}
+	return rs.fillStage()
+}
+
+// setThread gives the thread what the processes are to have from CRIU, whose children they are.
+func (rs *restoration) setThread() (err error) {
+	if !rs.m.NoNewKeyring {
+		if rs.keyring, err = keyring.JoinNew(rs.m.host.keyring); err != nil {
 			return err
 		}
 	}
-	src := &sources{rs: rs, spec: mk.bundle.spec}
+	if p := rs.m.bundle.spec.Process; p != nil && p.NoNewPrivileges {
+		// CRIU restores this from 3.19 on.
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("process.noNewPrivileges: prctl PR_SET_NO_NEW_PRIVS: %w", err)
+		}
+	}
+	return nil
+}
+
+// passImages lets the root of the container's user namespace, as which CRIU goes on, read them.
+func (rs *restoration) passImages() error {
+	if !has(rs.m.bundle.spec, specs.UserNamespace) {
+		return nil
+	}
+	l := rs.m.bundle.linux()
+	uid, gid := rootfs.HostID(l.UIDMappings, 0), rootfs.HostID(l.GIDMappings, 0)
+	return passOn(rs.images, rs.o.ImagePath, int(uid), int(gid))
+}
+
+// fillStage makes the mounts of the stage. All that is found by a path of the host is opened
+// before the first of them is made, which could cover it.
+func (rs *restoration) fillStage() error {
+	src := &sources{rs: rs, spec: rs.m.bundle.spec}
 	defer src.close()
-	root, err := openRootPath(mk.bundle.dir, mk.bundle.rootfs)
+	root, err := openRootPath(rs.m.bundle.dir, rs.m.bundle.rootfs)
 	if err != nil {
-		return &rootError{mk.bundle.rootfs, err}
+		return &rootError{rs.m.bundle.rootfs, err}
 	}
 	defer unix.Close(root)
 	if err := src.open(); err != nil {

@@ -45,17 +45,8 @@ func (r *Runtime) Start(id string, opts *StartOptions) (retErr error) {
 		return err
 	}
 	defer ctr.close()
-	switch s := ctr.status(); s {
-	case Created:
-	case Stopped:
-		return ErrStopped
-	case Running, Paused:
-		return ErrRunning
-	default:
-		return fmt.Errorf("cannot start a container in the %s state", s)
-	}
-	if !ctr.rec.HasProcess {
-		return errors.New("config.json: process is absent: there is nothing to start; give process.args")
+	if err := ctr.startable(); err != nil {
+		return err
 	}
 	pidfd, err := ctr.pidfd()
 	if err != nil {
@@ -65,6 +56,7 @@ func (r *Runtime) Start(id string, opts *StartOptions) (retErr error) {
 		return ErrStopped
 	}
 	defer unix.Close(pidfd)
+	// Before init is let go: its program may send at once.
 	notify, err := r.listen(id, opts.NotifySocket)
 	if err != nil {
 		return err
@@ -85,6 +77,23 @@ func (r *Runtime) Start(id string, opts *StartOptions) (retErr error) {
 	}
 	tr.End()
 	r.warnIf(tr.Write(opts.TraceFile)) // the process runs
+	return nil
+}
+
+// startable returns what keeps the container from being started.
+func (c *container) startable() error {
+	switch s := c.status(); s {
+	case Created:
+	case Stopped:
+		return ErrStopped
+	case Running, Paused:
+		return ErrRunning
+	default:
+		return fmt.Errorf("cannot start a container in the %s state", s)
+	}
+	if !c.rec.HasProcess {
+		return errors.New("config.json: process is absent: there is nothing to start; give process.args")
+	}
 	return nil
 }
 

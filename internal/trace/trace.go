@@ -128,19 +128,19 @@ func (t *Trace) Write(path string) error {
 	return nil
 }
 
-func (t *Trace) append(b []byte) []byte {
-	b = append(b, `{"displayTimeUnit":"ns","traceEvents":[`...)
-	b = appendNames(b, t.pid, "hutch", "runtime")
+func (t *Trace) append(buf []byte) []byte {
+	buf = append(buf, `{"displayTimeUnit":"ns","traceEvents":[`...)
+	buf = appendNames(buf, t.pid, "hutch", "runtime")
 	for i := range t.phases {
-		b = append(b, ",\n"...)
-		b = appendSpan(b, t.phases[i], "phase", t.pid)
-		b = append(b, '}')
+		buf = append(buf, ",\n"...)
+		buf = appendSpan(buf, t.phases[i], "phase", t.pid)
+		buf = append(buf, '}')
 	}
 	for i := range t.kids {
-		b = append(b, ",\n"...)
-		b = appendKid(b, &t.kids[i])
+		buf = append(buf, ",\n"...)
+		buf = appendKid(buf, &t.kids[i])
 	}
-	return append(b, "]}\n"...)
+	return append(buf, "]}\n"...)
 }
 
 // appendNames appends the metadata events that name a process and its thread.
@@ -176,8 +176,8 @@ func appendMicros(b []byte, d time.Duration) []byte {
 	return strconv.AppendFloat(b, float64(d)/1e3, 'f', 3, 64)
 }
 
-func appendKid(b []byte, k *kid) []byte {
-	b = appendNames(b, k.pid, "container init", "program")
+func appendKid(buf []byte, k *kid) []byte {
+	buf = appendNames(buf, k.pid, "container init", "program")
 	stamps := inOrder(k.stamps)
 	for i := range stamps {
 		s := &stamps[i]
@@ -193,13 +193,13 @@ func appendKid(b []byte, k *kid) []byte {
 		if name == "" {
 			name = "instruction " + strconv.Itoa(s.PC)
 		}
-		b = append(b, ",\n"...)
-		b = appendSpan(b, span{name, s.At, end}, "instruction", k.pid)
-		b = strconv.AppendInt(append(b, `,"args":{"pc":`...), int64(s.PC), 10)
-		b = jsontext.AppendString(append(b, `,"element":`...), element)
-		b = jsontext.AppendString(append(b, `,"doing":`...), doing)
-		b = jsontext.AppendString(append(b, `,"step":`...), step)
-		b = append(b, "}}"...)
+		buf = append(buf, ",\n"...)
+		buf = appendSpan(buf, span{name, s.At, end}, "instruction", k.pid)
+		buf = strconv.AppendInt(append(buf, `,"args":{"pc":`...), int64(s.PC), 10)
+		buf = jsontext.AppendString(append(buf, `,"element":`...), element)
+		buf = jsontext.AppendString(append(buf, `,"doing":`...), doing)
+		buf = jsontext.AppendString(append(buf, `,"step":`...), step)
+		buf = append(buf, "}}"...)
 	}
-	return b
+	return buf
 }

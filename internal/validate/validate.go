@@ -50,7 +50,7 @@ func Spec(s *specs.Spec, o Options) (warnings []string, err error) {
 // A configuration without process is right: it can be created, not started. The order is
 // that of the texts that a user sees: what others need comes first.
 func All(s *specs.Spec, o Options) (faults []error, warnings []string) {
-	c := check.New(s, o.Rootless)
+	conf := check.New(s, o.Rootless)
 	for _, rule := range [...]func(*check.Config) error{
 		version, // else nothing of the rest need be what it looks like
 		rootfs.CheckRoot,
@@ -73,9 +73,9 @@ func All(s *specs.Spec, o Options) (faults []error, warnings []string) {
 		cgroupsPath,
 		rootfs.CheckPropagation,
 	} {
-		c.Add(rule(c))
+		conf.Add(rule(conf))
 	}
-	return c.Faults.All(), c.Warnings
+	return conf.Faults.All(), conf.Warnings
 }
 
 // processOf checks the process, if there is one.

@@ -23,9 +23,9 @@ import (
 func (p *Plan) Adopt(pid int, below bool) error {
 	p.created = true
 	for i := range p.dirs {
-		d := &p.dirs[i]
-		known := d.name == "" || strings.HasPrefix(d.name, "name=")
-		made := d.Abs
+		dir := &p.dirs[i]
+		known := dir.name == "" || strings.HasPrefix(dir.name, "name=")
+		made := dir.Abs
 		if below {
 			made = path.Dir(made)
 		}
@@ -34,12 +34,12 @@ func (p *Plan) Adopt(pid int, below bool) error {
 				"is %s mounted as systemd has it?", made, p.root)
 		}
 		if !known || below {
-			if err := d.adopt(pid); err != nil {
-				return fmt.Errorf("cgroup %s: %w", d.Abs, err)
+			if err := dir.adopt(pid); err != nil {
+				return fmt.Errorf("cgroup %s: %w", dir.Abs, err)
 			}
 		}
-		if err := d.identify(); err != nil {
-			return fmt.Errorf("cgroup %s: %w", d.Abs, err)
+		if err := dir.identify(); err != nil {
+			return fmt.Errorf("cgroup %s: %w", dir.Abs, err)
 		}
 	}
 	return nil

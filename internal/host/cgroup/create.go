@@ -220,23 +220,23 @@ func (p *Plan) Undo() error {
 	}
 	deadline := time.Now().Add(removeWait)
 	for i := range p.dirs {
-		d := &p.dirs[i]
-		if d.made && !d.current() {
-			d.made = false // removed, and made by another one
+		dir := &p.dirs[i]
+		if dir.made && !dir.current() {
+			dir.made = false // removed, and made by another one
 		}
-		if d.made {
-			if err := removeTree(d.Abs, d.name == "", deadline); err != nil {
+		if dir.made {
+			if err := removeTree(dir.Abs, dir.name == "", deadline); err != nil {
 				errs = append(errs, err)
 				continue
 			}
-			d.made = false
+			dir.made = false
 		}
-		for len(d.above) > 0 {
-			last := len(d.above) - 1
-			if unix.Unlinkat(d.FD, d.above[last], unix.AT_REMOVEDIR) != nil {
+		for len(dir.above) > 0 {
+			last := len(dir.above) - 1
+			if unix.Unlinkat(dir.FD, dir.above[last], unix.AT_REMOVEDIR) != nil {
 				break // in use by others
 			}
-			d.above = d.above[:last]
+			dir.above = dir.above[:last]
 		}
 	}
 	return errors.Join(errs...)

@@ -29,23 +29,23 @@ type Entry struct {
 func (p *Plan) Entry(born bool) (*Entry, error) {
 	e := &Entry{Cgroup: -1, freezer: -1, Tasks: make([]int, 0, len(p.dirs))}
 	for i := range p.dirs {
-		d := &p.dirs[i]
+		dir := &p.dirs[i]
 		var fd int
 		var err error
-		if d.name == "" {
-			if fd, err = cgroupfs.Beneath(d.FD, d.Path, unix.O_PATH|unix.O_DIRECTORY); err == nil {
+		if dir.name == "" {
+			if fd, err = cgroupfs.Beneath(dir.FD, dir.Path, unix.O_PATH|unix.O_DIRECTORY); err == nil {
 				e.Cgroup = fd
-				err = d.verify(fd)
+				err = dir.verify(fd)
 			}
 			if err == nil && !born {
 				err = e.write()
 			}
-		} else if fd, err = cgroupfs.Beneath(d.FD, d.Path+"/tasks", unix.O_WRONLY); err == nil {
+		} else if fd, err = cgroupfs.Beneath(dir.FD, dir.Path+"/tasks", unix.O_WRONLY); err == nil {
 			e.Tasks = append(e.Tasks, fd)
 		}
 		if err != nil {
 			e.Close()
-			return nil, fmt.Errorf("cgroup %s: open: %w", d.Abs, err)
+			return nil, fmt.Errorf("cgroup %s: open: %w", dir.Abs, err)
 		}
 	}
 	return e, nil

@@ -58,14 +58,14 @@ func errCallerInside(dir string) error {
 // Source: kernel cgroup-v1/freezer-subsystem.rst.
 func freezeV1(dir string, deadline time.Time) error {
 	for round := 1; ; round++ {
-		l, err := survey(dir, false)
+		list, err := survey(dir, false)
 		if err != nil {
 			return err
 		}
-		if l.hasCaller() {
+		if list.hasCaller() {
 			return errCallerInside(dir)
 		}
-		if len(l.strangers) == 0 {
+		if len(list.strangers) == 0 {
 			frozen, err := freezeOnce(dir)
 			if err != nil {
 				return errors.Join(err, thawV1(dir))
@@ -75,7 +75,7 @@ func freezeV1(dir string, deadline time.Time) error {
 			}
 		}
 		if !time.Now().Before(deadline) {
-			return errors.Join(standsNot(dir, l), thawV1(dir))
+			return errors.Join(standsNot(dir, list), thawV1(dir))
 		}
 		if round%50 == 0 {
 			_ = thawV1(dir)

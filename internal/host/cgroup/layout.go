@@ -73,38 +73,38 @@ func Detect(root string) (*Layout, error) {
 }
 
 func detect(root string, self func() (string, error)) (*Layout, error) {
-	l := &Layout{Root: root}
+	layout := &Layout{Root: root}
 	fd, magic, err := openMount(unix.AT_FDCWD, root)
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
-		return l, nil
+		return layout, nil
 	case err != nil:
 		return nil, fmt.Errorf("open %s: %w", root, err)
 	case magic == unix.CGROUP2_SUPER_MAGIC:
-		l.Mode = V2
-		l.hierarchies = []hierarchy{{fd: fd}}
-		return l, nil
+		layout.Mode = V2
+		layout.hierarchies = []hierarchy{{fd: fd}}
+		return layout, nil
 	}
 	defer unix.Close(fd)
-	if l.self, err = self(); err != nil {
+	if layout.self, err = self(); err != nil {
 		return nil, err
 	}
-	for line := range strings.Lines(l.self) {
+	for line := range strings.Lines(layout.self) {
 		name, own, ok := parseSelf(line)
 		if !ok {
 			continue
 		}
 		if h, ok := findMount(fd, name); ok {
 			h.own = own
-			l.hierarchies = append(l.hierarchies, h)
+			layout.hierarchies = append(layout.hierarchies, h)
 			if name == "" {
-				l.Mode = Hybrid
+				layout.Mode = Hybrid
 			} else {
-				l.Mode = max(l.Mode, V1)
+				layout.Mode = max(layout.Mode, V1)
 			}
 		}
 	}
-	return l, nil
+	return layout, nil
 }
 
 // Close closes the descriptors.

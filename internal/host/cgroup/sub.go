@@ -65,19 +65,19 @@ func (p Paths) Now(pid int) (Paths, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := detect(Root, func() (string, error) { return text, nil })
+	layout, err := detect(Root, func() (string, error) { return text, nil })
 	if err != nil {
 		return nil, err
 	}
-	defer l.Close()
+	defer layout.Close()
 	now := Paths{}
-	for i := range l.hierarchies {
-		h := &l.hierarchies[i]
+	for i := range layout.hierarchies {
+		h := &layout.hierarchies[i]
 		if _, ours := p[h.name]; !ours {
 			continue
 		}
 		own := h.own
-		if l.Mode == V2 {
+		if layout.Mode == V2 {
 			var ok bool
 			if own, ok = unifiedOf(text); !ok {
 				return nil, fmt.Errorf("/proc/%d/cgroup has no line for cgroup v2", pid)
@@ -86,7 +86,7 @@ func (p Paths) Now(pid int) (Paths, error) {
 		if strings.Contains(own+"/", "/../") {
 			return nil, fmt.Errorf("init is in the cgroup %s, which is outside of the runtime's cgroup namespace", own)
 		}
-		now[h.name] = l.mountpoint(h) + strings.TrimSuffix(own, "/")
+		now[h.name] = layout.mountpoint(h) + strings.TrimSuffix(own, "/")
 	}
 	return now, nil
 }

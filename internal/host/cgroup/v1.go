@@ -107,11 +107,11 @@ func (m v1) thawKilled() error {
 		if err := m.Thaw(); err != nil {
 			return err
 		}
-		l, err := m.list()
-		if err != nil || len(l.others()) == 0 {
+		list, err := m.list()
+		if err != nil || len(list.others()) == 0 {
 			return err
 		}
-		asleep := !slices.ContainsFunc(l.others(), func(pid int) bool { return !proc.Uninterruptible(pid) })
+		asleep := !slices.ContainsFunc(list.others(), func(pid int) bool { return !proc.Uninterruptible(pid) })
 		if looks++; m.Stuck() || !asleep { // what is frozen is asleep, too
 			looks = 0
 		}
@@ -119,7 +119,7 @@ func (m v1) thawKilled() error {
 		case looks == thawnLooks:
 			return nil
 		case !time.Now().Before(deadline):
-			return fmt.Errorf("the processes %v are frozen again whenever they are thawed", l.others())
+			return fmt.Errorf("the processes %v are frozen again whenever they are thawed", list.others())
 		}
 		time.Sleep(time.Millisecond)
 	}

@@ -23,27 +23,27 @@ type Error struct {
 
 // Error returns what has failed, what that means, the telling lines, and where all are.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("CRIU's " + e.Kind.String() + " failed")
+	var text strings.Builder
+	text.WriteString("CRIU's " + e.Kind.String() + " failed")
 	if e.Meaning != "" {
-		b.WriteString(": " + e.Meaning)
+		text.WriteString(": " + e.Meaning)
 	}
 	if len(e.Lines) > 0 {
-		b.WriteString(": its log has: " + strings.Join(e.Lines, " | "))
+		text.WriteString(": its log has: " + strings.Join(e.Lines, " | "))
 	} else {
 		for _, s := range []string{e.Message, e.Stderr} {
 			if s != "" {
-				b.WriteString(": " + strings.Join(strings.Fields(s), " "))
+				text.WriteString(": " + strings.Join(strings.Fields(s), " "))
 			}
 		}
 		if e.Errno != 0 {
-			b.WriteString(": " + e.Errno.Error())
+			text.WriteString(": " + e.Errno.Error())
 		}
 	}
 	if e.Log != "" {
-		b.WriteString(" (all of it is in " + e.Log + ")")
+		text.WriteString(" (all of it is in " + e.Log + ")")
 	}
-	return b.String()
+	return text.String()
 }
 
 // Unwrap returns the number of CRIU's error.

@@ -101,63 +101,63 @@ type JoinedNS struct{ Type, File string }
 // is set here: the processes of a restore are the caller's children, and CRIU asks at each
 // of its steps.
 func (o *Options) encode(kind Kind) []byte {
-	var m message
-	m.int(1, o.Images)
+	var msg message
+	msg.int(1, o.Images)
 	if o.Pid > 0 {
-		m.int(2, o.Pid)
+		msg.int(2, o.Pid)
 	}
-	m.flag(3, o.LeaveRunning)
-	m.flag(4, o.ExtUnixSockets)
-	m.flag(5, o.TCPEstablished)
-	m.flag(6, kind == Restore) // evasive devices: a terminal's path need not be the former one
-	m.flag(7, o.ShellJob)
-	m.flag(8, o.FileLocks)
-	m.int(9, 4) // all of the log but debugging of CRIU itself
-	m.string(10, o.Log)
+	msg.flag(3, o.LeaveRunning)
+	msg.flag(4, o.ExtUnixSockets)
+	msg.flag(5, o.TCPEstablished)
+	msg.flag(6, kind == Restore) // evasive devices: a terminal's path need not be the former one
+	msg.flag(7, o.ShellJob)
+	msg.flag(8, o.FileLocks)
+	msg.int(9, 4) // all of the log but debugging of CRIU itself
+	msg.string(10, o.Log)
 	if o.PageServer != "" {
 		var ps message
 		ps.string(1, o.PageServer)
 		ps.int(2, o.PagePort)
-		m.bytes(11, ps)
+		msg.bytes(11, ps)
 	}
-	m.flag(12, true) // notifications
-	m.text(13, o.Root)
-	m.text(14, o.ParentImages)
-	m.flag(15, o.TrackMemory)
-	m.flag(16, o.AutoDedup)
+	msg.flag(12, true) // notifications
+	msg.text(13, o.Root)
+	msg.text(14, o.ParentImages)
+	msg.flag(15, o.TrackMemory)
+	msg.flag(16, o.AutoDedup)
 	if o.Work >= 0 {
-		m.int(17, o.Work)
+		msg.int(17, o.Work)
 	}
-	m.flag(18, o.LinkRemap)
-	m.flag(24, true) // cgroups are managed, by the mode below
+	msg.flag(18, o.LinkRemap)
+	msg.flag(24, true) // cgroups are managed, by the mode below
 	for _, r := range o.CgroupRoots {
 		var root message
 		root.text(1, r.Controller)
 		root.string(2, r.Path)
-		m.bytes(25, root)
+		msg.bytes(25, root)
 	}
-	m.flag(26, kind == Restore) // the restored init is the caller's child
+	msg.flag(26, kind == Restore) // the restored init is the caller's child
 	for _, f := range o.Inherit {
 		var fd message
 		fd.string(1, f.Key)
 		fd.int(2, f.Fd)
-		m.bytes(27, fd)
+		msg.bytes(27, fd)
 	}
-	m.int(34, int(o.Cgroups))
+	msg.int(34, int(o.Cgroups))
 	for _, e := range o.External {
-		m.string(37, e)
+		msg.string(37, e)
 	}
 	if o.EmptyNS != 0 {
-		m.uint(38, uint64(o.EmptyNS))
+		msg.uint(38, uint64(o.EmptyNS))
 	}
 	for _, j := range o.Join {
 		var ns message
 		ns.string(1, j.Type)
 		ns.string(2, j.File)
-		m.bytes(39, ns)
+		msg.bytes(39, ns)
 	}
-	o.encodeLater(&m)
-	return m
+	o.encodeLater(&msg)
+	return msg
 }
 
 // encodeLater writes the fields that newer versions have.
@@ -191,7 +191,7 @@ type response struct {
 }
 
 func decodeResponse(b []byte) (*response, error) {
-	r := &response{}
+	resp := &response{}
 	var inner error
 	sub := func(data []byte, f func(n int, v uint64, data []byte)) {
 		if err := fields(data, f); err != nil {
@@ -201,38 +201,38 @@ func decodeResponse(b []byte) (*response, error) {
 	err := fields(b, func(n int, v uint64, data []byte) {
 		switch n {
 		case 1:
-			r.kind = Kind(v)
+			resp.kind = Kind(v)
 		case 2:
-			r.success = v != 0
+			resp.success = v != 0
 		case 4:
 			sub(data, func(n int, v uint64, _ []byte) {
 				if n == 1 {
-					r.pid = int(int32(v))
+					resp.pid = int(int32(v))
 				}
 			})
 		case 5:
-			sub(data, r.notify)
+			sub(data, resp.notify)
 		case 7:
-			r.errno = int(int32(v))
+			resp.errno = int(int32(v))
 		case 8:
 			sub(data, func(n int, v uint64, _ []byte) {
 				switch n {
 				case 1:
-					r.feats.MemoryTracking = v != 0
+					resp.feats.MemoryTracking = v != 0
 				case 2:
-					r.feats.LazyPages = v != 0
+					resp.feats.LazyPages = v != 0
 				}
 			})
 		case 9:
-			r.errmsg = string(data)
+			resp.errmsg = string(data)
 		case 10:
-			sub(data, r.version.field)
+			sub(data, resp.version.field)
 		}
 	})
 	if err == nil {
 		err = inner
 	}
-	return r, err
+	return resp, err
 }
 
 func (r *response) notify(n int, v uint64, data []byte) {

@@ -64,17 +64,17 @@ func (p *Program) Start(o *StartOptions) (_ *Worker, err error) {
 		return nil, fmt.Errorf("socketpair: %w", err)
 	}
 	defer unix.Close(pair[1])
-	w := &Worker{sock: pair[0], pidfd: -1}
+	worker := &Worker{sock: pair[0], pidfd: -1}
 	defer func() {
 		if err != nil {
-			w.Close()
+			worker.Close()
 		}
 	}()
 	errs, err := unix.MemfdCreate("criu", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
-	w.errs = os.NewFile(uintptr(errs), "errors of CRIU")
+	worker.errs = os.NewFile(uintptr(errs), "errors of CRIU")
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open /dev/null: %w", err)
@@ -98,17 +98,17 @@ func (p *Program) Start(o *StartOptions) (_ *Worker, err error) {
 		files = append(files, ^uintptr(0)) // closed in the child
 	}
 	err = onThread(o.Prepare, func() (err error) {
-		w.Pid, err = syscall.ForkExec(p.Path, []string{"criu", "swrk", fmt.Sprint(sockFd)}, &syscall.ProcAttr{
+		worker.Pid, err = syscall.ForkExec(p.Path, []string{"criu", "swrk", fmt.Sprint(sockFd)}, &syscall.ProcAttr{
 			Dir: "/", Env: []string{"PATH=" + p.path}, Files: files,
-			Sys: &syscall.SysProcAttr{PidFD: &w.pidfd},
+			Sys: &syscall.SysProcAttr{PidFD: &worker.pidfd},
 		})
 		return err
 	})
 	if err != nil {
-		w.pidfd = -1
+		worker.pidfd = -1
 		return nil, fmt.Errorf("start %s: %w", p.Path, err)
 	}
-	return w, nil
+	return worker, nil
 }
 
 // onThread calls prepare in a mount namespace of its own, and then fork on the same thread,
@@ -166,24 +166,24 @@ func (w *Worker) Do(kind Kind, o *Options, notify func(Notification) error) (pid
 	}
 	var refused error
 	for {
-		r, fd, err := w.receive()
+		resp, fd, err := w.receive()
 		if err != nil {
 			if refused != nil {
 				return 0, refused
 			}
 			return 0, w.because(kind, err)
 		}
-		if r.kind != notification {
+		if resp.kind != notification {
 			if fd >= 0 {
 				unix.Close(fd)
 			}
-			pid, err := w.result(kind, r)
+			pid, err := w.result(kind, resp)
 			if refused != nil {
 				err = refused
 			}
 			return pid, err
 		}
-		err = notify(Notification{Script: r.script, Pid: r.pid, Fd: fd})
+		err = notify(Notification{Script: resp.script, Pid: resp.pid, Fd: fd})
 		if err != nil && refused == nil {
 			refused = err
 		}
@@ -231,7 +231,7 @@ func (w *Worker) send(m []byte) error {
 var errEnded = errors.New("it ended without an answer")
 
 // receive waits for a message, with a descriptor or -1.
-func (w *Worker) receive() (r *response, fd int, err error) {
+func (w *Worker) receive() (resp *response, fd int, err error) {
 	if err := w.await(); err != nil {
 		return nil, -1, err
 	}
@@ -245,13 +245,13 @@ func (w *Worker) receive() (r *response, fd int, err error) {
 		fd = fds[0]
 	}
 	if err == nil {
-		r, err = decodeResponse(buf[:n])
+		resp, err = decodeResponse(buf[:n])
 	}
 	if err != nil && fd >= 0 {
 		unix.Close(fd)
 		fd = -1
 	}
-	return r, fd, err
+	return resp, fd, err
 }
 
 // await waits for a message, or for the end of CRIU: processes that it has made and not

@@ -58,38 +58,38 @@ var errWire = errors.New("CRIU's answer is no message of its protocol")
 
 // fields calls f for each field of the message b: n is its number, v the value of a varint,
 // data that of bytes. Fields of other types are passed over.
-func fields(b []byte, f func(n int, v uint64, data []byte)) error {
-	for len(b) > 0 {
-		tag, rest, err := varint(b)
+func fields(buf []byte, f func(n int, v uint64, data []byte)) error {
+	for len(buf) > 0 {
+		tag, rest, err := varint(buf)
 		if err != nil {
 			return err
 		}
-		b = rest
+		buf = rest
 		n := int(tag >> 3)
 		switch tag & 7 {
 		case wireVarint:
-			v, rest, err := varint(b)
+			v, rest, err := varint(buf)
 			if err != nil {
 				return err
 			}
-			b = rest
+			buf = rest
 			f(n, v, nil)
 		case wireBytes:
-			size, rest, err := varint(b)
+			size, rest, err := varint(buf)
 			if err != nil || size > uint64(len(rest)) {
 				return errWire
 			}
 			f(n, 0, rest[:size])
-			b = rest[size:]
+			buf = rest[size:]
 		case wireFixed64, wireFixed32:
 			size := 8
 			if tag&7 == wireFixed32 {
 				size = 4
 			}
-			if len(b) < size {
+			if len(buf) < size {
 				return errWire
 			}
-			b = b[size:]
+			buf = buf[size:]
 		default:
 			return errWire
 		}

@@ -23,7 +23,7 @@ type attendance struct {
 	output        *Output
 }
 
-func newAttendance(state []byte, o *Options) (*attendance, error) {
+func newAttendance(state []byte, opts *Options) (*attendance, error) {
 	var in, out [2]int
 	if err := unix.Pipe2(in[:], unix.O_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("pipe2: %w", err)
@@ -36,10 +36,10 @@ func newAttendance(state []byte, o *Options) (*attendance, error) {
 	a := &attendance{
 		stdin: os.NewFile(uintptr(in[0]), "standard input of the hook"), in: in[1],
 		stdout: os.NewFile(uintptr(out[1]), "standard output of the hook"), out: out[0],
-		rest: state, pidfd: -1, init: -1, deleted: o.Deleted, output: &o.Output,
+		rest: state, pidfd: -1, init: -1, deleted: opts.Deleted, output: &opts.Output,
 	}
-	if o.Init != nil {
-		a.init = *o.Init
+	if opts.Init != nil {
+		a.init = *opts.Init
 	}
 	for _, fd := range [...]int{a.in, a.out} {
 		if err := unix.SetNonblock(fd, true); err != nil {
@@ -231,24 +231,24 @@ func (t *tail) add(p []byte) {
 
 // suffix is the output as one line behind ": ", empty when there is none.
 func (t *tail) suffix() string {
-	var b strings.Builder
+	var text strings.Builder
 	for line := range strings.Lines(strings.ToValidUTF8(string(t.b), "\ufffd")) {
 		line = strings.TrimSpace(strings.Map(printable, line))
 		if line == "" {
 			continue
 		}
-		if b.Len() > 0 {
-			b.WriteString("; ")
+		if text.Len() > 0 {
+			text.WriteString("; ")
 		}
-		b.WriteString(line)
+		text.WriteString(line)
 	}
 	switch {
-	case b.Len() == 0:
+	case text.Len() == 0:
 		return ""
 	case t.cut:
-		return ": …" + b.String()
+		return ": …" + text.String()
 	}
-	return ": " + b.String()
+	return ": " + text.String()
 }
 
 // printable makes blanks of control characters: an error goes to a terminal.

@@ -11,8 +11,8 @@ import (
 // greater than zero."
 //
 // Source: runtime-spec config.md "POSIX-platform Hooks".
-func CheckAll(c *check.Config) error {
-	h := c.Hooks
+func CheckAll(conf *check.Config) error {
+	h := conf.Hooks
 	if h == nil {
 		return nil
 	}
@@ -22,7 +22,7 @@ func CheckAll(c *check.Config) error {
 		name := [...]string{"hooks.prestart", "hooks.createRuntime", "hooks.createContainer", "hooks.startContainer",
 			"hooks.poststart", "hooks.poststop"}[i]
 		for j := range list {
-			c.Add(checkHook(name, j, &list[j]))
+			conf.Add(checkHook(name, j, &list[j]))
 		}
 	}
 	return nil

@@ -93,20 +93,20 @@ func RunAll(hooks []specs.Hook, kind string, state []byte, o Options) (warnings 
 }
 
 // run runs one hook to its end.
-func run(h *specs.Hook, state []byte, o *Options) error {
+func run(h *specs.Hook, state []byte, opts *Options) error {
 	if err := checkTimeout(h); err != nil {
 		return err
 	}
-	a, err := newAttendance(state, o)
+	a, err := newAttendance(state, opts)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", h.Path, err)
 	}
 	defer a.close()
-	start := o.Start
+	start := opts.Start
 	if start == nil {
-		start = o.startHere
+		start = opts.startHere
 	}
-	stdout, stderr, done, err := o.Output.files(a.stdout)
+	stdout, stderr, done, err := opts.Output.files(a.stdout)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (c *conn) addrs(index int32) (out []addr, err error) {
 // addAddr gives a device the address a. A label that begins with the device's
 // former name, as the kernel asks labels to, begins with its new one.
 func (c *conn) addAddr(index int32, a addr, former, name string) error {
-	m := newMessage(unix.RTM_NEWADDR, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL, ifaddr(a.family, a.prefix, byte(a.flags&keptFlags), index))
+	msg := newMessage(unix.RTM_NEWADDR, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL, ifaddr(a.family, a.prefix, byte(a.flags&keptFlags), index))
 	for _, at := range a.attrs {
 		switch at.typ {
 		case unix.IFA_LABEL:
@@ -73,13 +73,13 @@ func (c *conn) addAddr(index int32, a addr, former, name string) error {
 				label = name + rest
 			}
 			if len(label) < unix.IFNAMSIZ {
-				m = m.attrString(unix.IFA_LABEL, label)
+				msg = msg.attrString(unix.IFA_LABEL, label)
 			}
 		case unix.IFA_ADDRESS, unix.IFA_LOCAL, unix.IFA_BROADCAST, unix.IFA_RT_PRIORITY, unix.IFA_CACHEINFO, ifaProto:
-			m = m.attr(at.typ, at.value)
+			msg = msg.attr(at.typ, at.value)
 		}
 	}
-	return c.do(m.attrUint32(unix.IFA_FLAGS, a.flags&keptFlags), nil)
+	return c.do(msg.attrUint32(unix.IFA_FLAGS, a.flags&keptFlags), nil)
 }
 
 // text is the address for messages: 10.0.0.1/24, fd00:0:0:0:0:0:0:1/64.

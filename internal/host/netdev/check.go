@@ -15,35 +15,35 @@ import (
 //
 // Source: runtime-spec config-linux.md "Network Devices"; the kernel's
 // dev_valid_name and __dev_alloc_name.
-func Check(c *check.Config) error {
+func Check(conf *check.Config) error {
 	const name = "linux.netDevices"
-	if len(c.Linux.NetDevices) == 0 {
+	if len(conf.Linux.NetDevices) == 0 {
 		return nil
 	}
-	if c.Namespace(specs.NetworkNamespace) == nil {
+	if conf.Namespace(specs.NetworkNamespace) == nil {
 		return fault.New(name, "needs a network namespace", `add {"type": "network"} to linux.namespaces`)
 	}
-	if c.Rootless {
+	if conf.Rootless {
 		return fault.New(name, "moving the host's network devices needs root", "remove them or run as root")
 	}
 	targets := map[string]string{}
-	for _, host := range slices.Sorted(maps.Keys(c.Linux.NetDevices)) {
+	for _, host := range slices.Sorted(maps.Keys(conf.Linux.NetDevices)) {
 		if !deviceName(host) {
-			c.Add(fault.New(name, fault.Quote(host)+" is no name of a network device", ""))
+			conf.Add(fault.New(name, fault.Quote(host)+" is no name of a network device", ""))
 			continue
 		}
-		target := c.Linux.NetDevices[host].Name
+		target := conf.Linux.NetDevices[host].Name
 		element := name + "." + host + ".name"
 		if target == "" {
 			target = host
 		} else if before, after, template := strings.Cut(target, "%d"); !deviceName(target) || strings.Contains(before+after, "%") {
-			c.Add(fault.New(element, fault.Quote(target)+" is no name of a network device", "use 1 to 15 bytes without '/', ':' or white space; %d may stand in it once"))
+			conf.Add(fault.New(element, fault.Quote(target)+" is no name of a network device", "use 1 to 15 bytes without '/', ':' or white space; %d may stand in it once"))
 			continue
 		} else if template {
 			continue // the kernel finds a free name
 		}
 		if other, ok := targets[target]; ok {
-			c.Add(fault.New(element, fault.Quote(target)+" is the name of "+other+" too", "give each device its own name"))
+			conf.Add(fault.New(element, fault.Quote(target)+" is the name of "+other+" too", "give each device its own name"))
 		}
 		targets[target] = host
 	}

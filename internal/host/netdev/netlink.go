@@ -94,14 +94,14 @@ func (m message) attrString(typ uint16, s string) message {
 
 // do sends m and hands the payload of each message of the answer to f, nil for
 // none wanted, until the answer's end.
-func (c *conn) do(m message, f func(payload []byte) error) error {
+func (c *conn) do(msg message, f func(payload []byte) error) error {
 	c.seq++
-	binary.NativeEndian.PutUint32(m, uint32(len(m)))
-	binary.NativeEndian.PutUint32(m[8:], c.seq)
-	if err := c.send(m); err != nil {
+	binary.NativeEndian.PutUint32(msg, uint32(len(msg)))
+	binary.NativeEndian.PutUint32(msg[8:], c.seq)
+	if err := c.send(msg); err != nil {
 		return err
 	}
-	dump := binary.NativeEndian.Uint16(m[6:])&unix.NLM_F_DUMP == unix.NLM_F_DUMP
+	dump := binary.NativeEndian.Uint16(msg[6:])&unix.NLM_F_DUMP == unix.NLM_F_DUMP
 	var first error
 	for {
 		buf, err := c.receive()
@@ -128,7 +128,7 @@ func (c *conn) do(m message, f func(payload []byte) error) error {
 			if f != nil && first == nil {
 				first = f(body)
 			}
-			if !dump && binary.NativeEndian.Uint16(m[6:])&unix.NLM_F_ACK == 0 {
+			if !dump && binary.NativeEndian.Uint16(msg[6:])&unix.NLM_F_ACK == 0 {
 				return first
 			}
 		}

@@ -52,7 +52,7 @@ var made = func(string) {}
 // Plan is the group that r asks for, of the container id, below the resctrl file
 // system root.
 func Plan(root, id string, r *specs.LinuxIntelRdt) (*Group, error) {
-	g := &Group{root: root}
+	group := &Group{root: root}
 	for _, s := range [...]struct {
 		field, text, prefix string
 	}{{"l3CacheSchema", r.L3CacheSchema, ""}, {"memBwSchema", r.MemBwSchema, "MB:"}} {
@@ -62,31 +62,31 @@ func Plan(root, id string, r *specs.LinuxIntelRdt) (*Group, error) {
 		if err := check(s.text, s.prefix); err != nil {
 			return nil, fmt.Errorf("linux.intelRdt.%s: %q: %w", s.field, s.text, err)
 		}
-		g.lines = append(g.lines, s.text)
+		group.lines = append(group.lines, s.text)
 	}
 	for i, text := range r.Schemata {
 		if err := check(text, ""); err != nil {
 			return nil, fmt.Errorf("linux.intelRdt.schemata[%d]: %q: %w", i, text, err)
 		}
-		g.lines = append(g.lines, text)
+		group.lines = append(group.lines, text)
 	}
 	switch r.ClosID {
 	case "":
-		g.Dir, g.Own = root+"/"+id, true
+		group.Dir, group.Own = root+"/"+id, true
 	case "/":
-		g.Dir, g.exists = root, true
+		group.Dir, group.exists = root, true
 	case ".", "..", "info", "mon_groups", "mon_data":
 		return nil, fmt.Errorf("linux.intelRdt.closID: %q is a name of resctrl's own; give another", r.ClosID)
 	default:
 		if strings.ContainsAny(r.ClosID, "/\n\x00") {
 			return nil, fmt.Errorf("linux.intelRdt.closID: %q: give the name of a directory, or \"/\" for the default group", r.ClosID)
 		}
-		g.Dir, g.exists = root+"/"+r.ClosID, len(g.lines) == 0
+		group.Dir, group.exists = root+"/"+r.ClosID, len(group.lines) == 0
 	}
 	if r.EnableMonitoring {
-		g.Monitor = g.Dir + "/mon_groups/" + id
+		group.Monitor = group.Dir + "/mon_groups/" + id
 	}
-	return g, nil
+	return group, nil
 }
 
 func check(text, prefix string) error {
@@ -201,11 +201,11 @@ func (g *Group) set(lines []string) error {
 // Set changes the values of the group dir, for an update; empty ones stay. undo
 // writes the former values of the resources that it has changed.
 func Set(dir, l3CacheSchema, memBwSchema string) (undo func() error, err error) {
-	g, err := Plan(filepath.Dir(dir), "", &specs.LinuxIntelRdt{L3CacheSchema: l3CacheSchema, MemBwSchema: memBwSchema})
+	group, err := Plan(filepath.Dir(dir), "", &specs.LinuxIntelRdt{L3CacheSchema: l3CacheSchema, MemBwSchema: memBwSchema})
 	if err != nil {
 		return nil, err
 	}
-	g.Dir = dir
+	group.Dir = dir
 	text, err := read(dir + "/schemata")
 	if err != nil {
 		return nil, fmt.Errorf("linux.intelRdt: %w", err)
@@ -219,10 +219,10 @@ func Set(dir, l3CacheSchema, memBwSchema string) (undo func() error, err error) 
 		}
 	}
 	// The kernel takes the lines one by one: those before a wrong one are set.
-	if err := g.set(g.lines); err != nil {
-		return nil, errors.Join(err, g.set(former))
+	if err := group.set(group.lines); err != nil {
+		return nil, errors.Join(err, group.set(former))
 	}
-	return func() error { return g.set(former) }, nil
+	return func() error { return group.set(former) }, nil
 }
 
 func (g *Group) monitor() error {

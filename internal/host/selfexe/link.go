@@ -77,18 +77,18 @@ func EmitLink(b *program.Builder) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{segments: segments, text: b.RegOf(-1)}
+	link := &Link{segments: segments, text: b.RegOf(-1)}
 	b = b.Element(program.T("process")).Doing(program.T("take the runtime's executable from /proc/self/exe"))
 	for i := range segments {
 		s := &segments[i]
 		step := b.Step(program.T("map segment %s of it from another mount", strconv.Itoa(i)))
 		m := call.Mapping{Addr: s.addr, Length: s.length, Prot: s.prot, Flags: unix.MAP_FIXED | unix.MAP_PRIVATE, Offset: s.offset}
-		call.Mmap(step, m, call.In(l.text))
+		call.Mmap(step, m, call.In(link.text))
 	}
 	m := program.Struct(b, newMap(segments))
-	l.exe = m.Reg(prctlMapLast)
+	link.exe = m.Reg(prctlMapLast)
 	call.PrctlMmMap(b.Step(program.T("prctl PR_SET_MM_MAP")), m)
-	return l, nil
+	return link, nil
 }
 
 // Register is the register that Open gives the descriptor of the executable; 0 of a nil
@@ -227,7 +227,7 @@ func protection(flags uint32) uint64 {
 // needs none.
 //
 // Source: open_tree(2), memfd_create(2).
-func (l *Link) Open(p *program.Program) (done func(), err error) {
+func (l *Link) Open(prog *program.Program) (done func(), err error) {
 	if l == nil {
 		return func() {}, nil
 	}
@@ -240,8 +240,8 @@ func (l *Link) Open(p *program.Program) (done func(), err error) {
 		unix.Close(text)
 		return nil, err
 	}
-	p.Set(l.text, int64(text))
-	p.Set(l.exe, int64(empty)<<32)
+	prog.Set(l.text, int64(text))
+	prog.Set(l.exe, int64(empty)<<32)
 	return func() {
 		unix.Close(text)
 		unix.Close(empty)

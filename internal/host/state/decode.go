@@ -6,86 +6,25 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/jsontext"
 )
 
 // decodeRecord reads what appendRecord has written. Members that it does not
 // know are skipped. After an error r has what can be relied on all the same: the process,
 // which its start time proves.
-func decodeRecord(text []byte, r *Record) (err error) {
+func decodeRecord(text []byte, rec *Record) (err error) {
 	d := &decoder{s: string(text)} // a copy, of which the record's strings are parts
-	v := int64(-1)
-	d.object(func(name string) {
-		switch name {
-		case "version":
-			v = d.number()
-		case "id":
-			r.ID = d.text()
-		case "bundle":
-			r.Bundle = d.text()
-		case "rootfs":
-			r.Rootfs = d.text()
-		case "onRoot":
-			r.OnRoot = d.text()
-		case "ociVersion":
-			r.OCIVersion = d.text()
-		case "status":
-			r.Status = d.text()
-		case "pid":
-			r.Pid = int(d.number())
-		case "pidStart":
-			r.PidStart = d.unsigned()
-		case "created":
-			r.Created = d.time()
-		case "annotations":
-			r.Annotations = d.texts()
-		case "cgroup":
-			d.cgroup(&r.Cgroup)
-		case "rdt":
-			d.rdt(&r.Rdt)
-		case "namespaces":
-			d.list(func() { r.Namespaces = append(r.Namespaces, d.namespace()) })
-		case "hasProcess":
-			r.HasProcess = d.bool()
-		case "process":
-			r.Process = d.text()
-		case "resources":
-			r.Resources = d.text()
-		case "ownKeyring":
-			r.OwnKeyring = d.bool()
-		case "keyring":
-			r.Keyring = d.text()
-		case "keyringSerial":
-			r.KeyringSerial = d.number()
-		case "rootMount":
-			r.RootMount = d.unsigned()
-		case "rootFile":
-			r.RootFile = d.text()
-		case "userNS":
-			r.UserNS = d.text()
-		case "mountNS":
-			r.MountNS = d.text()
-		case "privatePid":
-			r.PrivatePid = d.bool()
-		case "streams":
-			d.list(func() { r.Streams = append(r.Streams, d.text()) })
-		case "afterStart":
-			d.list(func() { r.AfterStart = append(r.AfterStart, d.failure()) })
-		case "hooks":
-			d.hooks(&r.Hooks)
-		default:
-			d.skip()
-		}
-	})
+	v := d.record(rec)
 	d.end()
 	defer func() {
-		if err != nil {
-			pid, start := r.Pid, r.PidStart
-			*r = Record{}
+		if err != nil { // a record that is cut short may have ended within any member
+			pid, start := rec.Pid, rec.PidStart
+			*rec = Record{}
 			if v > 0 && v <= version && start != 0 {
-				r.Pid, r.PidStart = pid, start
+				rec.Pid, rec.PidStart = pid, start
 			}
 		}
 	}()
@@ -98,6 +37,74 @@ func decodeRecord(text []byte, r *Record) (err error) {
 		return fmt.Errorf("is a record of version %d, this program knows up to %d: use the newer one that wrote it", v, version)
 	}
 	return nil
+}
+
+// record reads the members, and returns the version, -1 where there is none.
+func (d *decoder) record(rec *Record) (version int64) {
+	version = -1
+	d.object(func(name string) {
+		switch name {
+		case "version":
+			version = d.number()
+		case "id":
+			rec.ID = d.text()
+		case "bundle":
+			rec.Bundle = d.text()
+		case "rootfs":
+			rec.Rootfs = d.text()
+		case "onRoot":
+			rec.OnRoot = d.text()
+		case "ociVersion":
+			rec.OCIVersion = d.text()
+		case "status":
+			rec.Status = d.text()
+		case "pid":
+			rec.Pid = int(d.number())
+		case "pidStart":
+			rec.PidStart = d.unsigned()
+		case "created":
+			rec.Created = d.time()
+		case "annotations":
+			rec.Annotations = d.texts()
+		case "cgroup":
+			d.cgroup(&rec.Cgroup)
+		case "rdt":
+			d.rdt(&rec.Rdt)
+		case "namespaces":
+			d.list(func() { rec.Namespaces = append(rec.Namespaces, d.namespace()) })
+		case "hasProcess":
+			rec.HasProcess = d.bool()
+		case "process":
+			rec.Process = d.text()
+		case "resources":
+			rec.Resources = d.text()
+		case "ownKeyring":
+			rec.OwnKeyring = d.bool()
+		case "keyring":
+			rec.Keyring = d.text()
+		case "keyringSerial":
+			rec.KeyringSerial = d.number()
+		case "rootMount":
+			rec.RootMount = d.unsigned()
+		case "rootFile":
+			rec.RootFile = d.text()
+		case "userNS":
+			rec.UserNS = d.text()
+		case "mountNS":
+			rec.MountNS = d.text()
+		case "privatePid":
+			rec.PrivatePid = d.bool()
+		case "streams":
+			d.list(func() { rec.Streams = append(rec.Streams, d.text()) })
+		case "afterStart":
+			d.list(func() { rec.AfterStart = append(rec.AfterStart, d.failure()) })
+		case "hooks":
+			d.hooks(&rec.Hooks)
+		default:
+			d.skip()
+		}
+	})
+	return version
 }
 
 func (d *decoder) cgroup(c *Cgroup) {
@@ -346,66 +353,12 @@ func (d *decoder) text() string {
 	if !d.want('"') {
 		return ""
 	}
-	start := d.i
-	for i := start; i < len(d.s); i++ {
-		switch c := d.s[i]; {
-		case c == '"':
-			d.i = i + 1
-			return d.s[start:i]
-		case c == '\\':
-			return d.escaped(start, i)
-		case c < ' ':
-			d.fail("found a control character in a string")
-			return ""
-		}
+	value, next, fault := jsontext.ReadString(d.s, d.i)
+	if d.i = next; fault != "" {
+		d.fail(fault)
+		return ""
 	}
-	d.fail("want the end of a string")
-	return ""
-}
-
-const (
-	escapes = `"\/bfnrt`
-	meant   = "\"\\/\b\f\n\r\t"
-)
-
-// escaped is text for a string from start on, whose first escape is at i.
-func (d *decoder) escaped(start, i int) string {
-	out := append(make([]byte, 0, 2*(i-start)+32), d.s[start:i]...)
-	for i < len(d.s) {
-		c := d.s[i]
-		switch {
-		case c == '"':
-			d.i = i + 1
-			return string(out)
-		case c < ' ':
-			d.fail("found a control character in a string")
-			return ""
-		case c != '\\':
-			out = append(out, c)
-			i++
-			continue
-		}
-		rest := d.s[i+1:]
-		switch {
-		case rest != "" && strings.IndexByte(escapes, rest[0]) >= 0:
-			out = append(out, meant[strings.IndexByte(escapes, rest[0])])
-			i += 2
-		case len(rest) >= 5 && rest[0] == 'u':
-			v, err := strconv.ParseUint(rest[1:5], 16, 16)
-			if err != nil {
-				d.fail("found an unknown escape in a string")
-				return ""
-			}
-			// A half of a surrogate pair, which is never written, gives U+FFFD.
-			out = utf8.AppendRune(out, rune(v))
-			i += 6
-		default:
-			d.fail("found an unknown escape in a string")
-			return ""
-		}
-	}
-	d.fail("want the end of a string")
-	return ""
+	return value
 }
 
 // skip reads a value of any kind.

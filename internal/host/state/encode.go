@@ -18,71 +18,71 @@ type encoder struct {
 	b []byte
 }
 
-func appendRecord(b []byte, r *Record) []byte {
+func appendRecord(b []byte, rec *Record) []byte {
 	e := &encoder{b}
 	e.open('{')
 	e.number("version", version)
-	e.text("id", r.ID)
-	e.text("bundle", r.Bundle)
-	e.text("rootfs", r.Rootfs)
-	if r.OnRoot != "" {
-		e.text("onRoot", r.OnRoot)
+	e.text("id", rec.ID)
+	e.text("bundle", rec.Bundle)
+	e.text("rootfs", rec.Rootfs)
+	if rec.OnRoot != "" {
+		e.text("onRoot", rec.OnRoot)
 	}
-	e.text("ociVersion", r.OCIVersion)
-	e.text("status", r.Status)
-	e.number("pid", int64(r.Pid))
+	e.text("ociVersion", rec.OCIVersion)
+	e.text("status", rec.Status)
+	e.number("pid", int64(rec.Pid))
 	e.name("pidStart")
-	e.b = strconv.AppendUint(e.b, r.PidStart, 10)
+	e.b = strconv.AppendUint(e.b, rec.PidStart, 10)
 	e.name("created")
-	e.b = append(r.Created.UTC().AppendFormat(append(e.b, '"'), time.RFC3339Nano), '"')
-	e.texts("annotations", r.Annotations)
+	e.b = append(rec.Created.UTC().AppendFormat(append(e.b, '"'), time.RFC3339Nano), '"')
+	e.texts("annotations", rec.Annotations)
 	e.name("cgroup")
 	e.open('{')
-	e.text("driver", r.Cgroup.Driver)
-	if r.Cgroup.Unit != "" {
-		e.text("unit", r.Cgroup.Unit)
-		e.bool("user", r.Cgroup.User)
+	e.text("driver", rec.Cgroup.Driver)
+	if rec.Cgroup.Unit != "" {
+		e.text("unit", rec.Cgroup.Unit)
+		e.bool("user", rec.Cgroup.User)
 	}
-	e.texts("paths", r.Cgroup.Paths)
-	e.bool("own", r.Cgroup.Own)
-	e.numbers("inodes", r.Cgroup.Inodes)
+	e.texts("paths", rec.Cgroup.Paths)
+	e.bool("own", rec.Cgroup.Own)
+	e.numbers("inodes", rec.Cgroup.Inodes)
 	e.close('}')
-	if r.Rdt.Dir != "" {
+	if rec.Rdt.Dir != "" {
 		e.name("rdt")
 		e.open('{')
-		e.text("dir", r.Rdt.Dir)
-		e.text("monitor", r.Rdt.Monitor)
-		e.bool("own", r.Rdt.Own)
+		e.text("dir", rec.Rdt.Dir)
+		e.text("monitor", rec.Rdt.Monitor)
+		e.bool("own", rec.Rdt.Own)
 		e.close('}')
 	}
-	list(e, "namespaces", r.Namespaces, func(n *Namespace) {
+	list(e, "namespaces", rec.Namespaces, func(n *Namespace) {
 		e.text("type", n.Type)
 		e.text("path", n.Path)
 	})
-	e.bool("hasProcess", r.HasProcess)
-	e.text("process", r.Process)
-	e.text("resources", r.Resources)
-	e.bool("ownKeyring", r.OwnKeyring)
-	e.text("keyring", r.Keyring)
-	e.number("keyringSerial", r.KeyringSerial)
-	if r.RootMount != 0 {
+	e.bool("hasProcess", rec.HasProcess)
+	e.text("process", rec.Process)
+	e.text("resources", rec.Resources)
+	e.bool("ownKeyring", rec.OwnKeyring)
+	e.text("keyring", rec.Keyring)
+	e.number("keyringSerial", rec.KeyringSerial)
+	if rec.RootMount != 0 {
 		e.name("rootMount")
-		e.b = strconv.AppendUint(e.b, r.RootMount, 10)
+		e.b = strconv.AppendUint(e.b, rec.RootMount, 10)
 	}
-	e.text("rootFile", r.RootFile)
-	e.text("userNS", r.UserNS)
-	e.text("mountNS", r.MountNS)
-	e.bool("privatePid", r.PrivatePid)
-	e.strings("streams", r.Streams)
-	list(e, "afterStart", r.AfterStart, func(f *Failure) {
+	e.text("rootFile", rec.RootFile)
+	e.text("userNS", rec.UserNS)
+	e.text("mountNS", rec.MountNS)
+	e.bool("privatePid", rec.PrivatePid)
+	e.strings("streams", rec.Streams)
+	list(e, "afterStart", rec.AfterStart, func(f *Failure) {
 		e.number("pc", int64(f.PC))
 		e.text("text", f.Text)
 	})
 	e.name("hooks")
 	e.open('{')
-	list(e, "startContainer", r.Hooks.StartContainer, e.hook)
-	list(e, "poststart", r.Hooks.Poststart, e.hook)
-	list(e, "poststop", r.Hooks.Poststop, e.hook)
+	list(e, "startContainer", rec.Hooks.StartContainer, e.hook)
+	list(e, "poststart", rec.Hooks.Poststart, e.hook)
+	list(e, "poststop", rec.Hooks.Poststop, e.hook)
 	e.close('}')
 	e.close('}')
 	return append(e.b, '\n')
@@ -187,22 +187,22 @@ func list[T any](e *encoder, name string, all []T, members func(*T)) {
 	e.close(']')
 }
 
-func (e *encoder) quote(s string) {
+func (e *encoder) quote(text string) {
 	const hex = "0123456789abcdef"
-	b := append(e.b, '"')
+	buf := append(e.b, '"')
 	start := 0
-	for i := range len(s) {
-		c := s[i]
+	for i := range len(text) {
+		c := text[i]
 		if c >= ' ' && c != '"' && c != '\\' {
 			continue
 		}
-		b = append(b, s[start:i]...)
+		buf = append(buf, text[start:i]...)
 		if c < ' ' {
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			buf = append(buf, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		} else {
-			b = append(b, '\\', c)
+			buf = append(buf, '\\', c)
 		}
 		start = i + 1
 	}
-	e.b = append(append(b, s[start:]...), '"')
+	e.b = append(append(buf, text[start:]...), '"')
 }

@@ -148,21 +148,21 @@ func (d *Dir) Record() (*Record, error) {
 	if err != nil && err != unix.ENOENT {
 		return nil, err
 	}
-	r := &Record{}
+	rec := &Record{}
 	if len(text) == 0 && d.st.Mode&createdMark != 0 && !d.Locked() && d.Current() { // nor is it being deleted
 		left := &Record{ID: d.id, Owner: int(d.st.Uid)}
 		return nil, &DamagedError{Left: left, err: fmt.Errorf("%s/%s: is empty or missing", d.path, recordName)}
 	}
 	if len(text) == 0 {
-		r.ID, r.Status = d.id, "creating"
-		r.Created = time.Unix(d.st.Mtim.Unix()).UTC()
-	} else if err := decodeRecord(text, r); err != nil {
-		r.ID, r.Owner = d.id, int(d.st.Uid)
-		return nil, &DamagedError{Left: r, err: fmt.Errorf("%s/%s: %w", d.path, recordName, err)}
+		rec.ID, rec.Status = d.id, "creating"
+		rec.Created = time.Unix(d.st.Mtim.Unix()).UTC()
+	} else if err := decodeRecord(text, rec); err != nil {
+		rec.ID, rec.Owner = d.id, int(d.st.Uid)
+		return nil, &DamagedError{Left: rec, err: fmt.Errorf("%s/%s: %w", d.path, recordName, err)}
 	}
 	if d.st.Mode&createdMark != 0 {
-		r.Status = "created"
+		rec.Status = "created"
 	}
-	r.Owner = int(d.st.Uid)
-	return r, nil
+	rec.Owner = int(d.st.Uid)
+	return rec, nil
 }

@@ -72,22 +72,22 @@ func allowList(rules, defaults []specs.LinuxDeviceCgroup) (all bool, list []allo
 	denies := false // after what allows all
 	for _, group := range [...][]specs.LinuxDeviceCgroup{rules, defaults} {
 		for i := range group {
-			a, kinds := read(&group[i])
-			if len(kinds) == 2 && a.major == every && a.minor == every && a.access == anyAccess {
+			allow, kinds := read(&group[i])
+			if len(kinds) == 2 && allow.major == every && allow.minor == every && allow.access == anyAccess {
 				all, list, exact, denies = group[i].Allow, nil, true, false
 				continue
 			}
 			for k := range len(kinds) {
-				a.kind = kinds[k]
+				allow.kind = kinds[k]
 				switch {
 				case all && !group[i].Allow:
 					denies = true
 				case all:
 				case group[i].Allow:
-					list = add(list, a)
+					list = add(list, allow)
 				default:
 					var ok bool
-					list, ok = remove(list, a)
+					list, ok = remove(list, allow)
 					exact = exact && ok
 				}
 			}
@@ -103,23 +103,23 @@ func allowList(rules, defaults []specs.LinuxDeviceCgroup) (all bool, list []allo
 }
 
 // read returns a rule as an entry for each of kinds.
-func read(r *specs.LinuxDeviceCgroup) (a allowed, kinds string) {
-	a = allowed{major: every, minor: every}
+func read(r *specs.LinuxDeviceCgroup) (allow allowed, kinds string) {
+	allow = allowed{major: every, minor: every}
 	if r.Major != nil {
-		a.major = *r.Major
+		allow.major = *r.Major
 	}
 	if r.Minor != nil {
-		a.minor = *r.Minor
+		allow.minor = *r.Minor
 	}
 	for i := range len(accessLetters) {
 		if strings.IndexByte(r.Access, accessLetters[i]) >= 0 {
-			a.access |= 1 << i
+			allow.access |= 1 << i
 		}
 	}
 	if r.Type == "b" || r.Type == "c" {
-		return a, r.Type
+		return allow, r.Type
 	}
-	return a, "bc"
+	return allow, "bc"
 }
 
 func add(list []allowed, a allowed) []allowed {

@@ -114,22 +114,22 @@ func (b Bus) parse(one string) (string, error) {
 }
 
 // unescape takes %XX out of an address.
-func unescape(s string) (string, error) {
-	if !strings.Contains(s, "%") {
-		return s, nil
+func unescape(text string) (string, error) {
+	if !strings.Contains(text, "%") {
+		return text, nil
 	}
-	out := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
-			out = append(out, s[i])
+	out := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		if text[i] != '%' {
+			out = append(out, text[i])
 			continue
 		}
-		if i+2 >= len(s) {
+		if i+2 >= len(text) {
 			return "", errors.New("ends within an escape")
 		}
-		n, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
+		n, err := strconv.ParseUint(text[i+1:i+3], 16, 8)
 		if err != nil {
-			return "", fmt.Errorf("%q is no escape", s[i:i+3])
+			return "", fmt.Errorf("%q is no escape", text[i:i+3])
 		}
 		out = append(out, byte(n))
 		i += 2

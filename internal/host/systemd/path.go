@@ -42,36 +42,36 @@ func parsePath(path string, user bool) (Unit, error) {
 		return Unit{}, errors.New("the systemd cgroup driver needs the form slice:prefix:name, " +
 			"as in system.slice:docker:ID; or use --cgroup-manager cgroupfs")
 	}
-	u := Unit{Slice: part[0], Name: part[2]}
+	unit := Unit{Slice: part[0], Name: part[2]}
 	switch {
-	case u.Slice == "":
-		u.Slice = pick(user, "user.slice", "system.slice")
-	case u.Slice == "-":
-		u.Slice = "-.slice"
+	case unit.Slice == "":
+		unit.Slice = pick(user, "user.slice", "system.slice")
+	case unit.Slice == "-":
+		unit.Slice = "-.slice"
 	}
-	if u.Name == "" {
+	if unit.Name == "" {
 		return Unit{}, errors.New("the name, its third part, is empty")
 	}
-	if !u.isSlice() {
-		u.Name = part[1] + "-" + u.Name + ".scope"
+	if !unit.isSlice() {
+		unit.Name = part[1] + "-" + unit.Name + ".scope"
 	}
-	for _, name := range [...]string{u.Slice, u.Name} {
+	for _, name := range [...]string{unit.Slice, unit.Name} {
 		if err := checkName(name); err != nil {
 			return Unit{}, fmt.Errorf("unit %q: %w", name, err)
 		}
 	}
-	if err := checkSlice(u.Slice); err != nil {
-		return Unit{}, fmt.Errorf("slice %q: %w", u.Slice, err)
+	if err := checkSlice(unit.Slice); err != nil {
+		return Unit{}, fmt.Errorf("slice %q: %w", unit.Slice, err)
 	}
-	if u.isSlice() {
-		if err := checkSlice(u.Name); err != nil {
-			return Unit{}, fmt.Errorf("slice %q: %w", u.Name, err)
+	if unit.isSlice() {
+		if err := checkSlice(unit.Name); err != nil {
+			return Unit{}, fmt.Errorf("slice %q: %w", unit.Name, err)
 		}
-		if u.Name == "-.slice" {
+		if unit.Name == "-.slice" {
 			return Unit{}, errors.New("the unit is the root slice, which has all processes of the host; give the container one of its own")
 		}
 	}
-	return u, nil
+	return unit, nil
 }
 
 func (u Unit) isSlice() bool { return strings.HasSuffix(u.Name, ".slice") }

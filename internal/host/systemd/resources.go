@@ -45,26 +45,26 @@ const infinity = math.MaxUint64
 //
 // Source: runtime-spec config-linux.md "Control groups"; systemd.resource-control(5),
 // org.freedesktop.systemd1(5).
-func Properties(r *specs.LinuxResources, defaults []specs.LinuxDeviceCgroup, v2 bool, version int) ([]dbus.Property, error) {
-	if r == nil {
-		r = &specs.LinuxResources{}
+func Properties(res *specs.LinuxResources, defaults []specs.LinuxDeviceCgroup, v2 bool, version int) ([]dbus.Property, error) {
+	if res == nil {
+		res = &specs.LinuxResources{}
 	}
 	b := &builder{v2: v2, version: version}
-	b.devices(r.Devices, defaults)
-	b.memory(r.Memory)
-	b.cpu(r.CPU)
-	if r.Pids != nil && r.Pids.Limit != nil {
-		b.tasks(*r.Pids.Limit)
+	b.devices(res.Devices, defaults)
+	b.memory(res.Memory)
+	b.cpu(res.CPU)
+	if res.Pids != nil && res.Pids.Limit != nil {
+		b.tasks(*res.Pids.Limit)
 	}
-	if r.BlockIO != nil && r.BlockIO.Weight != nil && *r.BlockIO.Weight != 0 {
+	if res.BlockIO != nil && res.BlockIO.Weight != nil && *res.BlockIO.Weight != 0 {
 		if v2 {
-			b.set("IOWeight", dbus.Uint64(cgroupconv.IOWeight(*r.BlockIO.Weight)))
+			b.set("IOWeight", dbus.Uint64(cgroupconv.IOWeight(*res.BlockIO.Weight)))
 		} else {
-			b.set("BlockIOWeight", dbus.Uint64(uint64(*r.BlockIO.Weight)))
+			b.set("BlockIOWeight", dbus.Uint64(uint64(*res.BlockIO.Weight)))
 		}
 	}
 	if v2 {
-		b.unified(r.Unified)
+		b.unified(res.Unified)
 	}
 	if b.err != nil {
 		return nil, b.err

@@ -15,7 +15,7 @@ import (
 // come last, as they have the last word in the cgroup's files.
 //
 // Source: the choice of files is runc's (docs/systemd.md).
-func (b *builder) unified(m map[string]string) {
+func (b *builder) unified(values map[string]string) {
 	for _, f := range [...]struct{ file, property string }{
 		{"memory.high", "MemoryHigh"},
 		{"memory.low", "MemoryLow"},
@@ -23,24 +23,24 @@ func (b *builder) unified(m map[string]string) {
 		{"memory.max", "MemoryMax"},
 		{"memory.swap.max", "MemorySwapMax"},
 	} {
-		if n, ok := b.number(m, f.file); ok {
+		if n, ok := b.number(values, f.file); ok {
 			b.set(f.property, limit(n))
 		}
 	}
-	if n, ok := b.number(m, "pids.max"); ok {
+	if n, ok := b.number(values, "pids.max"); ok {
 		b.tasks(n)
 	}
-	if n, ok := b.number(m, "cpu.weight"); ok {
+	if n, ok := b.number(values, "cpu.weight"); ok {
 		b.set("CPUWeight", limit(n))
 	}
-	if strings.TrimSpace(m["cpu.idle"]) == "1" {
+	if strings.TrimSpace(values["cpu.idle"]) == "1" {
 		b.idle() // after the weight: the kernel refuses that of an idle cgroup
 	}
-	if text, ok := m["cpu.max"]; ok {
+	if text, ok := values["cpu.max"]; ok {
 		b.cpuMax(text)
 	}
-	b.cpuset(field("cpuset.cpus"), "AllowedCPUs", m["cpuset.cpus"], cpulist.MaxCPU)
-	b.cpuset(field("cpuset.mems"), "AllowedMemoryNodes", m["cpuset.mems"], cpulist.MaxNode)
+	b.cpuset(field("cpuset.cpus"), "AllowedCPUs", values["cpuset.cpus"], cpulist.MaxCPU)
+	b.cpuset(field("cpuset.mems"), "AllowedMemoryNodes", values["cpuset.mems"], cpulist.MaxNode)
 }
 
 func field(file string) string { return "unified[" + file + "]" }

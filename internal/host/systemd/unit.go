@@ -194,8 +194,8 @@ func (c *Conn) property(path, iface, name string) (string, error) {
 //
 // Subscribe is not called: systemd tells a job's end to who has queued it, and
 // subscribers have it send all that happens to all units.
-func (c *Conn) job(u Unit, m dbus.Method, args ...dbus.Value) error {
-	if err := c.watch(u); err != nil {
+func (c *Conn) job(unit Unit, m dbus.Method, args ...dbus.Value) error {
+	if err := c.watch(unit); err != nil {
 		return err
 	}
 	answer, err := c.call(m, args...)
@@ -215,7 +215,7 @@ func (c *Conn) job(u Unit, m dbus.Method, args ...dbus.Value) error {
 			c.jobs = slices.Delete(c.jobs, i, i+1)
 			if j.result != "done" {
 				return fmt.Errorf("%w: its result is %q; see systemctl %sstatus %s",
-					ErrJob, j.result, pick(c.user, "--user ", ""), u.Name)
+					ErrJob, j.result, pick(c.user, "--user ", ""), unit.Name)
 			}
 			return nil
 		}
@@ -227,18 +227,18 @@ func (c *Conn) job(u Unit, m dbus.Method, args ...dbus.Value) error {
 
 // watch asks the bus for the ends of the unit's jobs. Its answer comes with the
 // next call's. systemd's own socket tells all without being asked.
-func (c *Conn) watch(u Unit) error {
-	if slices.Contains(c.watched, u.Name) {
+func (c *Conn) watch(unit Unit) error {
+	if slices.Contains(c.watched, unit.Name) {
 		return nil
 	}
-	c.watched = append(c.watched, u.Name)
+	c.watched = append(c.watched, unit.Name)
 	c.jobs = c.jobs[:0]
 	if c.direct {
 		return nil
 	}
 	forget := func() { c.watched = nil } // a rule that the bus has refused is asked for again
 	return c.bus.Post(dbus.BusMethod("AddMatch"), forget, dbus.String("type='signal',sender='"+service+"',path='"+objectPath+
-		"',interface='"+manager+"',member='JobRemoved',arg2='"+u.Name+"'"))
+		"',interface='"+manager+"',member='JobRemoved',arg2='"+unit.Name+"'"))
 }
 
 // mostJobs bounds what is kept of a peer that tells of jobs that are not ours.

@@ -45,9 +45,9 @@ type Sets struct {
 // The kernel has only those in the ambient set that are permitted and
 // inheritable, so the others are left out of it, as runc does: the configuration
 // that `runc spec` writes asks for such.
-func New(c *specs.LinuxCapabilities, last int) *Sets {
+func New(caps *specs.LinuxCapabilities, last int) *Sets {
 	s := &Sets{last: last}
-	if c == nil {
+	if caps == nil {
 		return s
 	}
 	all := uint64(1)<<(last+1) - 1
@@ -55,9 +55,9 @@ func New(c *specs.LinuxCapabilities, last int) *Sets {
 		set, _ := Parse(list)
 		return set & all
 	}
-	s.bounding, s.effective, s.inheritable = parse(c.Bounding), parse(c.Effective), parse(c.Inheritable)
-	s.permitted = parse(c.Permitted)
-	s.ambient = parse(c.Ambient) & s.permitted & s.inheritable
+	s.bounding, s.effective, s.inheritable = parse(caps.Bounding), parse(caps.Effective), parse(caps.Inheritable)
+	s.permitted = parse(caps.Permitted)
+	s.ambient = parse(caps.Ambient) & s.permitted & s.inheritable
 	return s
 }
 

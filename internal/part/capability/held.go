@@ -38,19 +38,19 @@ func (s *Sets) Within(held uint64) *Sets {
 //
 // Source: runtime-spec config.md "Linux Process": what "cannot be granted
 // otherwise MUST be logged as a warning".
-func NotGranted(c *specs.LinuxCapabilities, last int, held uint64) (missing, ambient []string) {
-	if c == nil {
+func NotGranted(caps *specs.LinuxCapabilities, last int, held uint64) (missing, ambient []string) {
+	if caps == nil {
 		return nil, nil
 	}
-	s := New(c, last)
-	asked, _ := Parse(c.Ambient)
+	s := New(caps, last)
+	asked, _ := Parse(caps.Ambient)
 	left := asked &^ s.ambient
 	var lacking uint64
 	s.Within(held)
 	for _, set := range [...]struct {
 		asked []string
 		got   uint64
-	}{{c.Effective, s.effective}, {c.Inheritable, s.inheritable}, {c.Permitted, s.permitted}} {
+	}{{caps.Effective, s.effective}, {caps.Inheritable, s.inheritable}, {caps.Permitted, s.permitted}} {
 		asked, _ := Parse(set.asked)
 		lacking |= asked &^ set.got
 	}

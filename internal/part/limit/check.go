@@ -11,21 +11,21 @@ import (
 
 // Check checks process.rlimits: "If rlimits contains duplicated entries with same type, the
 // runtime MUST generate an error."
-func Check(p *check.Process) error {
+func Check(proc *check.Process) error {
 	var seen uint32
-	for i, r := range p.Rlimits {
+	for i, r := range proc.Rlimits {
 		resource := enum.Rlimits.Find(r.Type)
 		if resource == nil {
-			p.Add(fault.New(fault.At("process.rlimits", i)+".type", fault.Quote(r.Type)+" is no resource limit of Linux",
+			proc.Add(fault.New(fault.At("process.rlimits", i)+".type", fault.Quote(r.Type)+" is no resource limit of Linux",
 				nearest.Or(r.Type, enum.Rlimits.Names(), "see getrlimit(2), for example RLIMIT_NOFILE")))
 			continue
 		}
 		if seen&(1<<resource.Number) != 0 {
-			p.Add(fault.New(fault.At("process.rlimits", i)+".type", r.Type+" stands twice", "remove one"))
+			proc.Add(fault.New(fault.At("process.rlimits", i)+".type", r.Type+" stands twice", "remove one"))
 		}
 		seen |= 1 << resource.Number
 		if r.Soft > r.Hard {
-			p.Add(fault.New(fault.At("process.rlimits", i)+".soft", strconv.FormatUint(r.Soft, 10)+" is above the hard limit "+
+			proc.Add(fault.New(fault.At("process.rlimits", i)+".soft", strconv.FormatUint(r.Soft, 10)+" is above the hard limit "+
 				strconv.FormatUint(r.Hard, 10), "raise hard or lower soft"))
 		}
 	}

@@ -149,8 +149,8 @@ func OOMScoreAdj(b *program.Builder, proc program.Reg, p *specs.Process) {
 // namespace may not lower its own. It goes through the caller's /proc.
 //
 // Source: proc(5).
-func ApplyOOMScoreAdj(pid int, p *specs.Process) error {
-	if p.OOMScoreAdj == nil {
+func ApplyOOMScoreAdj(pid int, proc *specs.Process) error {
+	if proc.OOMScoreAdj == nil {
 		return nil
 	}
 	path := "/proc/" + strconv.Itoa(pid) + "/oom_score_adj"
@@ -159,8 +159,8 @@ func ApplyOOMScoreAdj(pid int, p *specs.Process) error {
 		return fmt.Errorf("process.oomScoreAdj: open %s: %w", path, err)
 	}
 	defer unix.Close(fd)
-	if _, err := unix.Write(fd, []byte(strconv.Itoa(*p.OOMScoreAdj))); err != nil {
-		return fmt.Errorf("process.oomScoreAdj: set it to %d: %w", *p.OOMScoreAdj, err)
+	if _, err := unix.Write(fd, []byte(strconv.Itoa(*proc.OOMScoreAdj))); err != nil {
+		return fmt.Errorf("process.oomScoreAdj: set it to %d: %w", *proc.OOMScoreAdj, err)
 	}
 	return nil
 }

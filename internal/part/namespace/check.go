@@ -14,19 +14,19 @@ import (
 // same type, the runtime MUST generate an error."
 //
 // Source: runtime-spec config-linux.md "Namespaces".
-func Check(c *check.Config) error {
-	for i := range c.Linux.Namespaces {
-		n := &c.Linux.Namespaces[i]
+func Check(conf *check.Config) error {
+	for i := range conf.Linux.Namespaces {
+		n := &conf.Linux.Namespaces[i]
 		if Types.Find(string(n.Type)) == nil {
-			c.Add(check.Unknown(fault.At("linux.namespaces", i)+".type", string(n.Type), Types.Or(), Types.Names()...))
+			conf.Add(check.Unknown(fault.At("linux.namespaces", i)+".type", string(n.Type), Types.Or(), Types.Names()...))
 			continue
 		}
-		if c.Namespace(n.Type) != n { // an earlier one
-			c.Add(errTwice(i, n.Type))
+		if conf.Namespace(n.Type) != n { // an earlier one
+			conf.Add(errTwice(i, n.Type))
 			continue
 		}
 		if n.Path != "" && !check.IsAbsolute(n.Path) {
-			c.Add(check.Absolute(fault.At("linux.namespaces", i)+".path", n.Path))
+			conf.Add(check.Absolute(fault.At("linux.namespaces", i)+".path", n.Path))
 		}
 	}
 	return nil
@@ -52,19 +52,19 @@ func CheckNames(c *check.Config) error {
 
 // CheckMappings checks linux.uidMappings and linux.gidMappings.
 func CheckMappings(c *check.Config) error {
-	l, n := c.Linux, c.Namespace(specs.UserNamespace)
-	c.Add(check.Mappings("linux.uidMappings", l.UIDMappings))
-	c.Add(check.Mappings("linux.gidMappings", l.GIDMappings))
-	some := len(l.UIDMappings) > 0 || len(l.GIDMappings) > 0
+	linux, n := c.Linux, c.Namespace(specs.UserNamespace)
+	c.Add(check.Mappings("linux.uidMappings", linux.UIDMappings))
+	c.Add(check.Mappings("linux.gidMappings", linux.GIDMappings))
+	some := len(linux.UIDMappings) > 0 || len(linux.GIDMappings) > 0
 	switch {
 	case n == nil && some:
 		return fault.New("linux.uidMappings", "there is no user namespace in linux.namespaces that they could be for",
 			"add one, or leave uidMappings and gidMappings out")
 	case n != nil && n.Path != "" && some:
 		c.Warn("linux.uidMappings, linux.gidMappings", "the user namespace "+n.Path+" that is joined has its own, ignoring")
-	case n != nil && n.Path == "" && len(l.UIDMappings) == 0:
+	case n != nil && n.Path == "" && len(linux.UIDMappings) == 0:
 		return fault.New("linux.uidMappings", "missing, but the user namespace is new", "give at least one mapping")
-	case n != nil && n.Path == "" && len(l.GIDMappings) == 0:
+	case n != nil && n.Path == "" && len(linux.GIDMappings) == 0:
 		return fault.New("linux.gidMappings", "missing, but the user namespace is new", "give at least one mapping")
 	}
 	return nil
@@ -74,24 +74,24 @@ func CheckMappings(c *check.Config) error {
 // process is inside.
 //
 // Source: time_namespaces(7).
-func CheckTimeOffsets(c *check.Config) error {
+func CheckTimeOffsets(conf *check.Config) error {
 	const name = "linux.timeOffsets"
-	if len(c.Linux.TimeOffsets) == 0 {
+	if len(conf.Linux.TimeOffsets) == 0 {
 		return nil
 	}
-	switch n := c.Namespace(specs.TimeNamespace); {
+	switch n := conf.Namespace(specs.TimeNamespace); {
 	case n == nil:
 		return fault.New(name, "needs a time namespace", `add {"type": "time"} to linux.namespaces`)
 	case n.Path != "":
 		return fault.New(name, "the time namespace "+n.Path+" that is joined has its own", "remove the offsets or the path")
 	}
-	for _, clock := range slices.Sorted(maps.Keys(c.Linux.TimeOffsets)) {
+	for _, clock := range slices.Sorted(maps.Keys(conf.Linux.TimeOffsets)) {
 		if clock != "monotonic" && clock != "boottime" {
-			c.Add(fault.New(name, fault.Quote(clock)+" is no clock that can have an offset", "use monotonic or boottime"))
+			conf.Add(fault.New(name, fault.Quote(clock)+" is no clock that can have an offset", "use monotonic or boottime"))
 			continue
 		}
-		if n := c.Linux.TimeOffsets[clock].Nanosecs; n > 999_999_999 {
-			c.Add(fault.New(name+"."+clock+".nanosecs", check.Number(n)+" is a second or more", "put whole seconds into secs"))
+		if n := conf.Linux.TimeOffsets[clock].Nanosecs; n > 999_999_999 {
+			conf.Add(fault.New(name+"."+clock+".nanosecs", check.Number(n)+" is a second or more", "put whole seconds into secs"))
 		}
 	}
 	return nil

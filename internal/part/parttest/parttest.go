@@ -87,27 +87,27 @@ func Finish(t *testing.T, b *program.Builder, flags uint64, out *os.File, answer
 		unix.Close(writers[out])
 		return "", err
 	}
-	c, err := spawn.Spawn(p, &spawn.Options{Flags: flags, Cgroup: -1})
+	child, err := spawn.Spawn(p, &spawn.Options{Flags: flags, Cgroup: -1})
 	unix.Close(writers[out])
 	delete(writers, out)
 	if err != nil {
 		return "", err
 	}
-	defer c.Close()
+	defer child.Close()
 	for {
-		e, err := c.Next()
+		e, err := child.Next()
 		if err == nil {
 			if answer == nil {
 				t.Fatalf("message %+v", e)
 			}
-			answer(c, e)
+			answer(child, e)
 			continue
 		}
 		var text bytes.Buffer
 		if _, err := text.ReadFrom(out); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Wait(); err != nil {
+		if _, err := child.Wait(); err != nil {
 			t.Fatal(err)
 		}
 		if err == spawn.ErrEnded {

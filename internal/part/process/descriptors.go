@@ -113,7 +113,7 @@ func proveNull(b *program.Builder, fd program.Reg, proven program.Label) {
 // unmapped user or on a read-only file system. Devices and the caller's terminal stay
 // the host's, which others open, too. The group stays, since a mount may want a certain
 // one.
-func Stdio(b *program.Builder, p *specs.Process, std [3]StdFile, null program.Reg, userns bool) {
+func Stdio(b *program.Builder, proc *specs.Process, std [3]StdFile, null program.Reg, userns bool) {
 	b = b.Element(program.T("process.user.uid"))
 	for fd, f := range std {
 		switch {
@@ -123,9 +123,9 @@ func Stdio(b *program.Builder, p *specs.Process, std [3]StdFile, null program.Re
 			b.If(null, program.Lt, 0, none)
 			call.Dup3(b, call.In(null), call.As(fd), 0)
 			b.Bind(none)
-		case f.Open && !f.Device && (userns || f.UID != p.User.UID):
+		case f.Open && !f.Device && (userns || f.UID != proc.User.UID):
 			b := b.Doing(program.N("hand descriptor %d over to the user", fd))
-			call.Fchown(b, call.Number(fd), call.Owner{UID: call.N(p.User.UID), GID: call.N(-1)}).Ignore()
+			call.Fchown(b, call.Number(fd), call.Owner{UID: call.N(proc.User.UID), GID: call.N(-1)}).Ignore()
 		}
 	}
 }

@@ -13,9 +13,9 @@ import (
 // Env emits the environment for execve and returns it: p's with extra after it, and what
 // askHome emits when they leave HOME empty. It comes when the process has the ids and the
 // capabilities of the container's.
-func Env(b *program.Builder, p *specs.Process, extra []string, askHome func(*program.Builder) program.Mem) program.Mem {
+func Env(b *program.Builder, proc *specs.Process, extra []string, askHome func(*program.Builder) program.Mem) program.Mem {
 	const word = strconv.IntSize / 8
-	list := make([]program.Mem, 0, len(p.Env)+len(extra)+1)
+	list := make([]program.Mem, 0, len(proc.Env)+len(extra)+1)
 	b = b.Element(program.T("process.env"))
 	add := func(v string) {
 		if strings.IndexByte(v, 0) >= 0 {
@@ -25,7 +25,7 @@ func Env(b *program.Builder, p *specs.Process, extra []string, askHome func(*pro
 		list = append(list, b.Bytes(append([]byte(v), 0)))
 	}
 	home := false
-	for _, v := range last(p.Env) {
+	for _, v := range last(proc.Env) {
 		if value, is := strings.CutPrefix(v, "HOME="); is {
 			if value == "" {
 				continue

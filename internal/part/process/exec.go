@@ -40,11 +40,11 @@ type Target struct {
 //
 // Source: execvp(3); faccessat2(2).
 func Lookup(b *program.Builder, name string, env []string, explain bool) *Target {
-	t := &Target{name: name, explain: explain}
+	target := &Target{name: name, explain: explain}
 	b = b.Element(program.T("process.args[0]"))
 	if strings.Contains(name, "/") {
-		t.direct(b)
-		return t
+		target.direct(b)
+		return target
 	}
 	path := pathOf(env)
 	done, buf, r := b.Label(), b.Zero(idiom.StatxSize), b.Reg()
@@ -53,12 +53,12 @@ func Lookup(b *program.Builder, name string, env []string, explain bool) *Target
 		if dir == "" {
 			dir = "."
 		}
-		t.candidate(b, strings.TrimSuffix(dir, "/")+"/"+name, buf, r, done)
+		target.candidate(b, strings.TrimSuffix(dir, "/")+"/"+name, buf, r, done)
 	}
-	t.explainAll(b)
+	target.explainAll(b)
 	b.Fail(0)
 	b.Bind(done)
-	return t
+	return target
 }
 
 // noexec is what is told of a file on a mount with noexec.

@@ -16,40 +16,40 @@ import (
 // Source: runtime-spec config-linux.md "Default Filesystems"; cgroups(7),
 // cgroup_namespaces(7).
 func (r *Root) mountCgroup(b *program.Builder, i int) {
-	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
-	target := r.target(b, place{dest: s.dest, plain: true})
-	f := r.newFS(m, s)
+	m, src := &r.c.Spec.Mounts[i], &r.mounts[i]
+	target := r.target(b, place{dest: src.dest, plain: true})
+	fs := r.newFS(m, src)
 	if c := r.c.Cgroup; c == nil || c.V2 || m.Type == "cgroup2" {
-		f.kind = "cgroup2"
+		fs.kind = "cgroup2"
 		if m.Type == "cgroup" {
-			f.data = nil // names of v1 hierarchies
+			fs.data = nil // names of v1 hierarchies
 		}
 		dir := ""
 		if c != nil {
 			dir = c.Dir
 		}
-		r.cgroupAt(b, f, dir, target)
+		r.cgroupAt(b, fs, dir, target)
 		return
 	}
-	r.hierarchies(b, f, s, target)
+	r.hierarchies(b, fs, src, target)
 }
 
 // cgroupAt emits one cgroup file system, or the bind of dir in its place. dir may
 // be empty when there is no cgroup of the container.
-func (r *Root) cgroupAt(b *program.Builder, f *newFS, dir string, target program.Reg) {
+func (r *Root) cgroupAt(b *program.Builder, fs *newFS, dir string, target program.Reg) {
 	tree, bind, attached, done := b.RegOf(-1), b.Label(), b.Label(), b.Label()
 	if r.c.NewCgroupNS || dir == "" {
 		refused := bind
 		if dir == "" {
 			refused = noLabel
 		}
-		if f.attrs&unix.MOUNT_ATTR_RDONLY == 0 {
+		if fs.attrs&unix.MOUNT_ATTR_RDONLY == 0 {
 			slow := b.Label()
-			f.mountOn(b, target, slow)
+			fs.mountOn(b, target, slow)
 			b.Jump(done)
 			b.Bind(slow)
 		}
-		r.makeFS(b, f, tree, refused)
+		r.makeFS(b, fs, tree, refused)
 		b.Jump(attached)
 	}
 	b.Bind(bind)
@@ -57,7 +57,7 @@ func (r *Root) cgroupAt(b *program.Builder, f *newFS, dir string, target program
 		// In the child: only now is the cgroup there for sure. "/" is still the
 		// host's.
 		step := b.Step(program.T("open the cgroup %s", dir))
-		flags, attrs := uint64(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC), f.attrs&^unix.MOUNT_ATTR__ATIME // the host's stays
+		flags, attrs := uint64(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC), fs.attrs&^unix.MOUNT_ATTR__ATIME // the host's stays
 		if r.c.Cgroup.Callers {
 			flags, attrs = flags|unix.AT_RECURSIVE, attrs|unix.MOUNT_ATTR_RDONLY
 		}
@@ -72,32 +72,32 @@ func (r *Root) cgroupAt(b *program.Builder, f *newFS, dir string, target program
 
 // hierarchies emits a tmpfs with the v1 hierarchies below. ro is for all of them,
 // at the end.
-func (r *Root) hierarchies(b *program.Builder, f *newFS, s *source, target program.Reg) {
-	top := &newFS{kind: "tmpfs", source: "tmpfs", data: []string{"mode=755"}, attrs: f.attrs &^ unix.MOUNT_ATTR_RDONLY}
+func (r *Root) hierarchies(b *program.Builder, fs *newFS, src *source, target program.Reg) {
+	top := &newFS{kind: "tmpfs", source: "tmpfs", data: []string{"mode=755"}, attrs: fs.attrs &^ unix.MOUNT_ATTR_RDONLY}
 	if l := r.c.Spec.Linux; l != nil {
 		top.label, top.context = l.MountLabel, contextType(r.c.Spec)
 	}
-	s.tree = b.RegOf(-1)
-	r.makeFS(b, top, s.tree, noLabel)
-	attach(b.Step(program.T("attach it")), s.tree, target)
+	src.tree = b.RegOf(-1)
+	r.makeFS(b, top, src.tree, noLabel)
+	attach(b.Step(program.T("attach it")), src.tree, target)
 	for i := range r.c.Cgroup.Hierarchies {
 		h := &r.c.Cgroup.Hierarchies[i]
-		call.Mkdirat(b.Step(program.T("make %s", h.Name)), call.In(s.tree), call.PathTo(b, h.Name), 0o755)
+		call.Mkdirat(b.Step(program.T("make %s", h.Name)), call.In(src.tree), call.PathTo(b, h.Name), 0o755)
 		step := b.Step(program.T("open %s", h.Name))
-		dir := open(step, s.tree, h.Name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
+		dir := open(step, src.tree, h.Name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
 		r.cgroupAt(b, h.fs(top.attrs), h.Dir, dir)
 		for _, l := range h.Links {
 			step := b.Step(program.T("link %s to %s", l, h.Name))
-			call.Symlinkat(step, call.TextOf(b, h.Name), call.In(s.tree), call.PathTo(b, l))
+			call.Symlinkat(step, call.TextOf(b, h.Name), call.In(src.tree), call.PathTo(b, l))
 		}
 	}
-	if f.attrs&unix.MOUNT_ATTR_RDONLY != 0 {
+	if fs.attrs&unix.MOUNT_ATTR_RDONLY != 0 {
 		step := b.Step(program.T("make it read-only"))
-		setattr(step, s.tree, true, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+		setattr(step, src.tree, true, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}
-	if s.o.prop != 0 {
+	if src.o.prop != 0 {
 		step := b.Step(program.T("set its propagation"))
-		setattr(step, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
+		setattr(step, src.tree, src.o.propRecursive, &unix.MountAttr{Propagation: src.o.prop})
 	}
 }
 

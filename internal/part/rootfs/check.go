@@ -35,28 +35,28 @@ func CheckMounts(c *check.Config) error {
 	return nil
 }
 
-func checkMount(c *check.Config, i int, m *specs.Mount) error {
-	if err := checkDestination(c, i, m.Destination); err != nil {
+func checkMount(conf *check.Config, i int, mnt *specs.Mount) error {
+	if err := checkDestination(conf, i, mnt.Destination); err != nil {
 		return err
 	}
-	for j, o := range m.Options {
+	for j, o := range mnt.Options {
 		if check.HasNUL(o) {
 			return check.String(fault.At(fault.At("mounts", i)+".options", j), o, 0)
 		}
 	}
-	if check.HasNUL(m.Type) {
-		return check.String(fault.At("mounts", i)+".type", m.Type, 0)
+	if check.HasNUL(mnt.Type) {
+		return check.String(fault.At("mounts", i)+".type", mnt.Type, 0)
 	}
-	if len(m.Source) > check.MaxPath || check.HasNUL(m.Source) {
-		return check.String(fault.At("mounts", i)+".source", m.Source, check.MaxPath)
+	if len(mnt.Source) > check.MaxPath || check.HasNUL(mnt.Source) {
+		return check.String(fault.At("mounts", i)+".source", mnt.Source, check.MaxPath)
 	}
-	if !slices.Contains(m.Options, "remount") {
-		if err := checkSource(i, m); err != nil {
+	if !slices.Contains(mnt.Options, "remount") {
+		if err := checkSource(i, mnt); err != nil {
 			return err
 		}
 	}
-	c.Add(checkIdmap(c, i, m))
-	return checkPlace(i, m)
+	conf.Add(checkIdmap(conf, i, mnt))
+	return checkPlace(i, mnt)
 }
 
 // checkDestination: "This value SHOULD be an absolute path. [...] it MAY be a
@@ -107,28 +107,28 @@ func allowedUnderProc(dest string) bool {
 // checkPlace refuses what cannot be meant, and mounts below /proc, where what Hutch and the
 // container's programs trust would be covered. The emission asks it, too: it must hold for
 // whatever is emitted.
-func checkPlace(i int, m *specs.Mount) error {
-	dest, bind := destination(m.Destination), IsBind(m)
+func checkPlace(i int, mnt *specs.Mount) error {
+	dest, bind := destination(mnt.Destination), IsBind(mnt)
 	if dest == "/" {
-		if err := checkOnRoot(i, m); err != nil {
+		if err := checkOnRoot(i, mnt); err != nil {
 			return err
 		}
 	}
 	switch {
-	case dest == "/proc" && m.Type != "proc" && !bind:
+	case dest == "/proc" && mnt.Type != "proc" && !bind:
 		return fault.New(fault.At("mounts", i)+".destination",
 			"only a file system of type proc, or a bind of one, may be mounted on /proc", "")
 	case strings.HasPrefix(dest, "/proc/") && !allowedUnderProc(dest):
 		return fault.New(fault.At("mounts", i)+".destination",
-			fault.Quote(m.Destination)+" cannot be mounted because it is inside /proc", "name another directory")
-	case !bind && unmappable(m):
+			fault.Quote(mnt.Destination)+" cannot be mounted because it is inside /proc", "name another directory")
+	case !bind && unmappable(mnt):
 		return fault.New(fault.At("mounts", i)+".options", "a remount, or a mount of type cgroup, has no mappings of its own",
 			"remove uidMappings, gidMappings, idmap and ridmap")
-	case !bind && slices.ContainsFunc(m.Options, ofBind):
-		o := m.Options[slices.IndexFunc(m.Options, ofBind)]
+	case !bind && slices.ContainsFunc(mnt.Options, ofBind):
+		o := mnt.Options[slices.IndexFunc(mnt.Options, ofBind)]
 		return fault.New(fault.At("mounts", i)+".options", fault.Quote(o)+" is for bind mounts alone", "add bind or rbind")
 	case bind:
-		return checkBindOptions(i, m)
+		return checkBindOptions(i, mnt)
 	}
 	return nil
 }
@@ -168,39 +168,39 @@ func checkBindOptions(i int, m *specs.Mount) error {
 // checkIdmap checks a mount's own mappings: uidMappings, "if specified, MUST be
 // specified along with gidMappings", and that the options idmap and ridmap find
 // a mapping.
-func checkIdmap(c *check.Config, i int, m *specs.Mount) error {
-	if len(m.UIDMappings) == 0 && len(m.GIDMappings) == 0 {
-		if c.Namespace(specs.UserNamespace) == nil && (slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap")) {
+func checkIdmap(c *check.Config, i int, mnt *specs.Mount) error {
+	if len(mnt.UIDMappings) == 0 && len(mnt.GIDMappings) == 0 {
+		if c.Namespace(specs.UserNamespace) == nil && (slices.Contains(mnt.Options, "idmap") || slices.Contains(mnt.Options, "ridmap")) {
 			return fault.New(fault.At("mounts", i), "the option idmap or ridmap has no mapping to apply",
 				"give the mount uidMappings and gidMappings, or the container a user namespace")
 		}
 		return nil
 	}
 	name := fault.At("mounts", i)
-	if len(m.UIDMappings) == 0 || len(m.GIDMappings) == 0 {
+	if len(mnt.UIDMappings) == 0 || len(mnt.GIDMappings) == 0 {
 		return fault.New(name, "has one of uidMappings and gidMappings only", "give both")
 	}
-	if err := check.Mappings(name+".uidMappings", m.UIDMappings); err != nil {
+	if err := check.Mappings(name+".uidMappings", mnt.UIDMappings); err != nil {
 		return err
 	}
-	return check.Mappings(name+".gidMappings", m.GIDMappings)
+	return check.Mappings(name+".gidMappings", mnt.GIDMappings)
 }
 
 // CheckPaths checks linux.maskedPaths and linux.readonlyPaths: "The values MUST be
 // absolute paths in the container namespace."
-func CheckPaths(c *check.Config) error {
-	for i, lists := 0, [...][]string{c.Linux.MaskedPaths, c.Linux.ReadonlyPaths}; i < len(lists); i++ {
+func CheckPaths(conf *check.Config) error {
+	for i, lists := 0, [...][]string{conf.Linux.MaskedPaths, conf.Linux.ReadonlyPaths}; i < len(lists); i++ {
 		name := [...]string{"linux.maskedPaths", "linux.readonlyPaths"}[i]
-		if len(lists[i]) > 0 && c.Namespace(specs.MountNamespace) == nil {
-			c.Add(fault.New(name, "needs a mount namespace", `add {"type": "mount"} to linux.namespaces`))
+		if len(lists[i]) > 0 && conf.Namespace(specs.MountNamespace) == nil {
+			conf.Add(fault.New(name, "needs a mount namespace", `add {"type": "mount"} to linux.namespaces`))
 		}
 		for j, p := range lists[i] {
 			if !check.IsAbsolute(p) {
-				c.Add(check.Absolute(fault.At(name, j), p))
+				conf.Add(check.Absolute(fault.At(name, j), p))
 			}
 		}
 	}
-	return checkMasks(c.Linux.MaskedPaths)
+	return checkMasks(conf.Linux.MaskedPaths)
 }
 
 // checkMasks refuses to mask the root: what covered it would not be seen, since "/" leads

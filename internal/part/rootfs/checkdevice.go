@@ -27,32 +27,32 @@ func CheckDevices(c *check.Config) error {
 }
 
 // checkDevice checks the element i.
-func checkDevice(c *check.Config, i int, d *specs.LinuxDevice) error {
+func checkDevice(conf *check.Config, i int, dev *specs.LinuxDevice) error {
 	const name = "linux.devices"
-	if !check.IsAbsolute(d.Path) {
-		return check.Absolute(fault.At(name, i)+".path", d.Path)
+	if !check.IsAbsolute(dev.Path) {
+		return check.Absolute(fault.At(name, i)+".path", dev.Path)
 	}
-	if path.Clean(d.Path) == "/" {
-		return fault.New(fault.At(name, i)+".path", fault.Quote(d.Path)+" is the root of the container", "give the path of the node")
+	if path.Clean(dev.Path) == "/" {
+		return fault.New(fault.At(name, i)+".path", fault.Quote(dev.Path)+" is the root of the container", "give the path of the node")
 	}
-	switch d.Type {
+	switch dev.Type {
 	case "p":
 	case "c", "b", "u":
-		if d.Major < 0 || d.Major > maxMajor {
-			return fault.New(fault.At(name, i)+".major", check.Number(d.Major)+" is out of range", "give a number from 0 to 4095")
+		if dev.Major < 0 || dev.Major > maxMajor {
+			return fault.New(fault.At(name, i)+".major", check.Number(dev.Major)+" is out of range", "give a number from 0 to 4095")
 		}
-		if d.Minor < 0 || d.Minor > maxMinor {
-			return fault.New(fault.At(name, i)+".minor", check.Number(d.Minor)+" is out of range", "give a number from 0 to 1048575")
+		if dev.Minor < 0 || dev.Minor > maxMinor {
+			return fault.New(fault.At(name, i)+".minor", check.Number(dev.Minor)+" is out of range", "give a number from 0 to 1048575")
 		}
 	default:
-		return check.Unknown(fault.At(name, i)+".type", d.Type, "c, b, u or p")
+		return check.Unknown(fault.At(name, i)+".type", dev.Type, "c, b, u or p")
 	}
-	if err := checkOwner(c, i, d); err != nil {
+	if err := checkOwner(conf, i, dev); err != nil {
 		return err
 	}
-	for j := range c.Linux.Devices[:i] {
-		if o := &c.Linux.Devices[j]; o.Path == d.Path && !sameNode(o, d) {
-			return fault.New(fault.At(name, i)+".path", fault.Quote(d.Path)+" is another device in "+fault.At(name, j), "remove one")
+	for j := range conf.Linux.Devices[:i] {
+		if o := &conf.Linux.Devices[j]; o.Path == dev.Path && !sameNode(o, dev) {
+			return fault.New(fault.At(name, i)+".path", fault.Quote(dev.Path)+" is another device in "+fault.At(name, j), "remove one")
 		}
 	}
 	return nil

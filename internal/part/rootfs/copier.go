@@ -125,19 +125,19 @@ func (c *copier) stat(name string) (*fileInfo, error) {
 }
 
 // parseInfo reads an answer that is a struct statx.
-func parseInfo(e spawn.Event, err error) (*fileInfo, error) {
+func parseInfo(event spawn.Event, err error) (*fileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(e.Data) != idiom.StatxSize {
+	if len(event.Data) != idiom.StatxSize {
 		return nil, unix.EPROTO
 	}
 	const uid, gid, inode, size, major, minor = 20, 24, 32, 40, 136, 140 // offsets in struct statx
 	order := binary.NativeEndian
 	return &fileInfo{
-		mode: uint32(order.Uint16(e.Data[idiom.StatxMode:])), uid: order.Uint32(e.Data[uid:]), gid: order.Uint32(e.Data[gid:]),
-		size: int64(order.Uint64(e.Data[size:])),
-		id:   fileID{order.Uint64(e.Data[inode:]), order.Uint32(e.Data[major:]), order.Uint32(e.Data[minor:])},
+		mode: uint32(order.Uint16(event.Data[idiom.StatxMode:])), uid: order.Uint32(event.Data[uid:]), gid: order.Uint32(event.Data[gid:]),
+		size: int64(order.Uint64(event.Data[size:])),
+		id:   fileID{order.Uint64(event.Data[inode:]), order.Uint32(event.Data[major:]), order.Uint32(event.Data[minor:])},
 	}, nil
 }
 
@@ -322,17 +322,17 @@ func (c *copier) send(req *copyRequest) error {
 }
 
 func (c *copier) answer() (spawn.Event, error) {
-	e, err := c.child.Next()
+	event, err := c.child.Next()
 	switch {
 	case err != nil:
-		return e, err
-	case e.Tag != c.tag:
-		if e.Fd >= 0 {
-			unix.Close(e.Fd)
+		return event, err
+	case event.Tag != c.tag:
+		if event.Fd >= 0 {
+			unix.Close(event.Fd)
 		}
-		return e, fmt.Errorf("program: init told %#x in a copy", e.Tag)
-	case e.Value < 0:
-		return e, unix.Errno(-e.Value)
+		return event, fmt.Errorf("program: init told %#x in a copy", event.Tag)
+	case event.Value < 0:
+		return event, unix.Errno(-event.Value)
 	}
-	return e, nil
+	return event, nil
 }

@@ -64,9 +64,9 @@ func named(list []node, p string) bool {
 	return false
 }
 
-func configured(i int, d *specs.LinuxDevice) node {
-	n := node{element: program.N("linux.devices[%d]", i), path: destination(d.Path), major: uint32(d.Major), minor: uint32(d.Minor), mode: 0o666}
-	switch d.Type {
+func configured(i int, dev *specs.LinuxDevice) node {
+	n := node{element: program.N("linux.devices[%d]", i), path: destination(dev.Path), major: uint32(dev.Major), minor: uint32(dev.Minor), mode: 0o666}
+	switch dev.Type {
 	case "b":
 		n.kind = unix.S_IFBLK
 	case "p":
@@ -74,14 +74,14 @@ func configured(i int, d *specs.LinuxDevice) node {
 	default:
 		n.kind = unix.S_IFCHR
 	}
-	if d.FileMode != nil {
-		n.mode = uint32(*d.FileMode) & 0o7777
+	if dev.FileMode != nil {
+		n.mode = uint32(*dev.FileMode) & 0o7777
 	}
-	if d.UID != nil {
-		n.uid = *d.UID
+	if dev.UID != nil {
+		n.uid = *dev.UID
 	}
-	if d.GID != nil {
-		n.gid = *d.GID
+	if dev.GID != nil {
+		n.gid = *dev.GID
 	}
 	return n
 }

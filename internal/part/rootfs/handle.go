@@ -24,28 +24,28 @@ func IsTag(tag uint32) bool { return tag >= TargetTag && tag < endTag }
 
 // Handle does what an event of TargetTag or CopyUpTag asks for; init waits for
 // one byte when more is false.
-func (r *Root) Handle(c *spawn.Child, e spawn.Event) (more bool, err error) {
-	if e.Tag >= CopyUpTag && e.Tag < endTag {
-		return true, r.handleCopyUp(c, e)
+func (r *Root) Handle(child *spawn.Child, event spawn.Event) (more bool, err error) {
+	if event.Tag >= CopyUpTag && event.Tag < endTag {
+		return true, r.handleCopyUp(child, event)
 	}
-	if !IsTag(e.Tag) {
-		return false, fmt.Errorf("program: init told the unknown tag %#x", e.Tag)
+	if !IsTag(event.Tag) {
+		return false, fmt.Errorf("program: init told the unknown tag %#x", event.Tag)
 	}
-	i := int(e.Tag-TargetTag) &^ AsDir
+	i := int(event.Tag-TargetTag) &^ AsDir
 	if i >= len(r.targets) {
 		return false, fmt.Errorf("program: init asks for the unknown target %d", i)
 	}
 	w := r.targets[i]
-	root := e.Fd
+	root := event.Fd
 	if r.rootInParent() {
-		root = c.Kept(r.Fd) // our own, in place of one that is told
+		root = child.Kept(r.Fd) // our own, in place of one that is told
 	} else {
 		defer unix.Close(root)
 	}
 	if w.link != "" {
 		return false, makeLink(root, w.dest, w.link, r.c.RootUID, r.c.RootGID, r.before(w)...)
 	}
-	return false, MakeTarget(root, w.dest, w.dir || e.Tag&AsDir != 0, r.c.RootUID, r.c.RootGID, r.before(w)...)
+	return false, MakeTarget(root, w.dest, w.dir || event.Tag&AsDir != 0, r.c.RootUID, r.c.RootGID, r.before(w)...)
 }
 
 // mounted is a mount of the configuration that is there when a target is made.

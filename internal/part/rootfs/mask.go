@@ -149,18 +149,18 @@ func isRoot(p string) bool { return destination(p) == "/" }
 // readonlyPaths emits the binding of linux.readonlyPaths to themselves,
 // read-only with all below. The root is not bound, but made read-only itself.
 func (r *Root) readonlyPaths(b *program.Builder) {
-	l := r.c.Spec.Linux
-	if l == nil {
+	linux := r.c.Spec.Linux
+	if linux == nil {
 		return
 	}
 	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
 	const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
-	if i := slices.IndexFunc(l.ReadonlyPaths, isRoot); i >= 0 {
+	if i := slices.IndexFunc(linux.ReadonlyPaths, isRoot); i >= 0 {
 		// A clone on top would not be seen: "/" leads to the root's own mount.
 		b := b.Element(program.N("linux.readonlyPaths[%d]", i)).Doing(program.T("make all mounts read-only"))
 		setattr(b, r.Fd, true, attr)
 	}
-	r.forEach(b, "linux.readonlyPaths", l.ReadonlyPaths, "make %s read-only", func(b *program.Builder, fd program.Reg, _ bool) {
+	r.forEach(b, "linux.readonlyPaths", linux.ReadonlyPaths, "make %s read-only", func(b *program.Builder, fd program.Reg, _ bool) {
 		two, ready, tree := b.Label(), b.Label(), b.RegOf(-1)
 		step := b.Step(program.T("clone it read-only"))
 		call.OpenTreeAttr(step, call.In(fd), call.PathTo(b, ""), flags, attr).To(tree).On(unix.ENOSYS, two)

@@ -45,68 +45,68 @@ func (r *Root) stopPropagation(b *program.Builder) {
 }
 
 func (r *Root) mount(b *program.Builder, i int) {
-	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
-	if s.gone || s.root {
+	mnt, src := &r.c.Spec.Mounts[i], &r.mounts[i]
+	if src.gone || src.root {
 		return
 	}
 	b = b.Element(program.N("mounts[%d]", i))
 	switch {
-	case s.o.remount:
-		b := b.Doing(program.T("remount %s", m.Destination))
-		r.remount(b, m, i)
-	case s.link != "":
-		r.copyLink(b.Doing(program.T("copy the symbolic link %s to %s", m.Source, m.Destination)), i)
+	case src.o.remount:
+		b := b.Doing(program.T("remount %s", mnt.Destination))
+		r.remount(b, mnt, i)
+	case src.link != "":
+		r.copyLink(b.Doing(program.T("copy the symbolic link %s to %s", mnt.Source, mnt.Destination)), i)
 		return
-	case s.o.bind:
-		b := b.Doing(program.T("bind %s on %s", m.Source, m.Destination))
+	case src.o.bind:
+		b := b.Doing(program.T("bind %s on %s", mnt.Source, mnt.Destination))
 		switch {
-		case s.inside != "":
-			r.openInside(b, i, s)
-		case s.late:
-			r.openBind(b, i, s)
+		case src.inside != "":
+			r.openInside(b, i, src)
+		case src.late:
+			r.openBind(b, i, src)
 		}
-		r.attachBind(b, m.Source, s)
-	case m.Type == "cgroup" || m.Type == "cgroup2":
-		b := b.Doing(program.T("mount %s on %s", m.Type, m.Destination))
+		r.attachBind(b, mnt.Source, src)
+	case mnt.Type == "cgroup" || mnt.Type == "cgroup2":
+		b := b.Doing(program.T("mount %s on %s", mnt.Type, mnt.Destination))
 		r.mountCgroup(b, i)
 	default:
-		b := b.Doing(program.T("mount %s on %s", m.Type, m.Destination))
+		b := b.Doing(program.T("mount %s on %s", mnt.Type, mnt.Destination))
 		r.mountNew(b, i)
 	}
-	if s.dest == "/dev" {
+	if src.dest == "/dev" {
 		// Binds leave it closed: their /dev is somebody else's.
 		r.dev, r.devOwn = 0, false
-		if !s.o.bind && s.tree != 0 {
-			r.dev, r.devOwn = s.tree, m.Type == "tmpfs" && !s.o.copyUp
+		if !src.o.bind && src.tree != 0 {
+			r.dev, r.devOwn = src.tree, mnt.Type == "tmpfs" && !src.o.copyUp
 		}
 	}
 }
 
 // attachBind emits the attaching of a bind. The kernel has one errno for all
 // mismatches of source and target; engines look for another.
-func (r *Root) attachBind(b *program.Builder, from string, s *source) {
-	target := r.target(b, place{dest: s.dest, src: s.tree, plain: s.dest == "/proc", nofollow: s.o.destNoFollow})
+func (r *Root) attachBind(b *program.Builder, from string, src *source) {
+	target := r.target(b, place{dest: src.dest, src: src.tree, plain: src.dest == "/proc", nofollow: src.o.destNoFollow})
 	refused, done := b.Label(), b.Label()
 	step := b.Step(program.T("attach it"))
-	if r.mayBePinned(s) {
+	if r.mayBePinned(src) {
 		pinned, res := b.Label(), b.Reg()
-		attach(step, s.tree, target).To(res).On(0, refused)
+		attach(step, src.tree, target).To(res).On(0, refused)
 		b.Jump(done)
 		b.Bind(pinned)
-		r.bindPinned(b, from, s, target)
+		r.bindPinned(b, from, src, target)
 		b.Jump(done)
 		b.Bind(refused)
 		step.IfErrno(res, unix.ELOOP, pinned)
 	} else {
-		attach(step, s.tree, target).On(unix.EINVAL, refused)
+		attach(step, src.tree, target).On(unix.EINVAL, refused)
 		b.Jump(done)
 		b.Bind(refused)
 	}
-	r.sayMismatch(b, s.tree, target)
-	attach(step, s.tree, target) // fails as it did
+	r.sayMismatch(b, src.tree, target)
+	attach(step, src.tree, target) // fails as it did
 	b.Bind(done)
-	if !s.again && (r.prop.flag != unix.MS_SHARED || !r.prop.recursive) { // else propagate needs it
-		r.closeUsed(b, s.tree)
+	if !src.again && (r.prop.flag != unix.MS_SHARED || !r.prop.recursive) { // else propagate needs it
+		r.closeUsed(b, src.tree)
 	}
 	r.closeUsed(b, target)
 }
@@ -124,18 +124,18 @@ func (r *Root) mayBePinned(s *source) bool {
 // In the container its name may lead elsewhere by then.
 //
 // Source: linux/fs/namespace.c, check_for_nsfs_mounts, copy_tree.
-func (r *Root) bindPinned(b *program.Builder, from string, s *source, target program.Reg) {
+func (r *Root) bindPinned(b *program.Builder, from string, src *source, target program.Reg) {
 	step := b.Step(program.T("bind it by mount(2), without the mount namespaces that are pinned in it"))
-	call.Close(b, call.In(s.tree))
+	call.Close(b, call.In(src.tree))
 	call.Mount(step, call.FileSystem{Source: from}, call.PathTo(b, from), unix.MS_BIND|unix.MS_REC)
 	step = b.Step(program.T("open it"))
 	top := from
 	if path.Clean(from) == "/" {
 		top = "/.." // "/" itself leads to what lies beneath the mount
 	}
-	call.OpenTree(step, call.Cwd(), call.PathTo(b, top), unix.OPEN_TREE_CLOEXEC).To(s.tree)
-	r.attributes(b, s)
-	attach(b.Step(program.T("attach it")), s.tree, target)
+	call.OpenTree(step, call.Cwd(), call.PathTo(b, top), unix.OPEN_TREE_CLOEXEC).To(src.tree)
+	r.attributes(b, src)
+	attach(b.Step(program.T("attach it")), src.tree, target)
 }
 
 // sayMismatch emits what fails with ENOTDIR when only one of a mount and its

@@ -23,25 +23,25 @@ import (
 
 // mountNew emits a mount of a new file system.
 func (r *Root) mountNew(b *program.Builder, i int) {
-	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
-	target := r.target(b, place{dest: s.dest, plain: m.Type == "proc" || m.Type == "sysfs"})
+	m, src := &r.c.Spec.Mounts[i], &r.mounts[i]
+	target := r.target(b, place{dest: src.dest, plain: m.Type == "proc" || m.Type == "sysfs"})
 	defer r.closeUsed(b, target)
-	if s.tree != 0 {
-		attach(b.Step(program.T("attach it")), s.tree, target)
+	if src.tree != 0 {
+		attach(b.Step(program.T("attach it")), src.tree, target)
 		return
 	}
-	f := r.newFSWithMode(i)
-	if f.tooLong() && !r.mapsNew(i) {
-		f.mountOn(b, target, noLabel)
+	fs := r.newFSWithMode(i)
+	if fs.tooLong() && !r.mapsNew(i) {
+		fs.mountOn(b, target, noLabel)
 		return
 	}
 	if r.needsHandle(i) {
-		s.tree = b.RegOf(-1)
-		r.build(b, i, f, target)
-		attach(b.Step(program.T("attach it")), s.tree, target)
+		src.tree = b.RegOf(-1)
+		r.build(b, i, fs, target)
+		attach(b.Step(program.T("attach it")), src.tree, target)
 		return
 	}
-	r.put(b, f, target)
+	r.put(b, fs, target)
 }
 
 func (r *Root) newFSWithMode(i int) *newFS {
@@ -58,21 +58,21 @@ func (r *Root) newFSWithMode(i int) *newFS {
 //
 // Source: linux/fs/namespace.c, can_idmap_mount and build_mount_idmapped.
 func (r *Root) openNew(b *program.Builder, i int) {
-	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
+	m, src := &r.c.Spec.Mounts[i], &r.mounts[i]
 	b = b.Element(program.N("mounts[%d]", i)).Doing(program.T("mount %s on %s", m.Type, m.Destination))
-	if s.o.copyUp {
+	if src.o.copyUp {
 		b.Fault(fault.New(fault.At("mounts", i)+".options", "tmpcopyup with uidMappings and gidMappings needs a container without a user namespace",
 			"leave out one of them"))
 		return
 	}
-	s.tree = b.RegOf(-1)
-	r.newFSWithMode(i).mountAPI(b, s.tree, noLabel)
+	src.tree = b.RegOf(-1)
+	r.newFSWithMode(i).mountAPI(b, src.tree, noLabel)
 	if r.mapsNew(i) {
-		r.mapIDs(b, i, s, m.Type)
+		r.mapIDs(b, i, src, m.Type)
 	}
-	if s.o.prop != 0 {
+	if src.o.prop != 0 {
 		step := b.Step(program.T("set its propagation"))
-		setattr(step, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
+		setattr(step, src.tree, src.o.propRecursive, &unix.MountAttr{Propagation: src.o.prop})
 	}
 }
 
@@ -125,48 +125,48 @@ func ownReadonly(kind string) bool {
 
 // build emits a mount with a descriptor, and what is to be done to it before it is
 // attached.
-func (r *Root) build(b *program.Builder, i int, f *newFS, target program.Reg) {
-	m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
-	if r.readonly(s) && (m.Type == "tmpfs" || s.dest == "/dev") {
+func (r *Root) build(b *program.Builder, i int, fs *newFS, target program.Reg) {
+	mnt, src := &r.c.Spec.Mounts[i], &r.mounts[i]
+	if r.readonly(src) && (mnt.Type == "tmpfs" || src.dest == "/dev") {
 		// Not before all is in it.
-		f.attrs &^= unix.MOUNT_ATTR_RDONLY
-		f.flags = slices.DeleteFunc(f.flags, func(w string) bool { return w == "ro" })
-		r.deferred = append(r.deferred, late{i, s.tree})
+		fs.attrs &^= unix.MOUNT_ATTR_RDONLY
+		fs.flags = slices.DeleteFunc(fs.flags, func(w string) bool { return w == "ro" })
+		r.deferred = append(r.deferred, late{i, src.tree})
 	}
 	var mode program.Reg
 	if r.looksAtMode(i) {
 		mode = r.modeOf(b, target)
 	}
 	bind, done := b.Label(), b.Label()
-	fallback := r.fallbackSource(m)
+	fallback := r.fallbackSource(mnt)
 	if fallback != "" {
-		r.makeFS(b, f, s.tree, bind)
+		r.makeFS(b, fs, src.tree, bind)
 		b.Jump(done)
 		b.Bind(bind)
 		step := b.Step(program.T("bind the host's %s instead", fallback))
-		call.OpenTree(step, call.Cwd(), call.PathTo(b, fallback), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).To(s.tree)
-		set := f.attrs
-		if m.Type == "sysfs" { // the host's, and not the container's to write to
+		call.OpenTree(step, call.Cwd(), call.PathTo(b, fallback), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).To(src.tree)
+		set := fs.attrs
+		if mnt.Type == "sysfs" { // the host's, and not the container's to write to
 			set |= unix.MOUNT_ATTR_RDONLY
 		}
-		setattr(step, s.tree, true, &unix.MountAttr{Attr_set: set, Propagation: r.innerPropagation()})
+		setattr(step, src.tree, true, &unix.MountAttr{Attr_set: set, Propagation: r.innerPropagation()})
 		b.Bind(done)
 	} else {
-		r.makeFS(b, f, s.tree, noLabel)
+		r.makeFS(b, fs, src.tree, noLabel)
 	}
 	if mode != 0 { // before it is attached: nobody sees it with another mode
 		step := b.Step(program.T("give it the mode of the mount point"))
-		call.Fchmodat(step, call.In(s.tree), call.PathTo(b, "."), call.Value(mode))
+		call.Fchmodat(step, call.In(src.tree), call.PathTo(b, "."), call.Value(mode))
 	}
-	if s.o.copyUp && m.Type == "tmpfs" {
-		r.copyUp(b, i, s, target)
+	if src.o.copyUp && mnt.Type == "tmpfs" {
+		r.copyUp(b, i, src, target)
 	}
 	if r.mapsNew(i) { // after what is made in it: the ids in the file system are those of the image
-		r.mapIDs(b, i, s, m.Type)
+		r.mapIDs(b, i, src, mnt.Type)
 	}
-	if s.o.prop != 0 {
+	if src.o.prop != 0 {
 		step := b.Step(program.T("set its propagation"))
-		setattr(step, s.tree, s.o.propRecursive, &unix.MountAttr{Propagation: s.o.prop})
+		setattr(step, src.tree, src.o.propRecursive, &unix.MountAttr{Propagation: src.o.prop})
 	}
 }
 
@@ -227,22 +227,22 @@ type newFS struct {
 }
 
 // newFS returns the file system that a mount of the configuration asks for.
-func (r *Root) newFS(m *specs.Mount, s *source) *newFS {
-	f := &newFS{kind: m.Type, source: m.Source, data: s.o.data, flags: s.o.flags, legacy: s.o.legacy, attrs: s.o.change.merge(s.o.below).set}
-	if m.Type == "proc" {
-		f.pidNS = r.c.PidNS
+func (r *Root) newFS(mnt *specs.Mount, s *source) *newFS {
+	fs := &newFS{kind: mnt.Type, source: mnt.Source, data: s.o.data, flags: s.o.flags, legacy: s.o.legacy, attrs: s.o.change.merge(s.o.below).set}
+	if mnt.Type == "proc" {
+		fs.pidNS = r.c.PidNS
 	}
-	f.whole = r.c.Userns && (m.Type == "proc" || m.Type == "sysfs")
-	if f.source == "" {
-		f.source = m.Type // mountinfo would have an empty field
+	fs.whole = r.c.Userns && (mnt.Type == "proc" || mnt.Type == "sysfs")
+	if fs.source == "" {
+		fs.source = mnt.Type // mountinfo would have an empty field
 	}
-	if r.readonly(s) && !ownReadonly(m.Type) {
-		f.flags = append(slices.Clip(f.flags), "ro")
+	if r.readonly(s) && !ownReadonly(mnt.Type) {
+		fs.flags = append(slices.Clip(fs.flags), "ro")
 	}
-	if l := r.c.Spec.Linux; l != nil && labelled(m.Type) {
-		f.label, f.context = l.MountLabel, contextType(r.c.Spec)
+	if l := r.c.Spec.Linux; l != nil && labelled(mnt.Type) {
+		fs.label, fs.context = l.MountLabel, contextType(r.c.Spec)
 	}
-	return f
+	return fs
 }
 
 // ContextType is the annotation that names the option which new file systems take
@@ -387,28 +387,28 @@ func (r *Root) remounted(i int) int {
 // another also the file system's options. What the configuration has mounted is changed
 // by its descriptor: by its name another mount may be found by then. Of what is not its
 // own the name must not lead over symbolic links.
-func (r *Root) remount(b *program.Builder, m *specs.Mount, i int) {
-	s := &r.mounts[i]
+func (r *Root) remount(b *program.Builder, mnt *specs.Mount, i int) {
+	src := &r.mounts[i]
 	var target program.Reg
 	if j := r.remounted(i); j >= 0 {
 		target = r.mounts[j].tree
 	}
 	if target == 0 {
-		step := b.Step(program.T("open target %s, which no symbolic link may lead to", s.dest))
-		target = open(step, r.Fd, s.dest, unix.O_PATH, plain).Fd()
+		step := b.Step(program.T("open target %s, which no symbolic link may lead to", src.dest))
+		target = open(step, r.Fd, src.dest, unix.O_PATH, plain).Fd()
 	}
-	if s.o.bind {
-		c := s.o.change
+	if src.o.bind {
+		c := src.o.change
 		step := b.Step(program.T("set its options"))
 		if !c.empty() {
 			setattr(step, target, false, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr})
 		}
-		if c := s.o.below; !c.empty() {
+		if c := src.o.below; !c.empty() {
 			setattr(step, target, true, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr})
 		}
 		return
 	}
-	f := r.newFS(m, s)
+	f := r.newFS(mnt, src)
 	f.legacy |= unix.MS_REMOUNT
 	f.mountOn(b, target, noLabel)
 }

@@ -155,18 +155,18 @@ func number(s string) int {
 }
 
 // unescape undoes \040 and the like.
-func unescape(s string) string {
-	if strings.IndexByte(s, '\\') < 0 {
-		return s
+func unescape(text string) string {
+	if strings.IndexByte(text, '\\') < 0 {
+		return text
 	}
 	var out []byte
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			out = append(out, (s[i+1]-'0')<<6|(s[i+2]-'0')<<3|(s[i+3]-'0'))
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\\' && i+3 < len(text) {
+			out = append(out, (text[i+1]-'0')<<6|(text[i+2]-'0')<<3|(text[i+3]-'0'))
 			i += 3
 			continue
 		}
-		out = append(out, s[i])
+		out = append(out, text[i])
 	}
 	return string(out)
 }

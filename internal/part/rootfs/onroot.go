@@ -43,24 +43,24 @@ func Base(rootfs string, mounts []specs.Mount) string {
 }
 
 // checkOnRoot refuses what cannot be the root of a container.
-func checkOnRoot(i int, m *specs.Mount) error {
+func checkOnRoot(i int, mnt *specs.Mount) error {
 	at := fault.At("mounts", i)
-	if slices.Contains(m.Options, "remount") {
+	if slices.Contains(mnt.Options, "remount") {
 		return fault.New(at+".options", "the root of the container is not remounted",
 			"set root.readonly, or give the options to the mount on /")
 	}
-	if !IsBind(m) {
-		switch m.Type {
+	if !IsBind(mnt) {
+		switch mnt.Type {
 		case "proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue":
-			return fault.New(at+".type", fault.Quote(m.Type)+" is no root file system",
+			return fault.New(at+".type", fault.Quote(mnt.Type)+" is no root file system",
 				"bind a directory on /, or mount a tmpfs or another file system for files")
 		}
-		if slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap") || len(m.UIDMappings)+len(m.GIDMappings) > 0 {
+		if slices.Contains(mnt.Options, "idmap") || slices.Contains(mnt.Options, "ridmap") || len(mnt.UIDMappings)+len(mnt.GIDMappings) > 0 {
 			return fault.New(at, "a new file system on / has no mappings of its own",
 				"remove uidMappings, gidMappings, idmap and ridmap")
 		}
 	}
-	for j, o := range m.Options {
+	for j, o := range mnt.Options {
 		switch o {
 		case "copy-symlink", "src-nofollow", "dest-nofollow", "tmpcopyup":
 			return fault.New(fault.At(at+".options", j), fault.Quote(o)+" is not for a mount on /",

@@ -42,18 +42,18 @@ func destination(d string) string {
 // parent section or, without SourcesInParent, later by Mount. Reports of what is
 // wrong in the configuration come by Builder.Program.
 func (r *Root) Open(b *program.Builder) {
-	l := r.c.Spec.Linux
+	linux := r.c.Spec.Linux
 	r.prop = propagation{flag: unix.MS_SLAVE, recursive: true}
 	paths := 0
-	if l != nil {
-		if err := checkMasks(l.MaskedPaths); err != nil {
+	if linux != nil {
+		if err := checkMasks(linux.MaskedPaths); err != nil {
 			b.Fault(err)
 		}
-		paths = len(l.MaskedPaths) + len(l.ReadonlyPaths)
-		if l.RootfsPropagation != "" {
-			p, ok := propagationOf(l.RootfsPropagation)
+		paths = len(linux.MaskedPaths) + len(linux.ReadonlyPaths)
+		if linux.RootfsPropagation != "" {
+			p, ok := propagationOf(linux.RootfsPropagation)
 			if !ok {
-				b.Fault(errPropagation(l.RootfsPropagation))
+				b.Fault(errPropagation(linux.RootfsPropagation))
 			}
 			r.prop = p
 		}
@@ -71,19 +71,19 @@ func (r *Root) parseMounts(b *program.Builder) {
 	r.mounts = make([]source, len(r.c.Spec.Mounts))
 	top := OnRoot(r.c.Spec.Mounts)
 	for i := range r.c.Spec.Mounts {
-		m, s := &r.c.Spec.Mounts[i], &r.mounts[i]
+		m, src := &r.c.Spec.Mounts[i], &r.mounts[i]
 		if err := checkPlace(i, m); err != nil {
 			b.Fault(err)
 		}
-		if s.gone = i < top; s.gone {
+		if src.gone = i < top; src.gone {
 			continue
 		}
-		s.dest, s.o = destination(m.Destination), parseOptions(m.Options)
-		s.link = r.c.Links[i]
-		s.inside = r.inside(i, s)
-		s.late = r.late(m, s)
+		src.dest, src.o = destination(m.Destination), parseOptions(m.Options)
+		src.link = r.c.Links[i]
+		src.inside = r.inside(i, src)
+		src.late = r.late(m, src)
 		if i == top {
-			r.takeRoot(i, s)
+			r.takeRoot(i, src)
 		}
 	}
 	for i := range r.mounts {
@@ -148,19 +148,19 @@ func (r *Root) innerPropagation() uint64 {
 // openBind emits the opening of a bind's source and all that is to be changed of
 // it. It is a clone of the host's mount: with the option shared it stays in the
 // host's peer group.
-func (r *Root) openBind(b *program.Builder, i int, s *source) {
+func (r *Root) openBind(b *program.Builder, i int, src *source) {
 	m := &r.c.Spec.Mounts[i]
 	b = b.Element(program.N("mounts[%d]", i)).Doing(program.T("bind %s on %s", m.Source, m.Destination))
 	step := b.Step(program.T("open source %s", m.Source))
-	s.tree = treeAt(step, m.Source, s.o.recursive, s.follow())
-	if s.dest == "/proc" {
+	src.tree = treeAt(step, m.Source, src.o.recursive, src.follow())
+	if src.dest == "/proc" {
 		step := b.Step(program.T("source %s: only a procfs may be bound on /proc", m.Source))
-		idiom.MustBeOn(step, s.tree, unix.PROC_SUPER_MAGIC, unix.EINVAL)
+		idiom.MustBeOn(step, src.tree, unix.PROC_SUPER_MAGIC, unix.EINVAL)
 	}
-	if idmapped(m, s) {
-		r.mapIDs(b, i, s, m.Source)
+	if idmapped(m, src) {
+		r.mapIDs(b, i, src, m.Source)
 	}
-	r.attributes(b, s)
+	r.attributes(b, src)
 }
 
 // idmapped reports whether the mount is idmapped.
@@ -245,30 +245,30 @@ func (r *Root) openInside(b *program.Builder, i int, s *source) {
 
 // attributes emits the options and the propagation of a bind's tree, in as few
 // calls as it can.
-func (r *Root) attributes(b *program.Builder, s *source) {
-	prop, propBelow := s.o.prop, uint64(0)
-	if prop == 0 && (r.prop.flag != unix.MS_SHARED || s.root) {
+func (r *Root) attributes(b *program.Builder, src *source) {
+	prop, propBelow := src.o.prop, uint64(0)
+	if prop == 0 && (r.prop.flag != unix.MS_SHARED || src.root) {
 		propBelow = r.innerPropagation()
-	} else if s.o.propRecursive {
+	} else if src.o.propRecursive {
 		prop, propBelow = 0, prop
 	}
-	top, below := r.bindChange(s), s.o.below
+	top, below := r.bindChange(src), src.o.below
 	if r.c.Userns { // what is mounted below keeps what the host has restricted
 		top, below.clr = top.merge(change{clr: below.clr}), below.clr&unix.MOUNT_ATTR__ATIME
 	}
-	if !s.o.recursive { // then there is nothing below
+	if !src.o.recursive { // then there is nothing below
 		top, below, prop, propBelow = top.merge(below), change{}, prop|propBelow, 0
 	}
 	since := "5.12"
-	if (s.o.change.set|s.o.change.clr|s.o.below.set|s.o.below.clr)&unix.MOUNT_ATTR_NOSYMFOLLOW != 0 {
+	if (src.o.change.set|src.o.change.clr|src.o.below.set|src.o.below.clr)&unix.MOUNT_ATTR_NOSYMFOLLOW != 0 {
 		since = OptionSince("nosymfollow")
 	}
 	step := b.Step(program.T("set its options (needs Linux %s: mount_setattr)", since))
 	if !top.empty() || prop != 0 {
-		r.changeBind(step, s, top, prop)
+		r.changeBind(step, src, top, prop)
 	}
 	if !below.empty() || propBelow != 0 {
-		setattr(step, s.tree, true, &unix.MountAttr{Attr_set: below.set, Attr_clr: below.clr, Propagation: propBelow})
+		setattr(step, src.tree, true, &unix.MountAttr{Attr_set: below.set, Attr_clr: below.clr, Propagation: propBelow})
 	}
 }
 
@@ -283,18 +283,18 @@ const inherited = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_A
 //
 // Source: what runc and crun do; mount(2), "Remounting an existing mount".
 func (r *Root) bindChange(s *source) change {
-	c := s.o.change
+	attrs := s.o.change
 	if !s.o.named || r.c.Userns {
-		return c
+		return attrs
 	}
-	c.clr |= inherited &^ c.set
+	attrs.clr |= inherited &^ attrs.set
 	if s.rootRO { // the source's own is not taken back for the time until Finish
-		c.clr &^= unix.MOUNT_ATTR_RDONLY
+		attrs.clr &^= unix.MOUNT_ATTR_RDONLY
 	}
-	if c.set&(unix.MOUNT_ATTR__ATIME|unix.MOUNT_ATTR_NODIRATIME) != 0 || c.clr&unix.MOUNT_ATTR__ATIME != 0 {
-		c.clr |= unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME&^c.set
+	if attrs.set&(unix.MOUNT_ATTR__ATIME|unix.MOUNT_ATTR_NODIRATIME) != 0 || attrs.clr&unix.MOUNT_ATTR__ATIME != 0 {
+		attrs.clr |= unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME&^attrs.set
 	}
-	return c
+	return attrs
 }
 
 // changeBind emits the change of one mount. What the kernel has locked, because
@@ -303,27 +303,27 @@ func (r *Root) bindChange(s *source) change {
 //
 // Source: mount_namespaces(7), "Restrictions on mount namespaces"; mount_setattr(2),
 // MOUNT_ATTR_NOSYMFOLLOW.
-func (r *Root) changeBind(b *program.Builder, s *source, c change, prop uint64) {
+func (r *Root) changeBind(b *program.Builder, src *source, attrs change, prop uint64) {
 	if r.c.Userns && r.c.SourcesInParent && !r.inChild {
-		r.keepLocked(b, s.tree, c.clr&^c.set)
+		r.keepLocked(b, src.tree, attrs.clr&^attrs.set)
 	}
-	call := setattr(b, s.tree, false, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr, Propagation: prop})
-	kept := change{c.set, c.clr &^ (inherited &^ s.o.change.clr)}
-	if kept == c {
+	call := setattr(b, src.tree, false, &unix.MountAttr{Attr_set: attrs.set, Attr_clr: attrs.clr, Propagation: prop})
+	kept := change{attrs.set, attrs.clr &^ (inherited &^ src.o.change.clr)}
+	if kept == attrs {
 		return
 	}
 	locked, done := b.Label(), b.Label()
-	if c.clr&^s.o.change.clr&unix.MOUNT_ATTR_NOSYMFOLLOW != 0 {
+	if attrs.clr&^src.o.change.clr&unix.MOUNT_ATTR_NOSYMFOLLOW != 0 {
 		older := b.Label()
 		call.On(0, older)
 		b.Jump(done)
 		b.Bind(older)
-		call = setattr(b, s.tree, false, &unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr &^ unix.MOUNT_ATTR_NOSYMFOLLOW, Propagation: prop})
+		call = setattr(b, src.tree, false, &unix.MountAttr{Attr_set: attrs.set, Attr_clr: attrs.clr &^ unix.MOUNT_ATTR_NOSYMFOLLOW, Propagation: prop})
 	}
 	call.On(unix.EPERM, locked)
 	b.Jump(done)
 	b.Bind(locked)
-	setattr(b, s.tree, false, &unix.MountAttr{Attr_set: kept.set, Attr_clr: kept.clr, Propagation: prop})
+	setattr(b, src.tree, false, &unix.MountAttr{Attr_set: kept.set, Attr_clr: kept.clr, Propagation: prop})
 	b.Bind(done)
 }
 

@@ -29,21 +29,21 @@ func (r *Root) Relock(b *program.Builder) {
 		r.relockRoot(b.Element(program.T("root.path")))
 	}
 	for i := range r.mounts {
-		s, m := &r.mounts[i], &r.c.Spec.Mounts[i]
-		opened := s.opens() && !s.late
-		if !opened || idmapped(m, s) || s.o.prop == unix.MS_SHARED { // mapping needs the caller's privileges, a copy is in no peer group
+		src, mnt := &r.mounts[i], &r.c.Spec.Mounts[i]
+		opened := src.opens() && !src.late
+		if !opened || idmapped(mnt, src) || src.o.prop == unix.MS_SHARED { // mapping needs the caller's privileges, a copy is in no peer group
 			continue
 		}
-		b := b.Element(program.N("mounts[%d]", i)).Doing(program.T("clone %s where the kernel has locked it", m.Source))
+		b := b.Element(program.N("mounts[%d]", i)).Doing(program.T("clone %s where the kernel has locked it", mnt.Source))
 		next := b.Label()
-		flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | s.follow()
-		if s.o.recursive {
+		flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | src.follow()
+		if src.o.recursive {
 			flags |= unix.AT_RECURSIVE
 		}
-		own := *s
-		own.tree = call.OpenTree(b, call.Cwd(), call.PathTo(b, m.Source), flags).On(0, next).Fd()
+		own := *src
+		own.tree = call.OpenTree(b, call.Cwd(), call.PathTo(b, mnt.Source), flags).On(0, next).Fd()
 		r.attributes(b, &own)
-		r.replace(b, own.tree, s.tree)
+		r.replace(b, own.tree, src.tree)
 		b.Bind(next)
 	}
 }

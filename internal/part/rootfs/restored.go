@@ -37,8 +37,8 @@ func NewRestored(root int, s *specs.Spec) *Restored {
 // a directory or a file, and returns a descriptor of it, and where it is. The descriptor is
 // -1 where the point is in a file system that is new, which comes with its content.
 func (r *Restored) Mount(dir bool) (fd int, place string, err error) {
-	m := &r.spec.Mounts[len(r.places)]
-	dest := destination(m.Destination)
+	mnt := &r.spec.Mounts[len(r.places)]
+	dest := destination(mnt.Destination)
 	fd = -1
 	if base, rest, fresh := r.below(dest); fresh {
 		place = base + rest
@@ -50,7 +50,7 @@ func (r *Restored) Mount(dir bool) (fd int, place string, err error) {
 			return -1, "", err
 		}
 	}
-	r.before = append(r.before, mounted{dest, !IsBind(m)})
+	r.before = append(r.before, mounted{dest, !IsBind(mnt)})
 	r.places = append(r.places, place)
 	return fd, place, nil
 }

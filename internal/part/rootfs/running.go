@@ -28,21 +28,21 @@ func CheckRunning(mounts []specs.Mount, add, userns bool) error {
 	return nil
 }
 
-func checkRunning(i int, m *specs.Mount, add, userns bool) error {
+func checkRunning(i int, mnt *specs.Mount, add, userns bool) error {
 	at := fault.At("mounts", i)
-	switch dest := destination(m.Destination); {
+	switch dest := destination(mnt.Destination); {
 	case dest == "/" || dest == "/proc" || strings.HasPrefix(dest, "/proc/") || dest == "/sys" || dest == "/dev":
-		return fault.New(at+".destination", fault.Quote(m.Destination)+" is of the container's making", "name another directory")
+		return fault.New(at+".destination", fault.Quote(mnt.Destination)+" is of the container's making", "name another directory")
 	case !add:
-	case slices.Contains(m.Options, "remount"):
+	case slices.Contains(mnt.Options, "remount"):
 		return fault.New(at+".options", "a remount is no mount to add", "remove the mount and add it with other options")
-	case IsBind(m):
-	case m.Type == "proc", m.Type == "sysfs", m.Type == "cgroup", m.Type == "cgroup2":
-		return fault.New(at+".type", fault.Quote(m.Type)+" is not for a container that runs", "have it in config.json")
-	case slices.Contains(m.Options, "tmpcopyup"):
+	case IsBind(mnt):
+	case mnt.Type == "proc", mnt.Type == "sysfs", mnt.Type == "cgroup", mnt.Type == "cgroup2":
+		return fault.New(at+".type", fault.Quote(mnt.Type)+" is not for a container that runs", "have it in config.json")
+	case slices.Contains(mnt.Options, "tmpcopyup"):
 		return fault.New(at+".options", "tmpcopyup is not for a container that runs", "have it in config.json")
-	case m.Type == "overlay" && userns:
-		return fault.New(at+".type", fault.Quote(m.Type)+" is not for a container that runs in a user namespace",
+	case mnt.Type == "overlay" && userns:
+		return fault.New(at+".type", fault.Quote(mnt.Type)+" is not for a container that runs in a user namespace",
 			"mount it on the host, and bind that")
 	}
 	return nil

@@ -36,90 +36,90 @@ type missingTarget struct {
 // It is first opened with no symbolic link allowed: then it is where its name says
 // and needs no further look. Only when there is a link is it followed, inside the
 // root, and must not have led into procfs.
-func (r *Root) target(b *program.Builder, p place) program.Reg {
+func (r *Root) target(b *program.Builder, at place) program.Reg {
 	// Below a mount that nobody else has reached no link can be in the way.
-	if dir := r.mountedDir(path.Dir(p.dest)); dir != 0 && p.src == 0 {
-		return r.targetIn(b, dir, p)
+	if dir := r.mountedDir(path.Dir(at.dest)); dir != 0 && at.src == 0 {
+		return r.targetIn(b, dir, at)
 	}
-	p.tag = uint32(TargetTag + len(r.targets))
-	r.targets = append(r.targets, missingTarget{dest: p.dest, dir: p.src == 0, done: r.done})
+	at.tag = uint32(TargetTag + len(r.targets))
+	r.targets = append(r.targets, missingTarget{dest: at.dest, dir: at.src == 0, done: r.done})
 	fd, got, missing, link := b.RegOf(-1), b.Label(), b.Label(), b.Label()
-	opening := program.T("open target %s", p.dest)
-	if p.plain {
+	opening := program.T("open target %s", at.dest)
+	if at.plain {
 		opening.F += ", which must be an ordinary directory (no symbolic link)"
 	}
-	step, making := b.Step(opening), b.Step(program.T("make target %s", p.dest))
-	if p.plain {
-		r.openTarget(step, p, plain).To(fd).On(unix.ENOENT, missing)
+	step, making := b.Step(opening), b.Step(program.T("make target %s", at.dest))
+	if at.plain {
+		r.openTarget(step, at, plain).To(fd).On(unix.ENOENT, missing)
 		b.Jump(got)
 	} else {
-		r.openTarget(step, p, plain).To(fd).Ignore()
+		r.openTarget(step, at, plain).To(fd).Ignore()
 		step.If(fd, program.Ge, 0, got)
 		step.IfErrno(fd, unix.ENOENT, missing)
 		step.IfErrno(fd, unix.ELOOP, link)
-		r.openTarget(step, p, plain).To(fd) // fails as it did
+		r.openTarget(step, at, plain).To(fd) // fails as it did
 		b.Jump(got)
 	}
 
 	// First by the child itself, which costs no message; the parent can where it may not.
 	b.Bind(missing)
-	kind := r.kind(making, p)
+	kind := r.kind(making, at)
 	ask := b.Label()
-	r.makeHere(making, p, kind, ask)
-	r.openTarget(step, p, plain).To(fd).Ignore()
+	r.makeHere(making, at, kind, ask)
+	r.openTarget(step, at, plain).To(fd).Ignore()
 	step.If(fd, program.Ge, 0, got)
 	b.Bind(ask)
-	r.askParent(making, p, kind)
-	if p.plain {
-		r.openTarget(step, p, plain).To(fd)
+	r.askParent(making, at, kind)
+	if at.plain {
+		r.openTarget(step, at, plain).To(fd)
 		b.Bind(got)
 		return fd
 	}
 	b.Bind(link) // only here: where links are refused, this is not reached
-	r.followTarget(b, p, fd)
+	r.followTarget(b, at, fd)
 	b.Bind(got)
 	return fd
 }
 
-func (r *Root) openTarget(b *program.Builder, p place, resolve uint64) program.Call {
+func (r *Root) openTarget(b *program.Builder, at place, resolve uint64) program.Call {
 	flags := uint64(unix.O_PATH)
-	if p.src == 0 {
+	if at.src == 0 {
 		flags |= unix.O_DIRECTORY
 	}
-	if p.nofollow {
+	if at.nofollow {
 		flags |= unix.O_NOFOLLOW
 	}
-	if below, ok := strings.CutPrefix(p.dest, "/dev/"); ok && p.near {
+	if below, ok := strings.CutPrefix(at.dest, "/dev/"); ok && at.near {
 		return open(b, r.dev, below, flags, resolve) // which is a mount of its own
 	}
-	return open(b, r.Fd, p.dest, flags, resolve)
+	return open(b, r.Fd, at.dest, flags, resolve)
 }
 
 // followTarget emits the opening through symbolic links. One that leads to nothing
 // yet is followed by the parent, which makes what is missing.
-func (r *Root) followTarget(b *program.Builder, p place, fd program.Reg) {
+func (r *Root) followTarget(b *program.Builder, at place, fd program.Reg) {
 	opened, dangling := b.Label(), b.Label()
-	opening, resolve := program.T("open target %s", p.dest), uint64(inRoot)
-	if p.near {
+	opening, resolve := program.T("open target %s", at.dest), uint64(inRoot)
+	if at.near {
 		opening.F += ", from which no symbolic link may lead into what is mounted"
 		resolve |= unix.RESOLVE_NO_XDEV
 	}
-	step, making := b.Step(opening), b.Step(program.T("make target %s", p.dest))
-	r.openTarget(step, p, resolve).To(fd).On(unix.ENOENT, dangling)
+	step, making := b.Step(opening), b.Step(program.T("make target %s", at.dest))
+	r.openTarget(step, at, resolve).To(fd).On(unix.ENOENT, dangling)
 	b.Jump(opened)
 	b.Bind(dangling)
-	r.askParent(making, p, r.kind(making, p))
-	r.openTarget(step, p, resolve).To(fd)
+	r.askParent(making, at, r.kind(making, at))
+	r.openTarget(step, at, resolve).To(fd)
 	b.Bind(opened)
-	if allowedUnderProc(p.dest) {
+	if allowedUnderProc(at.dest) {
 		return
 	}
 	// The name was checked before; a link of the image may have led into procfs all the same.
 	buf, ok := b.Zero(idiom.StatfsSize), b.Label()
-	step = b.Step(program.T("check target %s", p.dest))
+	step = b.Step(program.T("check target %s", at.dest))
 	call.Fstatfs(step, call.In(fd), buf)
 	step.IfWord(idiom.Part(buf, 0, 4), -1, program.Ne, unix.PROC_SUPER_MAGIC, ok)
-	step = b.Step(program.T("target %s cannot be mounted because it is inside /proc, where a symbolic link leads", p.dest))
+	step = b.Step(program.T("target %s cannot be mounted because it is inside /proc, where a symbolic link leads", at.dest))
 	step.Fail(0)
 	b.Bind(ok)
 }
@@ -156,20 +156,20 @@ func (r *Root) makeHere(b *program.Builder, p place, kind program.Mem, ask progr
 
 // askParent emits the request to the parent to make the target: several
 // components are missing, or a symbolic link leads to nothing.
-func (r *Root) askParent(b *program.Builder, p place, kind program.Mem) {
+func (r *Root) askParent(b *program.Builder, at place, kind program.Mem) {
 	tell := func(tag uint32) { r.tellTarget(b, tag) }
 	if kind.Len > 0 {
 		dir, done := b.Label(), b.Label()
 		isDir(b, kind, dir)
-		tell(p.tag)
+		tell(at.tag)
 		b.Jump(done)
 		b.Bind(dir)
-		tell(p.tag | AsDir)
+		tell(at.tag | AsDir)
 		b.Bind(done)
 	} else {
-		tell(p.tag)
+		tell(at.tag)
 	}
-	b.Wait(p.tag, b.Zero(1))
+	b.Wait(at.tag, b.Zero(1))
 }
 
 // rootInParent reports whether the parent has the root's descriptor, too.

@@ -16,9 +16,9 @@ import (
 // errors do not tell which of the values is wrong.
 //
 // Source: sched(7), sched_setattr(2); the kernel's __checkparam_dl.
-func Check(p *check.Process) error {
+func Check(proc *check.Process) error {
 	const name = "process.scheduler"
-	s := p.Scheduler
+	s := proc.Scheduler
 	if s == nil {
 		return nil
 	}
@@ -29,17 +29,17 @@ func Check(p *check.Process) error {
 	}
 	for i, f := range s.Flags {
 		if enum.SchedFlags.Find(string(f)) == nil {
-			p.Add(check.Unknown(fault.At(name+".flags", i), string(f), "a name of sched_setattr(2), as SCHED_FLAG_RESET_ON_FORK", enum.SchedFlags.Names()...))
+			proc.Add(check.Unknown(fault.At(name+".flags", i), string(f), "a name of sched_setattr(2), as SCHED_FLAG_RESET_ON_FORK", enum.SchedFlags.Names()...))
 		}
 	}
 	if s.Nice < -20 || s.Nice > 19 {
-		p.Add(fault.New(name+".nice", check.Number(s.Nice)+" is out of range", "give a number from -20 to 19"))
+		proc.Add(fault.New(name+".nice", check.Number(s.Nice)+" is out of range", "give a number from -20 to 19"))
 	}
 	switch {
 	case s.Priority != 0 && !fixed:
-		p.Add(fault.New(name+".priority", "is only for SCHED_FIFO and SCHED_RR, not for "+string(s.Policy), "remove it"))
+		proc.Add(fault.New(name+".priority", "is only for SCHED_FIFO and SCHED_RR, not for "+string(s.Policy), "remove it"))
 	case fixed && (s.Priority < 1 || s.Priority > 99):
-		p.Add(fault.New(name+".priority", check.Number(s.Priority)+" is out of range for "+string(s.Policy), "give a number from 1 to 99"))
+		proc.Add(fault.New(name+".priority", check.Number(s.Priority)+" is out of range for "+string(s.Policy), "give a number from 1 to 99"))
 	}
 	switch {
 	case !deadline && (s.Runtime != 0 || s.Deadline != 0 || s.Period != 0):
@@ -84,13 +84,13 @@ func CheckAffinity(p *check.Process) error {
 // has one error for all faults.
 //
 // Source: set_mempolicy(2).
-func CheckMemoryPolicy(c *check.Config) error {
+func CheckMemoryPolicy(conf *check.Config) error {
 	const name = "linux.memoryPolicy"
-	p := c.Linux.MemoryPolicy
+	p := conf.Linux.MemoryPolicy
 	if p == nil {
 		return nil
 	}
-	c.Add(check.List(name+".nodes", p.Nodes, cpulist.MaxNode))
+	conf.Add(check.List(name+".nodes", p.Nodes, cpulist.MaxNode))
 	if enum.MemoryModes.Find(string(p.Mode)) == nil {
 		return check.Unknown(name+".mode", string(p.Mode), "a mode of set_mempolicy(2), as MPOL_INTERLEAVE", enum.MemoryModes.Names()...)
 	}
@@ -106,7 +106,7 @@ func CheckMemoryPolicy(c *check.Config) error {
 	}
 	for i, f := range p.Flags {
 		if enum.MemoryFlags.Find(string(f)) == nil {
-			c.Add(check.Unknown(fault.At(name+".flags", i), string(f), enum.MemoryFlags.Or(), enum.MemoryFlags.Names()...))
+			conf.Add(check.Unknown(fault.At(name+".flags", i), string(f), enum.MemoryFlags.Or(), enum.MemoryFlags.Names()...))
 		}
 	}
 	if slices.Contains(p.Flags, specs.MpolFRelativeNodes) && slices.Contains(p.Flags, specs.MpolFStaticNodes) {

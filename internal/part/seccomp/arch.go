@@ -110,12 +110,12 @@ func (p *profile) parseArches(list []specs.Arch, goarch string) {
 	use := append(make([]arch, 0, 4), *own)
 next:
 	for i, name := range list {
-		a := find(name)
+		abi := find(name)
 		switch {
-		case a == nil:
+		case abi == nil:
 			p.fault(fmt.Errorf("linux.seccomp.architectures[%d]: %s", i, notKnown(string(name), Architectures())))
 			continue
-		case a.big != own.big:
+		case abi.big != own.big:
 			p.fault(fmt.Errorf("linux.seccomp.architectures[%d]: %s has another byte order than this kernel's %s", i, name, own.name))
 			continue
 		}
@@ -124,7 +124,7 @@ next:
 				continue next
 			}
 		}
-		use = append(use, *a)
+		use = append(use, *abi)
 	}
 	p.arches = use
 }

@@ -54,9 +54,9 @@ func (a *assembler) rule(r *rule, ar *arch, miss chain) chain {
 }
 
 // compare emits one condition.
-func (a *assembler) compare(c *condition, ar *arch, yes, no target) target {
+func (a *assembler) compare(cond *condition, ar *arch, yes, no target) target {
 	test := uint16(unix.BPF_JEQ)
-	switch c.op {
+	switch cond.op {
 	case notEqual:
 		yes, no = no, yes
 	case greater:
@@ -68,22 +68,22 @@ func (a *assembler) compare(c *condition, ar *arch, yes, no target) target {
 	case less:
 		test, yes, no = unix.BPF_JGE, no, yes
 	}
-	t := a.half(c, ar, false, test, yes, no)
+	t := a.half(cond, ar, false, test, yes, no)
 	if !ar.wide {
 		return t
 	}
 	if test == unix.BPF_JEQ {
-		return a.half(c, ar, true, test, t, no)
+		return a.half(cond, ar, true, test, t, no)
 	}
-	t = a.jump(unix.BPF_JEQ, uint32(c.value>>32), t, no)
-	return a.half(c, ar, true, unix.BPF_JGT, yes, t)
+	t = a.jump(unix.BPF_JEQ, uint32(cond.value>>32), t, no)
+	return a.half(cond, ar, true, unix.BPF_JGT, yes, t)
 }
 
 // half emits the comparison of one word of an argument.
-func (a *assembler) half(c *condition, ar *arch, high bool, test uint16, yes, no target) target {
-	mask, value := uint32(c.mask), uint32(c.value)
+func (a *assembler) half(cond *condition, ar *arch, high bool, test uint16, yes, no target) target {
+	mask, value := uint32(cond.mask), uint32(cond.value)
 	if high {
-		mask, value = uint32(c.mask>>32), uint32(c.value>>32)
+		mask, value = uint32(cond.mask>>32), uint32(cond.value>>32)
 	}
 	if mask == 0 {
 		return yes // masked, and nothing of this word counts
@@ -92,7 +92,7 @@ func (a *assembler) half(c *condition, ar *arch, high bool, test uint16, yes, no
 	if mask != ^uint32(0) {
 		t = a.and(mask, t)
 	}
-	return a.load(ar.offset(c.arg, high), t)
+	return a.load(ar.offset(cond.arg, high), t)
 }
 
 // offset returns where a word of an argument is.

@@ -29,17 +29,17 @@ type calls struct {
 }
 
 // fill takes the entries for one architecture.
-func (c *calls) fill(p *profile, a *arch) error {
+func (c *calls) fill(p *profile, abi *arch) error {
 	*c = calls{last: -1, conditions: c.conditions[:0]}
 	for i := range p.entries {
 		e := &p.entries[i]
 		for _, row := range e.rows {
-			if slot, ok := a.column.slot(int(row)); ok {
-				if err := c.add(slot, e, i, a, 0); err != nil {
+			if slot, ok := abi.column.slot(int(row)); ok {
+				if err := c.add(slot, e, i, abi, 0); err != nil {
 					return err
 				}
 			}
-			if !a.mux {
+			if !abi.mux {
 				continue
 			}
 			if n := muxed(rowName(int(row))); n != 0 {
@@ -47,7 +47,7 @@ func (c *calls) fill(p *profile, a *arch) error {
 				if n&ipcCall != 0 {
 					slot = slotIPC
 				}
-				if err := c.add(slot, e, i, a, n); err != nil {
+				if err := c.add(slot, e, i, abi, n); err != nil {
 					return err
 				}
 			}
@@ -58,7 +58,7 @@ func (c *calls) fill(p *profile, a *arch) error {
 
 // add adds the rules of entry e, of index i, to the call of a slot; mux is what
 // muxed gives when that is a multiplexer, and the entry names another call.
-func (c *calls) add(slot int, e *entry, i int, a *arch, mux int) error {
+func (c *calls) add(slot int, e *entry, i int, abi *arch, mux int) error {
 	if slot < plain {
 		c.last = max(c.last, slot)
 	}
@@ -71,8 +71,8 @@ func (c *calls) add(slot int, e *entry, i int, a *arch, mux int) error {
 		if len(e.args) > 0 {
 			args = e.args[n]
 		}
-		if other := c.list[slot].add(rule{e.verdict, i, c.keep(a, mux, args)}); other >= 0 {
-			return fmt.Errorf("linux.seccomp.syscalls[%d].action: differs from that of linux.seccomp.syscalls[%d], for the same call and arguments on %s; leave one of the two out", i, other, a.name)
+		if other := c.list[slot].add(rule{e.verdict, i, c.keep(abi, mux, args)}); other >= 0 {
+			return fmt.Errorf("linux.seccomp.syscalls[%d].action: differs from that of linux.seccomp.syscalls[%d], for the same call and arguments on %s; leave one of the two out", i, other, abi.name)
 		}
 	}
 	return nil

@@ -107,25 +107,25 @@ type entry struct {
 }
 
 func parse(s *specs.LinuxSeccomp, goarch string) *profile {
-	p := &profile{entries: make([]entry, len(s.Syscalls))}
-	p.parseArches(s.Architectures, goarch)
+	prof := &profile{entries: make([]entry, len(s.Syscalls))}
+	prof.parseArches(s.Architectures, goarch)
 	var err error
-	p.deflt, err = verdict(s.DefaultAction, s.DefaultErrnoRet, "linux.seccomp", "defaultAction", "defaultErrnoRet")
-	p.fault(err)
-	p.notify = s.DefaultAction == specs.ActNotify
-	p.enosys = stub(s.DefaultAction)
+	prof.deflt, err = verdict(s.DefaultAction, s.DefaultErrnoRet, "linux.seccomp", "defaultAction", "defaultErrnoRet")
+	prof.fault(err)
+	prof.notify = s.DefaultAction == specs.ActNotify
+	prof.enosys = stub(s.DefaultAction)
 	names := 0
 	for i := range s.Syscalls {
 		names += len(s.Syscalls[i].Names)
 	}
 	known := make([]uint16, 0, names)
 	for i := range s.Syscalls {
-		known = p.entry(i, &s.Syscalls[i], known)
+		known = prof.entry(i, &s.Syscalls[i], known)
 	}
-	p.flags, err = parseFlags(s.Flags, p.notify)
-	p.fault(err)
-	p.fault(checkListener(s, p.notify))
-	return p
+	prof.flags, err = parseFlags(s.Flags, prof.notify)
+	prof.fault(err)
+	prof.fault(checkListener(s, prof.notify))
+	return prof
 }
 
 // entry parses linux.seccomp.syscalls[i], whose rows it appends to known.

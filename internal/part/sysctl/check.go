@@ -15,26 +15,26 @@ import (
 
 // Check checks linux.sysctl: only parameters that a namespace of the
 // container has for its own may be set. The rest would be the host's.
-func Check(c *check.Config) error {
+func Check(conf *check.Config) error {
 	const name = "linux.sysctl"
-	if len(c.Linux.Sysctl) == 0 {
+	if len(conf.Linux.Sysctl) == 0 {
 		return nil
 	}
-	paths := make(map[string]string, len(c.Linux.Sysctl))
-	for _, key := range slices.Sorted(maps.Keys(c.Linux.Sysctl)) {
+	paths := make(map[string]string, len(conf.Linux.Sysctl))
+	for _, key := range slices.Sorted(maps.Keys(conf.Linux.Sysctl)) {
 		p, err := sysctlname.Path(key)
 		if err != nil {
-			c.Add(fault.New(name, fault.Quote(key)+" is no name of a kernel parameter", "write it as net.ipv4.ip_forward or net/ipv4/ip_forward"))
+			conf.Add(fault.New(name, fault.Quote(key)+" is no name of a kernel parameter", "write it as net.ipv4.ip_forward or net/ipv4/ip_forward"))
 			continue
 		}
 		element := name + "[" + fault.Quote(key) + "]"
 		if other, ok := paths[p]; ok {
-			c.Add(fault.New(element, "is the same parameter as "+fault.Quote(other), "remove one"))
+			conf.Add(fault.New(element, "is the same parameter as "+fault.Quote(other), "remove one"))
 			continue
 		}
 		paths[p] = key
-		c.Add(separate(c, element, key, p))
-		c.Add(check.String(element, c.Linux.Sysctl[key], 0))
+		conf.Add(separate(conf, element, key, p))
+		conf.Add(check.String(element, conf.Linux.Sysctl[key], 0))
 	}
 	return nil
 }
@@ -43,11 +43,11 @@ func Check(c *check.Config) error {
 // its own.
 //
 // Source: namespaces(7) and the pages it names; user_namespaces(7).
-func separate(c *check.Config, element, key, path string) error {
+func separate(conf *check.Config, element, key, path string) error {
 	switch path {
 	case "kernel/domainname":
-		if value := c.Linux.Sysctl[key]; c.Domainname != "" && value != c.Domainname {
-			return fault.New(element, "is "+fault.Quote(value)+", while the property domainname is "+fault.Quote(c.Domainname), "remove one")
+		if value := conf.Linux.Sysctl[key]; conf.Domainname != "" && value != conf.Domainname {
+			return fault.New(element, "is "+fault.Quote(value)+", while the property domainname is "+fault.Quote(conf.Domainname), "remove one")
 		} else if err := check.String(element, value, 64); err != nil { // __NEW_UTS_LEN
 			return err
 		}
@@ -58,7 +58,7 @@ func separate(c *check.Config, element, key, path string) error {
 	if kind == "" {
 		return fault.New(element, "is not separate for each container: it would change the host's", nearest.Or(key, namespaced(), "remove it"))
 	}
-	if c.Namespace(kind) == nil {
+	if conf.Namespace(kind) == nil {
 		return fault.New(element, "needs a "+string(kind)+" namespace, or it would change the host's", `add {"type": "`+string(kind)+`"} to linux.namespaces`)
 	}
 	return nil

@@ -32,11 +32,11 @@ type Proxy struct {
 // becomes non-blocking, stays the caller's, and is closed after Stop.
 func StartProxy(ptmx *os.File) (*Proxy, error) { return startProxy(ptmx, 0, 1, ownTerminal()) }
 
-func startProxy(ptmx *os.File, in, out, tty int) (p *Proxy, err error) {
-	p = &Proxy{ptmx: ptmx, in: in, out: out, tty: tty, drain: -1, quit: -1, resizes: make(chan os.Signal, 1)}
+func startProxy(ptmx *os.File, in, out, tty int) (proxy *Proxy, err error) {
+	proxy = &Proxy{ptmx: ptmx, in: in, out: out, tty: tty, drain: -1, quit: -1, resizes: make(chan os.Signal, 1)}
 	defer func() {
 		if err != nil {
-			p.close()
+			proxy.close()
 		}
 	}()
 	fd := int(ptmx.Fd())
@@ -46,31 +46,31 @@ func startProxy(ptmx *os.File, in, out, tty int) (p *Proxy, err error) {
 	if err := clearONLCR(fd); err != nil {
 		return nil, fmt.Errorf("terminal: TCSETS: %w", err)
 	}
-	if p.drain, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
+	if proxy.drain, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	if p.quit, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
+	if proxy.quit, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	if err := p.setRaw(); err != nil {
+	if err := proxy.setRaw(); err != nil {
 		return nil, err
 	}
-	p.output.Add(1)
-	p.all.Add(2)
-	go p.copyOut(fd)
-	go p.copyIn(fd)
+	proxy.output.Add(1)
+	proxy.all.Add(2)
+	go proxy.copyOut(fd)
+	go proxy.copyIn(fd)
 	if tty >= 0 {
-		signal.Notify(p.resizes, unix.SIGWINCH) // before the first look at the size
+		signal.Notify(proxy.resizes, unix.SIGWINCH) // before the first look at the size
 		copySize(tty, fd)
-		p.all.Add(1)
+		proxy.all.Add(1)
 		go func() {
-			defer p.all.Done()
-			for range p.resizes {
+			defer proxy.all.Done()
+			for range proxy.resizes {
 				copySize(tty, fd)
 			}
 		}()
 	}
-	return p, nil
+	return proxy, nil
 }
 
 func (p *Proxy) setRaw() error {
@@ -186,9 +186,9 @@ func (p *Proxy) copyIn(ptmx int) {
 	}
 }
 
-func (p *Proxy) writeAll(fd int, b []byte) error {
-	for len(b) > 0 {
-		n, err := unix.Write(fd, b)
+func (p *Proxy) writeAll(fd int, buf []byte) error {
+	for len(buf) > 0 {
+		n, err := unix.Write(fd, buf)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
@@ -198,7 +198,7 @@ func (p *Proxy) writeAll(fd int, b []byte) error {
 		case err != nil:
 			return err
 		default:
-			b = b[n:]
+			buf = buf[n:]
 		}
 	}
 	return nil

@@ -9,23 +9,23 @@ import (
 
 // CheckMapped checks that the ids of the process are mapped, where the mapping is in the
 // configuration. Without a process nothing is checked.
-func CheckMapped(c *check.Config) error {
-	p := c.Process
-	if p == nil {
+func CheckMapped(conf *check.Config) error {
+	proc := conf.Process
+	if proc == nil {
 		return nil
 	}
-	if space := c.Namespace(specs.UserNamespace); space == nil || space.Path != "" {
+	if space := conf.Namespace(specs.UserNamespace); space == nil || space.Path != "" {
 		return nil
 	}
-	if !check.Mapped(c.Linux.UIDMappings, p.User.UID) {
-		c.Add(unmapped("process.user.uid", p.User.UID, "linux.uidMappings"))
+	if !check.Mapped(conf.Linux.UIDMappings, proc.User.UID) {
+		conf.Add(unmapped("process.user.uid", proc.User.UID, "linux.uidMappings"))
 	}
-	if !check.Mapped(c.Linux.GIDMappings, p.User.GID) {
-		c.Add(unmapped("process.user.gid", p.User.GID, "linux.gidMappings"))
+	if !check.Mapped(conf.Linux.GIDMappings, proc.User.GID) {
+		conf.Add(unmapped("process.user.gid", proc.User.GID, "linux.gidMappings"))
 	}
-	for i, g := range p.User.AdditionalGids {
-		if !check.Mapped(c.Linux.GIDMappings, g) {
-			c.Add(unmapped(fault.At("process.user.additionalGids", i), g, "linux.gidMappings"))
+	for i, g := range proc.User.AdditionalGids {
+		if !check.Mapped(conf.Linux.GIDMappings, g) {
+			conf.Add(unmapped(fault.At("process.user.additionalGids", i), g, "linux.gidMappings"))
 		}
 	}
 	return nil

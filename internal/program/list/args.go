@@ -113,29 +113,29 @@ func (l *lister) pointed(in *program.Instr, i int, kind calls.Kind) string {
 	if n, ok := l.out(in, i); ok {
 		return "&" + l.place(off, n)
 	}
-	s := ""
+	text := ""
 	switch kind {
 	case calls.Path, calls.Str:
-		s = l.str(off)
+		text = l.str(off)
 	case calls.Strv:
-		s = l.strv(off)
+		text = l.strv(off)
 	case calls.In:
-		s = l.data(off, next(in, i))
+		text = l.data(off, next(in, i))
 	case calls.Groups:
-		s = l.groups(off, in.Args[0])
+		text = l.groups(off, in.Args[0])
 	case calls.Bits:
-		s = l.bits(off, in.Args[1].Word())
+		text = l.bits(off, in.Args[1].Word())
 	case calls.Nodes:
-		s = l.bits(off, (next(in, i).Word()+6)/8) // the kernel takes one bit less
+		text = l.bits(off, (next(in, i).Word()+6)/8) // the kernel takes one bit less
 	case calls.CloneArgs:
-		s = l.cloneArgs(off, next(in, i).Word())
+		text = l.cloneArgs(off, next(in, i).Word())
 	default:
-		s = l.structure(off, kind)
+		text = l.structure(off, kind)
 	}
-	if s == "" {
+	if text == "" {
 		return l.address(off)
 	}
-	return s
+	return text
 }
 
 // next returns the argument after i, which often has the length of what i points to.

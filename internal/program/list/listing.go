@@ -121,13 +121,13 @@ func (l *lister) more(in *program.Instr) []string {
 // condition writes the comparison of an OpIf.
 func (l *lister) condition(in *program.Instr) string {
 	width := uint64(in.Width)
-	s := l.place(in.Args[0].Word(), width)
+	text := l.place(in.Args[0].Word(), width)
 	all := ^uint64(0)
 	if width < 8 {
 		all = 1<<(8*width) - 1
 	}
 	if mask := in.Args[1].Word(); mask&all != all {
-		s += " & " + hexWord(mask)
+		text += " & " + hexWord(mask)
 	}
 	op := " >= "
 	switch in.Cmp {
@@ -140,12 +140,12 @@ func (l *lister) condition(in *program.Instr) string {
 	}
 	v := in.Args[2].Word()
 	if e := -int64(v); e > 0 && e < 4096 && unix.ErrnoName(unix.Errno(e)) != "" && (in.Cmp == program.Eq || in.Cmp == program.Ne) {
-		return s + op + "-" + errnoWord(unix.Errno(e))
+		return text + op + "-" + errnoWord(unix.Errno(e))
 	}
 	if width < 8 && v >= 10 {
-		return s + op + hexWord(v)
+		return text + op + hexWord(v)
 	}
-	return s + op + intWord(v)
+	return text + op + intWord(v)
 }
 
 // tagWord returns the quoted name of a tag, or its number.
@@ -171,51 +171,51 @@ const commentColumn = 72
 // WriteText writes lines for people: a heading for each section and each
 // element, and a line an instruction.
 func WriteText(w io.Writer, lines []Line) error {
-	var b []byte
+	var buf []byte
 	section, element := "", ""
 	for i := range lines {
 		l := &lines[i]
 		if i == 0 || l.Section != section {
 			if i > 0 {
-				b = append(b, '\n')
+				buf = append(buf, '\n')
 			}
-			b = append(append(b, l.Section...), ":\n"...)
+			buf = append(append(buf, l.Section...), ":\n"...)
 			section, element = l.Section, ""
 		}
 		if l.Element != element {
 			element = l.Element
-			b = append(append(append(b, "\n# "...), element...), '\n')
+			buf = append(append(append(buf, "\n# "...), element...), '\n')
 		}
-		b = append(l.appendText(b), '\n')
+		buf = append(l.appendText(buf), '\n')
 	}
-	_, err := w.Write(b)
+	_, err := w.Write(buf)
 	return err
 }
 
 // appendText appends l as WriteText has it, without the element and the newline.
-func (l *Line) appendText(b []byte) []byte {
-	start := len(b)
+func (l *Line) appendText(buf []byte) []byte {
+	start := len(buf)
 	pc := strconv.Itoa(l.PC)
-	b = append(append(b, "     "[min(len(pc), 5):]...), pc...)
-	b = append(append(b, "  "...), l.Call...)
+	buf = append(append(buf, "     "[min(len(pc), 5):]...), pc...)
+	buf = append(append(buf, "  "...), l.Call...)
 	switch l.Call {
 	case "jump", "if", "tell parent", "wait for parent", "fail", "exit":
 		for i, a := range l.Args {
 			if i > 0 && l.Call != "if" {
-				b = append(b, ',')
+				buf = append(buf, ',')
 			}
-			b = append(append(b, ' '), a...)
+			buf = append(append(buf, ' '), a...)
 		}
 	default:
-		b = append(append(append(b, '('), strings.Join(l.Args, ", ")...), ')')
+		buf = append(append(append(buf, '('), strings.Join(l.Args, ", ")...), ')')
 	}
 	if l.Result != "" {
-		b = append(append(b, " -> "...), l.Result...)
+		buf = append(append(buf, " -> "...), l.Result...)
 	}
 	if l.OnError != "" {
-		b = append(append(b, "; "...), l.OnError...)
+		buf = append(append(buf, "; "...), l.OnError...)
 		if l.OnError == "ignored" {
-			b = append(b[:len(b)-len("ignored")], "errors ignored"...)
+			buf = append(buf[:len(buf)-len("ignored")], "errors ignored"...)
 		}
 	}
 	comment := l.Doing
@@ -223,12 +223,12 @@ func (l *Line) appendText(b []byte) []byte {
 		comment += ": "
 	}
 	if comment += l.Step; comment == "" {
-		return b
+		return buf
 	}
-	for n := len(b) - start; n < commentColumn; n++ {
-		b = append(b, ' ')
+	for n := len(buf) - start; n < commentColumn; n++ {
+		buf = append(buf, ' ')
 	}
-	return append(append(b, "  # "...), comment...)
+	return append(append(buf, "  # "...), comment...)
 }
 
 // WriteJSON writes lines as an array of objects with the names of Line's tags.
@@ -244,25 +244,25 @@ func WriteJSON(w io.Writer, lines []Line) error {
 	return err
 }
 
-func (l *Line) appendJSON(b []byte) []byte {
-	b = jsontext.AppendString(append(b, `{"section":`...), l.Section)
-	b = strconv.AppendInt(append(b, `,"pc":`...), int64(l.PC), 10)
-	b = jsontext.AppendString(append(b, `,"call":`...), l.Call)
-	b = append(b, `,"args":[`...)
+func (l *Line) appendJSON(buf []byte) []byte {
+	buf = jsontext.AppendString(append(buf, `{"section":`...), l.Section)
+	buf = strconv.AppendInt(append(buf, `,"pc":`...), int64(l.PC), 10)
+	buf = jsontext.AppendString(append(buf, `,"call":`...), l.Call)
+	buf = append(buf, `,"args":[`...)
 	for i, a := range l.Args {
 		if i > 0 {
-			b = append(b, ',')
+			buf = append(buf, ',')
 		}
-		b = jsontext.AppendString(b, a)
+		buf = jsontext.AppendString(buf, a)
 	}
-	b = append(b, ']')
+	buf = append(buf, ']')
 	for _, f := range [...]struct{ name, value string }{
 		{"result", l.Result}, {"onError", l.OnError}, {"element", l.Element}, {"doing", l.Doing}, {"step", l.Step},
 	} {
 		if f.value != "" {
-			b = append(append(append(b, `,"`...), f.name...), `":`...)
-			b = jsontext.AppendString(b, f.value)
+			buf = append(append(append(buf, `,"`...), f.name...), `":`...)
+			buf = jsontext.AppendString(buf, f.value)
 		}
 	}
-	return append(b, '}')
+	return append(buf, '}')
 }

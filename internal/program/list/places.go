@@ -28,26 +28,26 @@ type reg struct {
 // buffer is memory that a call or the parent writes to.
 type buffer struct{ off, n uint64 }
 
-func newLister(p *program.Program, o *Options) *lister {
-	l := &lister{p: p, regs: map[uint64]reg{}}
+func newLister(prog *program.Program, o *Options) *lister {
+	l := &lister{p: prog, regs: map[uint64]reg{}}
 	if o != nil {
 		l.tag = o.TagName
 	}
-	for _, s := range [][]program.Instr{p.Parent, p.Child} {
+	for _, s := range [][]program.Instr{prog.Parent, prog.Child} {
 		for i := range s {
 			l.findBuffers(&s[i])
 		}
 	}
 	l.mergeBuffers()
-	if p.Sync() != 0 {
-		l.regs[uint64(p.Sync())] = reg{"$socket", true}
+	if prog.Sync() != 0 {
+		l.regs[uint64(prog.Sync())] = reg{"$socket", true}
 	}
-	for _, c := range p.Closings() {
+	for _, c := range prog.Closings() {
 		for _, r := range c.Bounds {
 			l.use(uint64(r), true)
 		}
 	}
-	for _, s := range [][]program.Instr{p.Parent, p.Child} {
+	for _, s := range [][]program.Instr{prog.Parent, prog.Child} {
 		for i := range s {
 			l.findRegs(&s[i])
 		}

@@ -23,18 +23,18 @@ func (l *lister) long(off uint64) (uint64, bool) {
 
 // uint returns the unsigned number of n bytes at off, where they are there.
 func (l *lister) uint(off, n uint64) (uint64, bool) {
-	b := l.bytes(off, n)
+	buf := l.bytes(off, n)
 	switch {
-	case b == nil:
+	case buf == nil:
 		return 0, false
 	case n == 1:
-		return uint64(b[0]), true
+		return uint64(buf[0]), true
 	case n == 2:
-		return uint64(binary.NativeEndian.Uint16(b)), true
+		return uint64(binary.NativeEndian.Uint16(buf)), true
 	case n == 4:
-		return uint64(binary.NativeEndian.Uint32(b)), true
+		return uint64(binary.NativeEndian.Uint32(buf)), true
 	}
-	return binary.NativeEndian.Uint64(b), true
+	return binary.NativeEndian.Uint64(buf), true
 }
 
 // fields writes a structure as {a, b}: parts that say nothing are left out.

@@ -109,24 +109,24 @@ const field = "linux.resources.devices"
 // stands before a rule that matches all has no effect and is left out. A list that does
 // not say so denies what it does not allow.
 func New(list []specs.LinuxDeviceCgroup) (*Rules, error) {
-	d := &Rules{rules: make([]rule, 0, len(list)+len(defaults))}
+	rules := &Rules{rules: make([]rule, 0, len(list)+len(defaults))}
 	for i := range list {
 		r, err := parse(i, &list[i])
 		if err != nil {
 			return nil, err
 		}
 		if r.kind == 'a' && r.major == every && r.minor == every && r.access == rwm {
-			d.all, d.rules = r.allow, d.rules[:0]
+			rules.all, rules.rules = r.allow, rules.rules[:0]
 			continue
 		}
-		d.rules = append(d.rules, r)
+		rules.rules = append(rules.rules, r)
 	}
-	if d.free() {
-		d.rules = d.rules[:0]
-		return d, nil
+	if rules.free() {
+		rules.rules = rules.rules[:0]
+		return rules, nil
 	}
-	d.rules = append(d.rules, defaults[:]...)
-	return d, nil
+	rules.rules = append(rules.rules, defaults[:]...)
+	return rules, nil
 }
 
 // free reports whether every device may be used.

@@ -37,32 +37,32 @@ func (b *builder) cpu(c *specs.LinuxCPU) {
 // share emits the weight and the idle policy. An idle cgroup has its own weight
 // and the kernel refuses another (EINVAL), so that shares wait until it is idle
 // no more.
-func (b *builder) share(c *specs.LinuxCPU) {
+func (b *builder) share(cpu *specs.LinuxCPU) {
 	idle := false
-	if c.Idle != nil {
-		if *c.Idle != 0 && *c.Idle != 1 {
-			b.failf("%s.cpu.idle: %d: give 0, or 1 for SCHED_IDLE", resources, *c.Idle)
+	if cpu.Idle != nil {
+		if *cpu.Idle != 0 && *cpu.Idle != 1 {
+			b.failf("%s.cpu.idle: %d: give 0, or 1 for SCHED_IDLE", resources, *cpu.Idle)
 		}
-		idle = *c.Idle == 1
-		b.add("cpu.idle", "cpu", "cpu.idle", decimal(*c.Idle))
+		idle = *cpu.Idle == 1
+		b.add("cpu.idle", "cpu", "cpu.idle", decimal(*cpu.Idle))
 	}
-	if c.Shares == nil || *c.Shares == 0 || idle {
+	if cpu.Shares == nil || *cpu.Shares == 0 || idle {
 		return
 	}
 	if b.unified {
-		b.add("cpu.shares", "cpu", "cpu.weight", decimal(cgroupconv.CPUWeight(*c.Shares)))
+		b.add("cpu.shares", "cpu", "cpu.weight", decimal(cgroupconv.CPUWeight(*cpu.Shares)))
 		return
 	}
-	if *c.Shares < cgroupconv.MinShares || *c.Shares > cgroupconv.MaxShares { // the kernel would take the nearest and say nothing
-		b.failf("%s.cpu.shares: %d is out of range; give %d to %d", resources, *c.Shares, cgroupconv.MinShares, cgroupconv.MaxShares)
+	if *cpu.Shares < cgroupconv.MinShares || *cpu.Shares > cgroupconv.MaxShares { // the kernel would take the nearest and say nothing
+		b.failf("%s.cpu.shares: %d is out of range; give %d to %d", resources, *cpu.Shares, cgroupconv.MinShares, cgroupconv.MaxShares)
 	}
-	b.add("cpu.shares", "cpu", "cpu.shares", decimal(*c.Shares))
+	b.add("cpu.shares", "cpu", "cpu.shares", decimal(*cpu.Shares))
 }
 
 // bandwidthV2 writes the quota alone where no period is given: the kernel keeps
 // the present one.
-func (b *builder) bandwidthV2(c *specs.LinuxCPU) {
-	quota, period := value(c.Quota), value(c.Period)
+func (b *builder) bandwidthV2(cpu *specs.LinuxCPU) {
+	quota, period := value(cpu.Quota), value(cpu.Period)
 	if quota != 0 || period != 0 {
 		field, text := "cpu.quota", "max"
 		if quota == 0 {
@@ -77,8 +77,8 @@ func (b *builder) bandwidthV2(c *specs.LinuxCPU) {
 		w := b.add(field, "cpu", "cpu.max", text)
 		w.group, w.keepQuota = groupBandwidth, quota == 0
 	}
-	if c.Burst != nil {
-		b.add("cpu.burst", "cpu", "cpu.max.burst", decimal(*c.Burst)).group = groupBandwidth
+	if cpu.Burst != nil {
+		b.add("cpu.burst", "cpu", "cpu.max.burst", decimal(*cpu.Burst)).group = groupBandwidth
 	}
 }
 

@@ -90,28 +90,28 @@ func All(r *specs.LinuxResources, mode cgroup.Mode) (*Settings, []error) {
 	return &b.Settings, b.faults
 }
 
-func build(r *specs.LinuxResources, mode cgroup.Mode) *builder {
+func build(res *specs.LinuxResources, mode cgroup.Mode) *builder {
 	b := &builder{Settings: Settings{mode: mode}, unified: mode == cgroup.V2}
-	if r == nil {
-		r = &specs.LinuxResources{}
+	if res == nil {
+		res = &specs.LinuxResources{}
 	}
 	var err error
-	if b.devices, err = device.New(r.Devices); err != nil {
+	if b.devices, err = device.New(res.Devices); err != nil {
 		b.faults = append(b.faults, err)
 	}
 	if mode == cgroup.None {
-		b.none(r)
-		r = &specs.LinuxResources{}
+		b.none(res)
+		res = &specs.LinuxResources{}
 	}
 	b.writes = make([]Write, 0, 12)
-	b.pids(r.Pids)
-	b.memory(r.Memory)
-	b.cpu(r.CPU)
-	b.blockIO(r.BlockIO)
-	b.hugepages(r.HugepageLimits)
-	b.network(r.Network)
-	b.rdma(r.Rdma)
-	b.files(r.Unified)
+	b.pids(res.Pids)
+	b.memory(res.Memory)
+	b.cpu(res.CPU)
+	b.blockIO(res.BlockIO)
+	b.hugepages(res.HugepageLimits)
+	b.network(res.Network)
+	b.rdma(res.Rdma)
+	b.files(res.Unified)
 	return b
 }
 

@@ -12,8 +12,8 @@ import (
 //
 // Source: runtime-spec config-linux.md "Unified": "Configuration unknown to the
 // runtime MUST still be written to the relevant file."
-func (b *builder) files(m map[string]string) {
-	for _, name := range sorted(m) {
+func (b *builder) files(values map[string]string) {
+	for _, name := range sorted(values) {
 		field := "unified[" + name + "]"
 		controller, _, dot := strings.Cut(name, ".")
 		switch {
@@ -27,7 +27,7 @@ func (b *builder) files(m map[string]string) {
 			b.failf("%s.%s: takes processes, which is no resource; leave it out", resources, field)
 			return
 		}
-		for line := range strings.Lines(m[name]) {
+		for line := range strings.Lines(values[name]) {
 			if line = strings.TrimSuffix(line, "\n"); line != "" {
 				b.add(field, controller, name, line)
 			}

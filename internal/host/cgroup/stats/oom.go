@@ -45,17 +45,17 @@ func WatchOOM(p cgroup.Paths) (*OOMWatch, error) {
 // Source: cgroup-v2.rst, "[Un]populated Notification" and memory.events: "a value
 // change in this file generates a file modified event".
 func watchV2(dir string) (_ *OOMWatch, retErr error) {
-	w := &OOMWatch{dir: dir}
+	watch := &OOMWatch{dir: dir}
 	defer func() {
 		if retErr != nil {
-			w.Close()
+			watch.Close()
 		}
 	}()
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
-	w.fd = sys.Own(epoll)
+	watch.fd = sys.Own(epoll)
 	for _, name := range [...]string{"memory.events", "cgroup.events"} {
 		fd, err := sys.Open(unix.AT_FDCWD, dir+"/"+name, unix.O_RDONLY|unix.O_NOFOLLOW, 0)
 		if errors.Is(err, unix.ENOENT) && cgroupfs.Exists(dir) {
@@ -64,36 +64,36 @@ func watchV2(dir string) (_ *OOMWatch, retErr error) {
 		if err != nil {
 			return nil, fmt.Errorf("open %s/%s: %w", dir, name, err)
 		}
-		w.files = append(w.files, fd)
+		watch.files = append(watch.files, fd)
 		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLPRI, Fd: int32(fd)}); err != nil {
 			return nil, fmt.Errorf("epoll_ctl %s/%s: %w", dir, name, err)
 		}
 	}
-	w.kills, _, err = w.read()
-	return w, err
+	watch.kills, _, err = watch.read()
+	return watch, err
 }
 
 // watchV1 has the kernel add to an eventfd.
 //
 // Source: cgroup-v1/memory.rst, "OOM Control"; cgroup-v1/memcg_test.rst.
 func watchV1(dir string) (_ *OOMWatch, retErr error) {
-	w := &OOMWatch{dir: dir}
+	watch := &OOMWatch{dir: dir}
 	defer func() {
 		if retErr != nil {
-			w.Close()
+			watch.Close()
 		}
 	}()
 	event, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	w.fd = sys.Own(event)
+	watch.fd = sys.Own(event)
 	control, err := sys.Open(unix.AT_FDCWD, dir+"/memory.oom_control", unix.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open %s/memory.oom_control: %w", dir, err)
 	}
-	w.files = append(w.files, control)
-	return w, cgroupfs.WriteFile(unix.AT_FDCWD, dir+"/cgroup.event_control", fmt.Sprintf("%d %d", event, control))
+	watch.files = append(watch.files, control)
+	return watch, cgroupfs.WriteFile(unix.AT_FDCWD, dir+"/cgroup.event_control", fmt.Sprintf("%d %d", event, control))
 }
 
 // Fd returns a descriptor for poll(2) that is readable (POLLIN) when Read may return

@@ -130,20 +130,20 @@ func (r *reader) text(name string) string {
 func (r *reader) number(name string) uint64 { return r.parse(name, strings.TrimSpace(r.text(name))) }
 
 // parse reads a number, "max" for the largest and an empty text for 0.
-func (r *reader) parse(name, s string) uint64 {
-	switch s {
+func (r *reader) parse(name, text string) uint64 {
+	switch text {
 	case "":
 		return 0
 	case "max":
 		return math.MaxUint64
 	}
-	n, err := strconv.ParseUint(s, 10, 64)
+	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		if i, err := strconv.ParseInt(s, 10, 64); err == nil && i < 0 {
+		if i, err := strconv.ParseInt(text, 10, 64); err == nil && i < 0 {
 			return 0 // counters that the kernel lets go below zero for a moment
 		}
 		if r.err == nil {
-			r.err = fmt.Errorf("read %s/%s: %q is no number", r.dir, name, s)
+			r.err = fmt.Errorf("read %s/%s: %q is no number", r.dir, name, text)
 		}
 	}
 	return n

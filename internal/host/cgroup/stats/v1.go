@@ -43,7 +43,7 @@ var cpusetFlags = [...]string{
 //
 // Source: kernel cgroup-v1/{cpuacct,cpusets,memory,pids,blkio-controller,hugetlb}.rst.
 func readV1(p cgroup.Paths) (*Stats, error) {
-	s := &Stats{}
+	stats := &Stats{}
 	var first error
 	in := func(controller string, read func(*reader)) {
 		dir, ok := p.With(controller)
@@ -54,35 +54,35 @@ func readV1(p cgroup.Paths) (*Stats, error) {
 		read(r)
 		first = r.err
 	}
-	in("cpuacct", func(r *reader) { r.cpuacct(&s.CPU) })
+	in("cpuacct", func(r *reader) { r.cpuacct(&stats.CPU) })
 	in("cpu", func(r *reader) {
 		r.flat("cpu.stat", func(key string, n uint64) {
 			switch key {
 			case "nr_periods":
-				s.CPU.Periods = n
+				stats.CPU.Periods = n
 			case "nr_throttled":
-				s.CPU.ThrottledPeriods = n
+				stats.CPU.ThrottledPeriods = n
 			case "throttled_time":
-				s.CPU.ThrottledTime = n
+				stats.CPU.ThrottledTime = n
 			}
 		})
 	})
-	in("cpuset", func(r *reader) { r.cpuset(&s.Cpuset) })
-	in("memory", func(r *reader) { r.memoryV1(&s.Memory) })
-	in("pids", func(r *reader) { r.pids(&s.Pids) })
-	in("blkio", func(r *reader) { r.blkio(&s.BlockIO) })
+	in("cpuset", func(r *reader) { r.cpuset(&stats.Cpuset) })
+	in("memory", func(r *reader) { r.memoryV1(&stats.Memory) })
+	in("pids", func(r *reader) { r.pids(&stats.Pids) })
+	in("blkio", func(r *reader) { r.blkio(&stats.BlockIO) })
 	in("hugetlb", func(r *reader) {
 		for _, size := range HugeSizes() {
 			prefix := "hugetlb." + size
 			if r.text(prefix+".rsvd.usage_in_bytes") != "" {
 				prefix += ".rsvd"
 			}
-			s.Hugetlb = append(s.Hugetlb, HugetlbStats{size,
+			stats.Hugetlb = append(stats.Hugetlb, HugetlbStats{size,
 				r.number(prefix + ".usage_in_bytes"), r.number(prefix + ".max_usage_in_bytes"), r.number(prefix + ".failcnt")})
 		}
 	})
-	slices.SortFunc(s.Hugetlb, func(a, b HugetlbStats) int { return strings.Compare(a.Size, b.Size) })
-	return s, first
+	slices.SortFunc(stats.Hugetlb, func(a, b HugetlbStats) int { return strings.Compare(a.Size, b.Size) })
+	return stats, first
 }
 
 func (r *reader) cpuacct(c *CPUStats) {

@@ -16,30 +16,30 @@ func readV2(dir string) (*Stats, error) {
 	if !cgroupfs.Exists(dir) {
 		return &Stats{}, nil
 	}
-	s := &Stats{}
+	stats := &Stats{}
 	r.flat("cpu.stat", func(key string, n uint64) {
 		const ns = 1000 // the file has microseconds
 		switch key {
 		case "usage_usec":
-			s.CPU.Total = n * ns
+			stats.CPU.Total = n * ns
 		case "user_usec":
-			s.CPU.User = n * ns
+			stats.CPU.User = n * ns
 		case "system_usec":
-			s.CPU.Kernel = n * ns
+			stats.CPU.Kernel = n * ns
 		case "nr_periods":
-			s.CPU.Periods = n
+			stats.CPU.Periods = n
 		case "nr_throttled":
-			s.CPU.ThrottledPeriods = n
+			stats.CPU.ThrottledPeriods = n
 		case "throttled_usec":
-			s.CPU.ThrottledTime = n * ns
+			stats.CPU.ThrottledTime = n * ns
 		}
 	})
-	s.CPU.PSI = r.psi("cpu.pressure")
-	r.memoryV2(&s.Memory)
-	s.Memory.PSI = r.psi("memory.pressure")
-	r.pids(&s.Pids)
-	r.ioV2(&s.BlockIO)
-	s.BlockIO.PSI = r.psi("io.pressure")
+	stats.CPU.PSI = r.psi("cpu.pressure")
+	r.memoryV2(&stats.Memory)
+	stats.Memory.PSI = r.psi("memory.pressure")
+	r.pids(&stats.Pids)
+	r.ioV2(&stats.BlockIO)
+	stats.BlockIO.PSI = r.psi("io.pressure")
 	for _, size := range HugeSizes() {
 		prefix := "hugetlb." + size
 		if r.text(prefix+".max") == "" {
@@ -49,33 +49,33 @@ func readV2(dir string) (*Stats, error) {
 		if r.text(prefix+".rsvd.current") == "" {
 			h.Usage = r.number(prefix + ".current")
 		}
-		s.Hugetlb = append(s.Hugetlb, h)
+		stats.Hugetlb = append(stats.Hugetlb, h)
 	}
-	slices.SortFunc(s.Hugetlb, func(a, b HugetlbStats) int { return strings.Compare(a.Size, b.Size) })
-	return s, r.err
+	slices.SortFunc(stats.Hugetlb, func(a, b HugetlbStats) int { return strings.Compare(a.Size, b.Size) })
+	return stats, r.err
 }
 
 // memoryV2 fits memory into the shape of v1, where swap counts memory too.
-func (r *reader) memoryV2(m *MemoryStats) {
-	m.Raw = r.counters("memory.stat")
-	for _, c := range m.Raw {
+func (r *reader) memoryV2(mem *MemoryStats) {
+	mem.Raw = r.counters("memory.stat")
+	for _, c := range mem.Raw {
 		if c.Name == "file" {
-			m.Cache = c.Value
+			mem.Cache = c.Value
 		}
 	}
-	if len(m.Raw) == 0 {
+	if len(mem.Raw) == 0 {
 		return
 	}
-	m.Usage = MemoryEntry{
+	mem.Usage = MemoryEntry{
 		Limit: r.number("memory.max"), Usage: r.number("memory.current"), Max: r.number("memory.peak"),
 	}
-	m.Swap = MemoryEntry{
-		Limit: r.number("memory.swap.max"), Usage: r.number("memory.swap.current") + m.Usage.Usage,
+	mem.Swap = MemoryEntry{
+		Limit: r.number("memory.swap.max"), Usage: r.number("memory.swap.current") + mem.Usage.Usage,
 	}
-	if m.Swap.Limit != math.MaxUint64 {
-		m.Swap.Limit += m.Usage.Limit
-		if m.Usage.Limit == math.MaxUint64 {
-			m.Swap.Limit = math.MaxUint64
+	if mem.Swap.Limit != math.MaxUint64 {
+		mem.Swap.Limit += mem.Usage.Limit
+		if mem.Usage.Limit == math.MaxUint64 {
+			mem.Swap.Limit = math.MaxUint64
 		}
 	}
 }
@@ -100,7 +100,7 @@ func (r *reader) pids(p *PidsStats) {
 }
 
 // ioV2 reads io.stat: "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6".
-func (r *reader) ioV2(b *BlockIOStats) {
+func (r *reader) ioV2(blkio *BlockIOStats) {
 	for line := range strings.Lines(r.text("io.stat")) {
 		f := strings.Fields(line)
 		if len(f) < 2 {
@@ -125,7 +125,7 @@ func (r *reader) ioV2(b *BlockIOStats) {
 			default:
 				continue
 			}
-			b.Tables[at] = append(b.Tables[at], BlockIOEntry{
+			blkio.Tables[at] = append(blkio.Tables[at], BlockIOEntry{
 				r.parse("io.stat", major), r.parse("io.stat", minor), op, r.parse("io.stat", v),
 			})
 		}
