@@ -18,6 +18,7 @@ NFPM := bin/nfpm-2.43.0
 FUZZTIME ?= 10s
 CONTAINERD := v2.1.4
 MOBY := v2.0.0-beta.24
+BUILDKIT := v0.34.2
 RUNTIME ?= $(CURDIR)/hutch
 BOX := $(CURDIR)/bin/box
 # What `make test` has go test print, to know of each test.
@@ -203,11 +204,13 @@ cri bin/cri:
 engines: build box containerd cri
 	RUNTIME=$(RUNTIME) CRI=$(CURDIR)/bin/cri CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
-# engines-current runs the scenarios on a current Docker, which the module proxy gives; making
-# it takes longer than all engines take.
+# engines-current runs the scenarios on a current Docker and BuildKit, which the module proxy
+# gives; making them takes longer than all engines take.
 engines-current: build box containerd
 	tests/engines/build-module bin/dockerd-$(MOBY) exclude_graphdriver_btrfs github.com/moby/moby/v2@$(MOBY) ./cmd/docker-proxy ./cmd/dockerd
-	RUNTIME=$(RUNTIME) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) DOCKERD=$(CURDIR)/bin/dockerd-$(MOBY) $(GO) test -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m -v -run '^TestDockerCurrent$$' ./tests/engines
+	tests/engines/build-module bin/buildkit-$(BUILDKIT) "" github.com/moby/buildkit@$(BUILDKIT) ./cmd/buildctl ./cmd/buildkitd
+	RUNTIME=$(RUNTIME) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) DOCKERD=$(CURDIR)/bin/dockerd-$(MOBY) BUILDKIT=$(CURDIR)/bin/buildkit-$(BUILDKIT) \
+		$(GO) test -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m -v -run '^Test(DockerCurrent|BuildKit|RootlessBuildKit)$$' ./tests/engines
 
 # vm runs the same on cgroup v2 and under systemd, in virtual machines.
 vm: build

@@ -18,7 +18,7 @@ func (u *user) inKit(words ...string) []string {
 		"rootlesskit", "--state-dir", u.base + "/run/kit", "--net=slirp4netns", "--mtu=65520", "--disable-host-loopback",
 		"--port-driver=builtin", "--copy-up=/etc", "--copy-up=/run", "--propagation=rslave",
 		// Links to files of the host's that the daemon makes anew.
-		"sh", "-c", `rm -f /run/docker /run/containerd /run/xtables.lock; exec "$@"`, "sh",
+		"sh", "-c", `rm -f /run/docker /run/containerd /run/buildkit /run/xtables.lock; exec "$@"`, "sh",
 	}
 	return append(append(append([]string{}, u.call...), kit...), words...)
 }
