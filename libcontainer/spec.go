@@ -46,7 +46,7 @@ func ParseResources(text []byte) (*specs.LinuxResources, error) {
 }
 
 // MergeResources sets in r what with has. Device rules, where there are any, take the place
-// of those in r.
+// of those in r; a limit of 0 is not set, and stays, except where 0 is a value.
 //
 // Source: runtime-spec config-linux.md "Control groups"; what runc's and crun's update take.
 func MergeResources(r, with *specs.LinuxResources) { life.Merge(r, with) }

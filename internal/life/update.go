@@ -84,7 +84,8 @@ func (c *container) setResources(was, now *specs.LinuxResources) error {
 
 // Merge sets in r what with has. Device rules take the place of those that are there, as
 // with crun: engines that send the whole of linux.resources along with an update send those
-// that the container has, and then nothing is done for them.
+// that the container has, and then nothing is done for them. A limit of 0 is not set, except
+// where 0 is a value: Docker sends one for each limit that stays.
 //
 // Source: runtime-spec config-linux.md "Control groups"; what runc's and crun's update take.
 func Merge(res, with *specs.LinuxResources) {
@@ -93,9 +94,9 @@ func Merge(res, with *specs.LinuxResources) {
 	}
 	if m := with.Memory; m != nil {
 		to := made(&res.Memory)
-		set(&to.Limit, m.Limit)
-		set(&to.Reservation, m.Reservation)
-		set(&to.Swap, m.Swap)
+		limited(&to.Limit, m.Limit)
+		limited(&to.Reservation, m.Reservation)
+		limited(&to.Swap, m.Swap)
 		if m.Limit != nil && *m.Limit == -1 && m.Swap == nil && to.Swap != nil {
 			to.Swap = m.Limit // no limit of memory means none of memory and swap together
 		}
@@ -105,12 +106,12 @@ func Merge(res, with *specs.LinuxResources) {
 	}
 	if cpu := with.CPU; cpu != nil {
 		to := made(&res.CPU)
-		set(&to.Shares, cpu.Shares)
-		set(&to.Quota, cpu.Quota)
+		limited(&to.Shares, cpu.Shares)
+		limited(&to.Quota, cpu.Quota)
 		set(&to.Burst, cpu.Burst)
-		set(&to.Period, cpu.Period)
-		set(&to.RealtimeRuntime, cpu.RealtimeRuntime)
-		set(&to.RealtimePeriod, cpu.RealtimePeriod)
+		limited(&to.Period, cpu.Period)
+		limited(&to.RealtimeRuntime, cpu.RealtimeRuntime)
+		limited(&to.RealtimePeriod, cpu.RealtimePeriod)
 		set(&to.Idle, cpu.Idle)
 		if cpu.Cpus != "" {
 			to.Cpus = cpu.Cpus
@@ -148,8 +149,8 @@ func Merge(res, with *specs.LinuxResources) {
 }
 
 func mergeBlockIO(to, blkio *specs.LinuxBlockIO) {
-	set(&to.Weight, blkio.Weight)
-	set(&to.LeafWeight, blkio.LeafWeight)
+	limited(&to.Weight, blkio.Weight)
+	limited(&to.LeafWeight, blkio.LeafWeight)
 	for _, d := range blkio.WeightDevice {
 		to.WeightDevice = upsert(to.WeightDevice, d, func(o specs.LinuxWeightDevice) bool { return o.Major == d.Major && o.Minor == d.Minor })
 	}
@@ -176,6 +177,13 @@ func made[T any](p **T) *T {
 
 func set[T any](to **T, from *T) {
 	if from != nil {
+		*to = from
+	}
+}
+
+// limited is set for what has no limit where it is 0.
+func limited[T comparable](to **T, from *T) {
+	if from != nil && *from != *new(T) {
 		*to = from
 	}
 }

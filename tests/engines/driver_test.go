@@ -76,6 +76,8 @@ func driven(t *testing.T, e *engine, driver string) {
 	pid := e.ask(t, name, "{{.State.Pid}}")
 	dir := placed(t, driver, pid, "67108864", "50")
 	is(t, e.run(t, "exec", name, "sh", "-c", "cat /proc/self/cgroup; cat /sys/fs/cgroup/memory.max"), "0::/", "67108864")
+	e.run(t, "update", "--cpu-shares", "512", name)
+	placed(t, driver, pid, "67108864", "50")
 	e.run(t, "update", "--memory", "96m", "--memory-swap", "96m", name)
 	placed(t, driver, pid, "100663296", "50")
 	e.run(t, "pause", name)
@@ -142,35 +144,31 @@ func ownMachine() bool { return os.Getenv("IN_VM") == "1" }
 // slice is the unit above the containers of engines with systemd's driver.
 const slice = "hutchengines.slice"
 
-// TestDriverRootlessPodman is Podman in a login session, whose cgroups systemd of the user
-// makes, with the limits that are delegated.
-func TestDriverRootlessPodman(t *testing.T) {
+// sessionUser lays out the folder of the user who has a login session.
+func sessionUser(t *testing.T, name string) *user {
+	t.Helper()
 	if _, err := os.Stat("/run/user/4711/systemd/private"); err != nil || !ownMachine() {
 		t.Skip("needs a user's session on a machine of its own (make vm)")
 	}
-	base := filepath.Join(homes, "session")
+	u := &user{base: filepath.Join(homes, name), call: []string{"/run/vm/as-user"}}
+	u.root = u.base + "/rootfs"
 	script := `set -e
-mkdir -p "$1/data" "$1/run" "$1/rootfs"
+mkdir -p "$1/home" "$1/run" "$1/rootfs"
 tar -xf "$2" -C "$1/rootfs"
 cp "$3" "$1/runtime"
 chown -R 4711:4711 "$1"`
-	if out, err := exec.Command("sh", "-c", script, "sh", base, image, runtimePath).CombinedOutput(); err != nil {
+	if out, err := exec.Command("sh", "-c", script, "sh", u.base, image, runtimePath).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	write(t, "/etc/containers/policy.json", `{"default": [{"type": "insecureAcceptAnything"}]}`)
-	podman := &engine{name: "podman", call: []string{
-		"/run/vm/as-user", "podman", "--log-level", "error", "--cgroup-manager", "systemd", "--events-backend", "file",
-		"--storage-driver", "vfs", "--root", base + "/data", "--runroot", base + "/run", "--runtime", base + "/runtime",
-	}}
-	name := podman.run(t, "run", "-d", "--network", "none", "--memory", "64m", "--pids-limit", "50", "--rootfs", base+"/rootfs", "sleep", "1000")
-	t.Cleanup(func() { podman.remove(t, name) })
-	pid := podman.ask(t, name, "{{.State.Pid}}")
-	text, err := os.ReadFile("/proc/" + pid + "/cgroup")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := strings.TrimSpace(strings.TrimPrefix(string(text), "0::"))
-	if !strings.HasPrefix(at, "/user.slice/user-4711.slice/user@4711.service/user.slice/libpod-") {
+	return u
+}
+
+// inSession fails unless process pid is in a scope below the slice of the user's service
+// manager, of a name that begins so, with 64 MiB and 50 tasks.
+func inSession(t *testing.T, pid, name string) {
+	t.Helper()
+	at := strings.TrimSpace(strings.TrimPrefix(readFile(t, "/proc/"+pid+"/cgroup"), "0::"))
+	if !strings.HasPrefix(at, "/user.slice/user-4711.slice/user@4711.service/user.slice/"+name) {
 		t.Errorf("the container is in %s", at)
 	}
 	for file, want := range map[string]string{"memory.max": "67108864\n", "pids.max": "50\n"} {
@@ -178,8 +176,40 @@ chown -R 4711:4711 "$1"`
 			t.Errorf("%s %q (%v), want %q", file, text, err, want)
 		}
 	}
+}
+
+// TestDriverRootlessPodman is Podman in a login session, whose cgroups systemd of the user
+// makes, with the limits that are delegated.
+func TestDriverRootlessPodman(t *testing.T) {
+	u := sessionUser(t, "session")
+	write(t, "/etc/containers/policy.json", `{"default": [{"type": "insecureAcceptAnything"}]}`)
+	podman := &engine{name: "podman", call: append(u.call,
+		"podman", "--log-level", "error", "--cgroup-manager", "systemd", "--events-backend", "file",
+		"--storage-driver", "vfs", "--root", u.base+"/home", "--runroot", u.base+"/run", "--runtime", u.base+"/runtime",
+	)}
+	name := podman.run(t, "run", "-d", "--network", "none", "--memory", "64m", "--pids-limit", "50", "--rootfs", u.root, "sleep", "1000")
+	t.Cleanup(func() { podman.remove(t, name) })
+	inSession(t, podman.ask(t, name, "{{.State.Pid}}"), "libpod-")
 	is(t, podman.run(t, "exec", name, "sh", "-c", "id -u; cat /proc/self/cgroup"), "0", "0::/")
 	podman.run(t, "pause", name)
 	podman.run(t, "unpause", name)
 	has(t, podman.run(t, "stats", "--no-stream", "--format", "{{.MemUsage}}", name), "67.11MB")
+}
+
+// TestDriverRootlessDocker is a dockerd that a user has started in a login session, in
+// RootlessKit's namespaces, with systemd's driver, which is what Docker takes there.
+func TestDriverRootlessDocker(t *testing.T) {
+	u := sessionUser(t, "session-docker")
+	need(t, "dockerd", "docker", "rootlesskit", "slirp4netns")
+	docker := startRootlessDocker(t, u, `"exec-opts": ["native.cgroupdriver=systemd"], "bridge": "none", "iptables": false, "ip6tables": false,`, "")
+	is(t, docker.run(t, "info", "--format", "{{.CgroupDriver}} {{.CgroupVersion}}"), "systemd 2")
+	name := docker.start(t, []string{"--network", "none", "--memory", "64m", "--pids-limit", "50"}, "exec sleep 1000")
+	pid := docker.ask(t, name, "{{.State.Pid}}")
+	inSession(t, pid, "docker-")
+	is(t, docker.run(t, "exec", name, "sh", "-c", "id -u; cat /proc/self/cgroup"), "0", "0::/")
+	docker.run(t, "update", "--pids-limit", "60", name)
+	is(t, docker.run(t, "exec", name, "cat", "/sys/fs/cgroup/pids.max"), "60")
+	docker.run(t, "pause", name)
+	docker.run(t, "unpause", name)
+	docker.remove(t, name)
 }

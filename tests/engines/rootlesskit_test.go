@@ -28,26 +28,9 @@ func (u *user) inKit(words ...string) []string {
 func TestRootlessDocker(t *testing.T) {
 	need(t, "dockerd", "docker", "rootlesskit", "slirp4netns", "iptables")
 	u := newUser(t, "rootless-docker")
-	socket := "unix://" + u.base + "/run/docker.sock"
-	write(t, u.base+"/daemon.json", fmt.Sprintf(`{
-	"default-runtime": "tested",
-	"runtimes": {"tested": {"path": %q}},
-	"data-root": %q, "exec-root": %q, "pidfile": %q,
-	"hosts": [%q],
-	"storage-driver": "vfs",
-	"features": {"buildkit": false},
-	"log-level": "warn"
-}
-`, u.base+"/runtime", u.base+"/home/data", u.base+"/run/exec", u.base+"/run/pid", socket))
-	t.Setenv("DOCKER_CONFIG", space+"/docker-config")
-	docker := &engine{name: "docker", call: []string{"docker", "--host", socket}, image: "bb"}
 	wrapped, calls := u.wrap(t)
 	// BuildKit in dockerd has no setting for its runtime: it takes what PATH has as runc.
-	daemon(t, u.inKit("env", "PATH="+filepath.Dir(wrapped)+":"+os.Getenv("PATH"), "dockerd", "--rootless", "--config-file", u.base+"/daemon.json", "--init-path", "/usr/bin/tini-static")...)
-	testwait.Until(t, "dockerd answers", func() bool {
-		return exec.Command(docker.call[0], append(docker.call[1:], "version")...).Run() == nil
-	})
-	docker.run(t, "import", image, docker.image)
+	docker := startRootlessDocker(t, u, "", filepath.Dir(wrapped)+":")
 	has(t, docker.run(t, "info", "--format", "{{.DefaultRuntime}} {{.SecurityOptions}}"), "tested", "rootless")
 	is(t, docker.sh(t, nil, "tr -s ' ' </proc/self/uid_map; echo x >/dev/null && echo null"), "0 "+userID+" 1", " 1 "+subordinate+" 65536", "null")
 	for _, name := range rootlessScenarios {
@@ -64,6 +47,32 @@ func TestRootlessDocker(t *testing.T) {
 	if left, _ := filepath.Glob(u.base + "/run/exec/runtime-*/moby/*"); len(left) > 0 {
 		t.Errorf("state of containers that are gone: %q", left)
 	}
+}
+
+// startRootlessDocker starts a dockerd of the user in RootlessKit's namespaces. more are further
+// lines of its daemon.json, first are folders that come first in its PATH.
+func startRootlessDocker(t *testing.T, u *user, more, first string) *engine {
+	t.Helper()
+	socket := "unix://" + u.base + "/run/docker.sock"
+	write(t, u.base+"/daemon.json", fmt.Sprintf(`{
+	"default-runtime": "tested",
+	"runtimes": {"tested": {"path": %q}},
+	"data-root": %q, "exec-root": %q, "pidfile": %q,
+	"hosts": [%q],
+	"storage-driver": "vfs",
+	"features": {"buildkit": false},
+	%s
+	"log-level": "warn"
+}
+`, u.base+"/runtime", u.base+"/home/data", u.base+"/run/exec", u.base+"/run/pid", socket, more))
+	t.Setenv("DOCKER_CONFIG", space+"/docker-config")
+	docker := &engine{name: "docker", call: []string{"docker", "--host", socket}, image: "bb"}
+	daemon(t, u.inKit("env", "PATH="+first+os.Getenv("PATH"), "dockerd", "--rootless", "--config-file", u.base+"/daemon.json", "--init-path", "/usr/bin/tini-static")...)
+	testwait.Until(t, "dockerd answers", func() bool {
+		return exec.Command(docker.call[0], append(docker.call[1:], "version")...).Run() == nil
+	})
+	docker.run(t, "import", image, docker.image)
+	return docker
 }
 
 // rootlessScenarios are what differs without root: those that need a cgroup are not among

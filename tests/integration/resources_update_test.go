@@ -93,16 +93,28 @@ func TestUpdateFromStandardInput(t *testing.T) {
 	denied("before")
 	text := `{"devices":[{"allow":false,"access":"rwm"}],"memory":{"limit":67108864,"swap":67108864,"disableOOMKiller":false},` +
 		`"cpu":{"shares":512,"quota":0,"period":0,"cpus":"","mems":""},"pids":{"limit":44},"blockIO":{"weight":0},"network":{},"hugepageLimits":[],"unified":{}}`
-	in, err := os.Open(writeText(t, b.path("resources"), text))
-	if err != nil {
-		t.Fatal(err)
+	update := func(text string) {
+		t.Helper()
+		in, err := os.Open(writeText(t, b.path("resources"), text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		call{root: b.root, args: []string{"update", "--resources=-", b.id}, stdin: in}.do(t).ok(t)
 	}
-	defer in.Close()
-	call{root: b.root, args: []string{"update", "--resources=-", b.id}, stdin: in}.do(t).ok(t)
+	update(text)
 	denied("after")
 	b.limitIs("memory", "memory.limit_in_bytes", "67108864", "memory.max", "67108864")
 	b.limitIs("cpu", "cpu.shares", "512", "cpu.weight", "59")
 	b.limitIs("pids", "pids.max", "44", "pids.max", "44")
+	// What Docker sends for an update of the tasks alone: all else is 0, and stays.
+	update(`{"memory":{"limit":0,"reservation":0,"kernel":0},"cpu":{"shares":0,"period":0,"quota":0},"blockIO":{"weight":0},"pids":{"limit":45}}`)
+	b.limitIs("pids", "pids.max", "45", "pids.max", "45")
+	b.limitIs("memory", "memory.limit_in_bytes", "67108864", "memory.max", "67108864")
+	// Which is known to the next one, too: on v2 the limit of swap goes by that of memory.
+	update(`{"memory":{"limit":0,"swap":134217728},"cpu":{"shares":0}}`)
+	b.limitIs("memory", "memory.memsw.limit_in_bytes", "134217728", "memory.swap.max", "67108864")
+	b.limitIs("cpu", "cpu.shares", "512", "cpu.weight", "59")
 }
 
 // TestUpdateDevices: rules for devices take the place of those that are there, for init and
