@@ -99,7 +99,12 @@ func TestSpecTakes(t *testing.T) {
 		"idmap with the container's own mapping": func(s *specs.Spec) { s.Mounts[1].UIDMappings, s.Mounts[1].GIDMappings = nil, nil },
 		"a fixed priority":                       func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedRR, Priority: 99} },
 		"a deadline without period":              func(s *specs.Spec) { s.Process.Scheduler.Period = 0 },
-		"no nodes for MPOL_PREFERRED":            func(s *specs.Spec) { s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolPreferred} },
+		"owners of a file system":                func(s *specs.Spec) { s.Mounts[0].Options = append(s.Mounts[0].Options, "gid=5", "uid=65545", "gid=x") },
+		"an owner in a joined namespace": func(s *specs.Spec) {
+			s.Linux.Namespaces[5].Path, s.Linux.UIDMappings, s.Linux.GIDMappings = "/run/userns/a", nil, nil
+			s.Mounts[0].Options = append(s.Mounts[0].Options, "gid=99999")
+		},
+		"no nodes for MPOL_PREFERRED": func(s *specs.Spec) { s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolPreferred} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := good()
@@ -127,6 +132,8 @@ var cases = []struct {
 	{"build has letters only", func(s *specs.Spec) { s.Version = "1.0.0+a_b" }, `ociVersion: "1.0.0+a_b" is not in the format`},
 	{"major 0", func(s *specs.Spec) { s.Version = "0.6.0" }, "ociVersion: version 0.6.0 of the specification is not supported; give a version 1.x.y"},
 	{"major 2", func(s *specs.Spec) { s.Version = "2.0.0" }, "ociVersion: version 2.0.0 of the specification is not supported"},
+	{"an owner of a file system is mapped", func(s *specs.Spec) { s.Mounts[0].Options = append(s.Mounts[0].Options, "gid=99999") },
+		`mounts[0].options[2]: "gid=99999" of /proc is not mapped in the user namespace; add it to linux.gidMappings, or leave the option out`},
 	{"root is required", func(s *specs.Spec) { s.Root = nil }, "root: missing; "},
 	{"root.path is required", func(s *specs.Spec) { s.Root.Path = "" }, "root.path: missing; "},
 	{"root.path without NUL", func(s *specs.Spec) { s.Root.Path = "a\x00b" }, `root.path: "a\x00b" holds a NUL character; remove it`},

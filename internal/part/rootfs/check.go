@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -56,7 +57,30 @@ func checkMount(conf *check.Config, i int, mnt *specs.Mount) error {
 		}
 	}
 	conf.Add(checkIdmap(conf, i, mnt))
+	checkOwners(conf, i, mnt)
 	return checkPlace(i, mnt)
+}
+
+// checkOwners finds ids of a new file system that the container's user namespace does not map:
+// the kernel refuses them with all options of some file systems at once, as invalid.
+func checkOwners(conf *check.Config, i int, mnt *specs.Mount) {
+	space := conf.Namespace(specs.UserNamespace)
+	if space == nil || space.Path != "" || IsBind(mnt) {
+		return
+	}
+	for j, o := range mnt.Options {
+		key, value, _ := strings.Cut(o, "=")
+		list, maps := conf.Linux.UIDMappings, "linux.uidMappings"
+		if key == "gid" {
+			list, maps = conf.Linux.GIDMappings, "linux.gidMappings"
+		}
+		id, err := strconv.ParseUint(value, 10, 32)
+		if key != "uid" && key != "gid" || err != nil || check.Mapped(list, uint32(id)) {
+			continue
+		}
+		conf.Add(fault.New(fault.At(fault.At("mounts", i)+".options", j),
+			fault.Quote(o)+" of "+mnt.Destination+" is not mapped in the user namespace", "add it to "+maps+", or leave the option out"))
+	}
 }
 
 // checkDestination: "This value SHOULD be an absolute path. [...] it MAY be a
