@@ -76,6 +76,9 @@ func (w *walker) apply(s *state, pc int, in *program.Instr) value {
 	case unix.SYS_UMASK:
 		return w.applyUmask(s, pc, in)
 	case unix.SYS_SOCKET:
+		if w.x.own&^s.got&unix.CLONE_NEWNET != 0 {
+			return value{k: kHost} // it stays in the host's network
+		}
 		return value{k: kPlain}
 	case unix.SYS_MEMFD_CREATE:
 		return value{k: kMem}
@@ -184,6 +187,9 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 		}
 	default:
 		v.k = kCont
+		if l.dir.k == kContTree && l.dir.attr&aAttached == 0 {
+			v.attr |= aCovered // nobody sees a clone
+		}
 		if resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
 			v.proof |= pNoLink
 		}
@@ -304,6 +310,9 @@ func (w *walker) applyWrite(s *state, pc int, in *program.Instr) {
 	case kTasks:
 		for i, r := range w.e.Tasks {
 			if a, _ := in.Args[0].Reg(); a == r {
+				if i != int(v.num) {
+					continue // another's, by dup3
+				}
 				s.done(w.x.tasks[i])
 				w.note(pc, Cgroup)
 			}
