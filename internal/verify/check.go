@@ -86,8 +86,15 @@ func (w *walker) check(s *state, pc int, in *program.Instr) {
 		if imm(in, 1) != 0 {
 			w.refuse(s, pc, HostWrite, "it changes another process")
 		}
+	case unix.SYS_UNSHARE:
+		for _, joined := range w.x.ns {
+			if imm(in, 0)&joined != 0 && w.e.Kind == Init {
+				w.refuse(s, pc, Namespaces, "it makes a namespace in the place of one that is joined")
+				return
+			}
+		}
 	case unix.SYS_LSEEK, unix.SYS_CLOSE_RANGE,
-		unix.SYS_GETCWD, unix.SYS_UMASK, unix.SYS_SETSID, unix.SYS_UNSHARE, unix.SYS_SOCKET,
+		unix.SYS_GETCWD, unix.SYS_UMASK, unix.SYS_SETSID, unix.SYS_SOCKET,
 		unix.SYS_PERSONALITY, unix.SYS_SET_MEMPOLICY, unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_MEMFD_CREATE, unix.SYS_WAIT4:
 	default:
 		if !w.checkMounts(s, pc, in) && !w.mapsExe(s, in) {

@@ -369,6 +369,36 @@ func TestForgedProgramsAreRefused(t *testing.T) {
 			}
 			f.insert(pc+1, sys(unix.SYS_FCHOWNAT, f.p.Child[pc].Args[0], f.str(""), num(1000), num(1000), num(empty)))
 		}},
+		"a namespace is made in the place of one that is joined": {rule: verify.Namespaces, config: func(in *compile.Input) {
+			for i := range in.Spec.Linux.Namespaces {
+				if n := &in.Spec.Linux.Namespaces[i]; n.Type == specs.NetworkNamespace {
+					n.Path = "/run/netns/x"
+				}
+			}
+		}, forge: func(f *forger) {
+			pc := f.find(0, unix.SYS_SETNS)
+			f.p.Child[pc] = sys(unix.SYS_UNSHARE, num(unix.CLONE_NEWNET))
+		}},
+		"a mount in a covered directory": {rule: verify.MountConfig, config: func(in *compile.Input) {
+			in.Spec.Mounts = append(in.Spec.Mounts, specs.Mount{Destination: "/srv", Type: "bind", Source: "/srv", Options: []string{"bind"}},
+				specs.Mount{Destination: "/srv/x", Type: "tmpfs", Source: "tmpfs"})
+		}, forge: func(f *forger) {
+			pc, root := f.attached()
+			d := f.reg(0)
+			f.insert(pc, f.open(d, root, "/srv/x", opath, plain))
+			for pc := f.at("mounts[8]", unix.SYS_MOVE_MOUNT); pc >= 0; pc-- {
+				if in := &f.p.Child[pc]; in.NR == unix.SYS_MOVE_MOUNT && f.p.Note(in).Element.String() == "mounts[8]" {
+					*in = program.Instr{Op: program.OpJump, To: program.Label(pc + 1)}
+					f.insert(pc, sys(unix.SYS_FCHDIR, val(d)), sys(unix.SYS_MOUNT, num(0), f.str("."), f.str("tmpfs"), num(0), num(0)))
+					return
+				}
+			}
+		}},
+		"the tasks of one cgroup in the place of another's": {rule: verify.Cgroup, config: func(in *compile.Input) {
+			in.Tasks = 2
+		}, forge: func(f *forger) {
+			f.insert(0, sys(unix.SYS_DUP3, val(f.e.Tasks[0]), val(f.e.Tasks[1]), num(0)))
+		}},
 		"keys are read": {rule: verify.Known, forge: func(f *forger) {
 			f.insert(0, sys(unix.SYS_KEYCTL, num(unix.KEYCTL_READ), num(1), f.zero(64).Arg(), num(64)))
 		}},
