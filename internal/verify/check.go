@@ -87,6 +87,10 @@ func (w *walker) check(s *state, pc int, in *program.Instr) {
 			w.refuse(s, pc, HostWrite, "it changes another process")
 		}
 	case unix.SYS_UNSHARE:
+		if imm(in, 0)&^w.x.own&unix.CLONE_NEWUSER != 0 && w.e.Kind == Init {
+			w.refuse(s, pc, Namespaces, "it makes a user namespace that the configuration has not")
+			return
+		}
 		for _, joined := range w.x.ns {
 			if imm(in, 0)&joined != 0 && w.e.Kind == Init {
 				w.refuse(s, pc, Namespaces, "it makes a namespace in the place of one that is joined")
@@ -220,6 +224,10 @@ func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
 		return
 	}
 	inside := s.root == rootIn || s.root == rootChroot
+	if flags&(unix.O_CREAT|unix.O_TRUNC) != 0 && l.where == atCont && l.dir.k != kMnt {
+		w.refuse(s, pc, PathName, "a file of the container, or of the host that is bound there, is made or emptied by a path")
+		return
+	}
 	if !kept && !(inside && l.where == atCont) || resolve&safe == 0 {
 		w.refuse(s, pc, PathResolve, "without RESOLVE_IN_ROOT or RESOLVE_BENEATH, or without RESOLVE_NO_MAGICLINKS")
 		return

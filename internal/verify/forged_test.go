@@ -399,6 +399,15 @@ func TestForgedProgramsAreRefused(t *testing.T) {
 		}, forge: func(f *forger) {
 			f.insert(0, sys(unix.SYS_DUP3, val(f.e.Tasks[0]), val(f.e.Tasks[1]), num(0)))
 		}},
+		"a file of what is bound is emptied": {rule: verify.PathName, config: func(in *compile.Input) {
+			in.Spec.Mounts = append(in.Spec.Mounts, specs.Mount{Destination: "/data", Type: "bind", Source: "/srv", Options: []string{"bind"}})
+		}, forge: func(f *forger) {
+			_, root := f.attached()
+			f.insert(f.closes(), f.open(f.reg(0), root, "/data/x", unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, inRoot))
+		}},
+		"a user namespace beside the configuration": {rule: verify.Namespaces, forge: func(f *forger) {
+			f.insert(0, sys(unix.SYS_UNSHARE, num(unix.CLONE_NEWUSER)))
+		}},
 		"keys are read": {rule: verify.Known, forge: func(f *forger) {
 			f.insert(0, sys(unix.SYS_KEYCTL, num(unix.KEYCTL_READ), num(1), f.zero(64).Arg(), num(64)))
 		}},
