@@ -25,7 +25,7 @@ func hookProgram(t *testing.T, flags uint64) (*program.Program, *verify.Expect) 
 	}
 	return p, &verify.Expect{
 		Kind: verify.Hook, Spec: &specs.Spec{}, Hook: "/bin/hook", Exe: link.Register(), Std: [3]verify.Std{{Open: true}, {Open: true}, {Open: true}},
-		Join: flags, Pidfd: 9, OwnRoot: true, InitCwd: true,
+		Join: flags, Pid: 77, Pidfd: 9, OwnRoot: true, InitCwd: true,
 		Tags: verify.Tags{Executing: compile.Executing, Answered: func(uint32) bool { return false }},
 	}
 }

@@ -27,7 +27,8 @@ const (
 )
 
 // Open opens a file as open(2) does, but follows only symbolic links of the caller or
-// root in directories of theirs, and those of procfs: /dev/stderr is one. A fifo has to be
+// root in directories of theirs, and those of procfs: /dev/stderr is one. A file that is to be
+// written has no other name, where others may have given it this one. A fifo has to be
 // theirs too: whoever reads it could keep the caller waiting, and who does not as well.
 func Open(path string, flags int, mode uint32) (int, error) {
 	if flags&(unix.O_PATH|unix.O_DIRECTORY) != 0 {
@@ -77,6 +78,17 @@ func open(path string, flags int, mode uint32) (int, error) {
 		how.Mode = uint64(mode)
 	}
 	fd, err := sys.Retry1(func() (int, error) { return unix.Openat2(unix.AT_FDCWD, path, &how) })
+	if err == nil && flags&writes != 0 {
+		var dir int
+		var base string
+		if dir, base, err = directory(path); err == nil {
+			err = alone(dir, base, fd)
+			unix.Close(dir)
+		}
+		if err != nil {
+			unix.Close(fd)
+		}
+	}
 	if err == unix.ELOOP { // this costs a call for each component
 		fd, err = walk(path, flags, mode)
 	}
@@ -84,6 +96,30 @@ func open(path string, flags int, mode uint32) (int, error) {
 		return -1, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	return fd, nil
+}
+
+// writes are the flags of an open file that may be written.
+const writes = unix.O_WRONLY | unix.O_RDWR
+
+var errLinked = errors.New("has other names, or was exchanged, in a directory that others may write: another user may have linked it there; remove it, or name another file")
+
+// alone returns an error unless the file fd, which was opened as name in dir, is known by that
+// name alone, where somebody else may have made the name: a link to a file of the caller's. Both
+// are asked at once, so that the name cannot be taken away between.
+//
+// Source: proc(5), /proc/sys/fs/protected_hardlinks, which may be off.
+func alone(dir int, name string, fd int) error {
+	var in, st, at unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return err
+	}
+	if unix.Fstat(dir, &in) == nil && trusted(dir, in.Uid) && in.Mode&0o022 == 0 {
+		return nil
+	}
+	if err := unix.Fstatat(dir, name, &at, unix.AT_SYMLINK_NOFOLLOW); err != nil || at.Dev != st.Dev || at.Ino != st.Ino || at.Nlink != 1 {
+		return errLinked
+	}
+	return nil
 }
 
 // Replace writes data to a new file that takes the place of path, of a symbolic link as
@@ -224,6 +260,11 @@ func walk(path string, flags int, mode uint32) (int, error) {
 				how |= unix.O_NOFOLLOW
 			}
 			fd, err := sys.Open(dir, name, how, perm)
+			if err == nil && len(rest) == 0 && to == "" && flags&writes != 0 {
+				if err = alone(dir, name, fd); err != nil {
+					unix.Close(fd)
+				}
+			}
 			if err != nil || len(rest) == 0 {
 				return fd, err
 			}

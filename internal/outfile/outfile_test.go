@@ -177,6 +177,36 @@ func TestFifosOfOthers(t *testing.T) {
 	}
 }
 
+// TestHardLinksOfOthers are not written to: in a directory that others may write a file has
+// one name.
+func TestHardLinksOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: another user's directory")
+	}
+	dir := t.TempDir()
+	must(t, os.WriteFile(dir+"/victim", nil, 0o600))
+	must(t, os.Mkdir(dir+"/theirs", 0o755))
+	must(t, os.Chown(dir+"/theirs", 1000, 1000))
+	must(t, os.Mkdir(dir+"/all", 0o777))
+	must(t, os.Chmod(dir+"/all", 0o777|os.ModeSticky))
+	must(t, os.Mkdir(dir+"/ours", 0o755))
+	for _, in := range []string{"theirs", "all", "ours"} {
+		must(t, os.Link(dir+"/victim", dir+"/"+in+"/log"))
+		must(t, os.Symlink(in, dir+"/by-"+in))
+		for _, path := range []string{dir + "/" + in + "/log", dir + "/by-" + in + "/log"} {
+			if err := appended(path, "x"); errors.Is(err, errLinked) != (in != "ours") {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		path := dir + "/" + in + "/new"
+		must(t, appended(path, "x"))
+		must(t, appended(path, "x")) // it is there already
+	}
+	if text := read(t, dir+"/victim"); text != "xx" {
+		t.Errorf("%q was written by links of others", text)
+	}
+}
+
 func TestReplaceKeepsNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	must(t, Replace(path, []byte("first, longer")))

@@ -1,7 +1,7 @@
 package verify
 
 import (
-	"strings"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -76,6 +76,9 @@ func (w *walker) apply(s *state, pc int, in *program.Instr) value {
 	case unix.SYS_UMASK:
 		return w.applyUmask(s, pc, in)
 	case unix.SYS_SOCKET:
+		if w.x.own&^s.got&unix.CLONE_NEWNET != 0 {
+			return value{k: kHost} // it stays in the host's network
+		}
 		return value{k: kPlain}
 	case unix.SYS_MEMFD_CREATE:
 		return value{k: kMem}
@@ -184,6 +187,9 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 		}
 	default:
 		v.k = kCont
+		if l.dir.k == kContTree && l.dir.attr&aAttached == 0 {
+			v.attr |= aCovered // nobody sees a clone
+		}
 		if resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
 			v.proof |= pNoLink
 		}
@@ -256,6 +262,9 @@ func (w *walker) applyFchdir(s *state, in *program.Instr) {
 	v := w.value(s, in.Args[0])
 	s.undo(fCwd)
 	s.cwdPath, s.cwdPlain = 0, w.e.Removes && v.proof&pNoLink != 0
+	if v.attr&aCovered != 0 {
+		v.path = 0 // it is not what programs see by the path
+	}
 	switch {
 	case v.k == kRoot:
 		s.cwd = cwdRoot
@@ -263,15 +272,20 @@ func (w *walker) applyFchdir(s *state, in *program.Instr) {
 		s.cwd, s.cwdPath = cwdIn, v.path
 	case v.k == kMnt:
 		s.cwd = cwdStore
-	case v.k == kHost && s.root == rootTop && strings.HasPrefix(w.texts[v.path], "/proc/") && strings.HasSuffix(w.texts[v.path], "/root"):
+	case v.k == kHost && s.root == rootTop && w.ofInit(v.path, "root"):
 		s.cwd = cwdInit
-	case v.k == kHost && s.root == rootHost && w.e.InitCwd && strings.HasPrefix(w.texts[v.path], "/proc/") && strings.HasSuffix(w.texts[v.path], "/cwd"):
+	case v.k == kHost && s.root == rootHost && w.e.InitCwd && w.ofInit(v.path, "cwd"):
 		s.cwd, s.cwdPath = cwdIn, w.x.slash // the container's root, until the pivot
 	case v.k == kHost && v.proof&pOldRoot != 0:
 		s.cwd = cwdOld
 	default:
 		s.cwd = cwdHost
 	}
+}
+
+// ofInit reports whether a path of the host is the directory name of init.
+func (w *walker) ofInit(path int32, name string) bool {
+	return w.texts[path] == "/proc/"+strconv.Itoa(w.e.Pid)+"/"+name
 }
 
 // selfMounts is the mount namespace of the process itself.
@@ -304,6 +318,9 @@ func (w *walker) applyWrite(s *state, pc int, in *program.Instr) {
 	case kTasks:
 		for i, r := range w.e.Tasks {
 			if a, _ := in.Args[0].Reg(); a == r {
+				if i != int(v.num) {
+					continue // another's, by dup3
+				}
 				s.done(w.x.tasks[i])
 				w.note(pc, Cgroup)
 			}

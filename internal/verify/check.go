@@ -2,6 +2,8 @@ package verify
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -20,6 +22,7 @@ const (
 // check refuses a call that breaks a rule where it stands, whatever comes of it.
 func (w *walker) check(s *state, pc int, in *program.Instr) {
 	w.checkOrder(s, pc, in)
+	w.checkArgs(s, pc, in)
 	if w.fail != nil {
 		return
 	}
@@ -69,10 +72,34 @@ func (w *walker) check(s *state, pc int, in *program.Instr) {
 		w.checkClone(s, pc, in)
 	case unix.SYS_CLOSE:
 		w.checkClose(s, pc, in)
-	case unix.SYS_LSEEK, unix.SYS_FTRUNCATE, unix.SYS_SENDFILE, unix.SYS_CLOSE_RANGE,
-		unix.SYS_GETCWD, unix.SYS_UMASK, unix.SYS_SETSID, unix.SYS_SETPGID, unix.SYS_UNSHARE, unix.SYS_SOCKET,
-		unix.SYS_PRLIMIT64, unix.SYS_SCHED_SETATTR, unix.SYS_SCHED_SETAFFINITY, unix.SYS_IOPRIO_SET, unix.SYS_PERSONALITY,
-		unix.SYS_SET_MEMPOLICY, unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_KEYCTL, unix.SYS_MEMFD_CREATE, unix.SYS_WAIT4:
+	case unix.SYS_KEYCTL:
+		if op := imm(in, 0); op != unix.KEYCTL_JOIN_SESSION_KEYRING && op != unix.KEYCTL_SETPERM {
+			w.refuse(s, pc, Known, fmt.Sprintf("the verifier does not know the operation %d", op))
+		}
+	case unix.SYS_FTRUNCATE, unix.SYS_SENDFILE:
+		w.checkFill(s, pc, in)
+	case unix.SYS_PRLIMIT64, unix.SYS_SCHED_SETATTR, unix.SYS_SCHED_SETAFFINITY, unix.SYS_SETPGID:
+		if imm(in, 0) != 0 {
+			w.refuse(s, pc, HostWrite, "it changes another process")
+		}
+	case unix.SYS_IOPRIO_SET:
+		if imm(in, 1) != 0 {
+			w.refuse(s, pc, HostWrite, "it changes another process")
+		}
+	case unix.SYS_UNSHARE:
+		if imm(in, 0)&^w.x.own&unix.CLONE_NEWUSER != 0 && w.e.Kind == Init {
+			w.refuse(s, pc, Namespaces, "it makes a user namespace that the configuration has not")
+			return
+		}
+		for _, joined := range w.x.ns {
+			if imm(in, 0)&joined != 0 && w.e.Kind == Init {
+				w.refuse(s, pc, Namespaces, "it makes a namespace in the place of one that is joined")
+				return
+			}
+		}
+	case unix.SYS_LSEEK, unix.SYS_CLOSE_RANGE,
+		unix.SYS_GETCWD, unix.SYS_UMASK, unix.SYS_SETSID, unix.SYS_SOCKET,
+		unix.SYS_PERSONALITY, unix.SYS_SET_MEMPOLICY, unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_MEMFD_CREATE, unix.SYS_WAIT4:
 	default:
 		if !w.checkMounts(s, pc, in) && !w.mapsExe(s, in) {
 			w.refuse(s, pc, Known, "the verifier does not know the call")
@@ -147,6 +174,9 @@ func (w *walker) checkOrder(s *state, pc int, in *program.Instr) {
 	}
 }
 
+// changing are the flags by which an open changes a file, or lets it be changed.
+const changing = unix.O_WRONLY | unix.O_RDWR | unix.O_CREAT | unix.O_TRUNC | unix.O_TMPFILE&^unix.O_DIRECTORY
+
 // checkOpen refuses an open that may lead out of where it is to lead.
 func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
 	const safe = unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_SYMLINKS
@@ -171,10 +201,14 @@ func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, PathResolve, "struct open_how is not known")
 		return
 	}
+	if slices.Contains(strings.Split(l.name, "/"), "..") && !l.dyn {
+		w.refuse(s, pc, PathResolve, "a name leads up, and what it leads to is not what it says")
+		return
+	}
 	kept := resolve&(unix.RESOLVE_IN_ROOT|unix.RESOLVE_BENEATH) != 0
 	switch l.where {
 	case atHost:
-		if flags&(unix.O_WRONLY|unix.O_RDWR|unix.O_CREAT) != 0 {
+		if flags&changing != 0 {
 			w.refuse(s, pc, HostWrite, "a file of the host is opened for writing")
 		}
 		if l.path == w.x.rootfs && resolve&unix.RESOLVE_NO_SYMLINKS == 0 {
@@ -190,6 +224,10 @@ func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
 		return
 	}
 	inside := s.root == rootIn || s.root == rootChroot
+	if flags&(unix.O_CREAT|unix.O_TRUNC) != 0 && l.where == atCont && l.dir.k != kMnt {
+		w.refuse(s, pc, PathName, "a file of the container, or of the host that is bound there, is made or emptied by a path")
+		return
+	}
 	if !kept && !(inside && l.where == atCont) || resolve&safe == 0 {
 		w.refuse(s, pc, PathResolve, "without RESOLVE_IN_ROOT or RESOLVE_BENEATH, or without RESOLVE_NO_MAGICLINKS")
 		return
@@ -219,7 +257,7 @@ func (w *walker) checkCallersRoot(s *state, pc int, l *location) {
 func (w *walker) checkOpenat(s *state, pc int, in *program.Instr, l *location) {
 	flags := imm(in, 2)
 	switch {
-	case l.where == atHost && flags&(unix.O_WRONLY|unix.O_RDWR|unix.O_CREAT) != 0:
+	case l.where == atHost && flags&changing != 0:
 		w.refuse(s, pc, HostWrite, "a file of the host is opened for writing")
 	case l.where == atHost:
 	case l.where == atCont && l.cwd && l.trivial() && flags&unix.O_PATH != 0:
@@ -246,6 +284,10 @@ func (w *walker) checkName(s *state, pc int, in *program.Instr) {
 	}
 	if l.dir.attr&aLink != 0 {
 		w.refuse(s, pc, PathFollow, "what is changed may be a symbolic link")
+		return
+	}
+	if l.dir.k == kBound && (in.NR == unix.SYS_FCHOWNAT || in.NR == unix.SYS_FCHMODAT) {
+		w.refuse(s, pc, HostInode, "what is bound from the host is changed")
 		return
 	}
 	good := l.single()
@@ -305,8 +347,12 @@ func (w *walker) checkTransfer(s *state, pc int, in *program.Instr) {
 		}
 		w.note(pc, HostWrite)
 	case kProcFile:
+		if in.NR != unix.SYS_WRITE || !w.procFile(in, w.texts[v.path]) {
+			w.refuse(s, pc, ProcWrite, w.texts[v.path]+" is written, or what is written, is not the configuration's")
+			return
+		}
 		w.note(pc, ProcWrite)
-	case kMem, kMnt, kSocket, kResult:
+	case kMem, kMnt:
 	case kHost, kCont, kBound:
 		w.refuse(s, pc, ProcWrite, "it writes "+v.k.String())
 	default:
@@ -314,12 +360,101 @@ func (w *walker) checkTransfer(s *state, pc int, in *program.Instr) {
 	}
 }
 
+// served reports whether the descriptor is one of a loop in which the parent says what is done
+// next: whether it is open, the parent knows.
+func (w *walker) served(pc int, a program.Arg) bool {
+	i := w.at(a)
+	return i >= 0 && w.inLoop[pc] && w.lives[i].inLoop
+}
+
+// checkFill refuses to fill or to cut anything but files of the program's own.
+func (w *walker) checkFill(s *state, pc int, in *program.Instr) {
+	v := w.value(s, in.Args[0])
+	maybe := in.OnErr != program.Fail // it fails then, and nothing is changed
+	switch {
+	case maybe && (v.below() || (v.k == kDone || v.k == kAny) && w.served(pc, in.Args[0])):
+	case !v.k.isFd() || v.attr&aMaybe != 0 && !maybe:
+		w.refuse(s, pc, FdUse, "the register holds "+v.k.String()+" and no open descriptor")
+	case v.k == kProcFile:
+		w.refuse(s, pc, ProcWrite, "what it writes is not known")
+	case v.k != kMem && v.k != kMnt:
+		w.refuse(s, pc, HostWrite, "it changes "+v.k.String())
+	case in.NR == unix.SYS_SENDFILE && imm(in, 2) != 0:
+		w.refuse(s, pc, Known, "it writes an offset to memory")
+	}
+}
+
+// procFile reports whether the file of a procfs is the process's own, or a parameter of the
+// configuration that gets its value.
+func (w *walker) procFile(in *program.Instr, path string) bool {
+	switch path {
+	case "self/attr/exec", "self/attr/apparmor/exec", "self/oom_score_adj", "self/coredump_filter":
+		return true
+	}
+	name, is := strings.CutPrefix(path, "sys/")
+	if !is {
+		return false
+	}
+	data := w.bytes(in.Args[1], uint32(imm(in, 2)))
+	dots := strings.NewReplacer("/", ".")
+	for key, value := range w.x.lin.Sysctl {
+		if dots.Replace(key) == dots.Replace(name) && string(data) == value {
+			return true
+		}
+	}
+	return false
+}
+
+// checkArgs refuses arguments that are not known beforehand, but descriptors and lengths:
+// a flag in a register would be looked at as none.
+func (w *walker) checkArgs(s *state, pc int, in *program.Instr) {
+	if in.Dst%8 != 0 || uint64(in.Dst)+8 > uint64(w.p.Size()) {
+		w.refuse(s, pc, Known, "its result is no register's")
+		return
+	}
+	c := calls.Of(in.NR)
+	for i := range in.Args {
+		if _, is := in.Args[i].Reg(); !is {
+			continue
+		}
+		switch c.Arg(i) {
+		case calls.Fd, calls.Dir, calls.FdMax:
+		default:
+			if !variable(in.NR, i) {
+				w.refuse(s, pc, Known, fmt.Sprintf("argument %d is not known beforehand", i))
+				return
+			}
+		}
+	}
+}
+
+// variable reports whether the argument i of a call may be what another one has returned.
+func variable(nr uint32, i int) bool {
+	switch nr {
+	case unix.SYS_UMASK, unix.SYS_WAIT4:
+		return i == 0
+	case unix.SYS_KEYCTL, unix.SYS_FTRUNCATE, unix.SYS_LSEEK:
+		return i == 1
+	case unix.SYS_WRITE, unix.SYS_MKDIRAT, unix.SYS_FCHMODAT:
+		return i == 2
+	case unix.SYS_FCHOWNAT:
+		return i == 2 || i == 3
+	case unix.SYS_SENDFILE:
+		return i == 3
+	case unix.SYS_FSCONFIG:
+		return i == 4 // a descriptor, see checkMounts
+	}
+	return false
+}
+
 // checkClose refuses to close what is not known: it might be a standard descriptor, or
 // one that has got the number meanwhile.
 func (w *walker) checkClose(s *state, pc int, in *program.Instr) {
 	v := w.value(s, in.Args[0])
 	switch {
-	case v.k.isFd() && (v.attr&aMaybe == 0 || in.OnErr != program.Fail), in.OnErr != program.Fail && (v.below() || v.k == kDone || v.k == kAny):
+	case w.at(in.Args[0]) < 0:
+		w.refuse(s, pc, FdUse, "it closes a standard descriptor, whose number the next one gets")
+	case v.k.isFd() && (v.attr&aMaybe == 0 || in.OnErr != program.Fail), in.OnErr != program.Fail && (v.below() || (v.k == kDone || v.k == kAny) && w.served(pc, in.Args[0])):
 	default:
 		w.refuse(s, pc, FdUse, "it closes "+v.k.String()+", which is no descriptor that is open")
 	}

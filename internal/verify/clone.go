@@ -17,6 +17,10 @@ func (w *walker) ranged(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, FdName, "its error leaves descriptors open")
 		return
 	}
+	if flags, ok := in.Args[2].Imm(); in.Op == program.OpSys && (!ok || flags != 0) {
+		w.refuse(s, pc, FdName, "descriptors are marked, and not closed")
+		return
+	}
 	lo, _ := in.Args[0].Reg()
 	hi, _ := in.Args[1].Reg()
 	for i := range w.closings {
@@ -74,11 +78,18 @@ func (w *walker) closeAll(s *state, pc int, c *program.Closing) {
 	w.note(pc, FdName)
 }
 
-// setsAny reports whether an instruction of the child sets one of the registers.
+// setsAny reports whether an instruction of the child sets one of the registers, or has it
+// written.
 func (w *walker) setsAny(regs []program.Reg) bool {
 	for i := range w.p.Child {
-		if slices.Contains(regs, w.p.Child[i].Dst) {
+		in := &w.p.Child[i]
+		if slices.Contains(regs, in.Dst) {
 			return true
+		}
+		for _, o := range w.outputs(in) {
+			if slices.ContainsFunc(regs, func(r program.Reg) bool { return uint32(r) < o.off+o.n && o.off < uint32(r)+8 }) {
+				return true
+			}
 		}
 	}
 	return false
@@ -103,6 +114,11 @@ func (w *walker) clone(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, Known, "a hook's process is cloned with flags")
 		return
 	}
+	const all = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+	if flags&unix.CLONE_INTO_CGROUP != 0 {
+		w.refuse(s, pc, Cgroup, "the clone is born in another cgroup")
+		return
+	}
 	const writes = unix.CLONE_PIDFD | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_SETTID | unix.CLONE_CHILD_CLEARTID | unix.CLONE_SETTLS
 	if flags&writes != 0 {
 		w.refuse(s, pc, Known, "the clone writes to memory")
@@ -117,7 +133,6 @@ func (w *walker) clone(s *state, pc int, in *program.Instr) {
 	c.proc++
 	w.set(c, dst, value{k: kConst})
 	if flags&unix.CLONE_PARENT != 0 {
-		const all = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
 		c.child = true
 		c.got |= flags & all
 		if flags&unix.CLONE_NEWNS != 0 {

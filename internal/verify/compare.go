@@ -20,8 +20,8 @@ func (w *walker) compare(s *state, pc int, in *program.Instr) (int, bool) {
 		c := w.branch(s, pc, int(in.To))
 		equal := in.Cmp == program.Eq
 		if in.Cmp == program.Eq || in.Cmp == program.Ne {
-			w.learn(c, pc, off, uint64(mask), int64(imm), equal)
-			w.learn(s, pc, off, uint64(mask), int64(imm), !equal)
+			w.learn(c, pc, in.Width, off, uint64(mask), int64(imm), equal)
+			w.learn(s, pc, in.Width, off, uint64(mask), int64(imm), !equal)
 		}
 		return pc + 1, true
 	}
@@ -140,7 +140,7 @@ func holds(v int64, c program.Cmp, n int64) bool {
 }
 
 // learn takes what a look into a buffer of the kernel's tells.
-func (w *walker) learn(s *state, pc int, off uint32, mask uint64, n int64, equal bool) {
+func (w *walker) learn(s *state, pc int, width uint8, off uint32, mask uint64, n int64, equal bool) {
 	const ifmt, all = unix.S_IFMT, ^uint64(0)
 	for i := range s.desc {
 		d := &s.desc[i]
@@ -150,12 +150,12 @@ func (w *walker) learn(s *state, pc int, off uint32, mask uint64, n int64, equal
 		field := off - d.off
 		var proof uint16
 		switch {
-		case d.nr == unix.SYS_GETCWD && field == 0 && n == '/' && equal:
+		case d.nr == unix.SYS_GETCWD && field == 0 && width == 1 && mask&0xff == 0xff && n == '/' && equal:
 			if s.cwd == cwdIn && s.cwdPath == w.x.cwd {
 				s.done(fCwd)
 				w.note(pc, Cwd)
 			}
-		case (d.nr == unix.SYS_FSTATFS || d.nr == unix.SYS_STATFS) && field == 0 && mask == all:
+		case (d.nr == unix.SYS_FSTATFS || d.nr == unix.SYS_STATFS) && field == 0 && width >= 4 && mask == all:
 			switch {
 			case n == unix.PROC_SUPER_MAGIC && equal:
 				proof = pProc
@@ -167,7 +167,7 @@ func (w *walker) learn(s *state, pc int, off uint32, mask uint64, n int64, equal
 			if d.nr == unix.SYS_STATFS && equal {
 				w.proves(s, pc, d.at, n)
 			}
-		case d.nr == unix.SYS_STATX && equal:
+		case d.nr == unix.SYS_STATX && equal && (width == 2 || field != 28 && width == 4):
 			switch {
 			case field == 28 && mask == ifmt && n == unix.S_IFCHR:
 				proof = pChr
@@ -175,9 +175,9 @@ func (w *walker) learn(s *state, pc int, off uint32, mask uint64, n int64, equal
 				proof = pDir
 			case field == 28 && mask == ifmt && n == unix.S_IFREG:
 				proof = pReg
-			case field == 128 && mask == all && n == 1:
+			case field == 128 && width == 4 && mask == all && n == 1:
 				proof = pMajor1
-			case field == 132 && mask == all && n == 3:
+			case field == 132 && width == 4 && mask == all && n == 3:
 				proof = pMinor3
 			}
 		}

@@ -383,8 +383,10 @@ func (w *walker) begin() *state {
 	give(w.e.Go, kGo)
 	give(w.e.Result, kResult)
 	give(w.e.Exe, kExe)
-	for _, r := range w.e.Tasks {
-		give(r, kTasks)
+	for n, r := range w.e.Tasks {
+		if i := w.reg(r); i >= 0 {
+			w.put(s, i, value{k: kTasks, num: int64(n)})
+		}
 	}
 	if w.e.KeepGroups {
 		s.done(fNoGroups)

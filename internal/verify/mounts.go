@@ -13,9 +13,7 @@ import (
 func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 	switch in.NR {
 	case unix.SYS_FSOPEN:
-		if _, ok := w.str(in.Args[0]); !ok {
-			w.refuse(s, pc, MountConfig, "the type is not known")
-		}
+		w.checkType(s, pc, in.Args[0])
 	case unix.SYS_FSCONFIG, unix.SYS_FSMOUNT:
 		v, ok := w.fd(s, pc, in.Args[0], FdUse)
 		if ok && v.k != kCtx {
@@ -38,7 +36,7 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 	case unix.SYS_UMOUNT2:
 		p, ok := w.pathText(in, 0)
 		host := ok && w.top(s) && slices.Contains(w.x.points, w.text(p)) && s.root != rootIn
-		here := ok && p == "." && (s.root == rootPivoted || s.cwd == cwdStore && s.store)
+		here := ok && p == "." && (s.root == rootPivoted && s.cwd == cwdRoot || s.cwd == cwdStore && s.store)
 		if w.e.Removes && w.removed(s, in) != nil || w.onStage(s, in) && imm(in, 1) == unix.MNT_DETACH {
 			break
 		}
@@ -92,7 +90,8 @@ func (w *walker) checkSetattr(s *state, pc int, in *program.Instr) {
 		return
 	}
 	name, known := w.pathText(in, 0)
-	_, clr, _, attr := w.mountAttr(in)
+	set, clr, _, attr := w.mountAttr(in)
+	lost := attrBits(clr) &^ attrBits(set)
 	switch {
 	case !known || name != "" || imm(in, 2)&unix.AT_EMPTY_PATH == 0:
 		w.refuse(s, pc, MountPath, "it changes a mount by a path")
@@ -104,6 +103,8 @@ func (w *walker) checkSetattr(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, MountPath, "it changes a mount that was found by a name, to which a symbolic link may lead")
 	case clr&unix.MOUNT_ATTR_RDONLY != 0 && v.k == kRoot:
 		w.refuse(s, pc, RootReadOnly, "it makes the root writable")
+	case v.attr&aAttached != 0 && lost != 0 && !slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.remount && m.dest == v.path }):
+		w.refuse(s, pc, MountConfig, "it takes attributes away from a mount that is attached")
 	}
 }
 
@@ -117,6 +118,10 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 	flags := imm(in, 4)
 	if !known || from != "" || flags&unix.MOVE_MOUNT_F_EMPTY_PATH == 0 {
 		w.refuse(s, pc, MountPath, "what is attached is told by a path")
+		return
+	}
+	if v.attr&aAttached != 0 && v.k != kRoot {
+		w.refuse(s, pc, MountPath, "a mount is taken away from where it is attached")
 		return
 	}
 	toTop := v.k == kRoot && (w.e.NoPivot || w.e.Chrooted && s.atTop) // with what hides the host to come
@@ -142,8 +147,11 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 	default:
 		w.note(pc, PathFollow)
 		w.note(pc, MountPath)
-		if v.k == kHostTree {
+		switch v.k {
+		case kHostTree:
 			w.checkHostTree(s, pc, v, t.path)
+		case kProc, kMnt:
+			w.checkReveals(s, pc, v.fs, t.path)
 		}
 	}
 }
@@ -200,6 +208,30 @@ func (w *walker) checkHostTree(s *state, pc int, v value, at int32) {
 	w.note(pc, HostInode)
 }
 
+// checkReveals refuses a procfs or a sysfs where the configuration has none: what is masked
+// in one is to be seen in the other.
+func (w *walker) checkReveals(s *state, pc int, fs uint8, at int32) {
+	if fs != fsProc && fs != fsSys {
+		return
+	}
+	if !slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.dest == at && m.fs == fs && !m.bind }) {
+		w.refuse(s, pc, MountConfig, "a procfs or sysfs is attached on "+w.texts[at]+", where the configuration has none")
+	}
+}
+
+// checkType refuses a file system of a type that neither the configuration has nor the
+// runtime needs: it may be one of the host's disks.
+func (w *walker) checkType(s *state, pc int, a program.Arg) {
+	t, ok := w.str(a)
+	switch {
+	case !ok:
+		w.refuse(s, pc, MountConfig, "the type is not known")
+	case t == "proc" || t == "tmpfs":
+	case !slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.typ == t || m.fs == fsCgroup && fsType(t) == fsCgroup }):
+		w.refuse(s, pc, MountConfig, "a file system of the type "+t+" is none of the configuration")
+	}
+}
+
 // underCgroup reports whether at lies below a mount of type cgroup.
 func (w *walker) underCgroup(at int32) bool {
 	for i := range w.x.mounts {
@@ -229,7 +261,17 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 	case ok && hidden && w.top(s) && s.root != rootIn && flags&unix.MS_RDONLY != 0 && flags&(unix.MS_BIND|unix.MS_MOVE|propagation) == 0:
 	case !ok || at != "." || s.cwd != cwdIn || s.root != rootAttached || flags&(unix.MS_BIND|unix.MS_MOVE|propagation) != 0:
 		w.refuse(s, pc, MountPath, "it goes by a path, or the working directory is no mount point of the container")
+	case flags&unix.MS_REMOUNT != 0:
+		if !slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.remount && m.dest == s.cwdPath }) {
+			w.refuse(s, pc, MountPath, "it changes a mount that the configuration does not change")
+			return
+		}
+		w.note(pc, MountPath)
 	default:
+		if w.checkType(s, pc, in.Args[2]); w.fail == nil {
+			t, _ := w.str(in.Args[2])
+			w.checkReveals(s, pc, fsType(t), s.cwdPath)
+		}
 		w.note(pc, MountPath)
 	}
 }
@@ -237,10 +279,8 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 // checkStage refuses to mount a file system on "/" but for a moment, in a mount namespace
 // that nobody else is in.
 func (w *walker) checkStage(s *state, pc int, in *program.Instr) {
-	_, known := w.str(in.Args[2])
+	w.checkType(s, pc, in.Args[2])
 	switch {
-	case !known:
-		w.refuse(s, pc, MountConfig, "the type is not known")
 	case s.got&unix.CLONE_NEWNS == 0 || w.x.shared || w.e.Kind != Init:
 		w.refuse(s, pc, MountPath, "it is mounted on / of a mount namespace that others are in")
 	case !s.has(fSlave):

@@ -156,8 +156,14 @@ func (w *walker) join(l *location, base int32) {
 	l.path = w.text(clean(full))
 }
 
-// dynamic reports whether one of the n bytes at off is written while the program runs.
+// dynamic reports whether one of the n bytes at off is written while the program runs: by
+// somebody else, or as the result of a call.
 func (w *walker) dynamic(off, n uint32) bool {
+	for at := off / 8; n > 0 && at <= (off+n-1)/8 && int(at) < len(w.results); at++ {
+		if w.results[at] {
+			return true
+		}
+	}
 	for at := off / 8; at <= (off+n)/8 && int(at) < len(w.written); at++ {
 		if !w.written[at] {
 			continue
@@ -230,8 +236,9 @@ func (w *walker) mountAttr(in *program.Instr) (set, clr, prop uint64, ok bool) {
 		return 0, 0, 0, false
 	}
 	off, isAddr := in.Args[i].Addr()
+	const descriptor = 24 // where that of a user namespace is, which a call may have put there
 	b := w.p.Data(off, 32)
-	if !isAddr || b == nil || imm(in, i+1) != 32 {
+	if !isAddr || b == nil || w.dynamic(off, descriptor) || imm(in, i+1) != 32 {
 		return 0, 0, 0, false
 	}
 	return word64(b, 0), word64(b, 8), word64(b, 16), true

@@ -18,6 +18,9 @@ func (w *walker) step(s *state, pc int) (next int, goesOn bool) {
 	if !w.inParent {
 		w.seen[pc] = true
 	}
+	if in.Op != program.OpClose && (in.Op != program.OpSys || in.NR != unix.SYS_CLOSE_RANGE) {
+		s.wanted, s.closed = -1, 0 // what comes between two ranges may get a number of the first
+	}
 	switch in.Op {
 	case program.OpSys:
 		return w.system(s, pc, in)
@@ -67,6 +70,9 @@ func (w *walker) system(s *state, pc int, in *program.Instr) (int, bool) {
 	}
 	for _, o := range w.outputs(in) {
 		w.overwrite(s, o.off, o.n)
+	}
+	if in.Dst != 0 {
+		s.forget(uint32(in.Dst), 8)
 	}
 	if in.NR == unix.SYS_CLONE3 || in.NR == unix.SYS_CLONE {
 		w.clone(s, pc, in)
@@ -162,11 +168,17 @@ func (w *walker) failed(s *state, pc int, in *program.Instr, errno unix.Errno) {
 }
 
 // sought returns the path of the container that is opened, 0 where that is none which
-// programs see.
+// programs see, or where an error does not say that nothing is there.
 func (w *walker) sought(s *state, in *program.Instr) int32 {
 	l := w.place(s, in, 0)
-	if l.dir.attr&aCovered != 0 {
+	flags, _, _, ok := w.howOf(in)
+	_, name := pathArgs(in, 0)
+	text, known := w.str(name)
+	switch {
+	case !ok || !known || l.where != atCont || l.dir.attr&aCovered != 0 || l.dir.k == kContTree:
 		return 0
+	case flags&unix.O_DIRECTORY != 0, clean(text) != "/"+strings.TrimPrefix(text, "/"):
+		return 0 // a file that is there fails, too
 	}
 	return l.path
 }
@@ -193,6 +205,11 @@ func (w *walker) overwrite(s *state, off, n uint32) {
 			w.set(s, i, value{})
 		}
 	}
+	s.forget(off, n)
+}
+
+// forget takes nothing any more from what the kernel has told in memory that is written.
+func (s *state) forget(off, n uint32) {
 	for i := range s.desc {
 		if d := &s.desc[i]; d.off != 0 && d.off < off+n && off < d.off+256 {
 			*d = described{}

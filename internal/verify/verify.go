@@ -74,6 +74,7 @@ type Expect struct {
 
 	// Of Exec and Hook: how init's namespaces are joined.
 	Join    uint64 // CLONE_NEW flags
+	Pid     int    // init's number, by which its directories are opened
 	Pidfd   int
 	MountNS string // Adds: the file of the mount namespace, where it is joined by that; or empty
 	OwnRoot bool   // init's root directory is entered

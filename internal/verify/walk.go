@@ -30,6 +30,7 @@ type walker struct {
 	initial  []value // of registers
 	slots    int
 	written  []bool      // by word of the arena: somebody else writes there
+	results  []bool      // by word of the arena: a result is put there
 	dynamics [][2]uint32 // where exactly: from, to
 	outs     []span      // of outputs
 	closings []program.Closing
@@ -90,7 +91,7 @@ func newWalker(p *program.Program, e *Expect) *walker {
 // number gives each register an index, and finds what others write.
 func (w *walker) number() {
 	w.index = make([]int16, w.p.Size()/8+1)
-	w.written = make([]bool, len(w.index))
+	w.written, w.results = make([]bool, len(w.index)), make([]bool, len(w.index))
 	for i := range w.index {
 		w.index[i] = -1
 	}
@@ -104,6 +105,9 @@ func (w *walker) number() {
 		for i := range code {
 			in := &code[i]
 			add(in.Dst)
+			if at := int(in.Dst / 8); in.Dst != 0 && at < len(w.results) {
+				w.results[at] = true
+			}
 			for j := range in.Args {
 				if r, ok := in.Args[j].Reg(); ok {
 					add(r)
