@@ -150,11 +150,6 @@ func (f *forger) attached() (pc int, root program.Reg) {
 	return pc + 1, root
 }
 
-// mount returns the register of the file system that is mounted for an element.
-func (f *forger) mount(element string) program.Reg {
-	return f.p.Child[f.at(element, unix.SYS_FSMOUNT)].Dst
-}
-
 // how makes struct open_how.
 func (f *forger) how(flags, resolve uint64) program.Mem { return f.words(flags, 0, resolve) }
 
