@@ -36,7 +36,7 @@ var killCommand = cli.Command{
 
 func kill(l *cli.Line) error {
 	sig, err := unix.SIGTERM, error(nil)
-	if len(l.Words) == 2 {
+	if len(l.Words) == 2 && l.Words[1] != "" { // an empty one is none, as in runc
 		if sig, err = parseSignal(l.Words[1]); err != nil {
 			return err
 		}
