@@ -156,8 +156,8 @@ func (m *maker) announce() (undo func(), err error) {
 		return nil, err
 	}
 	if m.fifo {
-		if err := m.child.Release(); err != nil { // on to the fifo
-			return nil, m.child.Cause(err)
+		if err := m.server().release(); err != nil { // on to the fifo
+			return nil, err
 		}
 	}
 	if path, name := m.pidfdReceiver(); path != "" {

@@ -286,7 +286,7 @@ func (e *execution) parentWork() (list workList[*execution]) {
 func (e *execution) server() *server {
 	s := newServer("the process", e.child, e.c.cg)
 	s.handlers = append(e.handlers(), s.executes())
-	s.next = e.next
+	s.next, s.filtered = e.next, e.linux.Seccomp != nil
 	return s
 }
 

@@ -138,9 +138,16 @@ func (m *maker) killInit() {
 
 // serve answers init at its barriers until it is ready for start.
 func (m *maker) serve() (undo func(), err error) {
-	s := newServer("init", m.child, m.c.cg, m.handlers()...)
+	s := m.server(m.handlers()...)
 	s.trace = m.trace
 	return m.undoScope, s.serve()
+}
+
+// server serves init.
+func (m *maker) server(handlers ...handler) *server {
+	s := newServer("init", m.child, m.c.cg, handlers...)
+	s.filtered = m.bundle.linux().Seccomp != nil
+	return s
 }
 
 // handlers returns those of the messages that init sends until it is ready for start. Their

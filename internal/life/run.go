@@ -118,14 +118,15 @@ func (m *maker) start() (undo func(), err error) {
 	if m.bundle.spec.Process == nil {
 		return nil, errors.New("config.json: process is absent: there is nothing to start; give process.args")
 	}
-	if err := m.child.Release(); err != nil {
+	s := m.server()
+	if err := s.release(); err != nil {
 		return nil, err
 	}
 	hooks, err := m.beginHooks()
 	if err != nil {
 		return nil, err
 	}
-	if err := hooks.follow(newServer("init", m.child, m.c.cg)); err != nil {
+	if err := hooks.follow(s); err != nil {
 		return nil, explainMemory(m.c.explainExec(err))
 	}
 	if rec := m.c.rec; proc.EndedBeforeExec(rec.Pid, rec.PidStart) {

@@ -52,6 +52,7 @@ type server struct {
 	late     func() error // the error of a message that is late
 	trace    *trace.Trace // gets a phase for each message; may be nil
 
+	filtered  bool         // the child loads a seccomp filter of the configuration's
 	executing bool         // the child has said that its execve comes next
 	ended     func() error // what it is when the child ends without having said so
 }
@@ -106,7 +107,7 @@ func (s *server) handle(event spawn.Event) (finished bool, err error) {
 		}
 		answer, err := h.serve(event)
 		if err == nil && answer == release {
-			err = s.child.Release()
+			return false, s.release()
 		}
 		if s.child != nil {
 			err = s.child.Cause(err)
@@ -117,6 +118,17 @@ func (s *server) handle(event spawn.Event) (finished bool, err error) {
 		unix.Close(event.Fd)
 	}
 	return false, fmt.Errorf("program: %s told the unknown tag %d", s.who, event.Tag)
+}
+
+// release answers a barrier. A child that is not there any more has reported why, or has
+// ended without a word.
+func (s *server) release() error {
+	err := s.child.Release()
+	cause := s.child.Cause(err)
+	if errors.Is(cause, unix.EPIPE) && cause == err {
+		return s.endedEarly()
+	}
+	return cause
 }
 
 // endedEarly returns why the child is gone without a report.
@@ -131,10 +143,14 @@ func (s *server) endedEarly() error {
 			return err
 		}
 	}
-	if ws.Signaled() {
-		return fmt.Errorf("%s was killed by signal %d (%s) while it was set up", s.who, ws.Signal(), unix.SignalName(ws.Signal()))
+	advice := ""
+	if s.filtered && ws.Signal() != unix.SIGKILL {
+		advice = "; if linux.seccomp denies read, write, execve or exit_group, allow them"
 	}
-	return fmt.Errorf("%s ended with status %d while it was set up", s.who, ws.ExitStatus())
+	if ws.Signaled() {
+		return fmt.Errorf("%s was killed by signal %d (%s) while it was set up%s", s.who, ws.Signal(), unix.SignalName(ws.Signal()), advice)
+	}
+	return fmt.Errorf("%s ended with status %d while it was set up%s", s.who, ws.ExitStatus(), advice)
 }
 
 // oomKilled returns an error where the OOM killer has ended a process, nil where it has

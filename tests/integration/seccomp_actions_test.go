@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -133,5 +134,32 @@ func TestSeccompUnknownNames(t *testing.T) {
 	call{root: b.root, args: []string{"--debug", "--log", log, "run", "--bundle", b.dir, b.id}}.do(t).ok(t)
 	if text := readText(t, log); !strings.Contains(text, "level=debug") || !strings.Contains(text, "no_such_call") {
 		t.Errorf("the log has %q", text)
+	}
+}
+
+// TestSeccompDeniesSetUp has profiles that deny what init itself does between its
+// filter and its execve: nobody waits for it, it ends, and what is said names the
+// profile. Where exit_group is denied it ends all the same.
+func TestSeccompDeniesSetUp(t *testing.T) {
+	t.Parallel()
+	none := uint(0) // "denied" calls that claim to have worked
+	for name, profile := range map[string]*specs.LinuxSeccomp{
+		"all":                {DefaultAction: specs.ActErrno},
+		"write":              {DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"write"}, Action: specs.ActErrno}}},
+		"write, in silence":  {DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"write"}, Action: specs.ActErrno, ErrnoRet: &none}}},
+		"write, exit_group":  {DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"write", "exit_group"}, Action: specs.ActErrno}}},
+		"execve, write":      {DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"write", "execve"}, Action: specs.ActErrno}}},
+		"read":               {DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"read"}, Action: specs.ActErrno}}},
+		"read and the group": {DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"read", "exit_group"}, Action: specs.ActErrno}}},
+	} {
+		for _, nnp := range []bool{false, true} {
+			t.Run(name+", no new privileges "+strconv.FormatBool(nnp), func(t *testing.T) {
+				t.Parallel()
+				b := newBundle(t, args("/bin/true"), noNewPrivileges(nnp), func(s *specs.Spec) { s.Linux.Seccomp = profile })
+				if res := b.run(); res.code != 1 || !strings.Contains(res.stderr, "linux.seccomp denies read, write, execve or exit_group") {
+					t.Errorf("run: %s", res)
+				}
+			})
+		}
 	}
 }
