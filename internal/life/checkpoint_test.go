@@ -2,6 +2,8 @@ package life
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/tests/criutest"
+	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -127,6 +130,101 @@ func TestCheckpointAndRestore(t *testing.T) {
 			t.Errorf("configuration %q", r.Strings[51])
 		}
 	}
+}
+
+// TestRestoreHandsOver: a restored container gets its network devices, its pidfd goes to who
+// asks for it, and the caller's service manager is told that it is ready, which its process
+// has said before the checkpoint.
+func TestRestoreHandsOver(t *testing.T) {
+	device := "h" + testplain.RandomWord()[:8]
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %q: %v: %s", args, err, out)
+		}
+	}
+	link := func() { t.Helper(); ip("link", "add", device, "type", "veth", "peer", "name", device+"p") }
+	gone := func() {
+		t.Helper()
+		testwait.Until(t, "the device has gone with its namespace", func() bool {
+			return exec.Command("ip", "link", "show", device+"p").Run() != nil
+		})
+	}
+	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", device+"p").Run() })
+	link()
+	w := newCRIUWorld(t, &criutest.Behaviour{}, func(s *specs.Spec) {
+		s.Linux.NetDevices = map[string]specs.LinuxNetDevice{device: {Name: "eth7"}}
+	})
+	dir := t.TempDir()
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: dir + "/notify", Net: "unixgram"})
+	must(t, err)
+	receiver, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/pidfd", Net: "unix"})
+	must(t, err)
+
+	gone() // with the container that the world begins with
+	link()
+	o := w.options()
+	o.NotifySocket = dir + "/notify"
+	must(t, w.r.Create(o))
+	must(t, w.r.Start(w.id, &StartOptions{}))
+	must(t, w.checkpoint(func(*DumpOptions) {}))
+	reapAll(t)
+	gone()
+	link()
+	done := make(chan error, 1)
+	go func() {
+		done <- w.restore(func(o *RestoreOptions) { o.NotifySocket, o.PidfdSocket = dir+"/notify", dir+"/pidfd" })
+	}()
+	must(t, manager.SetDeadline(testwait.Deadline()))
+	must(t, receiver.SetDeadline(testwait.Deadline()))
+	var told string
+	for range 3 { // the third message is a barrier, which ends when its descriptor is closed
+		data, rights := make([]byte, 100), make([]byte, 100)
+		n, r, _, _, err := manager.ReadMsgUnix(data, rights)
+		must(t, err)
+		told += string(data[:n])
+		for _, fd := range rightsOf(t, rights[:r]) {
+			unix.Close(fd)
+		}
+	}
+	must(t, <-done)
+	child, _ := os.ReadFile(filepath.Join(w.path, criutest.Child))
+	if want := "READY=1\nMAINPID=" + string(child) + "\nBARRIER=1\n"; strings.TrimSpace(told) != strings.TrimSpace(want) {
+		t.Errorf("the service manager is told %q, want %q", told, want)
+	}
+	conn, err := receiver.AcceptUnix()
+	must(t, err)
+	data, rights := make([]byte, 100), make([]byte, 100)
+	_, r, _, _, err := conn.ReadMsgUnix(data, rights)
+	must(t, err)
+	fds := rightsOf(t, rights[:r])
+	if len(fds) != 1 {
+		t.Fatalf("%d descriptors", len(fds))
+	}
+	if info, _ := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fds[0])); !strings.Contains(string(info), "Pid:\t"+string(child)+"\n") {
+		t.Errorf("not init's pidfd: %s", info)
+	}
+	if text, _ := os.ReadFile("/proc/" + string(child) + "/net/dev"); !strings.Contains(string(text), "eth7:") {
+		t.Errorf("its network devices:\n%s", text)
+	}
+	unix.Close(fds[0])
+	for _, c := range []io.Closer{conn, receiver, manager} { // the world counts descriptors
+		must(t, c.Close())
+	}
+	w.end()
+}
+
+// rightsOf returns the descriptors of a message's control data.
+func rightsOf(t *testing.T, control []byte) (fds []int) {
+	t.Helper()
+	messages, err := unix.ParseSocketControlMessage(control)
+	must(t, err)
+	for i := range messages {
+		got, err := unix.ParseUnixRights(&messages[i])
+		must(t, err)
+		fds = append(fds, got...)
+	}
+	return fds
 }
 
 // TestCheckpointStays: with --leave-running and --pre-dump the container goes on.

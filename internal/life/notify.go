@@ -39,6 +39,15 @@ func (n *relay) pass(pidfd, pid int) error {
 	return n.socket.Relay(n.host, pidfd, pid)
 }
 
+// tell reports at once that a restored container is ready: what says so when it begins has
+// said it before the checkpoint.
+func (n *relay) tell(pid int) error {
+	if n == nil {
+		return nil
+	}
+	return notify.Ready(n.host, pid)
+}
+
 func (n *relay) close() {
 	if n != nil {
 		n.socket.Close()

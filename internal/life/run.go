@@ -63,11 +63,15 @@ func subreaper(o *CreateOptions) error {
 func (m *maker) attend(opts *CreateOptions) (status int, err error) {
 	m.undo = nil                              // from here on it is a container as any other
 	m.r.warnIf(m.trace.Write(opts.TraceFile)) // the process runs, and is waited for
+	ready := func() error { return m.ready.pass(m.child.Pidfd, m.child.Pid) }
+	if m.restored {
+		ready = func() error { return m.ready.tell(m.child.Pid) }
+	}
 	if opts.Detach {
-		return 0, m.ready.pass(m.child.Pidfd, m.child.Pid)
+		return 0, ready()
 	}
 	if m.ready != nil {
-		go func() { m.r.warnIf(m.ready.pass(m.child.Pidfd, m.child.Pid)) }()
+		go func() { m.r.warnIf(ready()) }()
 	}
 	status, err = await(m.child, m.signals)
 	m.console.proxy.Finish()

@@ -178,6 +178,10 @@ func (s *Socket) ready(pidfd int) ([]byte, error) {
 	}
 }
 
+// Ready tells the service manager at host at once that a container is ready, and that
+// mainPid is the process to watch, as Relay does when a process of it says so.
+func Ready(host string, mainPid int) error { return tell(host, []byte("READY=1"), mainPid) }
+
 // tell sends the messages to the service manager.
 func tell(host string, ready []byte, mainPid int) error {
 	if host == "" || host[0] != '/' && host[0] != '@' {
