@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"os"
 	"strings"
 	"testing"
 )
@@ -26,7 +25,7 @@ func TestRefusedFileIsExplained(t *testing.T) {
 			running := newBundle(t, args("sleep", "1000"))
 			b := newBundle(t, args("/bin/refused"))
 			for _, path := range []string{running.rootfs("bin/refused"), b.rootfs("bin/refused")} {
-				if err := os.WriteFile(path, tt.data, 0o755); err != nil {
+				if err := writeProgram(path, tt.data); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -69,7 +69,7 @@ func (b *bait) file(name string, text []byte) string {
 	b.g.t.Helper()
 	path := b.g.rootfs(name)
 	os.Remove(path)
-	if err := os.WriteFile(path, text, 0o755); err != nil {
+	if err := writeProgram(path, text); err != nil {
 		b.g.t.Fatal(err)
 	}
 	return "/" + name

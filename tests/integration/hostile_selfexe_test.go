@@ -74,7 +74,7 @@ func (r ownRuntime) by(c call) call {
 func entries(b *bundle) map[string]func() []string {
 	file := func(name string, data []byte) {
 		b.t.Helper()
-		if err := os.WriteFile(b.rootfs(name), data, 0o755); err != nil {
+		if err := writeProgram(b.rootfs(name), data); err != nil {
 			b.t.Fatal(err)
 		}
 	}

@@ -99,7 +99,7 @@ func writeMistakesPage(t *testing.T) {
 func withoutUnified(t *testing.T, path string) string {
 	name := workDir + "/crun-on-v1"
 	script := "#!/bin/sh\nexec unshare --mount sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec \"$0\" \"$@\"' " + path + " \"$@\"\n"
-	if err := os.WriteFile(name, []byte(script), 0o755); err != nil {
+	if err := writeProgram(name, []byte(script)); err != nil {
 		t.Fatal(err)
 	}
 	return name

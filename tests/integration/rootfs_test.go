@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // applets are the names that busybox goes by in a container.
@@ -51,6 +52,15 @@ func copyProgram(from, to string) error {
 	if err != nil {
 		return err
 	}
+	return writeProgram(to, data)
+}
+
+// writeProgram writes a file that is executed. Nobody forks while it is open: a child would
+// have it open until its own execve, and the kernel executes no file that is being written
+// (ETXTBSY).
+func writeProgram(to string, data []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	return os.WriteFile(to, data, 0o755)
 }
 
