@@ -30,7 +30,7 @@ const HookFrame = 4096
 // HookTail is how much of the output of a hook that has failed is told.
 const HookTail = 2048
 
-// HookFiles says for which of the standard streams of hooks the runtime has files.
+// HookFiles are the standard streams of hooks for which the runtime has files.
 type HookFiles struct{ Stdout, Stderr bool }
 
 // startHooks are the hooks and the files that they read and write.

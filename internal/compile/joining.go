@@ -165,9 +165,9 @@ func (n *joining) cloneLast(filtered bool) {
 	process.Setsid(n.b)
 }
 
-// load emits the loading of the filter, once. It comes last, but for filterFirst, so that of Hutch's own
-// calls only those of the wait for start, execve, and without noNewPrivileges
-// capset, have to be in the profile.
+// load emits the loading of the filter, once. It comes last, but for filterFirst, so that of
+// Hutch's own calls only those of the wait for start, execve, and without noNewPrivileges capset,
+// have to be in the profile.
 func (r *ready) load(b *program.Builder) {
 	if r.loaded {
 		return

@@ -7,8 +7,9 @@ import (
 	"github.com/hutch-project/hutch/internal/part/user"
 )
 
-// Tags of the messages between the runtime and init, or a further process. Their order
-// and numbers mean nothing; ARCHITECTURE.md has when each comes. At a barrier init waits for the runtime's answer of one byte.
+// Tags of the messages between the runtime and init, or a further process. Their order and numbers
+// mean nothing; ARCHITECTURE.md has when each comes. At a barrier init waits for the runtime's
+// answer of one byte.
 //
 // Further tags belong to the packages that emit them: rootfs.TargetTag and on,
 // rootfs.CopyUpTag and on, terminal.ConsoleTag, user.HomeTag, user.NamesTag,

@@ -61,7 +61,7 @@ func Ask(version, path string, bus systemd.Bus) (*Report, error) {
 	return report, nil
 }
 
-// callerWords says who asks.
+// callerWords returns who asks.
 func callerWords() string {
 	switch {
 	case seat.HostRoot():

@@ -42,7 +42,7 @@ func (r *Report) caller() {
 	}
 }
 
-// denied says of a feature that its call is denied.
+// denied marks a feature whose call is denied.
 func (r *Report) denied(f *Feature, c seat.Refusal) {
 	const needs = "a seccomp filter around the runtime that allows it (an outer container's profile, a service's SystemCallFilter=)"
 	f.State, f.Detail, f.Needs, f.Remedy = No, "denied by a seccomp filter, and there is no other way", needs, ""

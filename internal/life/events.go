@@ -74,7 +74,7 @@ func (r *Runtime) events(id string, interval time.Duration, w io.Writer, stop in
 	return named("events", id, ctr.follow(pidfd, stop, interval, w))
 }
 
-// warnOfNoStats tells why a container's statistics are empty.
+// warnOfNoStats warns of the reason why a container's statistics are empty.
 func (c *container) warnOfNoStats() {
 	if !c.hasCgroup() {
 		c.r.warn(withoutCgroup(errNoStats).Error())

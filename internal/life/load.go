@@ -119,7 +119,7 @@ func (c *container) status() Status {
 	return Running
 }
 
-// statusBeforeInit tells a container that is being created, and has no process or has
+// statusBeforeInit distinguishes a container that is being created, and has no process or has
 // another one by now, from one whose creator has died or failed: the creator holds the
 // lock.
 func (c *container) statusBeforeInit() Status {

@@ -402,10 +402,10 @@ func (b *Builder) WithoutClone3() { b.oldClone = true }
 // CLONE_CLEAR_SIGHAND, is then to be emitted.
 func (b *Builder) OldClone() bool { return b.oldClone }
 
-// Clone makes a second process, a sibling of the first, with the CLONE_NEW flags, and
-// goes on in it. The first tells the parent tag with the second one's number, and
-// ends: no pidfd, since a user whose other processes keep descriptors in flight can send none. The second waits for the parent's answer: nothing is told before
-// the parent knows by whom.
+// Clone makes a second process, a sibling of the first, with the CLONE_NEW flags, and goes on in
+// it. The first tells the parent tag with the second one's number, and ends: no pidfd, since a user
+// whose other processes keep descriptors in flight can send none. The second waits for the parent's
+// answer: nothing is told before the parent knows by whom.
 //
 // Source: clone(2), CLONE_PARENT; unix(7), ETOOMANYREFS.
 func (b *Builder) Clone(flags uint64, tag uint32) {

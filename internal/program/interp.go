@@ -1,10 +1,10 @@
 package program
 
-// This file is all of Go that runs in the child, between clone3 and execve, as
-// the only thread of a copy of the caller's memory; where package spawn has a bare
-// thread, of the program alone, so that package-level variables are not there. The scheduler, the heap's locks
-// and the garbage collector are in whatever state another thread left them in, or
-// are missing, so nothing here, nor what is called from here, may
+// This file is all of Go that runs in the child, between clone3 and execve, as the only thread of a
+// copy of the caller's memory; where package spawn has a bare thread, of the program alone, so that
+// package-level variables are not there. The scheduler, the heap's locks and the garbage collector
+// are in whatever state another thread left them in, or are missing, so nothing here, nor what is
+// called from here, may
 //
 //   - allocate, or let a value escape to the heap,
 //   - grow the stack (every function is nosplit; the runtime has poisoned the

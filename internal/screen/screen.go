@@ -69,7 +69,7 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// follow tells of each signal by the eventfd: 1 for another size, more for the end.
+// follow reports each signal by the eventfd: 1 for another size, more for the end.
 func (s *Screen) follow() {
 	for sig := range s.signals {
 		n := byte(2)

@@ -316,8 +316,9 @@ func TestDestinationWithTheRootInFront(t *testing.T) {
 	}
 }
 
-// TestBindOfWhatIsMounted: mounts are made in their order, so that the source of one may
-// lie in an earlier one; it is looked for in the container, where no link may lie on the way (TestSourceInTheContainerIsNoLink).
+// TestBindOfWhatIsMounted: mounts are made in their order, so that the source of one may lie in an
+// earlier one; it is looked for in the container, where no link may lie on the way
+// (TestSourceInTheContainerIsNoLink).
 //
 // Source: runtime-spec config.md "Mounts".
 func TestBindOfWhatIsMounted(t *testing.T) {

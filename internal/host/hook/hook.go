@@ -14,7 +14,7 @@
 // prestart, createRuntime, poststart and poststop hooks run in the runtime's
 // namespaces, which this package does by itself. createContainer hooks run in
 // the container's; Options.Start makes those. startContainer hooks are init's children:
-// Failure says what came of one.
+// Failure is what came of one.
 package hook
 
 import (
@@ -65,11 +65,11 @@ var (
 // name in the configuration, as in createRuntime; state is the JSON that each
 // gets on its standard input.
 //
-// A hook's environment is what its env says and nothing else, as execv has it, or
-// that of Options; nothing of the image's is handed on, where an LD_PRELOAD would
-// run foreign code on the host. A hook that
-// does not read its input is no error. A hook's output goes to the files of Options; that of
-// a stream without one is shown in the error only. One that is over its timeout is killed with its process group.
+// A hook's environment is what its env says and nothing else, as execv has it, or that of Options;
+// nothing of the image's is handed on, where an LD_PRELOAD would run foreign code on the host. A
+// hook that does not read its input is no error. A hook's output goes to the files of Options; that
+// of a stream without one is shown in the error only. One that is over its timeout is killed with
+// its process group.
 //
 // Source: runtime-spec config.md "POSIX-platform Hooks".
 func Run(hooks []specs.Hook, kind string, state []byte, o Options) error {

@@ -79,7 +79,7 @@ func appendTo(name, path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// where says in which files the output of a hook that has failed is to be found.
+// where returns in which files the output of a hook that has failed is to be found.
 func (o *Output) where() string {
 	switch {
 	case o.Stdout == "" && o.Stderr == "":

@@ -23,7 +23,7 @@ const maxLines = check.MaxMappings
 
 // WriteMaps writes the mappings of the user namespace that the process pid is
 // in: its owner must be in the namespace above. Empty mappings are left alone.
-// rootless says that the caller is not privileged above; then a mapping of its own
+// rootless is true when the caller is not privileged above; then a mapping of its own
 // id alone is written directly, for groups after setgroups is denied, which the
 // kernel asks for, and others by the host's newuidmap and newgidmap. These are
 // used too where a privileged caller is refused. The error names the mapping.

@@ -1,8 +1,8 @@
 // Package logsocket sends log messages to the daemons that keep a host's log: systemd's
 // journal and syslog. Both are written to by one datagram a message, and neither answers.
 //
-// Source: systemd's documentation "Native Journal Protocol"; syslog(3), RFC 3164; socket(7), SO_SNDTIMEO; the
-// fields and the tag are those of crun's --log.
+// Source: systemd's documentation "Native Journal Protocol"; syslog(3), RFC 3164; socket(7),
+// SO_SNDTIMEO; the fields and the tag are those of crun's --log.
 package logsocket
 
 import (

@@ -124,8 +124,8 @@ func (s *Set) Open(b *program.Builder) {
 	})
 }
 
-// Enter emits the child's way into the namespaces, up to a second clone where
-// one is needed and CloneLast has not been called. adopt is the tag by which the parent learns of the process that
+// Enter emits the child's way into the namespaces, up to a second clone where one is needed and
+// CloneLast has not been called. adopt is the tag by which the parent learns of the process that
 // then goes on.
 func (s *Set) Enter(b *program.Builder, adopt uint32) {
 	user := s.joined&unix.CLONE_NEWUSER != 0

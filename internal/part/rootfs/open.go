@@ -221,7 +221,7 @@ func MappedBeneath(mounts []specs.Mount, root string) (list []int) {
 	return list
 }
 
-// late says what source.late says: where there are many mounts, one descriptor is open at
+// late reports what source.late is: where there are many mounts, one descriptor is open at
 // a time. The child's copy of the host's tree is not shared with the host, and idmapped
 // mounts need the parent.
 func (r *Root) late(m *specs.Mount, s *source) bool {

@@ -7,11 +7,11 @@ import (
 	"github.com/hutch-project/hutch/internal/program/call"
 )
 
-// Relock emits, in the child, that the root of a container that does not run yet and the binds are cloned anew from its copy of
-// the host's tree, in the place of what the parent section has cloned. The kernel locks the
-// mounts of a copy that belongs to another user namespace: what the host has restricted
-// stays so, and what it has covered stays covered, also for a container that may mount. Of
-// a tree that was cloned outside nothing is locked.
+// Relock emits, in the child, that the root of a container that does not run yet and the binds are
+// cloned anew from its copy of the host's tree, in the place of what the parent section has cloned.
+// The kernel locks the mounts of a copy that belongs to another user namespace: what the host has
+// restricted stays so, and what it has covered stays covered, also for a container that may mount.
+// Of a tree that was cloned outside nothing is locked.
 //
 // It comes when the mappings are written, and before the process takes on the container's
 // ids: it passes the directories of the host's root as their owner, and those of mapped ids

@@ -20,7 +20,7 @@ const hotWeight = 24
 // intervals collects the intervals of one audit architecture, in order.
 type intervals []interval
 
-// from says that the numbers from start on have the target t.
+// from is the target t of the numbers from start on.
 func (l *intervals) from(start uint32, t target) {
 	n := len(*l)
 	if n > 0 && (*l)[n-1].start == start {

@@ -158,7 +158,7 @@ func RtSigaction(b *program.Builder, s unix.Signal, action program.Mem) program.
 	return b.Sys(unix.SYS_RT_SIGACTION, program.Imm(int(s)), action.Arg(), none(), program.Imm(sigaction.SetSize))
 }
 
-// SchedSetaffinity says which processors the process runs on.
+// SchedSetaffinity sets the processors that the process runs on.
 func SchedSetaffinity(b *program.Builder, mask []byte) program.Call {
 	return b.Sys(unix.SYS_SCHED_SETAFFINITY, none(), program.Imm(len(mask)), b.Bytes(mask).Arg())
 }

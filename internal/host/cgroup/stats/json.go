@@ -193,7 +193,7 @@ func (w *object) psi(p *PSI) {
 	w.close()
 }
 
-// share gives the kernel's "0.10" as JSON has numbers; a text that is none is 0.
+// share returns the kernel's "0.10" in the form of a JSON number; a text that is none is 0.
 func share(s string) string {
 	if f, err := strconv.ParseFloat(s, 64); err == nil && f >= 0 && f <= 100 {
 		return strconv.FormatFloat(f, 'g', -1, 64)
