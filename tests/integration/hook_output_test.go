@@ -31,7 +31,7 @@ func TestHookOutputFiles(t *testing.T) {
 	hutchOnly(t, "runc has no such annotation")
 	const long = 100 << 10
 	ways := map[string]func(b *bundle){
-		"create": func(b *bundle) { b.create().start().kill("KILL").status("stopped").delete() },
+		"create": func(b *bundle) { b.create().start().kill("KILL").wait(); b.status("stopped").delete() },
 		"run":    func(b *bundle) { b.run().ok(t) },
 	}
 	for name, way := range ways {

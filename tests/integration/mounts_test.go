@@ -118,7 +118,8 @@ func TestMountsRefused(t *testing.T) {
 			t.Errorf("%s: want %q\n%v", c.what, c.want, r)
 		}
 	}
-	b.kill("KILL").status("stopped")
+	b.kill("KILL").wait() // it does not end at once
+	b.status("stopped")
 	if r := b.rt("mounts", "add", b.id, mountsFile(b, specs.Mount{Destination: "/mnt", Type: "tmpfs"})); r.code != 1 || !strings.Contains(r.stderr, "the container is stopped") {
 		t.Error(r)
 	}
