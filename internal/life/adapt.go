@@ -12,6 +12,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/host/idmap"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/sysctl"
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/seat"
 )
@@ -29,10 +30,14 @@ func (r *Runtime) adapt(s *specs.Spec) error {
 	if s.Linux == nil {
 		s.Linux = &specs.Linux{}
 	}
+	named := has(s, specs.UserNamespace)
 	if err := r.addMappings(s.Linux); err != nil {
 		return err
 	}
 	r.dropUnmapped(s)
+	if !named {
+		return sysctl.CheckUnnamed(s.Linux.Sysctl, specs.UserNamespace)
+	}
 	return nil
 }
 
