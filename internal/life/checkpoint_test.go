@@ -18,6 +18,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/tests/criutest"
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
@@ -30,7 +31,7 @@ type criuWorld struct {
 
 func newCRIUWorld(t *testing.T, b *criutest.Behaviour, change func(*specs.Spec)) *criuWorld {
 	t.Helper()
-	needRoot(t)
+	testneed.Root(t)
 	must(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	testUnproven = true
 	t.Cleanup(func() { testUnproven = false })

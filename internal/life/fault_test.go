@@ -19,6 +19,7 @@ import (
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/template"
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
@@ -30,7 +31,7 @@ const odd = unix.EUCLEAN
 // after the other: the error names the element and the reason, and nothing is
 // left.
 func TestEachInstructionFails(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	failed, tolerated := 0, 0
 	for name, change := range faultConfigs() {
 		t.Run(name, func(t *testing.T) {
@@ -65,7 +66,7 @@ func TestEachInstructionFails(t *testing.T) {
 // TestCreateKilledAtEachPhase ends create with SIGKILL at each phase of the
 // parent and at each message of init; delete --force then takes all back.
 func TestCreateKilledAtEachPhase(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	if k := os.Getenv("HUTCH_TEST_KILL_AT"); k != "" {
 		killedCreate(k)
 		return
@@ -156,13 +157,6 @@ type world struct {
 	id, bundle string
 	mounts     string
 	fds        int
-}
-
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
 }
 
 func must(t *testing.T, err error) {
@@ -299,7 +293,7 @@ func reapAll(t *testing.T) {
 // TestResctrl creates and deletes a container in a resource control group, in a
 // directory that stands in for resctrl.
 func TestResctrl(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	root := t.TempDir()
 	must(t, os.Mkdir(root+"/gold", 0o755))
 	for _, name := range []string{"schemata", "tasks"} {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 func ids(n ...uint32) (out []specs.LinuxIDMapping) {
@@ -24,9 +25,7 @@ func ids(n ...uint32) (out []specs.LinuxIDMapping) {
 
 func root(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root to map ids")
-	}
+	testneed.Root(t, "to map ids")
 }
 
 // waiting makes a process in a new user namespace.

@@ -12,15 +12,14 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // applied returns the lines Cap* of a process that came with all capabilities, two of
 // them in its ambient set, and has taken on those of c, with hold held.
 func applied(t *testing.T, c *specs.LinuxCapabilities, hold uint64) map[string]string {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root to change capabilities")
-	}
+	testneed.Root(t, "to change capabilities")
 	b := program.New()
 	s := New(c, Last())
 	came := &Sets{last: Last()}

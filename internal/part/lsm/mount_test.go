@@ -10,14 +10,13 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestLabelCrossesNoMount covers the directory with the file of the label: what is
 // written there is no label.
 func TestLabelCrossesNoMount(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	for rule, process := range map[string]*specs.Process{
 		"AppArmor": {ApparmorProfile: "p"},
 		"SELinux":  {SelinuxLabel: "l"},

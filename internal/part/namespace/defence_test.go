@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/id32"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestJoinedNamespaceIsOfItsType: a file that is a namespace of another type than the
@@ -64,12 +64,7 @@ func TestJoinedNamespaceIsOfItsType(t *testing.T) {
 // others, which fs.suid_dumpable decides, it is closed again. It changes that for the
 // whole machine, so it runs only where HUTCH_MUST has suid_dumpable: in the VM.
 func TestRootOfAUserNamespaceStaysClosed(t *testing.T) {
-	if !slices.Contains(strings.Fields(os.Getenv("HUTCH_MUST")), "suid_dumpable") {
-		t.Skip("changes fs.suid_dumpable of the machine")
-	}
-	if err := os.WriteFile("/proc/sys/fs/suid_dumpable", []byte("1"), 0); err != nil {
-		t.Fatal(err)
-	}
+	testneed.OpenDumps(t)
 	for name, change := range map[string]func(b *program.Builder){
 		"as it is":  func(b *program.Builder) { b.Sys(unix.SYS_SETRESUID, program.Imm(1), program.Imm(1), program.Imm(1)) },
 		"of a join": func(b *program.Builder) { becomeRoot(b, true, true) },

@@ -29,14 +29,6 @@ func Main(m *testing.M, print func(what string)) {
 	testplain.Main(m)
 }
 
-// NeedRoot skips the test for others than root.
-func NeedRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-}
-
 // Run runs the program that emit builds, then execve of args with env, and returns
 // what args printed, or the error that the child reported. Answer is called for each
 // message of the child.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // allNull are standard descriptors that are the null device.
@@ -59,7 +60,7 @@ func told(t *testing.T, b *program.Builder, flags uint64) (map[uint32]int64, err
 
 // The null device of the host can be read and written, and its inode not changed.
 func TestTheNullDeviceCannotBeChanged(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	hosts := func() unix.Stat_t {
 		var st unix.Stat_t
 		if err := unix.Stat("/dev/null", &st); err != nil {
@@ -139,7 +140,7 @@ func TestTheNullDeviceCannotBeChanged(t *testing.T) {
 
 // Only those that are the null device are replaced.
 func TestTheOtherStandardDescriptorsStay(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +173,7 @@ func TestTheOtherStandardDescriptorsStay(t *testing.T) {
 
 // TestOtherNullDevices runs itself with another /dev in a mount namespace.
 func TestOtherNullDevices(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	for _, c := range []struct{ rule, want string }{
 		{"zero", "process: open /dev/null for the standard descriptors, through a read-only mount: it is not the null device 1:3: no such device"},
 		{"file", "process: open /dev/null for the standard descriptors, through a read-only mount: openat2: read-only file system"},

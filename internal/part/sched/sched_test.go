@@ -10,6 +10,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // printed returns what this program prints of itself after emit.
@@ -22,7 +23,7 @@ func printed(t *testing.T, what string, emit func(*program.Builder)) (string, er
 }
 
 func TestSchedulerAndIOPriority(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	own, err := unix.SchedGetAttr(0, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -1,9 +1,6 @@
 package user
 
 import (
-	"os"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -11,18 +8,14 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestChangeOfIDsStaysClosed: where a change of ids opens a process to others, which
 // fs.suid_dumpable decides, it is closed again. It changes that for the whole machine,
 // so it runs only where HUTCH_MUST has suid_dumpable: in the VM.
 func TestChangeOfIDsStaysClosed(t *testing.T) {
-	if !slices.Contains(strings.Fields(os.Getenv("HUTCH_MUST")), "suid_dumpable") {
-		t.Skip("changes fs.suid_dumpable of the machine")
-	}
-	if err := os.WriteFile("/proc/sys/fs/suid_dumpable", []byte("1"), 0); err != nil {
-		t.Fatal(err)
-	}
+	testneed.OpenDumps(t)
 	b := program.New()
 	b = b.Element(program.T("test"))
 	Groups(b, &specs.Process{User: specs.User{UID: 7, GID: 7}})

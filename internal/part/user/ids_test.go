@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 func TestIDsChangeAllOfThem(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	for _, c := range []struct {
 		name             string
 		user             specs.User
@@ -37,7 +38,7 @@ func TestIDsChangeAllOfThem(t *testing.T) {
 }
 
 func TestIDsStayUndumpable(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	r := program.Reg(0)
 	b := program.New()
 	Groups(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
