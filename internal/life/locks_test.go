@@ -18,6 +18,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/tests/testneed"
+	"github.com/hutch-project/hutch/tests/testproc"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -217,11 +218,7 @@ func TestNextWhile(t *testing.T) {
 	child, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
 	must(t, err)
 	defer func() { child.Kill(); child.Close() }()
-	other := exec.Command("sleep", "1000")
-	must(t, other.Start())
-	pidfd, err := unix.PidfdOpen(other.Process.Pid, 0)
-	must(t, err)
-	defer unix.Close(pidfd)
+	other, pidfd := testproc.Sleeper(t)
 	if e, err := child.NextWhile(pidfd); err != nil || e.Tag != 7 {
 		t.Errorf("got %+v, %v", e, err)
 	}

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/id32"
+	"github.com/hutch-project/hutch/internal/part/parttest"
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/tests/testneed"
 )
 
@@ -44,15 +44,7 @@ func TestJoinedNamespaceIsOfItsType(t *testing.T) {
 			b := program.New()
 			s.Open(b)
 			b.Exit(0)
-			p, err := b.Program()
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
-			if err == nil {
-				c.Kill()
-				c.Close()
-			}
+			_, err = parttest.TrySpawn(t, b, 0)
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -76,16 +68,7 @@ func TestRootOfAUserNamespaceStaysClosed(t *testing.T) {
 			open := b.Reg()
 			b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_GET_DUMPABLE), program.Imm(0)).To(open)
 			b.Tell(2, open)
-			p, err := b.Program()
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := spawn.Spawn(p, &spawn.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			defer c.Kill()
+			c := parttest.Spawn(t, b, unix.CLONE_NEWUSER)
 			if _, err := c.Expect(1); err != nil {
 				t.Fatal(err)
 			}
@@ -170,16 +153,7 @@ func groupsAfter(t *testing.T, open, join func(*program.Builder)) int64 {
 	groups := b.Reg()
 	b.Sys(unix.SYS_GETGROUPS, program.Imm(0), program.Imm(0)).To(groups)
 	b.Tell(2, groups)
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	defer c.Kill()
+	c := parttest.Spawn(t, b, 0)
 	got, err := c.Expect(2)
 	if err != nil {
 		t.Fatal(err)

@@ -19,4 +19,5 @@ var (
 	finish  = parttest.Finish
 	must    = parttest.Must
 	status  = parttest.Status
+	printed = parttest.Printed
 )

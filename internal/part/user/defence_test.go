@@ -6,8 +6,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/parttest"
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/tests/testneed"
 )
 
@@ -23,16 +23,7 @@ func TestChangeOfIDsStaysClosed(t *testing.T) {
 	open := b.Reg()
 	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_GET_DUMPABLE), program.Imm(0)).To(open)
 	b.Tell(1, open)
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	defer c.Kill()
+	c := parttest.Spawn(t, b, 0)
 	if got, err := c.Expect(1); got != 0 || err != nil {
 		t.Errorf("dumpable: %d, %v", got, err)
 	}

@@ -89,7 +89,7 @@ func TestUmaskOnlyWhenSet(t *testing.T) {
 	for _, c := range []struct {
 		set  *uint32
 		want string
-	}{{nil, "0037"}, {new(uint32), "0000"}, {ptr(uint32(0o27)), "0027"}} {
+	}{{nil, "0037"}, {new(uint32), "0000"}, {new(uint32(0o27)), "0027"}} {
 		got := status(t, 0, func(b *program.Builder) {
 			b.Sys(unix.SYS_UMASK, program.Imm(0o37))
 			Umask(b, &specs.Process{User: specs.User{Umask: c.set}})
@@ -99,5 +99,3 @@ func TestUmaskOnlyWhenSet(t *testing.T) {
 		}
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
