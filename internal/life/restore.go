@@ -17,6 +17,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // RestoreOptions are what restore takes.
@@ -397,7 +398,7 @@ func (rs *restoration) adopt(pid int) error {
 	if err != nil {
 		return fmt.Errorf("CRIU says that init is process %d: pidfd_open: %w", pid, err)
 	}
-	if err := unix.Waitid(unix.P_PIDFD, pidfd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil {
+	if err := sys.IsChild(pidfd); err != nil {
 		unix.Close(pidfd)
 		return fmt.Errorf("CRIU says that init is process %d, which is no child of this one: waitid: %w", pid, err)
 	}
