@@ -18,6 +18,7 @@ import (
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/sys"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // RestoreOptions are what restore takes.
@@ -146,7 +147,7 @@ func (rs *restoration) open() (err error) {
 func (rs *restoration) guard() error {
 	owner := -1
 	if has(rs.m.bundle.spec, specs.UserNamespace) {
-		owner = int(rootfs.HostID(rs.m.bundle.linux().UIDMappings, 0))
+		owner = int(uidmap.OutsideOr(rs.m.bundle.linux().UIDMappings, 0, 0))
 	}
 	return rs.o.guard(rs.images, rs.work, owner)
 }
