@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // ErrEnded is returned when the child has closed its socket: it has executed its
@@ -236,17 +237,11 @@ func (c *Child) Kill() {
 
 // Wait reaps the child and returns its wait status.
 func (c *Child) Wait() (unix.WaitStatus, error) {
-	var ws unix.WaitStatus
-	for {
-		_, err := unix.Wait4(c.Pid, &ws, 0, nil)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return ws, fmt.Errorf("wait for %d: %w", c.Pid, err)
-		}
-		return ws, nil
+	ws, err := sys.Wait(c.Pid)
+	if err != nil {
+		return ws, fmt.Errorf("wait for %d: %w", c.Pid, err)
 	}
+	return ws, nil
 }
 
 // HangUp closes the socket. A child that waits for the parent ends.
