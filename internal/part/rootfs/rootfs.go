@@ -102,8 +102,9 @@ type Config struct {
 	// process that mounts it is not in there itself; else 0.
 	PidNS program.Reg
 
-	Cgroup    *Cgroup // nil when the container has no cgroup of its own
-	NotifyDir string  // host directory to bind on /run/notify, empty for none
+	Cgroup       *Cgroup // nil when the container has no cgroup of its own
+	NotifyDir    string  // host directory to bind on NotifyTarget, empty for none
+	NotifyTarget string  // where the container has it
 
 	// RootUID and RootGID are the container's root as the caller sees it: the
 	// owner of what Handle makes.
