@@ -117,10 +117,10 @@ func (r *Root) open(b *program.Builder) {
 	r.openDevices(b)
 	r.openMasks(b)
 	if r.c.NotifyDir != "" {
-		b := b.Element(program.T("process.env")).Doing(program.T("bind %s on /run/notify, for NOTIFY_SOCKET", r.c.NotifyDir))
+		b := b.Element(program.T("process.env")).Doing(program.T("bind %s on %s, for NOTIFY_SOCKET", r.c.NotifyDir, r.c.NotifyTarget))
 		step := b.Step(program.T("open it"))
 		const safe = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
-		r.notify = source{o: options{bind: true, change: change{set: safe}, prop: unix.MS_PRIVATE}, dest: "/run/notify", tree: treeAt(step, r.c.NotifyDir, false, 0)}
+		r.notify = source{o: options{bind: true, change: change{set: safe}, prop: unix.MS_PRIVATE}, dest: r.c.NotifyTarget, tree: treeAt(step, r.c.NotifyDir, false, 0)}
 		r.attributes(b, &r.notify)
 	}
 }
