@@ -23,8 +23,16 @@ func TestPodman(t *testing.T) {
 	nothingLeft(t, podman)
 }
 
-// setUpPodman writes the files that tell podman and buildah of the runtime.
+// setUpPodman configures podman and buildah, and gives them the image.
 func setUpPodman(t *testing.T) *engine {
+	t.Helper()
+	podman := configurePodman(t)
+	podman.run(t, "import", image, podman.image)
+	return podman
+}
+
+// configurePodman writes the files that tell podman and buildah of the runtime.
+func configurePodman(t *testing.T) *engine {
 	t.Helper()
 	need(t, "podman", "conmon", "iptables")
 	base := filepath.Join(space, "podman")
@@ -53,9 +61,7 @@ network_config_dir = %q
 	write(t, "/etc/containers/policy.json", `{"default": [{"type": "insecureAcceptAnything"}]}`)
 	t.Setenv("CONTAINERS_CONF", base+"/containers.conf")
 	t.Setenv("CONTAINERS_STORAGE_CONF", base+"/storage.conf")
-	podman := &engine{name: "podman", call: []string{"podman"}, image: "localhost/bb", parent: cgroupParent()}
-	podman.run(t, "import", image, podman.image)
-	return podman
+	return &engine{name: "podman", call: []string{"podman"}, image: "localhost/bb", parent: cgroupParent()}
 }
 
 // silent holds that nothing but the container's own output is shown.
