@@ -92,7 +92,7 @@ func pod(t *testing.T, e *engine) {
 	e.run(t, "pod", "create", "--name", "together", "--cgroup-parent", e.parent, "--hostname", "both", "-p", "127.0.0.1:18082:80")
 	e.run(t, "run", "-d", "--pod", "together", "--name", "server", e.image, "sh", "-c", "echo served >/tmp/page; exec httpd -f -p 80 -h /tmp")
 	is(t, e.run(t, "run", "--rm", "--pod", "together", e.image, "sh", "-c",
-		"hostname; for i in 1 2 3 4 5; do wget -qO- http://127.0.0.1/page 2>/dev/null && break; sleep 0.2; done"), "both", "served")
+		"hostname; until wget -qO- http://127.0.0.1/page 2>/dev/null; do sleep 0.2; done"), "both", "served")
 	is(t, e.run(t, "pod", "ps", "--format", "{{.Name}} {{.Status}} {{.NumberOfContainers}}"), "together Running 2")
 	e.run(t, "pod", "pause", "together")
 	e.run(t, "pod", "unpause", "together")

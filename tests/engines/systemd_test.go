@@ -48,16 +48,22 @@ func TestPodmanSystemd(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	const name = "booted"
-	t.Cleanup(func() { podman.remove(t, name) })
-	podman.run(t, "run", "-d", "--name", name, "--cgroup-parent", podman.parent, "--network", "none", "--systemd=always", "--rootfs", tree, "/lib/systemd/systemd")
-	pid := podman.ask(t, name, "{{.State.Pid}}")
+	t.Cleanup(func() {
+		if t.Failed() {
+			podman.remove(t, name)
+		}
+	})
+	pidfile := filepath.Join(t.TempDir(), "pid")
+	podman.run(t, "run", "-d", "--name", name, "--cgroup-parent", podman.parent, "--network", "none", "--pidfile", pidfile,
+		"--systemd=always", "--rootfs", tree, "/lib/systemd/systemd")
+	proc := "/proc/" + strings.TrimSpace(readFile(t, pidfile))
 	testwait.Poll(t, func() string { return "systemd has started its service: " + podman.run(t, "logs", name) }, func() bool {
-		proof, _ := os.ReadFile("/proc/" + pid + "/root/run/proof")
+		proof, _ := os.ReadFile(proc + "/root/run/proof")
 		return strings.Contains(string(proof), "/system.slice/proof.service\n")
 	})
+	is(t, readFile(t, proc+"/comm"), "systemd")
 	is(t, podman.run(t, "exec", name, "systemctl", "is-system-running", "--wait"), "running")
-	is(t, readFile(t, "/proc/"+pid+"/comm"), "systemd")
-	// An end by SIGKILL has 137.
+	// One that is ended by SIGKILL has 137.
 	is(t, podman.run(t, "stop", "-t", "600", name), name)
 	is(t, podman.ask(t, name, "{{.State.Status}} {{.State.ExitCode}}"), "exited 0")
 	podman.remove(t, name)
