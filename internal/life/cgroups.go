@@ -46,6 +46,9 @@ func (p *Plan) planCgroup(req *request) (err error) {
 			return err
 		}
 	}
+	if res := linux.Resources; res != nil && res.CPU != nil {
+		p.cgroup.Cpuset(res.CPU.Cpus, res.CPU.Mems)
+	}
 	p.settings, err = limit.New(linux.Resources, p.cgroup.Mode())
 	return err
 }
