@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/fault"
 )
 
 // attendance feeds a hook its input, keeps the end of its output and waits for
@@ -86,7 +88,7 @@ func (a *attendance) attend(h *specs.Hook) error {
 	ended, err := a.untilEnd(limit)
 	if err != nil {
 		a.kill()
-		return fmt.Errorf("run %s: %w", h.Path, err)
+		return fmt.Errorf("run %s: %w", fault.Line(h.Path), err)
 	}
 	if !ended {
 		a.kill()
@@ -100,7 +102,7 @@ func (a *attendance) attend(h *specs.Hook) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("run %s: wait: %w", h.Path, err)
+		return fmt.Errorf("run %s: wait: %w", fault.Line(h.Path), err)
 	}
 	return judge(h, ws, &a.tail, a.output)
 }
