@@ -244,7 +244,7 @@ func (c *copyServer) files(place []program.Label) {
 
 // handleCopyUp steers the copy of the mount that e is of, to its end.
 func (r *Root) handleCopyUp(c *spawn.Child, e spawn.Event) error {
-	cp := &copier{child: c, tag: e.Tag}
+	cp := &copier{child: c, tag: e.Tag, left: maxReturns}
 	if err := cp.tree(nil); err != nil {
 		if i := int(e.Tag - CopyUpTag); i < len(r.mounts) {
 			err = fmt.Errorf("mounts[%d]: copy the content of %s up: %w", i, r.mounts[i].dest, err)
