@@ -81,7 +81,7 @@ func Walk(dir string, visit func(fd int) error, leave func(parent int, name stri
 	}
 }
 
-// Subdirs lists the directories in fd. A cgroup's link count is two more than
+// Subdirs returns the names of the directories in fd. A cgroup's link count is two more than
 // their number, which spares the listing of some dozen files.
 func Subdirs(fd int) ([]string, error) {
 	var st unix.Stat_t

@@ -22,7 +22,7 @@ type StdFile struct {
 	Dev, Inode uint64
 }
 
-// StdFiles looks at the standard descriptors.
+// StdFiles returns what the standard descriptors lead to.
 func StdFiles() [3]StdFile { return StreamFiles([3]int{0, 1, 2}) }
 
 // nullMajor and nullMinor are the device number of /dev/null.
