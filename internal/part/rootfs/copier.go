@@ -82,6 +82,8 @@ func (c *copier) tree(path []enteredDir) error {
 			return errors.New("the image has too many directories there; leave tmpcopyup out")
 		}
 	}
+	// After the last entry was read: whoever goes down reads other directories by the same
+	// descriptor.
 	for _, name := range dirs {
 		if err := c.dir(path, name); err != nil {
 			return fmt.Errorf("%s: %w", fault.Name(name), err)
@@ -154,6 +156,7 @@ func (c *copier) entry(name string) (dir *fileInfo, err error) {
 			return nil, err
 		}
 		return st, nil
+	// Owner and mode of what was opened: the name may be that of another file by now.
 	case unix.S_IFREG:
 		opened, err := c.file(name)
 		if opened == nil || err != nil {
