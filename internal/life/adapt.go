@@ -13,6 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/check"
 	"github.com/hutch-project/hutch/internal/host/idmap"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/sysctl"
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/seat"
 	"github.com/hutch-project/hutch/internal/uidmap"
@@ -31,10 +32,14 @@ func (r *Runtime) adapt(s *specs.Spec) error {
 	if s.Linux == nil {
 		s.Linux = &specs.Linux{}
 	}
+	named := has(s, specs.UserNamespace)
 	if err := r.addMappings(s.Linux); err != nil {
 		return err
 	}
 	r.dropUnmapped(s)
+	if !named {
+		return sysctl.CheckUnnamed(s.Linux.Sysctl, specs.UserNamespace)
+	}
 	return nil
 }
 

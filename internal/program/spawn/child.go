@@ -112,7 +112,9 @@ func (c *Child) receive() (m program.Message, data []byte, with attached, err er
 		case errno == unix.EINTR:
 			continue
 		case errno == unix.ECONNRESET:
-			return m, nil, none, ErrEnded
+			// The child has ended without having read an answer, of which one read tells; what
+			// it had sent before, such as why it has failed, comes with the next.
+			continue
 		case errno != 0:
 			return m, nil, none, fmt.Errorf("read the child's message: %w", errno)
 		}
