@@ -134,8 +134,8 @@ func (g *guard) end() {
 	}
 }
 
-// Pidfd opens the init of the container id. The pidfd, which is the caller's, is -1 when
-// init has ended.
+// Pidfd returns a pidfd of the init of the container id. The pidfd, which is the caller's, is
+// -1 when init has ended.
 func (r *Runtime) Pidfd(id string) (pid, pidfd int, err error) {
 	c, err := r.open(id, false)
 	if err != nil {

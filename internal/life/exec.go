@@ -243,7 +243,7 @@ func (e *execution) spawn() error {
 		return err
 	}
 	defer unlink()
-	e.signals.Ready()
+	e.signals.Ready() // before the process is there: what comes from now on is for it
 	e.phase("clone")
 	e.child, err = spawnHidden(prog, &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
 	if err != nil {

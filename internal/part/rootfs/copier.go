@@ -92,6 +92,8 @@ func (c *copier) tree(path []enteredDir) error {
 			}
 		}
 	}
+	// After the last entry was read: whoever goes down reads other directories by the same
+	// descriptor.
 	for _, name := range dirs {
 		switch err := c.dir(path, name); {
 		case err == nil:
@@ -171,6 +173,7 @@ func (c *copier) entry(name string) (dir *fileInfo, err error) {
 			return nil, err
 		}
 		return st, nil
+	// Owner and mode of what was opened: the name may be that of another file by now.
 	case unix.S_IFREG:
 		opened, err := c.file(name)
 		if opened == nil || err != nil {
