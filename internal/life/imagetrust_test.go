@@ -196,6 +196,13 @@ func TestImagesGivenToTheContainersRoot(t *testing.T) {
 			t.Errorf("for root %d: got %v", owner, err)
 		}
 	}
+	// Former images may be in them, and nowhere else in a directory of its.
+	must(t, errors.Join(os.MkdirAll(filepath.Join(dir, "sub", "pre"), 0o700), os.Symlink("sub", filepath.Join(dir, parentName))))
+	must(t, imageGuard{"--image-path", 100000}.check(fd, dir))
+	must(t, errors.Join(os.Remove(filepath.Join(dir, parentName)), os.Symlink("sub/pre", filepath.Join(dir, parentName))))
+	if err := (imageGuard{"--image-path", 100000}).check(fd, dir); err == nil || !strings.Contains(err.Error(), "another user may exchange what is in "+dir) {
+		t.Errorf("further down: %v", err)
+	}
 	if uid := rootOf(os.Getpid()); uid != 0 {
 		t.Errorf("root is %d", uid)
 	}
