@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/host/notify"
 	"github.com/hutch-project/hutch/internal/part/keyring"
 	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/lsm"
@@ -26,6 +27,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // Input is all that a program depends on.
@@ -203,8 +205,9 @@ func (c *compiler) parent() {
 		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
 		Cgroup:          c.Host.Cgroup,
 		NotifyDir:       c.NotifyDir,
-		RootUID:         int(rootfs.HostID(linuxPart.UIDMappings, 0)),
-		RootGID:         int(rootfs.HostID(linuxPart.GIDMappings, 0)),
+		NotifyTarget:    notify.ContainerDir,
+		RootUID:         int(uidmap.OutsideOr(linuxPart.UIDMappings, 0, 0)),
+		RootGID:         int(uidmap.OutsideOr(linuxPart.GIDMappings, 0, 0)),
 		Terminal:        c.Spec.Process != nil && c.Spec.Process.Terminal,
 	}
 	c.ns.Open(c.b) // before the child's setns, and before the root, which takes the pid namespace
@@ -388,7 +391,7 @@ func (c *compiler) process() {
 func (c *compiler) extraEnv() []string {
 	var env []string
 	if c.NotifyDir != "" {
-		env = append(env, "NOTIFY_SOCKET=/run/notify/notify.sock")
+		env = append(env, "NOTIFY_SOCKET="+notify.ContainerDir+"/"+notify.Name)
 	}
 	if c.ListenFds > 0 {
 		env = append(env, "LISTEN_FDS="+strconv.Itoa(c.ListenFds), "LISTEN_PID=1")

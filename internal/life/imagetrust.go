@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/fault"
-	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/trust"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // CRIU opens images by their names, as root, and does what they say. Whoever can put a file
@@ -68,7 +68,7 @@ func (g imageGuard) directory(fd int, path string) (chained int, err error) {
 			continue
 		}
 		if name == parentName {
-			if chained, err = unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil && err != unix.ENOENT {
+			if chained, err = openParent(fd); err != nil && !errors.Is(err, unix.ENOENT) {
 				return -1, fmt.Errorf("%s: open %s/%s: %w", g.option, path, name, err)
 			}
 			continue
@@ -81,6 +81,20 @@ func (g imageGuard) directory(fd int, path string) (chained int, err error) {
 		}
 	}
 	return chained, nil
+}
+
+// openParent opens the directory of the former images, to which CRIU comes by a link. In the
+// directory at fd that is of somebody who may have made it; on the way there others may not have.
+func openParent(fd int) (int, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, parentName, buf)
+	if err == unix.EINVAL {
+		return unix.Openat(fd, parentName, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return -1, err
+	}
+	return openFormer(fd, string(buf[:n]))
 }
 
 // file proves a file that CRIU opens.
@@ -148,8 +162,8 @@ func rootOf(pid int) int {
 
 // rootIn returns what the id 0 of the user namespace of a process is on the host, by its map.
 func rootIn(pid int, file string) (int, error) {
-	list, err := mappingsOf(pid, file)
-	return int(rootfs.HostID(list, 0)), err
+	list, err := uidmap.Of(pid, file)
+	return int(uidmap.OutsideOr(list, 0, 0)), err
 }
 
 // maxOutside is more than a file of the runtime's beside the images has.

@@ -17,6 +17,8 @@ import (
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/internal/sys"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // RestoreOptions are what restore takes.
@@ -95,6 +97,7 @@ type restoration struct {
 	inherit      []int // descriptors for CRIU
 	opened       []int // of them, those to be closed
 	stage        criu.Stage
+	bounds       []bound
 	keyring      int64
 	adopted      bool
 	worker       int // process id of CRIU
@@ -145,7 +148,7 @@ func (rs *restoration) open() (err error) {
 func (rs *restoration) guard() error {
 	owner := -1
 	if has(rs.m.bundle.spec, specs.UserNamespace) {
-		owner = int(rootfs.HostID(rs.m.bundle.linux().UIDMappings, 0))
+		owner = int(uidmap.OutsideOr(rs.m.bundle.linux().UIDMappings, 0, 0))
 	}
 	return rs.o.guard(rs.images, rs.work, owner)
 }
@@ -340,13 +343,24 @@ func (rs *restoration) notify(note criu.Notification) error {
 	case "post-restore":
 		return rs.restored(note.Pid)
 	case "pre-resume": // all that CRIU restores is so from here on, and stands still
-		err := rs.proveRestored()
+		err := rs.confine()
 		if err != nil {
 			rs.stop()
 		}
 		return err
 	}
 	return nil
+}
+
+// confine gives what is restored the options of the configuration that CRIU does not know, and
+// proves the rest.
+func (rs *restoration) confine() error {
+	if has(rs.m.bundle.spec, specs.MountNamespace) {
+		if err := rs.setMounts(); err != nil {
+			return err
+		}
+	}
+	return rs.proveRestored()
 }
 
 // stop ends what is restored, which would go on: CRIU does not take back any more. It waits
@@ -397,7 +411,7 @@ func (rs *restoration) adopt(pid int) error {
 	if err != nil {
 		return fmt.Errorf("CRIU says that init is process %d: pidfd_open: %w", pid, err)
 	}
-	if err := unix.Waitid(unix.P_PIDFD, pidfd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil {
+	if err := sys.IsChild(pidfd); err != nil {
 		unix.Close(pidfd)
 		return fmt.Errorf("CRIU says that init is process %d, which is no child of this one: waitid: %w", pid, err)
 	}

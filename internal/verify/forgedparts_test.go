@@ -137,7 +137,8 @@ func TestForgedPartsAreRefused(t *testing.T) {
 	})
 }
 
-// TestForgedChangesOfMountsAreRefused has a program change mounts that are there, or as a process that only joins.
+// TestForgedChangesOfMountsAreRefused has a program change mounts that are there, or as a
+// process that only joins.
 func TestForgedChangesOfMountsAreRefused(t *testing.T) {
 	forgeries(t, map[string]forgery{
 		"read-only without what is below": {rule: verify.ReadOnly, forge: func(f *forger) {
@@ -226,7 +227,8 @@ func TestForgedFileSystemsAreRefused(t *testing.T) {
 	})
 }
 
-// TestForgedHidingIsRefused has a program without pivot_root hide the host's procfs by something else than nothing.
+// TestForgedHidingIsRefused has a program without pivot_root hide the host's procfs by something
+// else than nothing.
 func TestForgedHidingIsRefused(t *testing.T) {
 	forgeries(t, map[string]forgery{
 		"a procfs over the host's": {rule: verify.MountPath, config: func(in *compile.Input) { in.NoPivot = true }, forge: func(f *forger) {

@@ -11,7 +11,8 @@ import (
 	"github.com/hutch-project/hutch/internal/verify"
 )
 
-// TestForgedProcessesAreRefused has a program that is in other namespaces, or has other powers, than the configuration says.
+// TestForgedProcessesAreRefused has a program that is in other namespaces, or has other powers,
+// than the configuration says.
 func TestForgedProcessesAreRefused(t *testing.T) {
 	forgeries(t, map[string]forgery{
 		"flags of a register": {rule: verify.Known, forge: func(f *forger) {

@@ -64,7 +64,8 @@ func TestForgedSettingsAreRefused(t *testing.T) {
 	})
 }
 
-// TestForgedKeyringsAreRefused has a program join a session keyring that is not the container's alone.
+// TestForgedKeyringsAreRefused has a program join a session keyring that is not the container's
+// alone.
 func TestForgedKeyringsAreRefused(t *testing.T) {
 	forgeries(t, map[string]forgery{
 		"a keyring of another container": {rule: verify.Keyring, forge: func(f *forger) {

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testruntime"
 )
 
 // stage tells the three runs of this binary apart: "" outside, "init" as the
@@ -129,15 +130,8 @@ func reapAll() int {
 
 // prepare lays out the mount namespace and finds the runtime.
 func prepare() error {
-	path := os.Getenv("RUNTIME")
-	if path == "" {
-		path = "../../hutch"
-	}
-	found, err := exec.LookPath(path)
-	if err != nil {
-		return fmt.Errorf("RUNTIME: %w (make build, or set RUNTIME)", err)
-	}
-	if runtimePath, err = filepath.Abs(found); err != nil {
+	var err error
+	if runtimePath, _, err = testruntime.Find(); err != nil {
 		return err
 	}
 	// Debian's engines, not what an administrator put before them.
@@ -203,10 +197,25 @@ const image = space + "/busybox.tar"
 const busyboxTree = space + "/busybox"
 
 func makeImage() error {
+	names, err := exec.Command("busybox", "--list").Output()
+	if err != nil {
+		return fmt.Errorf("busybox --list: %w", err)
+	}
+	if err := os.MkdirAll(busyboxTree+"/bin", 0o755); err != nil {
+		return err
+	}
+	// A process for each would take an emulated machine a minute.
+	for _, name := range strings.Fields(string(names)) {
+		if name == "busybox" {
+			continue
+		}
+		if err := os.Symlink("busybox", busyboxTree+"/bin/"+name); err != nil {
+			return err
+		}
+	}
 	script := `set -e
-mkdir -p "$1/bin" "$1/etc" "$1/tmp"
+mkdir "$1/etc" "$1/tmp"
 cp "$(command -v busybox)" "$1/bin/busybox"
-for name in $(busybox --list); do [ "$name" = busybox ] || ln -s busybox "$1/bin/$name"; done
 echo 'root:x:0:0:root:/:/bin/sh
 web:x:1000:1000:web:/tmp:/bin/sh' >"$1/etc/passwd"
 echo 'root:x:0:

@@ -8,11 +8,13 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/check"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 func TestIDsChangeAllOfThem(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	for _, c := range []struct {
 		name             string
 		user             specs.User
@@ -37,7 +39,7 @@ func TestIDsChangeAllOfThem(t *testing.T) {
 }
 
 func TestIDsStayUndumpable(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	r := program.Reg(0)
 	b := program.New()
 	Groups(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
@@ -78,7 +80,7 @@ func TestIDsRefuseNoChange(t *testing.T) {
 		b := program.New()
 		Groups(b, &specs.Process{User: c.user})
 		IDs(b, &specs.Process{User: c.user})
-		if _, err := b.Program(); err == nil || !strings.HasPrefix(err.Error(), c.want) || !strings.Contains(err.Error(), ErrID.Error()) {
+		if _, err := b.Program(); err == nil || !strings.HasPrefix(err.Error(), c.want) || !strings.Contains(err.Error(), check.ErrID.Error()) {
 			t.Errorf("%v; want %s", err, c.want)
 		}
 	}
@@ -88,7 +90,7 @@ func TestUmaskOnlyWhenSet(t *testing.T) {
 	for _, c := range []struct {
 		set  *uint32
 		want string
-	}{{nil, "0037"}, {new(uint32), "0000"}, {ptr(uint32(0o27)), "0027"}} {
+	}{{nil, "0037"}, {new(uint32), "0000"}, {new(uint32(0o27)), "0027"}} {
 		got := status(t, 0, func(b *program.Builder) {
 			b.Sys(unix.SYS_UMASK, program.Imm(0o37))
 			Umask(b, &specs.Process{User: specs.User{Umask: c.set}})
@@ -98,5 +100,3 @@ func TestUmaskOnlyWhenSet(t *testing.T) {
 		}
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
