@@ -84,6 +84,10 @@ type Host struct {
 	Denied      seat.Denied // system calls that the caller may not make
 }
 
+// procFromOutside reports whether a procfs can be mounted for a pid namespace that the process
+// is not in. Before Linux 6.18 it has to be, and for mount(2) yet, which takes no descriptor.
+func (h *Host) procFromOutside() bool { return h.ProcOfPidNS && !h.Denied.Fsopen }
+
 // Output is the program and what the parent needs to run it.
 type Output struct {
 	Program    *program.Program
@@ -172,8 +176,7 @@ func linux(s *specs.Spec) *specs.Linux {
 // parent emits what is opened before the clone.
 func (c *compiler) parent() {
 	linuxPart := linux(c.Spec)
-	// Before Linux 6.18 a process has to be in a pid namespace to mount a procfs for it.
-	if c.Host.ProcOfPidNS || !mountsProc(c.Spec) {
+	if c.Host.procFromOutside() || !mountsProc(c.Spec) {
 		c.last = c.ns.CloneLast()
 	}
 	if c.Fifo {
@@ -227,11 +230,15 @@ func seen(h *specs.Hooks) bool {
 	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
 }
 
-// destinations returns where the configuration mounts something.
-func destinations(s *specs.Spec) []string {
-	list := make([]string, 0, len(s.Mounts))
-	for i := range s.Mounts {
-		list = append(list, s.Mounts[i].Destination)
+// destinations returns where the configuration mounts something that is there: no copy of a
+// symbolic link, and nothing that a later mount on "/" covers.
+func (c *compiler) destinations() []string {
+	mounts := c.Spec.Mounts
+	list := make([]string, 0, len(mounts))
+	for i := max(rootfs.OnRoot(mounts), 0); i < len(mounts); i++ {
+		if c.Links[i] == "" {
+			list = append(list, mounts[i].Destination)
+		}
 	}
 	return list
 }
@@ -319,7 +326,7 @@ func (c *compiler) rootfs() {
 		c.terminal() // after the pivot, on the container's devpts; before /dev is read-only
 	}
 	if c.Spec.Process != nil {
-		process.MakeCwd(b, c.Spec.Process.Cwd, destinations(c.Spec)) // before the root is read-only
+		process.MakeCwd(b, c.Spec.Process.Cwd, c.destinations()) // before the root is read-only
 	}
 	c.root.Finish(b) // last of what writes to the root: masks, read-only paths and root
 }

@@ -22,18 +22,12 @@ import (
 // Source: seccomp(2), SECCOMP_SET_MODE_FILTER.
 func loadFilter(b *program.Builder, seccompFilter *seccomp.Filter) {
 	b = b.Element(program.T("linux.seccomp")).Doing(program.T("load the filter"))
-	code := make([]byte, 0, 8*len(seccompFilter.Program))
-	for _, i := range seccompFilter.Program {
-		code = binary.NativeEndian.AppendUint16(code, i.Code)
-		code = append(code, i.Jt, i.Jf)
-		code = binary.NativeEndian.AppendUint32(code, i.K)
-	}
 	// struct sock_fprog: a length of 16 bits, then, aligned, the address.
 	const word = strconv.IntSize / 8
 	var head [2 * word]byte
 	binary.NativeEndian.PutUint16(head[:], uint16(len(seccompFilter.Program)))
 	mem := b.Bytes(head[:])
-	b.Pointer(mem, word, b.Bytes(code))
+	b.Pointer(mem, word, b.Bytes(sockFilters(seccompFilter)))
 	flags := seccompFilter.Flags
 	if seccompFilter.Notify {
 		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
@@ -51,6 +45,17 @@ func loadFilter(b *program.Builder, seccompFilter *seccomp.Filter) {
 		step.Tell(Loading, next)
 	}
 	call.SeccompFilter(b, uint64(flags), mem)
+}
+
+// sockFilters returns the instructions of f as the kernel takes them, struct sock_filter.
+func sockFilters(f *seccomp.Filter) []byte {
+	code := make([]byte, 0, 8*len(f.Program))
+	for _, i := range f.Program {
+		code = binary.NativeEndian.AppendUint16(code, i.Code)
+		code = append(code, i.Jt, i.Jf)
+		code = binary.NativeEndian.AppendUint32(code, i.K)
+	}
+	return code
 }
 
 // allows reports whether f lets the process make a call, whatever the arguments are.

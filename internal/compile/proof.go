@@ -19,7 +19,7 @@ func (in *Input) Expect(out *Output) *verify.Expect {
 		Userns:   out.Namespaces.Own(unix.CLONE_NEWUSER), InParent: in.Host.Privileged, Nested: in.Host.Nested,
 		Opens: in.Host.User && out.Namespaces.Made(unix.CLONE_NEWUSER) && !out.Namespaces.Joins(), CloneFlags: out.CloneFlags,
 		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved,
-		ProcOfPidNS: in.Host.ProcOfPidNS, NotifyDir: in.NotifyDir, KeepGroups: in.KeepGroups, Attended: !in.Unattended, Keyring: in.Keyring != "",
+		ProcOfPidNS: in.Host.procFromOutside(), NotifyDir: in.NotifyDir, KeepGroups: in.KeepGroups, Attended: !in.Unattended, Keyring: in.Keyring != "", KeyringName: in.Keyring, ListenFds: in.ListenFds,
 		Links: in.Links, LinkTags: out.Root.LinkTags(),
 		Go: out.Go, Result: out.Result, Tasks: out.Tasks, Tags: tags(!in.Unattended),
 	}
@@ -48,7 +48,7 @@ func (in *ExecInput) Expect(tasks []program.Reg) *verify.Expect {
 		Kind: verify.Exec, Spec: &specs.Spec{Process: in.Process, Linux: in.Linux},
 		Userns:  in.Init.Flags&unix.CLONE_NEWUSER != 0,
 		LastCap: in.Host.LastCap, HeldCaps: in.Host.HeldCaps, Preserved: in.Preserved, Tasks: tasks,
-		Reads: in.Names, Join: in.joined().Flags, Pid: in.Init.Pid, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, Serial: in.Serial, KeepGroups: in.KeepGroups, OwnRoot: in.Init.OwnRoot, InitCwd: in.Init.InitCwd, Tags: tags(true),
+		Reads: in.Names, Join: in.joined().Flags, Pid: in.Init.Pid, Pidfd: in.Init.Pidfd, Keyring: in.OwnKeyring, KeyringName: in.Keyring, Serial: in.Serial, KeepGroups: in.KeepGroups, OwnRoot: in.Init.OwnRoot, InitCwd: in.Init.InitCwd, Tags: tags(true),
 	}
 	expectHost(e, &in.Host, in.Linux, in.RawFilter)
 	return e
@@ -59,13 +59,13 @@ func expectHost(e *verify.Expect, h *Host, l *specs.Linux, raw string) {
 		e.Std[i] = verify.Std{Open: std.Open, Null: std.Null}
 	}
 	if f, err := filter(membersOf(l).Seccomp, raw); err == nil && f != nil {
-		e.Filter, e.Notify = true, f.Notify
+		e.Filter, e.Code, e.Flags, e.Notify = true, sockFilters(f), uint64(f.Flags), f.Notify
 	}
 }
 
 func tags(attended bool) verify.Tags {
 	return verify.Tags{
-		Born: Born, Hooks: Hooks, Offsets: TimeOffsets, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
+		Born: Born, Joined: Joined, Hooks: Hooks, Offsets: TimeOffsets, Ready: Ready, Loading: Loading, Executing: Executing, HookBegins: HookBegins,
 		Answered: func(tag uint32) bool {
 			switch tag {
 			case Born:

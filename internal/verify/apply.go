@@ -29,7 +29,7 @@ func (w *walker) apply(s *state, pc int, in *program.Instr) value {
 	case unix.SYS_CLOSE:
 		return w.applyClose(s, in)
 	case unix.SYS_DUP:
-		return w.value(s, in.Args[0])
+		return value{k: kCopy}
 	case unix.SYS_DUP3:
 		w.applyDup3(s, in)
 		return value{k: kPos}
@@ -66,6 +66,9 @@ func (w *walker) apply(s *state, pc int, in *program.Instr) value {
 		return value{k: kConst}
 	case unix.SYS_READ:
 		if w.value(s, in.Args[0]).k == kGo {
+			if !s.has(fReady) {
+				w.refuse(s, pc, Barrier, "start is waited for before the runtime was told that all is ready")
+			}
 			s.done(fGo)
 			w.note(pc, Barrier)
 		}
@@ -122,9 +125,13 @@ func (w *walker) applyProcess(s *state, pc int, in *program.Instr) value {
 		w.applyLimit(s, pc, in)
 		return value{k: kConst}
 	case unix.SYS_LSEEK, unix.SYS_GETDENTS64, unix.SYS_READLINKAT, unix.SYS_SENDFILE, unix.SYS_PWRITE64,
-		unix.SYS_WAIT4, unix.SYS_PERSONALITY:
+		unix.SYS_WAIT4:
+		return value{k: kPos}
+	case unix.SYS_PERSONALITY:
+		w.applySetting(s, pc, in)
 		return value{k: kPos}
 	}
+	w.applySetting(s, pc, in)
 	return value{k: kConst}
 }
 
@@ -167,6 +174,9 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 	switch l.where {
 	case atHost:
 		v.k = kHost
+		if resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
+			v.proof |= pNoLink
+		}
 		switch {
 		case l.name == "/proc/self/ns/time_for_children", l.name == selfMounts && w.e.Chrooted && s.got&unix.CLONE_NEWNS != 0:
 			v.k = kSelfNS
@@ -182,7 +192,7 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 		}
 	case atMnt:
 		v.k, v.fs, v.path = kMnt, l.dir.fs, 0
-		if l.dir.attr&aRO != 0 && w.nulls[l.name] && resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
+		if l.dir.attr&aRO != 0 && w.nodes[l.name] == nullDevice && resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
 			v.k = kNull // of a node that the program has made
 		}
 	default:
@@ -193,6 +203,7 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 		if resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
 			v.proof |= pNoLink
 		}
+		v.proof |= w.near(&l, resolve)
 		if flags&unix.O_PATH != 0 && flags&unix.O_NOFOLLOW != 0 {
 			v.attr |= aLink
 		}
@@ -200,20 +211,24 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 	return v
 }
 
-// makesNode learns which names in a file system of the program's own are null devices.
+// nullDevice is the null device as a node.
+const nullDevice = unix.S_IFCHR<<32 | 1<<8 | 3
+
+// makesNode learns which devices the names in a file system of the program's own are; 0 for one
+// that is several.
 func (w *walker) makesNode(s *state, in *program.Instr) {
 	l := w.place(s, in, 0)
 	if l.where != atMnt || l.dyn {
 		return
 	}
-	null := imm(in, 2)&unix.S_IFMT == unix.S_IFCHR && imm(in, 3) == unix.Mkdev(1, 3)
-	if was, ok := w.nulls[l.name]; ok {
-		null = null && was
+	node := int64(imm(in, 2)&unix.S_IFMT<<32 | imm(in, 3))
+	if was, ok := w.nodes[l.name]; ok && was != node {
+		node = 0
 	}
-	if w.nulls == nil {
-		w.nulls = make(map[string]bool)
+	if w.nodes == nil {
+		w.nodes = make(map[string]int64)
 	}
-	w.nulls[l.name] = null
+	w.nodes[l.name] = node
 }
 
 func (w *walker) applyClose(s *state, in *program.Instr) value {
@@ -335,6 +350,9 @@ func (w *walker) applyWrite(s *state, pc int, in *program.Instr) {
 		case path == "self/attr/exec" && is(w.x.selinux):
 			s.done(fSELinux)
 			w.note(pc, Label)
+		case path == "self/oom_score_adj":
+			s.done(fOOM)
+			w.note(pc, Settings)
 		case path == "self/attr/apparmor/exec" || path == "self/attr/exec":
 			w.refuse(s, pc, Label, "another label than the configuration's is written")
 		}

@@ -22,7 +22,9 @@ const (
 // check refuses a call that breaks a rule where it stands, whatever comes of it.
 func (w *walker) check(s *state, pc int, in *program.Instr) {
 	w.checkOrder(s, pc, in)
+	w.checkReady(s, pc, in)
 	w.checkArgs(s, pc, in)
+	w.checkKept(s, pc, in)
 	if w.fail != nil {
 		return
 	}
@@ -39,13 +41,17 @@ func (w *walker) check(s *state, pc int, in *program.Instr) {
 	case unix.SYS_MKDIRAT, unix.SYS_MKNODAT, unix.SYS_UNLINKAT, unix.SYS_FCHOWNAT, unix.SYS_FCHMODAT, unix.SYS_READLINKAT,
 		unix.SYS_SYMLINKAT:
 		w.checkName(s, pc, in)
-	case unix.SYS_STATX, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2:
+	case unix.SYS_STATX, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2, unix.SYS_STATFS:
 		w.checkLook(s, pc, in)
-	case unix.SYS_STATFS:
-		// It tells no more than the type of a file system.
 	case unix.SYS_EXECVE:
 		w.checkExecve(s, pc, in)
-	case unix.SYS_FSTATFS, unix.SYS_FCHDIR, unix.SYS_DUP, unix.SYS_GETDENTS64:
+	case unix.SYS_GETDENTS64:
+		w.checkRead(s, pc, in.Args[0], false)
+	case unix.SYS_DUP:
+		if v, ok := w.fd(s, pc, in.Args[0], FdUse); ok && v.k != kSocket {
+			w.refuse(s, pc, FdUse, "it copies "+v.k.String())
+		}
+	case unix.SYS_FSTATFS, unix.SYS_FCHDIR:
 		v, ok := w.fd(s, pc, in.Args[0], FdUse)
 		if ok && in.NR == unix.SYS_FCHDIR && v.attr&aLink != 0 {
 			w.refuse(s, pc, PathFollow, "it enters what may be a symbolic link")
@@ -56,10 +62,29 @@ func (w *walker) check(s *state, pc int, in *program.Instr) {
 		w.checkDup3(s, pc, in)
 	case unix.SYS_IOCTL:
 		w.checkIoctl(s, pc, in)
+	case unix.SYS_CLOSE:
+		w.checkClose(s, pc, in)
+	case unix.SYS_FTRUNCATE, unix.SYS_SENDFILE:
+		w.checkFill(s, pc, in)
+	case unix.SYS_LSEEK, unix.SYS_CLOSE_RANGE,
+		unix.SYS_GETCWD, unix.SYS_UMASK, unix.SYS_SETSID, unix.SYS_SOCKET,
+		unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_MEMFD_CREATE, unix.SYS_WAIT4:
+	default:
+		if !w.checkMounts(s, pc, in) && !w.checkProcess(s, pc, in) && !w.mapsExe(s, in) {
+			w.refuse(s, pc, Known, "the verifier does not know the call")
+		}
+	}
+}
+
+// checkProcess is check for the calls that are about the process itself, and reports false for
+// another call.
+func (w *walker) checkProcess(s *state, pc int, in *program.Instr) bool {
+	switch in.NR {
 	case unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME:
 		if s.got&unix.CLONE_NEWUTS == 0 {
 			w.refuse(s, pc, Namespaces, "the name of the host is changed: the process is in no UTS namespace of the container")
 		}
+		w.checkSetting(s, pc, in)
 	case unix.SYS_SETNS:
 		w.checkSetns(s, pc, in)
 	case unix.SYS_PRCTL:
@@ -70,41 +95,28 @@ func (w *walker) check(s *state, pc int, in *program.Instr) {
 		w.checkSeccomp(s, pc, in)
 	case unix.SYS_CLONE3, unix.SYS_CLONE:
 		w.checkClone(s, pc, in)
-	case unix.SYS_CLOSE:
-		w.checkClose(s, pc, in)
 	case unix.SYS_KEYCTL:
-		if op := imm(in, 0); op != unix.KEYCTL_JOIN_SESSION_KEYRING && op != unix.KEYCTL_SETPERM {
-			w.refuse(s, pc, Known, fmt.Sprintf("the verifier does not know the operation %d", op))
-		}
-	case unix.SYS_FTRUNCATE, unix.SYS_SENDFILE:
-		w.checkFill(s, pc, in)
-	case unix.SYS_PRLIMIT64, unix.SYS_SCHED_SETATTR, unix.SYS_SCHED_SETAFFINITY, unix.SYS_SETPGID:
+		w.checkKeyctl(s, pc, in)
+	case unix.SYS_PRLIMIT64:
+		w.checkLimit(s, pc, in)
+	case unix.SYS_SCHED_SETATTR, unix.SYS_SCHED_SETAFFINITY, unix.SYS_SETPGID:
 		if imm(in, 0) != 0 {
 			w.refuse(s, pc, HostWrite, "it changes another process")
 		}
+		w.checkSetting(s, pc, in)
 	case unix.SYS_IOPRIO_SET:
-		if imm(in, 1) != 0 {
+		if imm(in, 0) != 1 || imm(in, 1) != 0 { // IOPRIO_WHO_PROCESS
 			w.refuse(s, pc, HostWrite, "it changes another process")
 		}
+		w.checkSetting(s, pc, in)
+	case unix.SYS_PERSONALITY, unix.SYS_SET_MEMPOLICY:
+		w.checkSetting(s, pc, in)
 	case unix.SYS_UNSHARE:
-		if imm(in, 0)&^w.x.own&unix.CLONE_NEWUSER != 0 && w.e.Kind == Init {
-			w.refuse(s, pc, Namespaces, "it makes a user namespace that the configuration has not")
-			return
-		}
-		for _, joined := range w.x.ns {
-			if imm(in, 0)&joined != 0 && w.e.Kind == Init {
-				w.refuse(s, pc, Namespaces, "it makes a namespace in the place of one that is joined")
-				return
-			}
-		}
-	case unix.SYS_LSEEK, unix.SYS_CLOSE_RANGE,
-		unix.SYS_GETCWD, unix.SYS_UMASK, unix.SYS_SETSID, unix.SYS_SOCKET,
-		unix.SYS_PERSONALITY, unix.SYS_SET_MEMPOLICY, unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_MEMFD_CREATE, unix.SYS_WAIT4:
+		w.checkMade(s, pc, imm(in, 0))
 	default:
-		if !w.checkMounts(s, pc, in) && !w.mapsExe(s, in) {
-			w.refuse(s, pc, Known, "the verifier does not know the call")
-		}
+		return false
 	}
+	return true
 }
 
 // mapsExe returns the mapping of the runtime's executable.
@@ -220,6 +232,10 @@ func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
 			w.refuse(s, pc, ProcWrite, "a file of a procfs is opened without RESOLVE_BENEATH, RESOLVE_NO_XDEV and RESOLVE_NO_MAGICLINKS")
 			return
 		}
+		if name, is := strings.CutPrefix(l.name, "sys/"); is && w.foreign(s, name) {
+			w.refuse(s, pc, ProcWrite, "a parameter is opened before the process is in the namespace that it is of")
+			return
+		}
 		w.note(pc, ProcWrite)
 		return
 	}
@@ -301,12 +317,17 @@ func (w *walker) checkName(s *state, pc int, in *program.Instr) {
 			return
 		}
 	case unix.SYS_FCHMODAT: // it has no flags
-		good = l.name == "." && !l.dyn || good && l.where == atMnt
+		good = l.name == "." && !l.dyn || good && l.dir.k == kMnt
 	}
 	if !good {
 		w.refuse(s, pc, PathName, fmt.Sprintf("%q is not a single name in a directory of the container", l.name))
 		return
 	}
+	w.checkDir(s, pc, &l)
+	if in.NR == unix.SYS_MKNODAT {
+		w.checkNode(s, pc, in, &l)
+	}
+	w.checkChanged(s, pc, in, &l)
 	w.note(pc, PathName)
 }
 
@@ -319,7 +340,9 @@ func (w *walker) checkLook(s *state, pc int, in *program.Instr) {
 		w.fd(s, pc, dir, FdUse)
 		return
 	}
-	if l.cwd && l.where == atCont && !l.trivial() {
+	ours := in.NR == unix.SYS_STATFS && !l.dyn && w.x.at[l.path] // a mount of the configuration is proven so
+	entry := !l.cwd && l.single() && in.NR == unix.SYS_STATX && imm(in, 2)&unix.AT_SYMLINK_NOFOLLOW != 0
+	if l.where == atCont && !l.trivial() && !ours && !entry {
 		w.checkNames(s, pc)
 	}
 }
@@ -335,8 +358,12 @@ func (w *walker) checkNames(s *state, pc int) {
 
 // checkTransfer refuses to write what is the host's.
 func (w *walker) checkTransfer(s *state, pc int, in *program.Instr) {
+	if in.NR == unix.SYS_READ {
+		w.checkRead(s, pc, in.Args[0], false)
+		return
+	}
 	v, ok := w.fd(s, pc, in.Args[0], FdUse)
-	if !ok || in.NR == unix.SYS_READ {
+	if !ok {
 		return
 	}
 	switch v.k {
@@ -381,28 +408,43 @@ func (w *walker) checkFill(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, HostWrite, "it changes "+v.k.String())
 	case in.NR == unix.SYS_SENDFILE && imm(in, 2) != 0:
 		w.refuse(s, pc, Known, "it writes an offset to memory")
+	case in.NR == unix.SYS_SENDFILE:
+		w.checkRead(s, pc, in.Args[1], maybe)
 	}
 }
 
 // procFile reports whether the file of a procfs is the process's own, or a parameter of the
 // configuration that gets its value.
 func (w *walker) procFile(in *program.Instr, path string) bool {
+	data := w.bytes(in.Args[1], uint32(imm(in, 2)))
 	switch path {
-	case "self/attr/exec", "self/attr/apparmor/exec", "self/oom_score_adj", "self/coredump_filter":
+	case "self/attr/exec", "self/attr/apparmor/exec":
 		return true
+	case "self/oom_score_adj":
+		return w.isOOM(data)
 	}
 	name, is := strings.CutPrefix(path, "sys/")
-	if !is {
+	if !is || w.e.Kind != Init {
 		return false
 	}
-	data := w.bytes(in.Args[1], uint32(imm(in, 2)))
-	dots := strings.NewReplacer("/", ".")
 	for key, value := range w.x.lin.Sysctl {
-		if dots.Replace(key) == dots.Replace(name) && string(data) == value {
+		if dotted(key) == dotted(name) && string(data) == value {
 			return true
 		}
 	}
 	return false
+}
+
+func dotted(name string) string { return strings.ReplaceAll(name, "/", ".") }
+
+// foreign reports whether a parameter below /proc/sys is of a namespace that the process has
+// yet to come to: it would be the host's.
+func (w *walker) foreign(s *state, name string) bool {
+	missing := w.x.own &^ s.got
+	if strings.HasPrefix(name, "net/") {
+		return missing&unix.CLONE_NEWNET != 0
+	}
+	return missing&(unix.CLONE_NEWIPC|unix.CLONE_NEWUTS) != 0
 }
 
 // checkArgs refuses arguments that are not known beforehand, but descriptors and lengths:
@@ -470,6 +512,8 @@ func (w *walker) checkDup3(s *state, pc int, in *program.Instr) {
 	}
 	if n, ok := in.Args[1].Imm(); ok {
 		switch {
+		case imm(in, 2) != 0:
+			w.refuse(s, pc, Stdio, "execve closes it, and the first file that is opened takes its place")
 		case n > 2:
 			w.refuse(s, pc, FdUse, "it takes the number of a descriptor that is not known")
 		case v.k == kNull && v.proof&pNullDevice != pNullDevice:
@@ -496,6 +540,10 @@ func (w *walker) checkFchown(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, HostInode, v.k.String()+" is given to the user")
 		return
 	}
+	if p := w.x.proc; p == nil || uint32(imm(in, 1)) != p.User.UID || uint32(imm(in, 2)) != ^uint32(0) {
+		w.refuse(s, pc, HostInode, v.k.String()+" is given to another than the user")
+		return
+	}
 	w.note(pc, HostInode)
 }
 
@@ -507,16 +555,18 @@ func (w *walker) checkIoctl(s *state, pc int, in *program.Instr) {
 	switch request := imm(in, 1); request {
 	case unix.NS_GET_NSTYPE:
 	case unix.TIOCGPTPEER, unix.TIOCSPTLCK, unix.TIOCSWINSZ:
-		if v.k == kCont && v.proof&pDevpts == 0 {
-			w.refuse(s, pc, FdUse, "the file is not proven to be one of a devpts")
+		if v.k != kTty && (v.k != kCont || v.proof&pDevpts == 0) {
+			w.refuse(s, pc, FdUse, "the file is not proven to be one of a devpts of the container")
 		}
 	case unix.TIOCSCTTY:
 		if v.k != kTty {
 			w.refuse(s, pc, FdUse, v.k.String()+" becomes the controlling terminal")
 		}
 	case unix.SIOCSIFFLAGS:
-		if v.k != kPlain || s.got&unix.CLONE_NEWNET == 0 {
-			w.refuse(s, pc, Namespaces, "an interface is changed in a network namespace that is not the container's")
+		if v.k != kPlain || s.got&unix.CLONE_NEWNET == 0 || !w.makes(unix.CLONE_NEWNET) {
+			w.refuse(s, pc, Namespaces, "an interface is changed in a network namespace that is not the container's alone")
+		} else if name := w.bytes(in.Args[2], 3); string(name) != "lo\x00" {
+			w.refuse(s, pc, Namespaces, "another interface than lo is changed")
 		}
 	default:
 		w.refuse(s, pc, Known, fmt.Sprintf("the verifier does not know the request %#x", request))
@@ -532,6 +582,10 @@ func (w *walker) checkSetns(s *state, pc int, in *program.Instr) {
 	case v.k == kPidfd && w.e.Kind != Init && imm(in, 1) == w.e.Join:
 	case v.k == kPidfd && w.e.Adds && imm(in, 1) != 0 && imm(in, 1)&^w.e.Join == 0: // one after the other
 	case v.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWTIME && w.texts[v.path] != selfMounts:
+		if w.makesTime() && !s.has(fOffsets) {
+			w.refuse(s, pc, Barrier, "the time namespace is entered before its offsets are written")
+			return
+		}
 	case v.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWNS && w.texts[v.path] == selfMounts:
 	case v.k == kHost && w.x.ns[v.path]&imm(in, 1) != 0:
 	default:

@@ -101,39 +101,25 @@ func (w *walker) clone(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, Known, "the error of a clone is not told")
 		return
 	}
+	flags, ok := w.cloneFlags(s, pc, in)
+	if !ok {
+		return
+	}
 	dst := w.reg(in.Dst)
-	var flags uint64
-	if in.NR == unix.SYS_CLONE3 {
-		b := w.bytes(in.Args[0], 8)
-		if b == nil {
-			w.refuse(s, pc, Known, "struct clone_args is not known")
-			return
-		}
-		flags = word64(b, 0)
-	} else if flags = imm(in, 0) | imm(in, 1); flags != uint64(unix.SIGCHLD) && flags&unix.CLONE_PARENT == 0 {
-		w.refuse(s, pc, Known, "a hook's process is cloned with flags")
-		return
-	}
 	const all = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
-	if flags&unix.CLONE_INTO_CGROUP != 0 {
-		w.refuse(s, pc, Cgroup, "the clone is born in another cgroup")
-		return
+	if in.NR == unix.SYS_CLONE3 {
+		w.checkCloneArgs(s, pc, in)
 	}
-	const writes = unix.CLONE_PIDFD | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_SETTID | unix.CLONE_CHILD_CLEARTID | unix.CLONE_SETTLS
-	if flags&writes != 0 {
-		w.refuse(s, pc, Known, "the clone writes to memory")
-		return
-	}
-	const shared = unix.CLONE_VM | unix.CLONE_FILES | unix.CLONE_FS | unix.CLONE_THREAD | unix.CLONE_SIGHAND
-	if flags&shared != 0 {
-		w.refuse(s, pc, Known, "the clone shares more than it may")
-		return
+	w.checkMade(s, pc, flags)
+	if flags&unix.CLONE_PARENT == 0 {
+		s.hooks++
 	}
 	c := w.branch(s, pc, pc+1)
 	c.proc++
 	w.set(c, dst, value{k: kConst})
 	if flags&unix.CLONE_PARENT != 0 {
 		c.child = true
+		c.undo(fSession) // which the first process leads
 		c.got |= flags & all
 		if flags&unix.CLONE_NEWNS != 0 {
 			c.undo(fSlave)
@@ -148,4 +134,34 @@ func (w *walker) clone(s *state, pc int, in *program.Instr) {
 		c.hook = true
 	}
 	w.set(s, dst, value{k: kConst, num: 1 << 30}) // some number above 0
+}
+
+// cloneFlags returns the flags of a clone, which share nothing with the first process.
+func (w *walker) cloneFlags(s *state, pc int, in *program.Instr) (flags uint64, ok bool) {
+	if in.NR == unix.SYS_CLONE3 {
+		b := w.bytes(in.Args[0], 8)
+		if b == nil {
+			w.refuse(s, pc, Known, "struct clone_args is not known")
+			return 0, false
+		}
+		flags = word64(b, 0)
+	} else if flags = imm(in, 0) | imm(in, 1); flags != uint64(unix.SIGCHLD) && flags&unix.CLONE_PARENT == 0 {
+		w.refuse(s, pc, Known, "a hook's process is cloned with flags")
+		return 0, false
+	}
+	if flags&unix.CLONE_INTO_CGROUP != 0 {
+		w.refuse(s, pc, Cgroup, "the clone is born in another cgroup")
+		return 0, false
+	}
+	const writes = unix.CLONE_PIDFD | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_SETTID | unix.CLONE_CHILD_CLEARTID | unix.CLONE_SETTLS
+	if flags&writes != 0 {
+		w.refuse(s, pc, Known, "the clone writes to memory")
+		return 0, false
+	}
+	const shared = unix.CLONE_VM | unix.CLONE_FILES | unix.CLONE_FS | unix.CLONE_THREAD | unix.CLONE_SIGHAND
+	if flags&shared != 0 {
+		w.refuse(s, pc, Known, "the clone shares more than it may")
+		return 0, false
+	}
+	return flags, true
 }

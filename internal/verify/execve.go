@@ -2,10 +2,7 @@ package verify
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-
-	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/program"
 )
@@ -30,6 +27,10 @@ func (w *walker) checkExecve(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, FdExec, "open are "+kindWords(out))
 		return
 	}
+	if s.open()&(1<<kCopy) != 0 {
+		w.refuse(s, pc, FdExec, "open is a copy of the socket")
+		return
+	}
 	w.note(pc, FdExec)
 	w.note(pc, FdName)
 	if s.told != 0 {
@@ -37,7 +38,7 @@ func (w *walker) checkExecve(s *state, pc int, in *program.Instr) {
 		return
 	}
 	if !w.target(s, in) {
-		w.refuse(s, pc, Ends, "it executes neither process.args[0] nor, in a process of its own, a hook")
+		w.refuse(s, pc, Ends, "it executes neither process.args, with process.env, nor, in a process of its own, a hook")
 		return
 	}
 	if s.child {
@@ -63,13 +64,10 @@ func (w *walker) target(s *state, in *program.Instr) bool {
 	case w.e.Kind == Hook:
 		return p == w.e.Hook
 	case s.hook:
-		h := w.e.Spec.Hooks
-		return h != nil && slices.ContainsFunc(h.StartContainer, func(h specs.Hook) bool { return h.Path == p })
-	case w.x.proc == nil || len(w.x.proc.Args) == 0:
-		return false
+		n := int(s.hooks)
+		return n > 0 && n <= w.startHooks() && w.isStartHook(in, p, &w.e.Spec.Hooks.StartContainer[n-1])
 	}
-	name := w.x.proc.Args[0]
-	return p == name || !strings.Contains(name, "/") && strings.HasSuffix(p, "/"+name)
+	return w.isProcess(in, p)
 }
 
 func (w *walker) mustRoot(s *state, pc int) bool {
@@ -116,10 +114,11 @@ func (w *walker) mustBe(s *state, pc int) {
 	}
 	if w.e.Kind == Init {
 		w.mustMounts(s, pc)
-		must(Barrier, !w.e.Attended || s.has(fBorn), "the runtime was not waited for when the process was born")
-		must(Barrier, s.has(fReady), "the runtime was not waited for")
-		must(Barrier, w.e.Go == 0 || s.has(fGo), "start was not waited for")
 	}
+	if !s.hook {
+		w.mustHaveWaited(s, pc)
+	}
+	w.mustSettings(s, pc)
 	must(Session, s.has(fSession), "the process is in the session of the caller")
 	must(Keyring, !w.e.Keyring || s.has(fKeyring), "the process has the session keyring of the caller")
 	must(Label, w.x.apparmor == 0 || s.has(fAppArmor), "process.apparmorProfile is not applied")

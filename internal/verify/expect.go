@@ -35,6 +35,11 @@ const (
 	fKeyring
 	fTimeMade
 	fRootOnTop // the root is attached on top of the host's
+	fOOM
+	fHooks
+	fOffsets
+	fLoading
+	fJoined
 	fixedFacts
 )
 
@@ -44,10 +49,13 @@ type mountOf struct {
 	inside       int32 // the source as the container sees it, where it lies below root.path; else 0
 	fs           uint8
 	typ          string
-	attrs        uint16 // aNoSuid, aNoDev, aNoExec that have to be there
+	attrs        uint32 // aNoSuid, aNoDev, aNoExec that have to be there
 	ro           bool
+	options      []string
+	mapped       bool // its ids are
+	shared       bool // it is to propagate
 	bind         bool
-	whole        uint16 // aWhole where it is recursive
+	whole        uint32 // aWhole where it is recursive
 	link         int32  // a symbolic link to there is made, and nothing is mounted; else 0
 	srcLink      bool   // a source that is a symbolic link is not followed
 	destLink     bool   // nor is a destination
@@ -76,11 +84,13 @@ type expected struct {
 	onRoot   *mountOf       // the one that takes the place of root.path; nil for none
 	at       map[int32]bool // destinations of mounts
 	limits   []limitOf
+	settings map[uint32]*setting // by the call
+	env      []string            // of the process
 	tasks    []int
 	hidden   map[int32]int // paths of the host that --no-pivot hides
 	points   []int32       // mount points of the host
 	ns       map[int32]uint64
-	devices  map[int32]bool
+	devices  map[int32]int64 // type and number
 
 	shared    bool // Init: the container has the caller's mount namespace
 	own       uint64
@@ -100,7 +110,7 @@ func clean(p string) string { return path.Clean("/" + p) }
 func expectations(w *walker) *expected {
 	e := w.e
 	x := &expected{proc: e.Spec.Process, lin: e.Spec.Linux, facts: fixedFacts, masked: map[int32]int{}, readonly: map[int32]int{},
-		at: map[int32]bool{}, hidden: map[int32]int{}, ns: map[int32]uint64{}, devices: map[int32]bool{}, slash: w.text("/"), rootfs: w.text(e.Rootfs)}
+		at: map[int32]bool{}, hidden: map[int32]int{}, ns: map[int32]uint64{}, devices: map[int32]int64{}, slash: w.text("/"), rootfs: w.text(e.Rootfs)}
 	if x.lin == nil {
 		x.lin = &specs.Linux{}
 	}
@@ -116,6 +126,7 @@ func expectations(w *walker) *expected {
 	if x.proc != nil {
 		x.process(w)
 	}
+	x.settingsOf(e)
 	if e.Kind == Init {
 		x.container(w)
 	} else {
@@ -163,11 +174,29 @@ func (x *expected) container(w *walker) {
 	if e.NoPivot && !x.shared {
 		x.hide(w)
 	}
-	for _, d := range x.lin.Devices {
-		x.devices[w.text(clean(d.Path))] = true
+	x.nodes(w)
+}
+
+// nodes notes the devices of the container.
+func (x *expected) nodes(w *walker) {
+	add := func(path string, kind int64, major, minor int64) {
+		x.devices[w.text(clean(path))] = kind<<32 | int64(unix.Mkdev(uint32(major), uint32(minor)))
 	}
-	for _, d := range [...]string{"null", "zero", "full", "random", "urandom", "tty"} {
-		x.devices[w.text("/dev/"+d)] = true
+	for i, name := range [...]string{3: "null", 5: "zero", 7: "full", 8: "random", 9: "urandom"} {
+		if name != "" {
+			add("/dev/"+name, unix.S_IFCHR, 1, int64(i))
+		}
+	}
+	add("/dev/tty", unix.S_IFCHR, 5, 0)
+	for _, d := range x.lin.Devices {
+		switch d.Type {
+		case "b":
+			add(d.Path, unix.S_IFBLK, d.Major, d.Minor)
+		case "p":
+			add(d.Path, unix.S_IFIFO, 0, 0)
+		default:
+			add(d.Path, unix.S_IFCHR, d.Major, d.Minor)
+		}
 	}
 }
 
@@ -254,11 +283,12 @@ func namespaceFlag(t specs.LinuxNamespaceType) uint64 {
 // mountExpected reads the options of a mount: the last of two that contradict each other
 // wins, and one for the whole tree wins over one for the mount.
 func mountExpected(w *walker, x *expected, m *specs.Mount) mountOf {
-	out := mountOf{dest: w.text(clean(m.Destination)), source: w.text(m.Source), fs: fsType(m.Type), typ: m.Type, bind: m.Type == "bind", done: x.fact(), roDone: x.fact(), bound: x.fact()}
+	out := mountOf{dest: w.text(clean(m.Destination)), source: w.text(m.Source), fs: fsType(m.Type), typ: m.Type, bind: m.Type == "bind", done: x.fact(), roDone: x.fact(), bound: x.fact(), options: m.Options}
+	out.mapped = len(m.UIDMappings)+len(m.GIDMappings) > 0
 	if rel, is := strings.CutPrefix(clean(m.Source), clean(w.e.Rootfs)+"/"); is {
 		out.inside = w.text("/" + rel)
 	}
-	var top, below, keepTop, keepBelow uint16 // set, and named at all
+	var top, below, keepTop, keepBelow uint32 // set, and named at all
 	for _, o := range m.Options {
 		switch o {
 		case "bind", "rbind":
@@ -266,6 +296,9 @@ func mountExpected(w *walker, x *expected, m *specs.Mount) mountOf {
 			if o == "rbind" {
 				out.whole = aWhole
 			}
+			continue
+		case "shared", "rshared":
+			out.shared = true
 			continue
 		case "remount":
 			out.remount = true
@@ -278,6 +311,9 @@ func mountExpected(w *walker, x *expected, m *specs.Mount) mountOf {
 			continue
 		case "defaults":
 			continue
+		}
+		if name, _, _ := strings.Cut(o, "="); name == "idmap" || name == "ridmap" {
+			out.mapped = true
 		}
 		if bit, set, ok := attrOption(o); ok {
 			keepTop |= bit
@@ -294,7 +330,7 @@ func mountExpected(w *walker, x *expected, m *specs.Mount) mountOf {
 	return out
 }
 
-func attrOption(o string) (bit, set uint16, ok bool) {
+func attrOption(o string) (bit, set uint32, ok bool) {
 	switch o {
 	case "ro":
 		return aRO, aRO, true
@@ -318,7 +354,7 @@ func attrOption(o string) (bit, set uint16, ok bool) {
 
 func (x *expected) process(w *walker) {
 	e, p := w.e, x.proc
-	x.cwd = w.text(p.Cwd)
+	x.cwd, x.env = w.text(p.Cwd), environment(e)
 	if p.ApparmorProfile != "" {
 		x.apparmor = w.text("exec " + p.ApparmorProfile)
 	}

@@ -21,16 +21,8 @@ func (w *walker) tell(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, FdUse, "the socket to the parent is closed")
 		return
 	}
-	if in.Op == program.OpTellFd {
-		v, ok := w.fd(s, pc, in.Args[2], FdUse)
-		if !ok {
-			return
-		}
-		root := w.e.Adds && v.path == w.x.slash // for a mount point to be made
-		if v.k == kCont && v.proof&pDevpts == 0 && !root {
-			w.refuse(s, pc, FdUse, "a file of the container is sent as the terminal, and is not proven to be one of a devpts")
-			return
-		}
+	if in.Op == program.OpTellFd && !w.sends(s, pc, in) {
+		return
 	}
 	tag := in.NR
 	if out := s.outside(); s.ajar && out != 0 && tag != w.e.Tags.Hooks && tag != w.e.Tags.Offsets {
@@ -48,6 +40,7 @@ func (w *walker) tell(s *state, pc int, in *program.Instr) {
 		}
 	}
 	if tag == w.e.Tags.Executing {
+		s.executing = true
 		w.note(pc, Message)
 	}
 	if s.child {
@@ -62,6 +55,17 @@ func (w *walker) tell(s *state, pc int, in *program.Instr) {
 		return
 	}
 	s.told = tag
+}
+
+// sends reports whether the descriptor that a message carries may be the parent's.
+func (w *walker) sends(s *state, pc int, in *program.Instr) bool {
+	v, ok := w.fd(s, pc, in.Args[2], FdUse)
+	root := w.e.Adds && v.path == w.x.slash // for a mount point to be made
+	if ok && v.k == kCont && v.proof&pDevpts == 0 && !root {
+		w.refuse(s, pc, FdUse, "a file of the container is sent as the terminal, and is not proven to be one of a devpts")
+		return false
+	}
+	return ok
 }
 
 func (w *walker) same(wait, told uint32) bool {
@@ -102,11 +106,8 @@ func (w *walker) wait(s *state, pc int, in *program.Instr) {
 			w.refuse(s, pc, RootChange, "createContainer hooks begin elsewhere than in the root")
 			return
 		}
-	case t.Ready:
-		s.done(fReady)
-	case t.Born:
-		s.done(fBorn)
 	}
+	w.answered(s, tag)
 	w.linkAnswered(s, pc, tag)
 	w.note(pc, Barrier)
 	w.overwrite(s, off, uint32(n))

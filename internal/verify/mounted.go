@@ -11,12 +11,12 @@ func (w *walker) applyMounts(s *state, pc int, in *program.Instr) (value, bool) 
 	switch in.NR {
 	case unix.SYS_FSOPEN:
 		t, _ := w.str(in.Args[0])
-		return value{k: kCtx, fs: fsType(t), path: w.text(t)}, true
+		return value{k: kCtx, fs: fsType(t), path: w.text(t), attr: w.own(s, fsType(t))}, true
 	case unix.SYS_FSCONFIG:
 		w.applyFsconfig(s, in)
 	case unix.SYS_FSMOUNT:
 		v := w.value(s, in.Args[0])
-		v.k, v.attr = kMnt, v.attr&aSuperRO|attrBits(imm(in, 2))
+		v.k, v.attr = kMnt, v.attr&(aSuperRO|aOwn)|attrBits(imm(in, 2))
 		if v.fs == fsProc {
 			v.k, v.proof = kProc, pProc
 		}
@@ -70,6 +70,9 @@ func (w *walker) applyFsconfig(s *state, in *program.Instr) {
 		if key, _ := w.str(in.Args[2]); key == "ro" {
 			w.ref(s, i).attr |= aSuperRO
 		}
+		w.configures(s, in, w.ref(s, i))
+	default:
+		w.configures(s, in, w.ref(s, i))
 	}
 }
 
@@ -87,7 +90,7 @@ func (w *walker) applyTree(s *state, in *program.Instr) value {
 	}
 	switch {
 	case l.where == atHost && l.name == "": // of a directory that is open
-		v = value{k: kHostTree, path: l.dir.path}
+		v = value{k: kHostTree, path: l.dir.path, proof: l.dir.proof & pNoLink}
 	case l.where == atHost:
 		v = value{k: kHostTree, path: l.path}
 		if imm(in, 2)&unix.AT_SYMLINK_NOFOLLOW != 0 {
@@ -101,18 +104,12 @@ func (w *walker) applyTree(s *state, in *program.Instr) value {
 			v.path, v.num = int32(l.dir.num), 0 // where it came from
 		}
 	case l.where == atMnt || l.dir.k == kMnt:
-		v = value{k: kMnt, attr: l.dir.attr &^ aAttached, fs: l.dir.fs, path: l.dir.path, proof: l.dir.proof}
-		if l.dir.k == kMnt && l.dir.attr&aAttached != 0 {
-			v.path = int32(l.dir.num)
-		}
-		if l.name != "" { // a file of it, not the file system
-			v.fs, v.path = fsOther, 0
-			if w.nulls[l.name] {
-				v.proof = pNullDevice
-			}
-		}
+		v = w.cloneOfOwn(&l)
 	default:
 		v = value{k: kContTree, path: l.path, proof: l.dir.proof & pNoLink}
+		if l.dir.k == kTty {
+			v.proof |= pDevpts
+		}
 	}
 	if imm(in, 2)&unix.AT_RECURSIVE != 0 {
 		v.attr |= aWhole
@@ -120,6 +117,9 @@ func (w *walker) applyTree(s *state, in *program.Instr) value {
 	if in.NR == unix.SYS_OPEN_TREE_ATTR {
 		set, clr, _, _ := w.mountAttr(in)
 		v.attr = v.attr&^attrBits(clr) | attrBits(set)
+		if set&unix.MOUNT_ATTR_RDONLY != 0 && v.attr&aWhole != 0 {
+			v.attr |= aDeep
+		}
 	}
 	return v
 }
@@ -135,6 +135,9 @@ func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
 	v.attr = v.attr&^attrBits(clr) | attrBits(set)
 	if set&unix.MOUNT_ATTR_RDONLY != 0 && imm(in, 2)&unix.AT_RECURSIVE != 0 {
 		v.attr |= aDeep
+	}
+	if set&unix.MOUNT_ATTR_IDMAP != 0 {
+		v.attr |= aMapped
 	}
 	if prop == unix.MS_PRIVATE || prop == unix.MS_SLAVE || prop == unix.MS_UNBINDABLE {
 		v.attr |= aPrivate
@@ -159,8 +162,11 @@ func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
 	}
 	for j := range w.x.mounts {
 		m := &w.x.mounts[j]
-		if m.dest != v.path {
+		if m.dest != v.path || v.mount != 0 && int(v.mount) != j+1 && !m.remount || v.mount == 0 && v.attr&aCovered != 0 {
 			continue
+		}
+		if m.fs == fsCgroup && imm(in, 2)&unix.AT_RECURSIVE == 0 {
+			continue // the hierarchies are mounts of their own
 		}
 		again := m.remount && v.attr&aCovered == 0
 		if again && m.attrs&^v.attr == 0 {
@@ -195,7 +201,7 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 	target := w.value(s, to)
 	at, src := target.path, *v
 	if target.attr&aCovered == 0 { // else nobody sees it
-		w.attached(s, pc, src, at, target.attr&aLink != 0)
+		v.mount = w.attached(s, pc, src, at, target.attr&aLink != 0)
 	}
 	switch v.k {
 	case kHostTree:
@@ -208,16 +214,16 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 
 // attached records what a mount on a path of the container does for the configuration.
 // link says that it is on what may be a symbolic link itself.
-func (w *walker) attached(s *state, pc int, v value, at int32, link bool) {
+func (w *walker) attached(s *state, pc int, v value, at int32, link bool) (mount int16) {
 	if f, ok := w.x.masked[at]; ok && at != w.x.slash && ((v.k == kHostTree || v.k == kMnt) && v.attr&aRO != 0 && v.proof&pNullDevice == pNullDevice || v.k == kMnt && v.fs == fsTmp && v.attr&aRO != 0) {
 		s.done(f)
 		w.note(pc, Masked)
-		return
+		return 0
 	}
-	if f, ok := w.x.readonly[at]; ok && at != w.x.slash && v.k == kContTree && v.path == at && v.attr&aRO != 0 && v.attr&aWhole != 0 {
+	if f, ok := w.x.readonly[at]; ok && at != w.x.slash && v.k == kContTree && v.path == at && v.attr&(aRO|aWhole|aDeep) == aRO|aWhole|aDeep {
 		s.done(f)
 		w.note(pc, ReadOnly)
-		return
+		return 0
 	}
 	w.covers(s, at)
 	for i := range w.x.mounts {
@@ -226,8 +232,9 @@ func (w *walker) attached(s *state, pc int, v value, at int32, link bool) {
 			continue
 		}
 		w.mountedAs(s, pc, m, &v)
-		return
+		return int16(i + 1)
 	}
+	return 0
 }
 
 // fits reports whether v is what the configuration mounts.
@@ -236,8 +243,8 @@ func (w *walker) fits(m *mountOf, v *value) bool {
 	case m.link != 0 || m.srcLink != (v.attr&aNoFollow != 0):
 		return false
 	case m.bind:
-		return v.k == kHostTree && v.path == m.source ||
-			v.k == kContTree && m.inside != 0 && v.path == m.inside && v.proof&pNoLink != 0
+		return v.attr&aWhole == m.whole && (v.attr&aMapped != 0) == m.mapped &&
+			(v.k == kHostTree && v.path == m.source || v.k == kContTree && m.inside != 0 && v.path == m.inside && v.proof&pNoLink != 0)
 	case v.k == kContTree:
 		return false
 	case m.fs == fsCgroup:
@@ -245,7 +252,7 @@ func (w *walker) fits(m *mountOf, v *value) bool {
 	case v.k == kHostTree:
 		return m.fs == fsSys || m.fs == fsProc
 	}
-	return w.texts[v.path] == m.typ
+	return w.isOf(m, w.texts[v.path])
 }
 
 func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
@@ -253,7 +260,7 @@ func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
 		s.done(m.bound)
 		return
 	}
-	if f, ok := w.hidden(in); ok {
+	if f, ok := w.hidden(s, in); ok {
 		s.done(f)
 		w.note(pc, RootChange)
 		return
@@ -261,8 +268,7 @@ func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
 	flags := imm(in, 3)
 	const propagation = unix.MS_SHARED | unix.MS_SLAVE | unix.MS_PRIVATE | unix.MS_UNBINDABLE
 	if at, _ := w.pathText(in, 0); at == "/" && flags&propagation == 0 {
-		t, _ := w.str(in.Args[2])
-		s.stage = value{k: kMnt, fs: fsType(t), path: w.text(t), attr: flagBits(flags)}
+		s.stage = w.mounting(s, in)
 		if s.stage.fs == fsProc {
 			s.stage.k, s.stage.proof = kProc, pProc
 		}
@@ -288,6 +294,27 @@ func (w *walker) applyMount(s *state, pc int, in *program.Instr) {
 		}
 		return
 	}
-	t, _ := w.str(in.Args[2])
-	w.attached(s, pc, value{k: kMnt, fs: fsType(t), path: w.text(t), attr: attrs}, s.cwdPath, false)
+	w.attached(s, pc, w.mounting(s, in), s.cwdPath, false)
+}
+
+// mounting returns the file system that a mount(2) makes.
+func (w *walker) mounting(s *state, in *program.Instr) value {
+	t, _ := w.fromMount(in)
+	fs := fsType(typeOf(t))
+	return value{k: kMnt, fs: fs, path: w.text(t), attr: flagBits(imm(in, 3)) | w.own(s, fs)}
+}
+
+// cloneOfOwn returns a clone of a file system of the program's own, or of a file in it.
+func (w *walker) cloneOfOwn(l *location) value {
+	v := value{k: kMnt, attr: l.dir.attr &^ aAttached, fs: l.dir.fs, path: l.dir.path, proof: l.dir.proof}
+	if l.dir.k == kMnt && l.dir.attr&aAttached != 0 {
+		v.path = int32(l.dir.num)
+	}
+	if l.name != "" { // a file of it, not the file system
+		v.fs, v.path, v.num = fsOther, 0, w.nodes[l.name]
+		if v.num == nullDevice {
+			v.proof = pNullDevice
+		}
+	}
+	return v
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -22,25 +23,27 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 		if ok && in.NR == unix.SYS_FSMOUNT && v.attr&aMade == 0 {
 			w.refuse(s, pc, FdUse, "the file system is not made")
 		}
-		if in.NR == unix.SYS_FSCONFIG && imm(in, 1) == unix.FSCONFIG_SET_FD {
-			w.fd(s, pc, in.Args[4], FdUse)
+		if ok && in.NR == unix.SYS_FSCONFIG {
+			w.checkConfig(s, pc, in)
 		}
 	case unix.SYS_OPEN_TREE, unix.SYS_OPEN_TREE_ATTR:
 		w.checkTree(s, pc, in)
 	case unix.SYS_MOUNT_SETATTR:
 		w.checkSetattr(s, pc, in)
 	case unix.SYS_MOVE_MOUNT:
+		w.checkJoined(s, pc)
 		w.checkMove(s, pc, in)
 	case unix.SYS_MOUNT:
 		w.checkMount(s, pc, in)
 	case unix.SYS_UMOUNT2:
+		w.checkJoined(s, pc)
 		p, ok := w.pathText(in, 0)
-		host := ok && w.top(s) && slices.Contains(w.x.points, w.text(p)) && s.root != rootIn
+		host := ok && w.top(s) && slices.Contains(w.x.points, w.text(p)) && !s.inside()
 		here := ok && p == "." && (s.root == rootPivoted && s.cwd == cwdRoot || s.cwd == cwdStore && s.store)
 		if w.e.Removes && w.removed(s, in) != nil || w.onStage(s, in) && imm(in, 1) == unix.MNT_DETACH {
 			break
 		}
-		if imm(in, 1)&unix.MNT_DETACH == 0 || !host && !here || host && !s.has(fRootOnTop) {
+		if w.onlyJoins() || imm(in, 1)&^unix.UMOUNT_NOFOLLOW != unix.MNT_DETACH || !host && !here || host && !s.has(fRootOnTop) {
 			w.refuse(s, pc, MountPath, "it unmounts something else than the host's tree")
 		}
 	case unix.SYS_PIVOT_ROOT:
@@ -103,7 +106,9 @@ func (w *walker) checkSetattr(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, MountPath, "it changes a mount that was found by a name, to which a symbolic link may lead")
 	case clr&unix.MOUNT_ATTR_RDONLY != 0 && v.k == kRoot:
 		w.refuse(s, pc, RootReadOnly, "it makes the root writable")
-	case v.attr&aAttached != 0 && lost != 0 && !slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.remount && m.dest == v.path }):
+	case set&unix.MOUNT_ATTR_IDMAP != 0 && !slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.mapped }):
+		w.refuse(s, pc, MountConfig, "the configuration has no mount whose ids are mapped")
+	case (v.attr&aAttached != 0 || v.k == kCont) && lost != 0 && !slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.remount && m.dest == v.path }):
 		w.refuse(s, pc, MountConfig, "it takes attributes away from a mount that is attached")
 	}
 }
@@ -116,6 +121,10 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 	}
 	from, known := w.pathText(in, 0)
 	flags := imm(in, 4)
+	if w.onlyJoins() || flags&^(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH) != 0 {
+		w.refuse(s, pc, MountPath, "it is attached by a process that only joins, beneath what is there, or by a link")
+		return
+	}
 	if !known || from != "" || flags&unix.MOVE_MOUNT_F_EMPTY_PATH == 0 {
 		w.refuse(s, pc, MountPath, "what is attached is told by a path")
 		return
@@ -151,7 +160,9 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 		case kHostTree:
 			w.checkHostTree(s, pc, v, t.path)
 		case kProc, kMnt:
-			w.checkReveals(s, pc, v.fs, t.path)
+			w.checkOwnFS(s, pc, &v, t.path)
+		case kContTree:
+			w.checkPart(s, pc, &v, t.path)
 		}
 	}
 }
@@ -195,28 +206,20 @@ func (w *walker) checkHostTree(s *state, pc int, v value, at int32) {
 			m.fs == fsSys && !m.bind && (w.e.Userns || w.e.Nested) && source == "/sys" && ro,
 			m.fs == fsProc && !m.bind && (w.e.Userns || w.e.Nested) && source == "/proc" && w.x.own&unix.CLONE_NEWPID == 0:
 			w.note(pc, HostInode)
+			if v.attr&aPrivate == 0 && !m.shared && !w.rootShared() {
+				w.refuse(s, pc, MountSlave, source+" of the host is attached, and what is mounted in it propagates to the host")
+			}
 			return
 		}
 	}
 	switch {
-	case w.x.devices[at] && ro, w.x.notify != 0 && v.path == w.x.notify && ro && w.texts[at] == "/run/notify":
+	case w.x.devices[at] != 0 && v.path == at && ro, w.x.notify != 0 && v.path == w.x.notify && ro && w.texts[at] == "/run/notify":
 	case slices.Contains(w.x.cgroups, v.path) && w.underCgroup(at):
 	default:
 		w.refuse(s, pc, HostInode, source+" of the host is attached on "+w.texts[at]+", writable or without the configuration's asking")
 		return
 	}
 	w.note(pc, HostInode)
-}
-
-// checkReveals refuses a procfs or a sysfs where the configuration has none: what is masked
-// in one is to be seen in the other.
-func (w *walker) checkReveals(s *state, pc int, fs uint8, at int32) {
-	if fs != fsProc && fs != fsSys {
-		return
-	}
-	if !slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.dest == at && m.fs == fs && !m.bind }) {
-		w.refuse(s, pc, MountConfig, "a procfs or sysfs is attached on "+w.texts[at]+", where the configuration has none")
-	}
 }
 
 // checkType refuses a file system of a type that neither the configuration has nor the
@@ -246,7 +249,9 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 	at, ok := w.pathText(in, 0)
 	flags := imm(in, 3)
 	const propagation = unix.MS_SHARED | unix.MS_SLAVE | unix.MS_PRIVATE | unix.MS_UNBINDABLE
-	switch _, hidden := w.hidden(in); {
+	switch _, hidden := w.hidden(s, in); {
+	case w.onlyJoins():
+		w.refuse(s, pc, MountPath, "a process that only joins a container mounts something")
 	case ok && at == "/" && flags&(unix.MS_BIND|unix.MS_MOVE|unix.MS_REMOUNT|propagation) == 0 && !hidden:
 		w.checkStage(s, pc, in)
 	case ok && at == "/" && s.root == rootHost && (flags == unix.MS_REC|unix.MS_SLAVE || flags == unix.MS_REC|unix.MS_PRIVATE):
@@ -258,7 +263,7 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 		}
 	case ok && s.root == rootAttached && s.has(fSlave) && s.got&unix.CLONE_NEWNS != 0 && w.boundBy(in) != nil:
 		w.note(pc, MountPath)
-	case ok && hidden && w.top(s) && s.root != rootIn && flags&unix.MS_RDONLY != 0 && flags&(unix.MS_BIND|unix.MS_MOVE|propagation) == 0:
+	case ok && hidden && w.top(s) && !s.inside() && w.isTmpfs(in) && flags&unix.MS_RDONLY != 0 && flags&(unix.MS_BIND|unix.MS_MOVE|propagation) == 0:
 	case !ok || at != "." || s.cwd != cwdIn || s.root != rootAttached || flags&(unix.MS_BIND|unix.MS_MOVE|propagation) != 0:
 		w.refuse(s, pc, MountPath, "it goes by a path, or the working directory is no mount point of the container")
 	case flags&unix.MS_REMOUNT != 0:
@@ -269,8 +274,8 @@ func (w *walker) checkMount(s *state, pc int, in *program.Instr) {
 		w.note(pc, MountPath)
 	default:
 		if w.checkType(s, pc, in.Args[2]); w.fail == nil {
-			t, _ := w.str(in.Args[2])
-			w.checkReveals(s, pc, fsType(t), s.cwdPath)
+			v := w.mounting(s, in)
+			w.checkOwnFS(s, pc, &v, s.cwdPath)
 		}
 		w.note(pc, MountPath)
 	}
@@ -292,4 +297,21 @@ func (w *walker) checkStage(s *state, pc int, in *program.Instr) {
 func (w *walker) onStage(s *state, in *program.Instr) bool {
 	p, ok := w.pathText(in, 0)
 	return ok && p == "/.." && s.stage.k != 0
+}
+
+// onlyJoins reports whether the process only joins a container, in whose tree it changes nothing.
+func (w *walker) onlyJoins() bool { return w.e.Kind != Init && !w.e.Adds && !w.e.Removes }
+
+// isTmpfs reports whether mount(2) makes an empty file system, which hides what lies beneath.
+func (w *walker) isTmpfs(in *program.Instr) bool {
+	t, _ := w.str(in.Args[2])
+	return t == "tmpfs"
+}
+
+// inside reports whether the root directory is the container's, and names lead into it.
+func (s *state) inside() bool { return s.root == rootIn || s.root == rootChroot }
+
+// rootShared reports whether the root, with what is mounted in it, is to propagate.
+func (w *walker) rootShared() bool {
+	return strings.Contains(w.x.lin.RootfsPropagation, "shared") || w.x.onRoot != nil && w.x.onRoot.shared
 }

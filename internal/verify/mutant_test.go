@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/calls"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
 )
@@ -118,6 +119,48 @@ func mutations() []mutation {
 	}
 }
 
+// moreMutations are those that change a flag or a name.
+func moreMutations() []mutation {
+	return []mutation{
+		{"keep its descriptor", func(p *program.Program, pc int) bool {
+			in := &p.Child[pc]
+			at := map[uint32]int{unix.SYS_OPENAT: 2, unix.SYS_OPEN_TREE: 2, unix.SYS_OPEN_TREE_ATTR: 2, unix.SYS_SOCKET: 1}
+			i, ok := at[in.NR]
+			if flags, isImm := in.Args[i].Imm(); in.Op == program.OpSys && ok && isImm {
+				in.Args[i] = program.Imm(flags &^ unix.O_CLOEXEC)
+				return true
+			}
+			return false
+		}, nil},
+		{"attach it beneath", func(p *program.Program, pc int) bool {
+			in := &p.Child[pc]
+			flags, ok := in.Args[4].Imm()
+			if in.Op != program.OpSys || in.NR != unix.SYS_MOVE_MOUNT || !ok {
+				return false
+			}
+			const beneath = 0x200 // MOVE_MOUNT_BENEATH
+			in.Args[4] = program.Imm(flags | beneath)
+			return true
+		}, nil},
+		{"take another name", func(p *program.Program, pc int) bool {
+			in := &p.Child[pc]
+			c := calls.Of(in.NR)
+			if in.Op != program.OpSys || c == nil {
+				return false
+			}
+			for i := range c.Len() {
+				off, ok := in.Args[i].Addr()
+				if name, is := p.CString(off); ok && is && name != "" && (c.Arg(i) == calls.Path || c.Arg(i) == calls.Str) {
+					p.Data(off+uint32(len(name))-1, 1)[0] ^= 1
+					return true
+				}
+			}
+			return false
+		}, map[string]string{"mkdirat": missing, "mknodat": missing, "symlinkat": absent, "faccessat": looks,
+			"openat2": "what is found is another file of the container, of which nothing is taken"}},
+	}
+}
+
 // class returns what a mutation's table knows an instruction by.
 func class(p *program.Program, pc int) string {
 	in := &p.Child[pc]
@@ -164,7 +207,7 @@ func class(p *program.Program, pc int) string {
 // what is left, but for what is said to be harmless.
 func TestMutants(t *testing.T) {
 	list := samples(t)
-	for _, m := range mutations() {
+	for _, m := range append(mutations(), moreMutations()...) {
 		t.Run(m.name, func(t *testing.T) {
 			refused, taken := 0, map[string]int{}
 			by := map[string]int{}

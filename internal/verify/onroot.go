@@ -6,11 +6,11 @@ func (w *walker) isRoot(v *value) bool {
 	m := w.x.onRoot
 	switch {
 	case m == nil:
-		return v.k == kHostTree && v.path == w.x.rootfs && v.attr&aWhole != 0
+		return v.k == kHostTree && v.path == w.x.rootfs && v.attr&aWhole != 0 && v.proof&pNoLink != 0
 	case m.bind:
 		return v.k == kHostTree && v.path == m.source && v.attr&(aWhole|aNoFollow) == m.whole
 	}
-	return v.k == kMnt && v.attr&aAttached == 0 && w.texts[v.path] == m.typ
+	return v.k == kMnt && v.attr&aAttached == 0 && w.isOf(m, w.texts[v.path])
 }
 
 // becomesRoot notes that v is the root. What is mounted in it is not read-only with it.

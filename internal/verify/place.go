@@ -244,8 +244,8 @@ func (w *walker) mountAttr(in *program.Instr) (set, clr, prop uint64, ok bool) {
 	return word64(b, 0), word64(b, 8), word64(b, 16), true
 }
 
-func attrBits(set uint64) uint16 {
-	var out uint16
+func attrBits(set uint64) uint32 {
+	var out uint32
 	if set&unix.MOUNT_ATTR_RDONLY != 0 {
 		out |= aRO
 	}
@@ -261,8 +261,8 @@ func attrBits(set uint64) uint16 {
 	return out
 }
 
-func flagBits(flags uint64) uint16 {
-	var out uint16
+func flagBits(flags uint64) uint32 {
+	var out uint32
 	if flags&unix.MS_RDONLY != 0 {
 		out |= aRO
 	}
@@ -289,9 +289,9 @@ func (w *walker) hides(s *state, point string) {
 
 // hidden returns the fact of a path of the host that is hidden for a container without
 // pivot_root.
-func (w *walker) hidden(in *program.Instr) (int, bool) {
+func (w *walker) hidden(s *state, in *program.Instr) (int, bool) {
 	p, ok := w.pathText(in, 0)
-	if !ok {
+	if !ok || s.inside() {
 		return 0, false
 	}
 	f, ok := w.x.hidden[w.text(p)]

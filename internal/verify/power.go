@@ -1,7 +1,10 @@
 package verify
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +26,15 @@ func (w *walker) checkPrctl(s *state, pc int, in *program.Instr) {
 		if n := imm(in, 1); n < 64 && w.x.bounding&(1<<n) != 0 {
 			w.refuse(s, pc, Bounding, enum.Capabilities.Name(n)+" is the configuration's")
 		}
-	case unix.PR_SET_KEEPCAPS, unix.PR_CAP_AMBIENT, unix.PR_SET_MM:
+	case unix.PR_CAP_AMBIENT:
+		if op := imm(in, 1); op != unix.PR_CAP_AMBIENT_RAISE && op != unix.PR_CAP_AMBIENT_CLEAR_ALL {
+			w.refuse(s, pc, Ambient, "a capability is taken out of the set")
+		}
+	case unix.PR_SET_MM:
+		if w.e.Exe == 0 {
+			w.refuse(s, pc, Known, "another file becomes the process's executable")
+		}
+	case unix.PR_SET_KEEPCAPS:
 	default:
 		w.refuse(s, pc, Known, fmt.Sprintf("the verifier does not know the option %d", imm(in, 0)))
 	}
@@ -69,18 +80,37 @@ func (w *walker) hold() uint64 {
 }
 
 func (w *walker) checkSeccomp(s *state, pc int, in *program.Instr) {
-	b := w.bytes(in.Args[2], 2)
+	code, n := w.filter(in)
 	const listener = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 	switch {
-	case imm(in, 0) != unix.SECCOMP_SET_MODE_FILTER || b == nil || b[0]|b[1] == 0:
+	case imm(in, 0) != unix.SECCOMP_SET_MODE_FILTER || n == 0:
 		w.refuse(s, pc, FilterLoaded, "no filter is loaded by it")
 	case !w.e.Filter:
 		w.refuse(s, pc, FilterLoaded, "the configuration has no filter")
 	case (imm(in, 1)&listener != 0) != w.e.Notify:
 		w.refuse(s, pc, FilterLoaded, "it has a listener and the configuration has none, or the other way round")
+	case !bytes.Equal(code, w.e.Code) || imm(in, 1)&^listener != w.e.Flags:
+		w.refuse(s, pc, FilterLoaded, "it is another filter than linux.seccomp, or has other flags")
 	case !s.has(fUid) || !s.capSet:
 		w.refuse(s, pc, FilterLast, "it comes before the capabilities are set")
 	}
+}
+
+// filter returns the instructions of the filter that a call loads, and how many they are: nil
+// where that is not known.
+func (w *walker) filter(in *program.Instr) (code []byte, n int) {
+	const word = strconv.IntSize / 8
+	head := w.bytes(in.Args[2], 2*word)
+	if head == nil {
+		return nil, 0
+	}
+	n = int(binary.NativeEndian.Uint16(head))
+	at, _ := in.Args[2].Addr()
+	to, ok := w.p.Pointer(at + word)
+	if !ok || w.dynamic(to, uint32(8*n)) {
+		return nil, 0
+	}
+	return w.p.Data(to, uint32(8*n)), n
 }
 
 // checkClone refuses a clone into a pid namespace that others are in with anything that
@@ -136,4 +166,22 @@ func (w *walker) power(s *state) string {
 func (w *walker) undropped(s *state) uint64 {
 	all := uint64(1)<<(w.e.LastCap+1) - 1
 	return all &^ w.x.bounding &^ s.dropped
+}
+
+// checkKeyctl refuses a keyring of another name than the container's, and one that others are
+// let into.
+func (w *walker) checkKeyctl(s *state, pc int, in *program.Instr) {
+	const possessed, findable = 0x3f000000, 0x00080000 // KEY_POS_ALL and KEY_USR_SEARCH
+	name, known := w.str(in.Args[1])
+	_, named := in.Args[1].Addr()
+	switch op := imm(in, 0); {
+	case op == unix.KEYCTL_JOIN_SESSION_KEYRING && !w.e.Keyring:
+		w.refuse(s, pc, Keyring, "the caller's is to be kept")
+	case op == unix.KEYCTL_JOIN_SESSION_KEYRING && named && (!known || name != w.e.KeyringName):
+		w.refuse(s, pc, Keyring, "it is not the container's by its name")
+	case op == unix.KEYCTL_SETPERM && imm(in, 2)&^(possessed|findable) != 0:
+		w.refuse(s, pc, Keyring, "others may look into it")
+	case op != unix.KEYCTL_JOIN_SESSION_KEYRING && op != unix.KEYCTL_SETPERM:
+		w.refuse(s, pc, Known, fmt.Sprintf("the verifier does not know the operation %d", op))
+	}
 }

@@ -40,6 +40,7 @@ const (
 	Cwd
 	Stdio
 	Umask
+	Settings
 	Session
 	Keyring
 	Barrier
@@ -86,6 +87,7 @@ var ruleTexts = [rules][2]string{
 	Cwd:          {"cwd", "the working directory is process.cwd and is proven to be in the container"},
 	Stdio:        {"stdio", "no standard descriptor is the host's null device"},
 	Umask:        {"umask", "the umask is the configuration's"},
+	Settings:     {"settings", "names, personality, memory policy, scheduler, I/O priority and OOM score are the configuration's, and no others are set"},
 	Session:      {"session", "the process leads a session of its own, not the caller's, whose terminal it could type into"},
 	Keyring:      {"keyring", "the session keyring is not the caller's, if that is not asked for"},
 	Barrier:      {"barrier", "a wait follows the message that it is the answer to, and each barrier is answered once"},

@@ -40,7 +40,7 @@ func (w *walker) step(s *state, pc int) (next int, goesOn bool) {
 	case program.OpFail:
 		return 0, false
 	case program.OpExit:
-		if status, _ := in.Args[0].Imm(); status == 0 && !s.alone && !(w.e.Reads && s.capSet && s.permitted == 0 && s.told == 0) {
+		if status, _ := in.Args[0].Imm(); status == 0 && !s.alone && !(w.e.Reads && s.capSet && s.permitted == 0 && s.told == 0 && s.has(fJoined)) {
 			if !w.e.Adds && !w.e.Removes || s.told != 0 {
 				w.refuse(s, pc, Ends, "the process ends well without having executed anything")
 				return 0, false
@@ -157,11 +157,11 @@ func (w *walker) failed(s *state, pc int, in *program.Instr, errno unix.Errno) {
 		s.keepsNull = true
 		w.note(pc, Stdio)
 	case in.NR == unix.SYS_MOUNT && errno == unix.ENOENT:
-		if f, ok := w.hidden(in); ok {
+		if f, ok := w.hidden(s, in); ok {
 			s.done(f)
 		}
 	case in.NR == unix.SYS_STATFS && errno == unix.ENOENT:
-		if f, ok := w.hidden(in); ok { // nothing is there to be hidden
+		if f, ok := w.hidden(s, in); ok { // nothing is there to be hidden
 			s.done(f)
 		}
 	}

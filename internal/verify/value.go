@@ -40,15 +40,16 @@ const (
 	kResult
 	kPlain // a socket of the container's network namespace
 	kListener
+	kCopy // of the socket: execve does not close it
 )
 
 var kindNames = [...]string{
 	"a number", "a number", "a number", "an error", "a closed descriptor",
-	"a file of the host", "a namespace", "a mount of the host", "the cgroup's tasks", "the runtime's executable", "a user namespace", "a pidfd",
+	"a file of the host", "a mount of the host", "the cgroup's tasks", "the runtime's executable", "a user namespace", "a pidfd",
 	"a file system that is being made", "a procfs", "a file of a procfs", "the null device of a read-only mount", "a namespace of its own",
 	"a standard descriptor of the caller", "the host's null device",
 	"a mount of the container", "the root", "a file of the container", "a clone of a mount of the container", "a bind",
-	"a file in memory", "a terminal", "the socket", "exec.fifo", "result.fifo", "a socket", "the listener",
+	"a file in memory", "a terminal", "the socket", "exec.fifo", "result.fifo", "a socket", "the listener", "a copy of the socket",
 }
 
 func (k kind) String() string { return kindNames[k] }
@@ -60,7 +61,7 @@ func (k kind) inside() bool { return k >= kMnt }
 
 // Properties of what a descriptor leads to.
 const (
-	aRO uint16 = 1 << iota
+	aRO uint32 = 1 << iota
 	aNoSuid
 	aNoDev
 	aNoExec
@@ -76,6 +77,8 @@ const (
 	aMade     // of kCtx: the file system is created
 	aCovered  // in the container, beneath a mount that was attached later
 	aNoFollow // no symbolic link was followed to it
+	aOwn      // a file system that was made in the namespaces of the container that it shows
+	aMapped   // its ids are mapped
 )
 
 // Proofs of what a descriptor leads to, by fstatfs and statx.
@@ -92,6 +95,7 @@ const (
 	pKeyring // of kErr: no session keyring was joined
 	pNoLink  // its path leads over no symbolic link
 	pOldRoot // the root directory of the caller
+	pNear    // it lies in the root, or in the mount that its path names
 
 	pNullDevice = pChr | pMajor1 | pMinor3
 )
@@ -129,9 +133,10 @@ func fsType(name string) uint8 {
 type value struct {
 	k     kind
 	fs    uint8
-	attr  uint16
+	attr  uint32
 	proof uint16
 	owner int16 // register, from 1 on; see slots.go
+	mount int16 // what it is attached as, of mounts; from 1 on
 	path  int32 // of the text table: where it is in the container, or where of the host it comes from
 	num   int64 // kConst, kErr
 }
@@ -196,6 +201,8 @@ type mode struct {
 	stage     value // what is mounted on "/" for a moment
 	loose     bool  // the ids were changed, by which the process may be dumpable
 	ajar      bool  // the process is dumpable, as far as Expect.Opens allows
+	executing bool  // the runtime was told that execve is next
+	hooks     uint8 // of startContainer that were begun
 	alone     bool  // the first process after the clone: it only tells and ends
 	cwdPlain  bool  // the working directory was found without following a symbolic link
 	cwdPath   int32

@@ -49,6 +49,8 @@ type Expect struct {
 	Attended    bool     // the runtime has something to do when the process is born
 	KeepGroups  bool     // the groups are the caller's
 	Keyring     bool     // a session keyring is joined
+	KeyringName string   // its name
+	ListenFds   int      // as compile.Input has it
 	Serial      int64    // Exec: of the container's, 0 where it is not known
 	HostMounts  []HostMount
 	// Links are the symbolic links that are copied in place of a bind, by the index of the
@@ -56,8 +58,10 @@ type Expect struct {
 	// one: the destination, and where it leads.
 	Links    map[int]string
 	LinkTags map[uint32][2]string
-	Filter   bool // a seccomp filter is to be loaded
-	Notify   bool // with a listener
+	Filter   bool   // a seccomp filter is to be loaded
+	Code     []byte // the filter: struct sock_filter, one after the other
+	Flags    uint64 // it is loaded with, but for that of the listener
+	Notify   bool   // with a listener
 
 	// Registers that are set before the program is run.
 	Go, Result program.Reg   // exec.fifo and result.fifo; 0 for none
@@ -96,7 +100,7 @@ type HostMount struct {
 
 // Tags are the messages that mean something to the verifier.
 type Tags struct {
-	Born, Hooks, Offsets, Ready, Loading, Executing, HookBegins uint32
+	Born, Joined, Hooks, Offsets, Ready, Loading, Executing, HookBegins uint32
 	// Answered reports whether the process has to wait for the answer to a message.
 	Answered func(tag uint32) bool
 	// Same reports whether a wait for one tag is answered to what was told with the

@@ -54,7 +54,7 @@ type walker struct {
 	seen  []bool   // places of the child section that are reached
 	ends  []*state // where the parent section ends well
 	waive [rules]string
-	nulls map[string]bool // names in the program's own file system of devices
+	nodes map[string]int64 // by name in the program's own file system of devices: type and number
 
 	steps, states int
 	fail          *Error

@@ -114,7 +114,7 @@ func (r *Root) attachBind(b *program.Builder, from string, src *source) {
 // mayBePinned reports whether the source of a bind may have mounts that pin mount namespaces,
 // as snapd and CRI-O make below /run, and there is a second way.
 func (r *Root) mayBePinned(s *source) bool {
-	return s.o.recursive && !s.o.srcNoFollow && r.c.SourcesInChild && s.inside == "" && s.dest != "/proc" && s.o.prop != unix.MS_SHARED && !s.o.idmap
+	return s.o.recursive && !s.o.srcNoFollow && r.c.SourcesInChild && s.inside == "" && s.dest != "/proc" && s.o.prop != unix.MS_SHARED && !s.mapped
 }
 
 // bindPinned emits a bind by mount(2), which leaves what pins a mount namespace out, where

@@ -25,6 +25,7 @@ type source struct {
 	link   string // a copy of the source, a symbolic link, is made: where it leads; else empty
 	late   bool   // the source of a bind is opened when it is attached
 	again  bool   // a later entry remounts it
+	mapped bool   // its ids are
 	root   bool   // it is on "/", and the container's root
 	rootRO bool   // of that: it is made read-only by Finish
 	gone   bool   // a later mount on "/" covers it, and it is not made
@@ -79,7 +80,7 @@ func (r *Root) parseMounts(b *program.Builder) {
 			continue
 		}
 		src.dest, src.o = destination(m.Destination), parseOptions(m.Options)
-		src.link = r.c.Links[i]
+		src.link, src.mapped = r.c.Links[i], idmapped(m, src)
 		src.inside = r.inside(i, src)
 		src.late = r.late(m, src)
 		if i == top {
