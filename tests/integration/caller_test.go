@@ -1,0 +1,171 @@
+package integration
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// userCaller says that a user without privilege calls the runtime, in the place of root:
+// CALLER=user. Tests that choose their caller choose it still.
+var userCaller bool
+
+// userDir is the user's home and run-time directory.
+func userDir() string { return filepath.Join(workDir, "user") }
+
+// layUser gives the user a name, subordinate ids and a home directory. /etc is this mount
+// namespace's own.
+func layUser() error {
+	var err error
+	if excepted, err = readExcepted(); err != nil {
+		return err
+	}
+	passwd, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return err
+	}
+	etc := filepath.Join(workDir, "etc")
+	if out, err := exec.Command("cp", "-a", "/etc", etc).CombinedOutput(); err != nil {
+		return fmt.Errorf("%v: %s", err, out)
+	}
+	ranges := strconv.Itoa(plainUser) + ":200000:65536\n"
+	for name, text := range map[string]string{
+		"passwd": string(passwd) + fmt.Sprintf("\nranger:x:%d:%d::%s:/bin/sh\n", plainUser, plainUser, userDir()),
+		"subuid": ranges, "subgid": ranges,
+	} {
+		if err := os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := unix.Mount(etc, "/etc", "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	if err := os.Mkdir(userDir(), 0o700); err != nil {
+		return err
+	}
+	if err := os.Chown(userDir(), plainUser, plainUser); err != nil {
+		return err
+	}
+	return delegateCgroups()
+}
+
+// delegateCgroups gives the user the tests' own cgroups, as a service manager does, and those
+// above them that are in the tests' cgroup namespace.
+//
+// Source: cgroups(7), "Cgroup delegation".
+func delegateCgroups() error {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		words := strings.Fields(line)
+		if words[2] != "cgroup" && words[2] != "cgroup2" {
+			continue
+		}
+		for _, group := range []string{"", "tests"} {
+			for _, name := range []string{"", "tasks", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"} {
+				if err := os.Chown(filepath.Join(words[1], group, name), plainUser, plainUser); err != nil && !os.IsNotExist(err) {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// notAsUser skips a test that does not apply to a user, as not-as-user.txt says.
+func notAsUser(t testing.TB) {
+	t.Helper()
+	test, _, _ := strings.Cut(t.Name(), "/")
+	if reason, ok := excepted[test]; ok {
+		t.Skip("not as a user: " + reason)
+	}
+}
+
+// excepted are the tests of not-as-user.txt with their reasons.
+var excepted map[string]string
+
+func readExcepted() (map[string]string, error) {
+	data, err := os.ReadFile("not-as-user.txt")
+	if err != nil {
+		return nil, err
+	}
+	list := map[string]string{}
+	reason := ""
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "" || line[0] == '#':
+		case strings.HasSuffix(line, ":"):
+			reason = strings.TrimSuffix(line, ":")
+		default:
+			for _, test := range strings.Fields(line) {
+				list[test] = reason
+			}
+		}
+	}
+	return list, nil
+}
+
+// byUser has the user make the call, if it is for the whole suite and the test has chosen
+// no caller. What root has laid out for it in the test's directory becomes the user's.
+func (c call) byUser(t testing.TB) call {
+	t.Helper()
+	if !userCaller || c.attr != nil && c.attr.Credential != nil || len(c.wrap) > 0 && strings.Contains(c.wrap[0], "nsenter") {
+		return c
+	}
+	notAsUser(t)
+	if dir := filepath.Dir(c.root); strings.HasPrefix(dir, workDir+"/") {
+		if err := giveToUser(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, word := range append([]string{c.dir}, c.args...) {
+		if strings.HasPrefix(word, os.TempDir()+"/Test") {
+			os.Chown(word, plainUser, plainUser)
+		}
+	}
+	attr := syscall.SysProcAttr{}
+	if c.attr != nil {
+		attr = *c.attr
+	}
+	attr.Credential = &syscall.Credential{Uid: plainUser, Gid: plainUser}
+	c.attr = &attr
+	if c.env == nil {
+		c.env = append(os.Environ(), "HOME="+userDir(), "XDG_RUNTIME_DIR="+userDir())
+	}
+	return c
+}
+
+// giveToUser makes the user the owner of what is root's in a directory, but for the
+// programs, whose inodes all containers share.
+func giveToUser(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			if os.IsNotExist(err) {
+				return nil
+			}
+			return err
+		}
+		if d.Name() == "canary" {
+			return fs.SkipDir
+		}
+		info, err := d.Info()
+		if err != nil || d.Name() == "busybox" || d.Name() == "probe" {
+			return nil
+		}
+		if st := info.Sys().(*syscall.Stat_t); st.Uid == 0 && st.Gid == 0 {
+			return os.Lchown(path, plainUser, plainUser)
+		}
+		return nil
+	})
+}
