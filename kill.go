@@ -37,7 +37,7 @@ var killCommand = cli.Command{
 
 func kill(line *cli.Line) error {
 	sig, err := unix.SIGTERM, error(nil)
-	if len(line.Words) == 2 && line.Words[1] != "" { // an empty one is none, as in runc
+	if len(line.Words) == 2 {
 		if sig, err = parseSignal(line.Words[1]); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ var planCommand = cli.Command{
 	Arguments: "[ID]", Wants: "at most 1 argument, the container id", Max: 1,
 	Flags: []cli.Flag{
 		{Name: "bundle", Alias: "b", Word: cli.Dir, Usage: "`DIR` of config.json (default: the working directory)"},
+		{Name: "config", Word: cli.File, Usage: "`FILE` to read in place of the bundle's config.json"},
 		{Name: "format", Alias: "f", Default: "text", Choices: []string{"text", "json"}, Usage: "text or json"},
 		{Name: "no-pivot", Kind: cli.Bool, Usage: "as for create"},
 		{Name: "verify", Kind: cli.Bool, Usage: "prove the program, and print each rule with the instructions that satisfy it"},
@@ -34,7 +35,7 @@ func plan(line *cli.Line) error {
 	if err != nil {
 		return err
 	}
-	o := &life.CreateOptions{NoPivot: line.Bool("no-pivot")}
+	o := &life.CreateOptions{ConfigFile: line.String("config"), NoPivot: line.Bool("no-pivot")}
 	if o.Bundle, err = bundleDir(line); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testruntime"
 )
 
 func TestMain(m *testing.M) { testplain.Main(m) }
@@ -17,10 +18,8 @@ func TestMain(m *testing.M) { testplain.Main(m) }
 // TestNotices holds that THIRD_PARTY_NOTICES has the licences of what is linked.
 func TestNotices(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "hutch")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "urfave_cli_no_docs,urfave_cli_no_suggest", "-o", binary, "..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := testruntime.Build(binary, "..", "-trimpath", "-buildvcs=false", "-tags", testruntime.Tags); err != nil {
+		t.Fatal(err)
 	}
 	// Read so that go test does not take an earlier result when the modules are others.
 	if _, err := os.ReadFile("../go.mod"); err != nil {

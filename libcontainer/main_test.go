@@ -18,6 +18,7 @@ import (
 	"github.com/hutch-project/hutch/libcontainer"
 	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/isolate"
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
@@ -54,9 +55,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	dir := t.TempDir()
 	w := &world{t: t, bundle: filepath.Join(dir, "bundle")}
 	w.r = &libcontainer.Runtime{Root: filepath.Join(dir, "state"), Warn: func(text string) { w.warned.Store(&text) }}

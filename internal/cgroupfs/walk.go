@@ -90,17 +90,10 @@ func Subdirs(fd int) ([]string, error) {
 	}
 	var out []string
 	buf := make([]byte, 8192)
-	for {
-		n, err := sys.Retry1(func() (int, error) { return unix.ReadDirent(fd, buf) })
-		if err != nil || n == 0 {
-			return out, err
+	err := sys.ReadNames(fd, buf, func(name string) {
+		if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			out = append(out, name)
 		}
-		var names []string
-		_, _, names = unix.ParseDirent(buf[:n], -1, names)
-		for _, name := range names {
-			if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-				out = append(out, name)
-			}
-		}
-	}
+	})
+	return out, err
 }

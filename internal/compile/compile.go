@@ -26,6 +26,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // Input is all that a program depends on.
@@ -200,8 +201,8 @@ func (c *compiler) parent() {
 		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
 		Cgroup:          c.Host.Cgroup,
 		NotifyDir:       c.NotifyDir,
-		RootUID:         int(rootfs.HostID(linuxPart.UIDMappings, 0)),
-		RootGID:         int(rootfs.HostID(linuxPart.GIDMappings, 0)),
+		RootUID:         int(uidmap.OutsideOr(linuxPart.UIDMappings, 0, 0)),
+		RootGID:         int(uidmap.OutsideOr(linuxPart.GIDMappings, 0, 0)),
 		Terminal:        c.Spec.Process != nil && c.Spec.Process.Terminal,
 	}
 	c.ns.Open(c.b) // before the child's setns, and before the root, which takes the pid namespace

@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // First is the first descriptor behind the standard ones.
@@ -78,19 +80,10 @@ func opened() ([]int, error) {
 	defer unix.Close(fd)
 	var out []int
 	var buf [4096]byte
-	for {
-		n, err := unix.ReadDirent(fd, buf[:])
-		if err == unix.EINTR {
-			continue
+	err = sys.ReadNames(fd, buf[:], func(name string) {
+		if n, err := strconv.Atoi(name); err == nil && n >= First && n != fd {
+			out = append(out, n)
 		}
-		if err != nil || n == 0 {
-			return out, err
-		}
-		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
-		for _, name := range names {
-			if n, err := strconv.Atoi(name); err == nil && n >= First && n != fd {
-				out = append(out, n)
-			}
-		}
-	}
+	})
+	return out, err
 }

@@ -11,13 +11,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hutch-project/hutch/tests/testruntime"
 )
 
 // module is the prefix of every import path of ours.
 const module = "github.com/hutch-project/hutch"
-
-// tags are the build tags of the released binary.
-const tags = "urfave_cli_no_docs,urfave_cli_no_suggest"
 
 // commands is the floor of the top package, which may read arguments and print.
 const commands = 6
@@ -183,10 +182,8 @@ func TestBinaryLinksNothingCostly(t *testing.T) {
 // Source: package runtime, "Environment Variables", GODEBUG inittrace.
 func TestOwnPackagesInitNothing(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "hutch")
-	build := exec.Command("go", "build", "-tags", tags, "-o", binary, ".")
-	build.Dir = top(t)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", build, err, out)
+	if err := testruntime.Build(binary, top(t), "-tags", testruntime.Tags); err != nil {
+		t.Fatal(err)
 	}
 	run := exec.Command(binary, "--version")
 	run.Env = append(os.Environ(), "GODEBUG=inittrace=1")
@@ -209,7 +206,7 @@ func TestOwnPackagesInitNothing(t *testing.T) {
 // goList runs go list at the module's top and returns the lines of its answer.
 func goList(t *testing.T, format string, args ...string) []string {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"list", "-tags", tags, "-f", format}, args...)...)
+	cmd := exec.Command("go", append([]string{"list", "-tags", testruntime.Tags, "-f", format}, args...)...)
 	cmd.Dir = top(t)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -5,11 +5,12 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hutch-project/hutch/tests/testtree"
 )
 
 // source is one parsed file of ours that goes into the binary.
@@ -267,29 +268,7 @@ func sources(t *testing.T) []source {
 // walk calls visit for every Go file of the tree, by its path from the top.
 func walk(t *testing.T, visit func(rel string)) {
 	t.Helper()
-	root := top(t)
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if rel == "bin" || rel == ".git" || d.Name() == "testdata" {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if strings.HasSuffix(rel, ".go") {
-			visit(rel)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	testtree.Sources(t, top(t), visit)
 }
 
 func TestByNumberFindsThem(t *testing.T) {

@@ -12,8 +12,10 @@ import (
 
 	"github.com/hutch-project/hutch/internal/host/idmap"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/part/sysctl"
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // A configuration that was written for root of the host can be run by others as it is. What
@@ -29,10 +31,14 @@ func (r *Runtime) adapt(s *specs.Spec) error {
 	if s.Linux == nil {
 		s.Linux = &specs.Linux{}
 	}
+	named := has(s, specs.UserNamespace)
 	if err := r.addMappings(s.Linux); err != nil {
 		return err
 	}
 	r.dropUnmapped(s)
+	if !named {
+		return sysctl.CheckUnnamed(s.Linux.Sysctl, specs.UserNamespace)
+	}
 	return nil
 }
 
@@ -77,14 +83,19 @@ func (r *Runtime) mappings() (uids, gids []specs.LinuxIDMapping, err error) {
 	return uids, gids, nil
 }
 
-// ownMaps returns the texts of the caller's maps.
-func ownMaps() (uidMap, gidMap string, err error) {
-	u, err := os.ReadFile("/proc/self/uid_map")
-	if err != nil {
-		return "", "", err
+// ownMaps returns the caller's maps.
+func ownMaps() (uids, gids []specs.LinuxIDMapping, err error) {
+	if uids, err = uidmap.Read("/proc/self/uid_map"); err != nil {
+		return nil, nil, err
 	}
-	g, err := os.ReadFile("/proc/self/gid_map")
-	return string(u), string(g), err
+	gids, err = uidmap.Read("/proc/self/gid_map")
+	return uids, gids, err
+}
+
+// mapped reports whether the list maps the container's id.
+func mapped(list []specs.LinuxIDMapping, id uint32) bool {
+	_, ok := uidmap.Outside(list, id)
+	return ok
 }
 
 // userName returns what the host calls the user, empty where it does not know it.
@@ -120,7 +131,7 @@ func (r *Runtime) dropUnmapped(spec *specs.Spec) {
 			key, value, _ := strings.Cut(o, "=")
 			ids := map[string][]specs.LinuxIDMapping{"uid": uids, "gid": gids}[key]
 			id, err := strconv.ParseUint(value, 10, 32)
-			if ids == nil || err != nil || idmap.Has(ids, uint32(id)) {
+			if ids == nil || err != nil || mapped(ids, uint32(id)) {
 				return false
 			}
 			r.debug(fmt.Sprintf("mounts[%d].options: %s: the id is not mapped, leaving it out", i, o))

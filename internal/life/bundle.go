@@ -148,6 +148,11 @@ func has(s *specs.Spec, kind specs.LinuxNamespaceType) bool {
 	})
 }
 
+// joins reports whether the configuration has a namespace of the kind that was there before.
+func joins(s *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	return has(s, kind) && !makes(s, kind)
+}
+
 // makes reports whether the configuration has a new namespace of the kind.
 func makes(s *specs.Spec, kind specs.LinuxNamespaceType) bool {
 	return s.Linux != nil && slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {

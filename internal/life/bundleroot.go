@@ -11,6 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // rootPath returns root.path as an absolute path. A relative one is from where the
@@ -79,7 +80,7 @@ func (m *maker) explainPaths(err error) error {
 // foreignRoot reports whether the container's root is another user than the caller.
 func (m *maker) foreignRoot() bool {
 	l := m.bundle.linux()
-	return len(l.UIDMappings) > 0 && int(rootfs.HostID(l.UIDMappings, 0)) != unix.Geteuid()
+	return len(l.UIDMappings) > 0 && int(uidmap.OutsideOr(l.UIDMappings, 0, 0)) != unix.Geteuid()
 }
 
 // openRootPath opens the directory rootfs, on the way to which there may be

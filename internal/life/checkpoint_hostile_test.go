@@ -17,6 +17,7 @@ import (
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/tests/criutest"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestHostileDestinations: whatever a mount point is called, and wherever links of the image
@@ -212,7 +213,7 @@ func TestRestoreIsProven(t *testing.T) {
 // TestProof: a container of the configuration passes, and each thing that a checkpoint could
 // have left out is found.
 func TestProof(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 0, Size: 65536}}
 	w := newWorld(t, func(s *specs.Spec) {
 		s.Process.NoNewPrivileges = false
@@ -275,7 +276,7 @@ func TestProof(t *testing.T) {
 // TestProofOfThreads: a thread has capabilities and a filter of its own, by which its process
 // is looked at, too.
 func TestProofOfThreads(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	tids, end := make(chan int), make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // and never unlocked, so that the thread ends

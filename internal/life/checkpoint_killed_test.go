@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -32,22 +30,12 @@ func TestCheckpointKilledAtEachPhase(t *testing.T) {
 	var phases []string
 	for k := 1; ; k++ {
 		w.startWith(out)
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestCheckpointKilledAtEachPhase$")
-		cmd.Env = append(os.Environ(), "HUTCH_TEST_CHECKPOINT_AT="+strconv.Itoa(k), "HUTCH_TEST_ROOT="+w.r.Root,
-			"HUTCH_TEST_ID="+w.id, "HUTCH_TEST_IMAGES="+w.images, "PATH="+w.path)
-		log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-		must(t, err)
-		cmd.Stdout, cmd.Stderr = log, log
-		err = cmd.Run()
-		text, _ := os.ReadFile(log.Name())
-		log.Close()
-		if cmd.ProcessState.ExitCode() == 0 {
+		text, done := killedAtPhase(t, k, "TestCheckpointKilledAtEachPhase", "HUTCH_TEST_CHECKPOINT_AT="+strconv.Itoa(k),
+			"HUTCH_TEST_ROOT="+w.r.Root, "HUTCH_TEST_ID="+w.id, "HUTCH_TEST_IMAGES="+w.images, "PATH="+w.path)
+		if done {
 			break
 		}
-		if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGKILL {
-			t.Fatalf("phase %d: %v\n%s", k, err, text)
-		}
-		lines := strings.Fields(string(text))
+		lines := strings.Fields(text)
 		phases = append(phases, lines[len(lines)-1])
 		w.goesOnOrStopped(phases[k-1])
 		if err := w.r.Delete(w.id, true); err != nil {

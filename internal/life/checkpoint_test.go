@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/tests/criutest"
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
@@ -30,7 +30,7 @@ type criuWorld struct {
 
 func newCRIUWorld(t *testing.T, b *criutest.Behaviour, change func(*specs.Spec)) *criuWorld {
 	t.Helper()
-	needRoot(t)
+	testneed.Root(t)
 	must(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	testUnproven = true
 	t.Cleanup(func() { testUnproven = false })
@@ -394,20 +394,10 @@ func TestRestoreKilledAtEachPhase(t *testing.T) {
 	reapAll(t)
 	killed := 0
 	for k := 1; ; k++ {
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestRestoreKilledAtEachPhase$")
-		cmd.Env = append(os.Environ(), "HUTCH_TEST_RESTORE_AT="+strconv.Itoa(k), "HUTCH_TEST_BUNDLE="+w.bundle, "HUTCH_TEST_ROOT="+w.r.Root,
-			"HUTCH_TEST_ID="+w.id, "HUTCH_TEST_IMAGES="+w.images, "PATH="+w.path)
-		log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-		must(t, err)
-		cmd.Stdout, cmd.Stderr = log, log
-		err = cmd.Run()
-		out, _ := os.ReadFile(log.Name())
-		log.Close()
-		if cmd.ProcessState.ExitCode() == 0 {
+		_, done := killedAtPhase(t, k, "TestRestoreKilledAtEachPhase", "HUTCH_TEST_RESTORE_AT="+strconv.Itoa(k),
+			"HUTCH_TEST_BUNDLE="+w.bundle, "HUTCH_TEST_ROOT="+w.r.Root, "HUTCH_TEST_ID="+w.id, "HUTCH_TEST_IMAGES="+w.images, "PATH="+w.path)
+		if done {
 			break
-		}
-		if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGKILL {
-			t.Fatalf("phase %d: %v\n%s", k, err, out)
 		}
 		killed++
 		if err := w.r.Delete(w.id, true); err != nil {

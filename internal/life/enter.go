@@ -103,7 +103,7 @@ func (e *execution) start() (err error) {
 	// Before the process is killed, which has no effect in a frozen cgroup v1.
 	defer func() { err = errors.Join(err, e.thaw()) }()
 	if err = e.spawn(); err == nil {
-		e.trace.Phase("set up")
+		e.phase("set up")
 		err = e.server().serve()
 	}
 	if e.child != nil && err != nil {

@@ -3,6 +3,7 @@ package life
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -83,6 +84,7 @@ func (r *Runtime) Exec(id string, opts *ExecOptions) (status int, retErr error) 
 // execution is a further process that is being made.
 type execution struct {
 	r       *Runtime
+	id      string
 	o       *ExecOptions
 	c       *container
 	p       *specs.Process
@@ -105,7 +107,8 @@ type execution struct {
 // meets may be deleted meanwhile, and ends then.
 func (e *execution) begin(id string) (err error) {
 	e.pidfd = -1
-	e.trace.Phase("load state")
+	e.id = id
+	e.phase("load state")
 	if e.c, err = e.r.open(id, false); err != nil {
 		return err
 	}
@@ -203,9 +206,12 @@ func (e *execution) process() error {
 	return nil
 }
 
+// phase begins a step.
+func (e *execution) phase(name string) { e.r.phase(e.trace, "exec", e.id, name) }
+
 // spawn makes the process, which enters the container's cgroups by e.way.
 func (e *execution) spawn() error {
-	e.trace.Phase("compile")
+	e.phase("compile")
 	in, err := e.input()
 	if err != nil {
 		return err
@@ -237,7 +243,7 @@ func (e *execution) spawn() error {
 	}
 	defer unlink()
 	e.signals.Ready()
-	e.trace.Phase("clone")
+	e.phase("clone")
 	e.child, err = spawnHidden(prog, &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
 	if err != nil {
 		return entryDenied(err)
@@ -346,6 +352,7 @@ func (e *execution) setLimits() error { return limit.ApplyRlimits(e.child.Pid, e
 // announce hands out the pidfd and the process id; the pid file comes last, since
 // engines take it for success.
 func (e *execution) announce() error {
+	e.phase("announce")
 	if e.o.PidfdSocket != "" {
 		if err := terminal.SendFd(e.o.PidfdSocket, e.child.Pidfd, "setns", e.pidfd); err != nil {
 			return fmt.Errorf("--pidfd-socket: %w", err)
@@ -357,6 +364,7 @@ func (e *execution) announce() error {
 		}
 	}
 	e.trace.End()
+	e.r.debug("exec " + e.id + ": process " + strconv.Itoa(e.child.Pid) + " runs")
 	if e.trace != nil {
 		e.trace.AddChild(e.child.Stamps(), e.child.Pid, 0)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/template"
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
@@ -30,7 +31,7 @@ const odd = unix.EUCLEAN
 // after the other: the error names the element and the reason, and nothing is
 // left.
 func TestEachInstructionFails(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	failed, tolerated := 0, 0
 	for name, change := range faultConfigs() {
 		t.Run(name, func(t *testing.T) {
@@ -65,7 +66,7 @@ func TestEachInstructionFails(t *testing.T) {
 // TestCreateKilledAtEachPhase ends create with SIGKILL at each phase of the
 // parent and at each message of init; delete --force then takes all back.
 func TestCreateKilledAtEachPhase(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	if k := os.Getenv("HUTCH_TEST_KILL_AT"); k != "" {
 		killedCreate(k)
 		return
@@ -76,21 +77,12 @@ func TestCreateKilledAtEachPhase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, change)
 			for k := 1; ; k++ {
-				cmd := exec.Command("/proc/self/exe", "-test.run=^TestCreateKilledAtEachPhase$")
-				cmd.Env = append(os.Environ(), "HUTCH_TEST_KILL_AT="+strconv.Itoa(k), "HUTCH_TEST_BUNDLE="+w.bundle, "HUTCH_TEST_ROOT="+w.r.Root, "HUTCH_TEST_ID="+w.id)
-				log, err := os.Create(filepath.Join(t.TempDir(), "log")) // no pipe: init keeps it open
-				must(t, err)
-				cmd.Stdout, cmd.Stderr = log, log
-				err = cmd.Run()
-				out, _ := os.ReadFile(log.Name())
-				log.Close()
-				if cmd.ProcessState.ExitCode() == 0 {
+				_, done := killedAtPhase(t, k, "TestCreateKilledAtEachPhase", "HUTCH_TEST_KILL_AT="+strconv.Itoa(k),
+					"HUTCH_TEST_BUNDLE="+w.bundle, "HUTCH_TEST_ROOT="+w.r.Root, "HUTCH_TEST_ID="+w.id)
+				if done {
 					must(t, w.r.Delete(w.id, true))
 					reapAll(t)
 					break
-				}
-				if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGKILL {
-					t.Fatalf("phase %d: %v\n%s", k, err, out)
 				}
 				killed++
 				if err := w.r.Delete(w.id, true); err != nil {
@@ -105,6 +97,28 @@ func TestCreateKilledAtEachPhase(t *testing.T) {
 	if killed < 20 {
 		t.Errorf("only %d creates were killed", killed)
 	}
+}
+
+// killedAtPhase runs a test of this binary as a process of its own, which kills itself at
+// its k-th phase, and returns what it has printed. done reports that it has come to its end
+// before.
+func killedAtPhase(t *testing.T, k int, test string, env ...string) (out string, done bool) {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", "-test.run=^"+test+"$")
+	cmd.Env = append(os.Environ(), env...)
+	log, err := os.Create(filepath.Join(t.TempDir(), "log")) // no pipe: init keeps it open
+	must(t, err)
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	err = cmd.Run()
+	text, _ := os.ReadFile(log.Name())
+	if cmd.ProcessState.ExitCode() == 0 {
+		return string(text), true
+	}
+	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGKILL {
+		t.Fatalf("phase %d: %v\n%s", k, err, text)
+	}
+	return string(text), false
 }
 
 // killedCreate is the process that is killed at its k-th phase.
@@ -156,13 +170,6 @@ type world struct {
 	id, bundle string
 	mounts     string
 	fds        int
-}
-
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
 }
 
 func must(t *testing.T, err error) {
@@ -299,7 +306,7 @@ func reapAll(t *testing.T) {
 // TestResctrl creates and deletes a container in a resource control group, in a
 // directory that stands in for resctrl.
 func TestResctrl(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	root := t.TempDir()
 	must(t, os.Mkdir(root+"/gold", 0o755))
 	for _, name := range []string{"schemata", "tasks"} {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // opened makes this process dumpable, as it is before it has to do with a container.
@@ -47,7 +48,7 @@ func TestSpawnedIsHidden(t *testing.T) {
 // createContainer hook, as it is then for a user without privilege, whose init has to be:
 // the hook's process must not have that of it.
 func TestHookOfTheContainerIsHidden(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	opened(t)
 	w := newWorld(t, func(s *specs.Spec) {
 		s.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{{Path: "/bin/true"}}}

@@ -82,7 +82,7 @@ func (r *Runtime) askHost(req *request) (_ *host, err error) {
 	if l := req.bundle.linux(); len(l.MaskedPaths) > 0 {
 		answers.NoNull = errors.Is(unix.Access("/dev/null", unix.F_OK), unix.ENOENT)
 	}
-	answers.ProcOfPidNS = joinsPid(spec) && probe.ProcOfPidNS()
+	answers.ProcOfPidNS = joins(spec, specs.PIDNamespace) && probe.ProcOfPidNS()
 	if answers.LastCap, answers.HeldCaps, err = r.capabilities(spec.Process, has(spec, specs.UserNamespace)); err != nil {
 		return nil, err
 	}
@@ -167,11 +167,6 @@ func mountsCgroup(s *specs.Spec) bool {
 	return slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool {
 		return m.Type == "cgroup" || m.Type == "cgroup2"
 	})
-}
-
-// joinsPid reports whether the container is to be in a pid namespace that exists.
-func joinsPid(s *specs.Spec) bool {
-	return has(s, specs.PIDNamespace) && !makes(s, specs.PIDNamespace)
 }
 
 // capabilities returns the kernel's highest one and the set that the runtime can grant p.

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/fault"
-	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/trust"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // CRIU opens images by their names, as root, and does what they say. Whoever can put a file
@@ -148,8 +148,8 @@ func rootOf(pid int) int {
 
 // rootIn returns what the id 0 of the user namespace of a process is on the host, by its map.
 func rootIn(pid int, file string) (int, error) {
-	list, err := mappingsOf(pid, file)
-	return int(rootfs.HostID(list, 0)), err
+	list, err := uidmap.Of(pid, file)
+	return int(uidmap.OutsideOr(list, 0, 0)), err
 }
 
 // maxOutside is more than a file of the runtime's beside the images has.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/criutest"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestImagesOfOthers: what others could have put where CRIU reads and writes as root is
@@ -106,7 +107,7 @@ func hostileImages(t *testing.T, images, work, secret string) map[string]hostile
 // TestImagesGivenToTheContainersRoot: those of a restore into a user namespace, and of it the
 // next checkpoint, are its root's.
 func TestImagesGivenToTheContainersRoot(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	dir := t.TempDir()
 	must(t, os.Chown(dir, 100000, 100000))
 	must(t, os.Chmod(dir, 0o770))

@@ -17,6 +17,8 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
+	"github.com/hutch-project/hutch/tests/testproc"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -24,7 +26,7 @@ import (
 // init: delete --force takes the container away from it all the same, and when it goes on
 // it fails and leaves nothing. The poststop hooks run once.
 func TestCreateStoppedAtEachPhase(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	if k := os.Getenv("HUTCH_TEST_STOP_AT"); k != "" {
 		stoppedCreate(k)
 		return
@@ -123,7 +125,7 @@ func stoppedCreate(k string) {
 
 // TestInitIsRecordedAtItsBirth: a delete can kill it whatever it does.
 func TestInitIsRecordedAtItsBirth(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	w := newWorld(t, func(*specs.Spec) {})
 	seen := 0
 	testPhase = func(name string) {
@@ -153,7 +155,7 @@ func TestInitIsRecordedAtItsBirth(t *testing.T) {
 // TestStatusWhileCreateEnds: the creator gives up the lock between the look at the record
 // and that at the lock.
 func TestStatusWhileCreateEnds(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	w := newWorld(t, func(*specs.Spec) {})
 	var early *container
 	testPhase = func(name string) {
@@ -178,7 +180,7 @@ func TestStatusWhileCreateEnds(t *testing.T) {
 
 // TestLockedHasAnEnd: every command has one beside a command that keeps the lock.
 func TestLockedHasAnEnd(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	wait := lockWait
 	lockWait = time.Millisecond
 	defer func() { lockWait = wait }()
@@ -216,11 +218,7 @@ func TestNextWhile(t *testing.T) {
 	child, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
 	must(t, err)
 	defer func() { child.Kill(); child.Close() }()
-	other := exec.Command("sleep", "1000")
-	must(t, other.Start())
-	pidfd, err := unix.PidfdOpen(other.Process.Pid, 0)
-	must(t, err)
-	defer unix.Close(pidfd)
+	other, pidfd := testproc.Sleeper(t)
 	if e, err := child.NextWhile(pidfd); err != nil || e.Tag != 7 {
 		t.Errorf("got %+v, %v", e, err)
 	}
@@ -239,7 +237,7 @@ func TestNextWhile(t *testing.T) {
 // TestMountsTakeNoLock: what a container has mounted may keep a process waiting that makes
 // mounts there, and so nobody else does.
 func TestMountsTakeNoLock(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	w := newWorld(t, func(s *specs.Spec) {
 		s.Process.Args = []string{"sh", "-c", "while :; do sleep 1000; done"}
 		s.Root.Readonly = false

@@ -116,8 +116,7 @@ func (m *maker) run(steps []step) error {
 	for i := range steps {
 		s := &steps[i]
 		if s.name != "" {
-			m.trace.Phase(s.name)
-			m.r.debug(m.operation + " " + m.ID + ": " + s.name)
+			m.r.phase(m.trace, m.operation, m.ID, s.name)
 		}
 		undo, err := s.do()
 		if undo != nil {
@@ -180,6 +179,12 @@ func (r *Runtime) note(text string) {
 	if r.Note != nil {
 		r.Note(text)
 	}
+}
+
+// phase begins a step of an operation on the container id, for the trace and the log.
+func (r *Runtime) phase(t *trace.Trace, operation, id, name string) {
+	t.Phase(name)
+	r.debug(operation + " " + id + ": " + name)
 }
 
 func (r *Runtime) debug(text string) {

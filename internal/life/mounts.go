@@ -1,12 +1,10 @@
 package life
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -20,6 +18,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // AddMounts makes mounts in the container id, which is created, running or paused.
@@ -71,10 +70,10 @@ func (m *mounting) prepare(flags uint64, add bool) error {
 	linuxPart := &specs.Linux{}
 	if flags&unix.CLONE_NEWUSER != 0 {
 		var err error
-		if linuxPart.UIDMappings, err = mappingsOf(m.c.rec.Pid, "uid_map"); err != nil {
+		if linuxPart.UIDMappings, err = uidmap.Of(m.c.rec.Pid, "uid_map"); err != nil {
 			return err
 		}
-		if linuxPart.GIDMappings, err = mappingsOf(m.c.rec.Pid, "gid_map"); err != nil {
+		if linuxPart.GIDMappings, err = uidmap.Of(m.c.rec.Pid, "gid_map"); err != nil {
 			return err
 		}
 		linuxPart.Namespaces = []specs.LinuxNamespace{{Type: specs.UserNamespace}}
@@ -106,7 +105,7 @@ func (m *mounting) run(init *namespace.Init, add bool) error {
 	var link *selfexe.Link
 	in := &compile.MountsInput{
 		Init: *init, Mounts: m.spec.Mounts, Add: add, Rootfs: m.c.rec.Rootfs, Privileged: seat.Mounts(),
-		RootUID: int(rootfs.HostID(m.spec.Linux.UIDMappings, 0)), RootGID: int(rootfs.HostID(m.spec.Linux.GIDMappings, 0)),
+		RootUID: int(uidmap.OutsideOr(m.spec.Linux.UIDMappings, 0, 0)), RootGID: int(uidmap.OutsideOr(m.spec.Linux.GIDMappings, 0, 0)),
 		Shield: func(b *program.Builder) (err error) {
 			link, err = selfexe.Shield(b)
 			return err
@@ -186,23 +185,4 @@ func (m *mounting) openIdmaps(prog *program.Program) (done func(), err error) {
 		prog.Set(row.Fd, int64(file.Fd()))
 	}
 	return done, nil
-}
-
-// mappingsOf returns the id mappings of a process, as the runtime sees them.
-//
-// Source: user_namespaces(7), "User and group ID mappings".
-func mappingsOf(pid int, file string) (list []specs.LinuxIDMapping, err error) {
-	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/" + file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var m specs.LinuxIDMapping
-		if _, err := fmt.Sscan(lines.Text(), &m.ContainerID, &m.HostID, &m.Size); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Name(), err)
-		}
-		list = append(list, m)
-	}
-	return list, nil
 }

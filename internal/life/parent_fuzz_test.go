@@ -26,6 +26,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/template"
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -256,9 +257,7 @@ type stage struct {
 }
 
 func newStage(f *testing.F) *stage {
-	if os.Geteuid() != 0 {
-		f.Skip("needs root")
-	}
+	testneed.Root(f)
 	dir := f.TempDir()
 	s := &stage{r: &Runtime{Root: filepath.Join(dir, "state"), CgroupManager: Disabled}}
 	fatal := func(err error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/list"
 	"github.com/hutch-project/hutch/internal/template"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // planned is the plan of the default configuration with a change.
@@ -44,9 +45,7 @@ func waitsAt(p *Plan, tag uint32) bool {
 // TestInitWaitsForTheRuntimesWork: each element that the runtime alone can see to is work at
 // a barrier, at which init waits; without such an element it does not.
 func TestInitWaitsForTheRuntimesWork(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: a user's container has a user namespace, whatever else it has")
-	}
+	testneed.Root(t, "a user's container has a user namespace, whatever else it has")
 	zero, limit := 0, int64(1)
 	ids := []specs.LinuxIDMapping{{Size: 65536}}
 	userns := func(s *specs.Spec) {

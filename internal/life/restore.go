@@ -17,6 +17,8 @@ import (
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/internal/sys"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // RestoreOptions are what restore takes.
@@ -145,7 +147,7 @@ func (rs *restoration) open() (err error) {
 func (rs *restoration) guard() error {
 	owner := -1
 	if has(rs.m.bundle.spec, specs.UserNamespace) {
-		owner = int(rootfs.HostID(rs.m.bundle.linux().UIDMappings, 0))
+		owner = int(uidmap.OutsideOr(rs.m.bundle.linux().UIDMappings, 0, 0))
 	}
 	return rs.o.guard(rs.images, rs.work, owner)
 }
@@ -397,7 +399,7 @@ func (rs *restoration) adopt(pid int) error {
 	if err != nil {
 		return fmt.Errorf("CRIU says that init is process %d: pidfd_open: %w", pid, err)
 	}
-	if err := unix.Waitid(unix.P_PIDFD, pidfd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil {
+	if err := sys.IsChild(pidfd); err != nil {
 		unix.Close(pidfd)
 		return fmt.Errorf("CRIU says that init is process %d, which is no child of this one: waitid: %w", pid, err)
 	}

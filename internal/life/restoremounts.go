@@ -14,6 +14,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/notify"
 	"github.com/hutch-project/hutch/internal/part/keyring"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // sources finds for each mount that the images know by a key alone what the bundle has for
@@ -65,7 +66,7 @@ func (rs *restoration) passImages() error {
 		return nil
 	}
 	l := rs.m.bundle.linux()
-	uid, gid := rootfs.HostID(l.UIDMappings, 0), rootfs.HostID(l.GIDMappings, 0)
+	uid, gid := uidmap.OutsideOr(l.UIDMappings, 0, 0), uidmap.OutsideOr(l.GIDMappings, 0, 0)
 	return passOn(rs.images, rs.o.ImagePath, int(uid), int(gid))
 }
 

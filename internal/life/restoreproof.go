@@ -13,6 +13,7 @@ import (
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/internal/part/namespace"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // What a restored process may do is written in its images, and images may be anybody's. So
@@ -117,17 +118,9 @@ func (p *restoredProof) mappings() error {
 		element, file string
 		want          []specs.LinuxIDMapping
 	}{{"linux.uidMappings", "uid_map", l.UIDMappings}, {"linux.gidMappings", "gid_map", l.GIDMappings}} {
-		text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/" + each.file)
+		got, err := uidmap.Of(p.pid, each.file)
 		if err != nil {
 			return err
-		}
-		var got []specs.LinuxIDMapping
-		for line := range strings.Lines(string(text)) {
-			var id specs.LinuxIDMapping
-			if _, err := fmt.Sscan(line, &id.ContainerID, &id.HostID, &id.Size); err != nil {
-				return fmt.Errorf("%s: %q: %w", each.file, line, err)
-			}
-			got = append(got, id)
 		}
 		for _, id := range got {
 			if !contained(id, each.want) {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/state"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // sharedRootOf binds bundle/rootfs on itself, as a container without a mount namespace does,
@@ -44,7 +45,7 @@ func isMounted(t *testing.T, at string) bool {
 // of the host in its place. The container's own root is unmounted, wherever it is by then, and
 // nothing else.
 func TestRemoveRootOfAnotherBundle(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	for name, exchange := range map[string]func(bundle, victim string){
 		"nothing": func(string, string) {},
 		"a link": func(bundle, victim string) {

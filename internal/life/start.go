@@ -3,6 +3,7 @@ package life
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -39,7 +40,8 @@ func (r *Runtime) Start(id string, opts *StartOptions) (retErr error) {
 	if opts.TraceFile != "" {
 		tr = trace.New()
 	}
-	tr.Phase("load state")
+	phase := func(name string) { r.phase(tr, "start", id, name) }
+	phase("load state")
 	ctr, err := r.open(id, true)
 	if err != nil {
 		return err
@@ -62,20 +64,21 @@ func (r *Runtime) Start(id string, opts *StartOptions) (retErr error) {
 		return err
 	}
 	defer notify.close()
-	tr.Phase("release init")
+	phase("release init")
 	if err := ctr.release(pidfd); err != nil {
 		return err
 	}
-	tr.Phase("poststart hooks")
+	phase("poststart hooks")
 	if err := ctr.poststart(); err != nil {
 		ctr.abort()
 		return err
 	}
-	tr.Phase("relay notifications")
+	phase("relay notifications")
 	if err := notify.pass(pidfd, ctr.rec.Pid); err != nil {
 		return err
 	}
 	tr.End()
+	r.debug("start " + id + ": process " + strconv.Itoa(ctr.rec.Pid) + " runs")
 	r.warnIf(tr.Write(opts.TraceFile)) // the process runs
 	return nil
 }

@@ -16,16 +16,17 @@ import (
 )
 
 // hookProgram is the program of a createContainer hook, with what it is proven against.
-func hookProgram(t *testing.T, flags uint64) (*program.Program, *verify.Expect) {
+func hookProgram(t *testing.T, init namespace.Init) (*program.Program, *verify.Expect) {
 	t.Helper()
-	n := &inNamespaces{init: namespace.Init{Pid: 77, Pidfd: 9, Flags: flags, OwnRoot: true, InitCwd: true}}
+	init.Pid, init.Pidfd, init.OwnRoot, init.InitCwd = 77, 9, true, true
+	n := &inNamespaces{init: init}
 	p, link, err := n.compile(specs.Hook{Path: "/bin/hook"}, [3]int{10, 11, 12})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p, &verify.Expect{
 		Kind: verify.Hook, Spec: &specs.Spec{}, Hook: "/bin/hook", Exe: link.Register(), Std: [3]verify.Std{{Open: true}, {Open: true}, {Open: true}},
-		Join: flags, Pid: 77, Pidfd: 9, OwnRoot: true, InitCwd: true,
+		Join: init.Flags, Pid: 77, Pidfd: 9, OwnRoot: true, InitCwd: true, CallersRoot: init.CallersRoot,
 		Tags: verify.Tags{Executing: compile.Executing, Answered: func(uint32) bool { return false }},
 	}
 }
@@ -33,15 +34,12 @@ func hookProgram(t *testing.T, flags uint64) (*program.Program, *verify.Expect) 
 // TestHookProgramsAreProven proves the programs of hooks in the container's namespaces,
 // and that they are refused when they keep a descriptor.
 func TestHookProgramsAreProven(t *testing.T) {
-	for _, flags := range [...]uint64{unix.CLONE_NEWNS, unix.CLONE_NEWNS | unix.CLONE_NEWPID, unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER} {
-		p, e := hookProgram(t, flags)
-		if _, err := verify.Program(p, e); err != nil {
-			var broken *verify.Error
-			if errors.As(err, &broken) {
-				t.Fatalf("%#x: %v\nway: %s\nstate: %s", flags, err, broken.Way(), broken.State)
-			}
-			t.Fatal(err)
-		}
+	for _, init := range [...]namespace.Init{
+		{Flags: unix.CLONE_NEWNS}, {Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}, {Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUSER},
+		{Flags: unix.CLONE_NEWNS, CallersRoot: true}, {Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID, CallersRoot: true},
+	} {
+		p, e := hookProgram(t, init)
+		mustProve(t, p, e)
 		for pc := range p.Child {
 			if p.Child[pc].Op != program.OpSys || p.Child[pc].NR != unix.SYS_CLOSE_RANGE {
 				continue
@@ -49,7 +47,46 @@ func TestHookProgramsAreProven(t *testing.T) {
 			m := p.Copy()
 			m.Child[pc] = program.Instr{Op: program.OpJump, To: program.Label(pc + 1)}
 			if _, err := verify.Program(m, e); err == nil {
-				t.Errorf("%#x: without instruction %d the program is taken", flags, pc)
+				t.Errorf("%#v: without instruction %d the program is taken", init, pc)
+			}
+		}
+	}
+}
+
+// mustProve fails the test with the way to the instruction where a rule is broken.
+func mustProve(t *testing.T, p *program.Program, e *verify.Expect) {
+	t.Helper()
+	_, err := verify.Program(p, e)
+	var broken *verify.Error
+	if errors.As(err, &broken) {
+		t.Fatalf("%v\nway: %s\nstate: %s", err, broken.Way(), broken.State)
+	}
+	must(t, err)
+}
+
+// TestHookInAJoinedMountNamespaceHasTheRuntimesRoot: where init's mount namespace was there
+// before, a hook with init's root directory, or with the one that the namespace has, is
+// refused; and so is one with the runtime's elsewhere, where it would not see the
+// container's mounts.
+func TestHookInAJoinedMountNamespaceHasTheRuntimesRoot(t *testing.T) {
+	init := namespace.Init{Flags: unix.CLONE_NEWNS}
+	for _, callers := range [...]bool{false, true} {
+		init.CallersRoot = callers
+		p, e := hookProgram(t, init)
+		e.CallersRoot = !callers
+		var broken *verify.Error
+		if _, err := verify.Program(p, e); !errors.As(err, &broken) || broken.Rule != verify.RootChange {
+			t.Errorf("the caller's root %v: %v", callers, err)
+		}
+	}
+	p, e := hookProgram(t, init)
+	for pc := range p.Child {
+		if in := &p.Child[pc]; in.Op == program.OpSys && (in.NR == unix.SYS_FCHDIR || in.NR == unix.SYS_CHROOT) {
+			m := p.Copy()
+			m.Child[pc] = program.Instr{Op: program.OpJump, To: program.Label(pc + 1)}
+			var broken *verify.Error
+			if _, err := verify.Program(m, e); !errors.As(err, &broken) || broken.Rule != verify.RootChange {
+				t.Errorf("without instruction %d: %v", pc, err)
 			}
 		}
 	}
@@ -58,7 +95,7 @@ func TestHookProgramsAreProven(t *testing.T) {
 // TestPlanVerify: a proof names each rule, and a broken rule is an error that says which,
 // where and the way to it.
 func TestPlanVerify(t *testing.T) {
-	p, e := hookProgram(t, unix.CLONE_NEWNS)
+	p, e := hookProgram(t, namespace.Init{Flags: unix.CLONE_NEWNS})
 	proof, err := prove(p, e)
 	if err != nil {
 		t.Fatal(err)

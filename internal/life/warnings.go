@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/enum"
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/nearest"
 	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/namespace"
@@ -38,12 +39,15 @@ func (r *Runtime) warnOfBeneath(b *bundle) {
 	}
 }
 
-// changesHost refuses what would change the host: a kernel parameter, or a name, of a
-// namespace that is joined by a path which leads to the runtime's own. A name that the
+// changesHost refuses what would change the host: the root, a kernel parameter, or a name, of
+// a namespace that is joined by a path which leads to the runtime's own. A name that the
 // host has already changes nothing.
 func changesHost(spec *specs.Spec) error {
 	if spec.Linux == nil {
 		return nil
+	}
+	if err := changesRoot(spec.Linux.Namespaces); err != nil {
+		return err
 	}
 	for _, key := range slices.Sorted(maps.Keys(spec.Linux.Sysctl)) {
 		if n := hostsOwn(spec, sysctl.Namespace(key)); n != nil {
@@ -66,6 +70,26 @@ func changesHost(spec *specs.Spec) error {
 	} {
 		if name[1] != "" && name[1] != name[2] {
 			return fmt.Errorf("config.json: %s: the uts namespace %s is the host's; give the container one of its own, or leave %[1]s out", name[0], ns.Path)
+		}
+	}
+	return nil
+}
+
+// changesRoot refuses a mount namespace that is joined by a path and is the runtime's own, or
+// the one of the first process: pivot_root changes the root of all who are there, and the
+// host's tree is unmounted then. Who can see neither cannot join it.
+//
+// Source: pivot_root(2).
+func changesRoot(list []specs.LinuxNamespace) error {
+	for i := range list {
+		n := &list[i]
+		if n.Type != specs.MountNamespace || n.Path == "" {
+			continue
+		}
+		if sameFile(n.Path, "/proc/self/ns/mnt") || sameFile(n.Path, "/proc/1/ns/mnt") {
+			return fault.New(fault.At("linux.namespaces", i)+".path",
+				"the mount namespace "+fault.Name(n.Path)+" is the host's, whose root would become the container's",
+				"leave path out for a new one")
 		}
 	}
 	return nil

@@ -184,6 +184,7 @@ func (m *maker) runHooks(name string, hooks []specs.Hook) error {
 			init: namespace.Init{
 				Pid: m.child.Pid, Pidfd: m.child.Pidfd, Flags: m.namespaceFlags(),
 				OwnRoot: true, InitCwd: true, KeepGroups: keepsGroups(m.bundle.spec.Annotations),
+				CallersRoot: joins(m.bundle.spec, specs.MountNamespace),
 			},
 			ignored: ignored, env: m.r.HookEnv,
 		}).start

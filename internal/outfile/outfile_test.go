@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
@@ -64,9 +65,7 @@ func TestLinksOfTheCaller(t *testing.T) {
 
 // TestLinksOfOthers are not followed, neither to the file nor on the way.
 func TestLinksOfOthers(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: another user's link")
-	}
+	testneed.Root(t, "another user's link")
 	dir := t.TempDir()
 	must(t, os.Mkdir(dir+"/kept", 0o755))
 	must(t, os.WriteFile(dir+"/kept/precious", []byte("precious"), 0o600))
@@ -97,9 +96,7 @@ func TestLinksOfOthers(t *testing.T) {
 // TestDirectoriesOfOthers: a link of another user's to the directory leads nothing there, nor
 // takes anything away, and what is missing is not made where their link leads.
 func TestDirectoriesOfOthers(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: another user's link")
-	}
+	testneed.Root(t, "another user's link")
 	dir := t.TempDir()
 	must(t, os.Mkdir(dir+"/kept", 0o755))
 	must(t, os.WriteFile(dir+"/kept/pid", []byte("precious"), 0o600))
@@ -152,9 +149,7 @@ func TestWhatIsNoFile(t *testing.T) {
 
 // TestFifosOfOthers are not waited for, with a reader that does not read or without one.
 func TestFifosOfOthers(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: another user's fifo")
-	}
+	testneed.Root(t, "another user's fifo")
 	dir := t.TempDir()
 	must(t, os.Mkdir(dir+"/theirs", 0o755))
 	must(t, unix.Mkfifo(dir+"/theirs/roots", 0o600)) // which they may have moved there
@@ -180,9 +175,7 @@ func TestFifosOfOthers(t *testing.T) {
 // TestHardLinksOfOthers are not written to: in a directory that others may write a file has
 // one name.
 func TestHardLinksOfOthers(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: another user's directory")
-	}
+	testneed.Root(t, "another user's directory")
 	dir := t.TempDir()
 	must(t, os.WriteFile(dir+"/victim", nil, 0o600))
 	must(t, os.Mkdir(dir+"/theirs", 0o755))

@@ -10,11 +10,11 @@ package seat
 
 import (
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // initialUserNS is the inode of the initial user namespace, which is the same on all
@@ -51,7 +51,11 @@ func askInitial() bool {
 		return st.Ino == initialUserNS
 	}
 	text, err := os.ReadFile("/proc/self/uid_map")
-	return err != nil || everything(string(text)) // a kernel without user namespaces has neither file
+	if err != nil {
+		return true // a kernel without user namespaces has neither file
+	}
+	list, err := uidmap.Parse(string(text))
+	return err == nil && uidmap.Initial(list)
 }
 
 // InitialPids reports whether this process is in the initial pid namespace, whose first
@@ -62,13 +66,6 @@ func InitialPids() bool {
 	const initialPidNS = 0xEFFFFFFC
 	var st unix.Stat_t
 	return unix.Stat("/proc/self/ns/pid", &st) == nil && st.Ino == initialPidNS
-}
-
-// everything reports whether a map is that of the initial user namespace, which maps all
-// ids to themselves.
-func everything(uidMap string) bool {
-	f := strings.Fields(uidMap)
-	return len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295"
 }
 
 // euid is the effective user of this process.
@@ -150,31 +147,9 @@ func OutsideUID() int {
 	if Initial() {
 		return uid
 	}
-	text, err := os.ReadFile("/proc/self/uid_map")
+	list, err := uidmap.Read("/proc/self/uid_map")
 	if err != nil {
 		return uid
 	}
-	return outside(string(text), uid)
-}
-
-// outside looks uid up in a map: lines of an id inside, an id outside, and their number.
-func outside(uidMap string, uid int) int {
-	for line := range strings.Lines(uidMap) {
-		var n [3]int
-		f := strings.Fields(line)
-		if len(f) != len(n) {
-			continue
-		}
-		for i := range n {
-			v, err := strconv.ParseUint(f[i], 10, 32)
-			if err != nil {
-				return uid
-			}
-			n[i] = int(v)
-		}
-		if uid >= n[0] && uid-n[0] < n[2] {
-			return n[1] + uid - n[0]
-		}
-	}
-	return uid
+	return int(uidmap.OutsideOr(list, uint32(uid), uint32(uid)))
 }

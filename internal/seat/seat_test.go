@@ -8,41 +8,6 @@ import (
 	"testing"
 )
 
-func TestEverything(t *testing.T) {
-	for text, want := range map[string]bool{
-		"         0          0 4294967295\n": true,
-		"         0       1000          1\n": false,
-		"0 0 65536\n":                        false,
-		"0 1000 1\n1 100000 65536\n":         false,
-		"":                                   false,
-		"         0          0 4294967295\n5 5 5\n":             false,
-		"         1          0 4294967295\n":                    false,
-		"         0          0 4294967295 and something behind": false,
-	} {
-		if got := everything(text); got != want {
-			t.Errorf("%q: got %v, want %v", text, got, want)
-		}
-	}
-}
-
-func TestOutside(t *testing.T) {
-	for _, c := range []struct {
-		text      string
-		uid, want int
-	}{
-		{"0 1000 1\n", 0, 1000},
-		{"0 1000 1\n1 100000 65536\n", 0, 1000},
-		{"0 1000 1\n1 100000 65536\n", 5, 100004},
-		{"0 1000 1\n", 7, 7},
-		{"nonsense\n0 x 1\n", 3, 3},
-		{"", 3, 3},
-	} {
-		if got := outside(c.text, c.uid); got != c.want {
-			t.Errorf("%q, %d: got %d, want %d", c.text, c.uid, got, c.want)
-		}
-	}
-}
-
 // TestSeats asks from each seat that a test can take, by a process of its own.
 func TestSeats(t *testing.T) {
 	if os.Getenv("HUTCH_TEST_SEAT") != "" {

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestEnding: the handler ends the first process of a pid namespace, with the signal's number.
@@ -23,9 +25,7 @@ func TestEnding(t *testing.T) {
 		}
 		t.Fatal("it lives")
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	cmd := exec.Command("/proc/self/exe", "-test.run=^TestEnding$")
 	cmd.Env = append(os.Environ(), "HUTCH_TEST_ENDING=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}

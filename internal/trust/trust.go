@@ -5,7 +5,6 @@
 package trust
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/sys"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // Doubt is why a file is not to be trusted.
@@ -115,6 +115,6 @@ func Known(uid uint32, everybody bool) bool {
 	if uid != overflow || everybody {
 		return false
 	}
-	all, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && string(bytes.Join(bytes.Fields(all), []byte(" "))) != "0 0 4294967295"
+	list, err := uidmap.Read("/proc/self/uid_map")
+	return err == nil && !uidmap.Initial(list)
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 func must(t *testing.T, err error) {
@@ -48,9 +50,7 @@ func TestOf(t *testing.T) {
 
 // TestAbove: who may rename a directory above another may put something else into its place.
 func TestAbove(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: directories of others")
-	}
+	testneed.Root(t, "directories of others")
 	for name, c := range map[string]struct {
 		uid, gid int
 		mode     os.FileMode

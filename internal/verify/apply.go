@@ -170,7 +170,7 @@ func (w *walker) applyOpen(s *state, in *program.Instr) value {
 		switch {
 		case l.name == "/proc/self/ns/time_for_children", l.name == selfMounts && w.e.Chrooted && s.got&unix.CLONE_NEWNS != 0:
 			v.k = kSelfNS
-		case l.name == "/" && w.e.Chrooted && !s.atTop:
+		case w.opensOwnRoot(s, &l):
 			v.proof |= pOldRoot
 		}
 	case atProc:
@@ -272,7 +272,7 @@ func (w *walker) applyFchdir(s *state, in *program.Instr) {
 		s.cwd, s.cwdPath = cwdIn, v.path
 	case v.k == kMnt:
 		s.cwd = cwdStore
-	case v.k == kHost && s.root == rootTop && w.ofInit(v.path, "root"):
+	case v.k == kHost && s.root == rootTop && w.rootOfHook(&v):
 		s.cwd = cwdInit
 	case v.k == kHost && s.root == rootHost && w.e.InitCwd && w.ofInit(v.path, "cwd"):
 		s.cwd, s.cwdPath = cwdIn, w.x.slash // the container's root, until the pivot

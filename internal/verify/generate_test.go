@@ -191,7 +191,7 @@ func (g *generator) process(l *specs.Linux) *specs.Process {
 		p.User.AdditionalGids = []uint32{5, 7}
 	}
 	if g.chance(3) {
-		p.User.Umask = one(g, new(uint32), ptr[uint32](0o27))
+		p.User.Umask = one(g, new(uint32), new(uint32(0o27)))
 	}
 	if !g.chance(5) {
 		all := []string{"CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_NET_RAW", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_SYS_NICE", "CAP_BPF"}
@@ -207,7 +207,7 @@ func (g *generator) process(l *specs.Linux) *specs.Process {
 		p.SelinuxLabel = "system_u:system_r:container_t:s0:c1,c2"
 	}
 	if g.chance(3) {
-		p.OOMScoreAdj = ptr(100)
+		p.OOMScoreAdj = new(100)
 	}
 	if g.chance(4) {
 		p.Scheduler = &specs.Scheduler{Policy: one(g, specs.SchedBatch, specs.SchedDeadline, specs.SchedOther), Runtime: 1e6, Deadline: 2e6, Period: 3e6}
@@ -220,8 +220,6 @@ func (g *generator) process(l *specs.Linux) *specs.Process {
 	}
 	return p
 }
-
-func ptr[T any](v T) *T { return &v }
 
 func (g *generator) mounts(s *specs.Spec) {
 	attrs := []string{"ro", "rw", "nosuid", "nodev", "noexec", "suid", "noatime", "rro", "rnosuid"}
@@ -297,7 +295,7 @@ func (g *generator) linux(l *specs.Linux) {
 	}
 	if g.chance(3) {
 		l.Devices = some(g, []specs.LinuxDevice{{Path: "/dev/net/tun", Type: "c", Major: 10, Minor: 200}, {Path: "/dev/pipe", Type: "p"},
-			{Path: "/dev/null", Type: "c", Major: 1, Minor: 3, UID: ptr[uint32](5)}, {Path: "/srv/disk", Type: "b", Major: 8, FileMode: nil}})
+			{Path: "/dev/null", Type: "c", Major: 1, Minor: 3, UID: new(uint32(5))}, {Path: "/srv/disk", Type: "b", Major: 8, FileMode: nil}})
 	}
 	if g.chance(3) && g.has(l, specs.TimeNamespace) {
 		l.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 5}}

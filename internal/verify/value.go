@@ -91,7 +91,7 @@ const (
 	pNamed   // of kPos: a keyring that was joined by its name
 	pKeyring // of kErr: no session keyring was joined
 	pNoLink  // its path leads over no symbolic link
-	pOldRoot // the root directory of a caller in a chroot
+	pOldRoot // the root directory of the caller
 
 	pNullDevice = pChr | pMajor1 | pMinor3
 )

@@ -79,6 +79,9 @@ type Expect struct {
 	MountNS string // Adds: the file of the mount namespace, where it is joined by that; or empty
 	OwnRoot bool   // init's root directory is entered
 	InitCwd bool   // and its working directory
+	// CallersRoot says that init's mount namespace was there before: in place of init's root
+	// directory the caller's is entered.
+	CallersRoot bool
 
 	Tags Tags
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/tests/testruntime"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -30,9 +31,7 @@ func TestMain(m *testing.M) {
 	}
 	boxPath = filepath.Join(dir, "box")
 	if err == nil {
-		cmd := exec.Command("go", "build", "-o", boxPath, ".")
-		cmd.Env, cmd.Stderr = append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
-		err = cmd.Run()
+		err = testruntime.Build(boxPath, ".")
 	}
 	code := 1
 	if err == nil {

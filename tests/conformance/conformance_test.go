@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/isolate"
+	"github.com/hutch-project/hutch/tests/testruntime"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -52,7 +53,10 @@ func TestMain(m *testing.M) {
 }
 
 func TestConformance(t *testing.T) {
-	runtime := runtimePath(t)
+	runtime, _, err := testruntime.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
 	outdated := readOutdated(t)
 	tree := buildTools(t)
 	reap := newReaper(t)
@@ -92,30 +96,6 @@ func TestConformance(t *testing.T) {
 	}
 	fmt.Printf("conformance: %d passed, %d failed, %d listed as outdated, %d lack something on this machine, %d skipped, in %d programs\n",
 		count.passed, count.failed, count.listed["outdated"], count.listed["machine"], count.skipped, len(programs))
-}
-
-// runtimePath is the absolute path of the binary under test.
-func runtimePath(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("RUNTIME")
-	if path == "" {
-		path = "../../hutch"
-	}
-	if !strings.Contains(path, "/") {
-		found, err := exec.LookPath(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		path = found
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%v (make build, or set RUNTIME)", err)
-	}
-	return path
 }
 
 // program is one validation program.

@@ -114,16 +114,35 @@ func (p *pod) start(script string, change func(*cri.ContainerConfig)) (*containe
 	return c, nil
 }
 
-// output runs script in a new container of the pod and returns what it prints.
+// endOfOutput is the last line that a container prints whose output is read.
+const endOfOutput = "end of output"
+
+// output runs script in a new container of the pod and returns what it prints. The container
+// lives until its pod is removed: containerd 2 loses output of one that ends at once.
 func (p *pod) output(script string, change func(*cri.ContainerConfig)) (string, error) {
-	c, err := p.start(script, change)
+	c, err := p.start(script+"\necho "+endOfOutput+"; exec sleep 1000", change)
 	if err != nil {
 		return "", err
 	}
-	if _, err := c.wait(); err != nil {
-		return "", err
-	}
-	return c.logged()
+	return c.printed()
+}
+
+// printed waits for the end of a container's output and returns what comes before it.
+func (c *container) printed() (text string, err error) {
+	err = c.p.k.until("the container has printed all", func() (bool, error) {
+		s, err := c.status()
+		if err != nil {
+			return false, err
+		}
+		out, _ := c.logged() // a line that is being written is none yet
+		before, whole := strings.CutSuffix(out, endOfOutput+"\n")
+		if !whole && s.State == cri.ContainerState_CONTAINER_EXITED {
+			return false, fmt.Errorf("the container has ended with exit code %d, having printed %q", s.ExitCode, out)
+		}
+		text = before
+		return whole, nil
+	})
+	return text, err
 }
 
 func (c *container) status() (*cri.ContainerStatus, error) {

@@ -34,24 +34,24 @@ func run(k *kubelet) error {
 	if err != nil {
 		return err
 	}
-	c, err := p.start("echo $A; cat /proc/1/comm; exit 7", func(c *cri.ContainerConfig) {
+	c, err := p.start("echo $A; cat /proc/1/comm; echo "+endOfOutput+"; until [ -e /tmp/read ]; do sleep 0.1; done; exit 7", func(c *cri.ContainerConfig) {
 		c.Envs = []*cri.KeyValue{{Key: "A", Value: []byte("one")}}
 	})
 	if err != nil {
 		return err
 	}
+	out, err := c.printed()
+	if err := errors.Join(err, is("log", out, "one\nsh")); err != nil {
+		return err
+	}
+	if err := c.sh("touch /tmp/read", ""); err != nil {
+		return err
+	}
 	s, err := c.wait()
-	if err != nil {
-		return err
+	if err == nil && s.ExitCode != 7 {
+		err = fmt.Errorf("exit code %d, want 7", s.ExitCode)
 	}
-	if s.ExitCode != 7 {
-		return fmt.Errorf("exit code %d, want 7", s.ExitCode)
-	}
-	out, err := c.logged()
-	if err != nil {
-		return err
-	}
-	return is("log", out, "one\nsh")
+	return err
 }
 
 func execs(k *kubelet) error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 )
 
@@ -14,7 +15,7 @@ import (
 // is installed.
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "script"} {
-		need(t, shell)
+		testneed.Programs(t, shell)
 	}
 	root := t.TempDir()
 	do(t, "../..", nil, "make", "install", "DESTDIR="+root)

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/hutch-project/hutch/tests/isolate"
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 )
 
@@ -157,7 +158,7 @@ func testArchive(t *testing.T, dir, bundle, commit string) {
 }
 
 func testDeb(t *testing.T, dir, bundle, commit string) {
-	need(t, "dpkg")
+	testneed.Programs(t, "dpkg")
 	root := t.TempDir()
 	for _, sub := range [...]string{"info", "updates"} {
 		if err := os.MkdirAll(filepath.Join(root, "var/lib/dpkg", sub), 0o755); err != nil {
@@ -179,7 +180,7 @@ func testDeb(t *testing.T, dir, bundle, commit string) {
 }
 
 func testRPM(t *testing.T, dir, bundle, commit string) {
-	need(t, "rpm")
+	testneed.Programs(t, "rpm")
 	root := t.TempDir()
 	rpm := []string{"--root", root}
 	do(t, root, nil, "rpm", append(rpm, "--initdb")...)
@@ -320,13 +321,6 @@ func one(t *testing.T, dir, pattern string) string {
 		t.Fatalf("%s: %q %v", pattern, found, err)
 	}
 	return found[0]
-}
-
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		t.Skipf("needs %s", program)
-	}
 }
 
 func read(t *testing.T, path ...string) string {

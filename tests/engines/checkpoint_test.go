@@ -6,11 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -19,13 +19,7 @@ import (
 
 func needsCRIU(t *testing.T) {
 	t.Helper()
-	if exec.Command("criu", "check").Run() == nil {
-		return
-	}
-	if slices.Contains(strings.Fields(os.Getenv("HUTCH_MUST")), "criu") {
-		t.Fatal("needs a criu that can dump on this kernel")
-	}
-	t.Skip("needs criu")
+	testneed.Feature(t, "criu", exec.Command("criu", "check").Run() == nil)
 }
 
 // counter is a program whose memory and open files a checkpoint has to keep.

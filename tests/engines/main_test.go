@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testruntime"
 )
 
 // stage tells the three runs of this binary apart: "" outside, "init" as the
@@ -129,15 +130,8 @@ func reapAll() int {
 
 // prepare lays out the mount namespace and finds the runtime.
 func prepare() error {
-	path := os.Getenv("RUNTIME")
-	if path == "" {
-		path = "../../hutch"
-	}
-	found, err := exec.LookPath(path)
-	if err != nil {
-		return fmt.Errorf("RUNTIME: %w (make build, or set RUNTIME)", err)
-	}
-	if runtimePath, err = filepath.Abs(found); err != nil {
+	var err error
+	if runtimePath, _, err = testruntime.Find(); err != nil {
 		return err
 	}
 	// Debian's engines, not what an administrator put before them.

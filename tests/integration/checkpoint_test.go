@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +11,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // criuMissing says why there is no checkpoint on this machine; empty where there is one.
@@ -19,7 +20,7 @@ var criuMissing = sync.OnceValue(func() string {
 	if _, err := exec.LookPath("criu"); err != nil {
 		return "needs criu"
 	}
-	if slices.Contains(strings.Fields(os.Getenv("HUTCH_MUST")), "criu") {
+	if testneed.Must("criu") {
 		return "" // the check takes as long as a checkpoint
 	}
 	if out, err := exec.Command("criu", "check").CombinedOutput(); err != nil {

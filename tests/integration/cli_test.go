@@ -87,7 +87,63 @@ func TestConfigFile(t *testing.T) {
 		t.Errorf("%s", res)
 	}
 	b.rt(b.line("run", "--config", "/no/such.json")...).failed(t, "/no/such.json")
+	if runtimeName == "hutch" {
+		sh("echo planned")(b.spec)
+		b.writeSpec()
+		writeText(t, other, readText(t, b.dir+"/config.json"))
+		b.writeConfig([]byte("no configuration"))
+		for _, flags := range [][]string{nil, {"--verify"}, {"--format", "json"}} {
+			plan := append([]string{"plan", "--bundle", b.dir, "--config", filepath.Base(other)}, flags...)
+			res := call{dir: filepath.Dir(other), args: plan}.do(t).ok(t)
+			if flags == nil && !strings.Contains(res.stdout, "echo planned") {
+				t.Errorf("%s", res)
+			}
+		}
+		b.rt("plan", "--bundle", b.dir, "--config", "/no/such.json").failed(t, "/no/such.json")
+	}
 	b.nothingLeft()
+}
+
+// TestDebugTellsTheSteps: create, start, exec and run say with --debug what they do, in the
+// format of the log.
+func TestDebugTellsTheSteps(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "runc's steps are others")
+	for _, format := range []string{"text", "json"} {
+		b := newBundle(t, args("sleep", "1000"))
+		log := b.path("log")
+		level := map[string]string{"text": "level=debug", "json": `"level":"debug"`}[format]
+		for _, c := range []struct{ name, ends string }{{"create", "announce"}, {"start", "runs"}, {"exec", "runs"}} {
+			do := b.createCall()
+			if c.name != "create" {
+				do = call{root: b.root, args: []string{c.name, b.id}}
+			}
+			if c.name == "exec" {
+				do.args = append(do.args, "true")
+			}
+			do.global = []string{"--debug", "--log", log, "--log-format", format}
+			if res := do.do(t).ok(t); res.stderr != "" {
+				t.Errorf("%s: %q on standard error", c.name, res.stderr)
+			}
+			if c.name == "create" {
+				b.readPid()
+			}
+			text := readText(t, log)
+			for _, want := range []string{c.name + " " + b.id + ": load ", c.ends, level} {
+				if !strings.Contains(text, want) {
+					t.Errorf("%s, %s: no %q in %q", c.name, format, want, text)
+				}
+			}
+			if err := os.Truncate(log, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if res := (call{root: b.root, global: []string{"--debug"}, args: []string{"exec", b.id, "true"}}).do(t); res.code != 0 || !strings.Contains(res.stderr, "level=debug") {
+			t.Errorf("without a log: %s", res)
+		}
+		b.kill("KILL").wait()
+		b.delete()
+	}
 }
 
 func TestSpecFile(t *testing.T) {

@@ -3,7 +3,6 @@ package integration
 import (
 	"bufio"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/hutch-project/hutch/tests/testtree"
 )
 
 // The tests of hostile_*_test.go give the runtime images and configurations
@@ -95,33 +94,11 @@ func (c *canary) check(after string) {
 // access, its content.
 func listing(t testing.TB, dir string) []string {
 	t.Helper()
-	var lines []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		var st unix.Stat_t
-		if err := unix.Lstat(path, &st); err != nil {
-			return err
-		}
-		content := ""
-		switch st.Mode & unix.S_IFMT {
-		case unix.S_IFREG:
-			content = readText(t, path)
-		case unix.S_IFLNK:
-			if content, err = os.Readlink(path); err != nil {
-				return err
-			}
-		}
-		lines = append(lines, fmt.Sprintf("%s dev %d ino %d mode %o nlink %d owner %d:%d rdev %d size %d modified %d.%09d changed %d.%09d %q",
-			path, st.Dev, st.Ino, st.Mode, st.Nlink, st.Uid, st.Gid, st.Rdev, st.Size,
-			st.Mtim.Sec, st.Mtim.Nsec, st.Ctim.Sec, st.Ctim.Nsec, content))
-		return nil
+	return testtree.Lines(t, dir, func(f testtree.File) string {
+		return fmt.Sprintf("%s dev %d ino %d mode %o nlink %d owner %d:%d rdev %d size %d modified %d.%09d changed %d.%09d %q",
+			dir+f.Path, f.Dev, f.Ino, f.Mode, f.Nlink, f.Uid, f.Gid, f.Rdev, f.Size,
+			f.Mtim.Sec, f.Mtim.Nsec, f.Ctim.Sec, f.Ctim.Nsec, f.Content)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return lines
 }
 
 // replace puts a symbolic link in the place of a file or folder of the root.

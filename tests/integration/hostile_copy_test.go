@@ -13,6 +13,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testtree"
 )
 
 // With tmpcopyup the runtime copies a folder of the image, at a time when a
@@ -260,32 +262,13 @@ func layTree(t testing.TB, dir string) {
 // tree describes each file of a tree but for its times and its inode.
 func tree(t testing.TB, dir string) []string {
 	t.Helper()
-	var lines []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	return testtree.Lines(t, dir, func(f testtree.File) string {
+		if f.Path == "" { // the mount's own mode is another matter
+			return ""
 		}
-		var st unix.Stat_t
-		if err := unix.Lstat(path, &st); err != nil {
-			return err
+		if n := len(f.Content); n > 4096 {
+			f.Content = fmt.Sprintf("%d %x", n, f.Content[4000:4200])
 		}
-		content := ""
-		switch st.Mode & unix.S_IFMT {
-		case unix.S_IFREG:
-			content = readText(t, path)
-			if len(content) > 4096 {
-				content = fmt.Sprintf("%d %x", len(content), content[4000:4200])
-			}
-		case unix.S_IFLNK:
-			content, _ = os.Readlink(path)
-		}
-		if path != dir { // the mount's own mode is another matter
-			lines = append(lines, fmt.Sprintf("%q mode %o owner %d:%d %q", strings.TrimPrefix(path, dir), st.Mode, st.Uid, st.Gid, content))
-		}
-		return nil
+		return fmt.Sprintf("%q mode %o owner %d:%d %q", f.Path, f.Mode, f.Uid, f.Gid, f.Content)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return lines
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -219,6 +220,43 @@ func TestHostileSysctlNames(t *testing.T) {
 			t.Errorf("sysctl %q changed the host's values: %q, were %q", key, after, before)
 			restore()
 		}
+	}
+}
+
+// TestSysctlOfAnAddedUserNamespace: a user namespace that config.json does not have, and the
+// runtime adds for a user, is none that parameters could be meant for: they are refused as
+// root's are. With one in config.json they are that namespace's own.
+func TestSysctlOfAnAddedUserNamespace(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 takes them")
+	const key = "user.max_user_namespaces"
+	for _, s := range standings() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			value := readText(t, "/proc/sys/user/max_user_namespaces")
+			without := func(s *specs.Spec) {
+				withoutNamespace(specs.UserNamespace)(s)
+				s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
+			}
+			for _, command := range []string{"run", "create"} {
+				g := s.guest(t, without, sysctl(key, "77"))
+				g.do(g.line(command)...).failed(t, key, "needs a user namespace", "would change the host's")
+			}
+			refused := s.guest(t, without, sysctl(key, "77"))
+			if res := refused.do("check", "--bundle", refused.dir); !strings.Contains(res.stdout, "needs a user namespace") || !strings.Contains(res.stdout, ": 1 error, ") {
+				t.Errorf("%s", res)
+			}
+			if now := readText(t, "/proc/sys/user/max_user_namespaces"); now != value {
+				t.Errorf("the host has %q, had %q", now, value)
+			}
+			if s.name == "root" {
+				return
+			}
+			g := s.guest(t, args("cat", "/proc/sys/user/max_user_namespaces"), sysctl(key, "77"))
+			if res := g.do(g.line("run")...); res.code != 0 || res.stdout != "77\n" {
+				t.Errorf("its own: %s", res)
+			}
+		})
 	}
 }
 

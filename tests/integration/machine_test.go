@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
+
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // What a machine differs in comes by the environment, so that one test binary
@@ -49,18 +50,7 @@ func repetitions(n int) int {
 // systemdCgroup says that systemd makes the containers' cgroups.
 func systemdCgroup() bool { return slices.Contains(runtimeFlags, "--systemd-cgroup") }
 
-// needs skips a test for the lack of a feature, or fails it where the feature
-// must be there.
-func needs(t testing.TB, feature string, there bool) {
-	t.Helper()
-	if there {
-		return
-	}
-	if slices.Contains(strings.Fields(os.Getenv("HUTCH_MUST")), feature) {
-		t.Fatalf("%s must be here (HUTCH_MUST) and is not", feature)
-	}
-	t.Skipf("needs %s", feature)
-}
+var needs = testneed.Feature
 
 // cgroupMounts are the places where the hierarchy of cgroup v1 with this option is mounted.
 func cgroupMounts(option string) (list []string) {

@@ -10,7 +10,6 @@ package integration
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/hutch-project/hutch/tests/isolate"
 	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testruntime"
 )
 
 var (
@@ -84,27 +84,12 @@ func refuse(format string, args ...any) int {
 }
 
 func findRuntime() error {
-	path := os.Getenv("RUNTIME")
-	if path == "" {
-		path = "../../hutch"
-	}
-	if !strings.Contains(path, "/") {
-		found, err := exec.LookPath(path)
-		if err != nil {
-			return fmt.Errorf("RUNTIME: %w", err)
-		}
-		path = found
-	}
-	path, err := filepath.Abs(path)
+	path, version, err := testruntime.Find()
 	if err != nil {
 		return err
 	}
-	out, err := exec.Command(path, "--version").Output()
-	if err != nil {
-		return fmt.Errorf("%s --version: %w (make build, or set RUNTIME)", path, err)
-	}
-	name, _, _ := strings.Cut(string(out), " ")
-	runtimePath, runtimeName = path, name
+	runtimePath = path
+	runtimeName, _, _ = strings.Cut(version, " ")
 	return nil
 }
 

@@ -339,3 +339,49 @@ func TestBindOfWhatIsMounted(t *testing.T) {
 	}
 	b.rt("plan", "--verify", "--bundle", b.dir).ok(t)
 }
+
+// TestMountPointsInEarlierMounts: what an earlier mount of the container lacks on the way to
+// a later one is made in it, whoever the caller is, and a tmpfs on what was made has the
+// kernel's mode.
+func TestMountPointsInEarlierMounts(t *testing.T) {
+	t.Parallel()
+	const text = `cat /run/secrets/a/b /ro/x/y/file /dev/x/y/file; ls /vol/d/e
+stat -c %a /run/secrets/a /vol/x /vol/x/y /vol/one /ro/x /host/x /host/x/y /dev/x`
+	const want = "bound\nbound\nbound\nfile\n755\n755\n1777\n1777\n755\n755\n1777\n755\n"
+	for _, s := range standings() {
+		for name, run := range map[string]func(*guest, program) result{"run": (*guest).byRun, "create and start": (*guest).byStart} {
+			t.Run(s.name+", "+name, func(t *testing.T) {
+				t.Parallel()
+				g := s.guest(t)
+				dir := g.path("dir")
+				if err := os.MkdirAll(dir, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(dir+"/file", []byte("bound\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				os.Mkdir(g.path("host"), 0o755)
+				root := 0 // of the container, on the host
+				for _, m := range g.spec.Linux.UIDMappings {
+					root = int(m.HostID)
+				}
+				if err := os.Chown(g.path("host"), root, root); err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range []edit{
+					tmpfsMount("/run"), bindMount(dir+"/file", "/run/secrets/a/b"),
+					tmpfsMount("/vol"), tmpfsMount("/vol/x/y"), tmpfsMount("/vol/one"), bindMount(dir, "/vol/d/e"),
+					tmpfsMount("/ro", "ro"), bindMount(dir+"/file", "/ro/x/y/file"),
+					bindMount(g.path("host"), "/host"), tmpfsMount("/host/x/y"),
+					bindMount(dir+"/file", "/dev/x/y/file"),
+				} {
+					e(g.spec)
+				}
+				res := run(g, program{args: []string{"/bin/sh", "-c", text}})
+				if res.code != 0 || res.stdout != want {
+					t.Errorf("want %q:\n%s", want, res)
+				}
+			})
+		}
+	}
+}

@@ -141,6 +141,35 @@ func TestNamespaceJoinedMount(t *testing.T) {
 	}
 }
 
+// TestHostsMountNamespaceIsNotJoined: a mount namespace by path that is the runtime's own, or
+// the one of process 1, is refused, since pivot_root would change the root of the host. The
+// host is a process 1 and namespaces that were made for the test.
+func TestHostsMountNamespaceIsNotJoined(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 changes the root of the host")
+	for _, way := range []struct{ name, path, unshare string }{
+		{"its own", "/proc/self/ns/mnt", ""},
+		{"its own, that of process 1", "/proc/1/ns/mnt", ""},
+		{"that of process 1", "/proc/1/ns/mnt", "unshare --mount"},
+	} {
+		for _, line := range [][]string{{"run"}, {"create"}, {"run", "--no-pivot"}} {
+			t.Run(way.name+", "+strings.Join(line, " "), func(t *testing.T) {
+				t.Parallel()
+				b := newBundle(t, namespace(specs.MountNamespace, way.path), func(s *specs.Spec) { s.Mounts = nil })
+				host := `before=$(stat -c %d:%i /); ` + way.unshare + ` "$@"; code=$?
+[ "$before" = "$(stat -c %d:%i /)" ] || echo changed; exit $code`
+				c := call{root: b.root, args: b.line(line[0], line[1:]...),
+					wrap: []string{"unshare", "--mount", "--pid", "--fork", "--mount-proc", "/bin/sh", "-c", host, "sh"}}
+				res := c.do(t)
+				res.failed(t, "linux.namespaces[", way.path+" is the host's")
+				if res.stdout != "" {
+					t.Errorf("%s", res)
+				}
+			})
+		}
+	}
+}
+
 func TestNamespaceJoinedTime(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 has no time namespace")

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/hutch-project/hutch/tests/testruntime"
 )
 
 // applets are the names that busybox goes by in a container.
@@ -39,12 +41,7 @@ func layProbe(path string) error {
 	if built := os.Getenv("PROBE"); built != "" {
 		return copyProgram(built, path)
 	}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./probe")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", build, err, out)
-	}
-	return nil
+	return testruntime.Build(path, "probe", "-trimpath", "-ldflags", "-s -w")
 }
 
 func copyProgram(from, to string) error {

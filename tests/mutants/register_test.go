@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hutch-project/hutch/tests/testtree"
 )
 
 var update = flag.Bool("update", false, "write the register's tables to "+pageFile)
@@ -147,36 +149,19 @@ func TestDocsNameTestsThatExist(t *testing.T) {
 func testNames(t *testing.T) map[string][]string {
 	t.Helper()
 	names := map[string][]string{}
-	err := filepath.WalkDir(top, func(path string, d os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(top, path)
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if rel == "bin" || rel == ".git" || d.Name() == "testdata" {
-				return filepath.SkipDir
-			}
-			return nil
-		}
+	testtree.Sources(t, top, func(rel string) {
 		if !strings.HasSuffix(rel, "_test.go") {
-			return nil
+			return
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(top, rel), nil, parser.SkipObjectResolution)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		for _, decl := range file.Decls {
 			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Test") {
 				names[filepath.Dir(rel)] = append(names[filepath.Dir(rel)], f.Name.Name)
 			}
 		}
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return names
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/hutch-project/hutch/tests/testruntime"
 )
 
 // job is a test binary and the part of it that is run.
@@ -39,11 +41,11 @@ func suite() []job {
 // build makes the test binaries, the integration tests' probe, and the bundles.
 func (b *bench) build() error {
 	for _, j := range b.jobs {
-		if err := goTool("test", "-tags", "urfave_cli_no_docs,urfave_cli_no_suggest", "-c", "-o", filepath.Join(b.dir, j.name+".test"), "./"+j.pkg); err != nil {
+		if err := goTool("test", "-tags", testruntime.Tags, "-c", "-o", filepath.Join(b.dir, j.name+".test"), "./"+j.pkg); err != nil {
 			return err
 		}
 	}
-	if err := goTool("build", "-o", filepath.Join(b.dir, "probe"), "./tests/integration/probe"); err != nil {
+	if err := testruntime.Build(filepath.Join(b.dir, "probe"), "tests/integration/probe"); err != nil {
 		return err
 	}
 	return b.bundle()

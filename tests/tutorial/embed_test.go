@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/hutch-project/hutch/tests/testruntime"
 )
 
 // TestEmbed builds examples/embed, the program that has Hutch as a library, and
@@ -12,10 +14,8 @@ import (
 func TestEmbed(t *testing.T) {
 	dir := t.TempDir()
 	program, bundle := filepath.Join(dir, "embed"), filepath.Join(dir, "bundle")
-	build := exec.Command("go", "build", "-o", program, "../../examples/embed")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := testruntime.Build(program, "../../examples/embed"); err != nil {
+		t.Fatal(err)
 	}
 	for _, line := range [...]string{
 		"mkdir -p bundle/rootfs/bin bundle/rootfs/proc",

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/isolate"
+	"github.com/hutch-project/hutch/tests/testruntime"
 )
 
 // pages are the texts that are run.
@@ -148,16 +149,9 @@ func normal(output string) string {
 // environment puts the runtime into the PATH, by the name that the page uses.
 func environment(t *testing.T, dir string) []string {
 	t.Helper()
-	runtime := os.Getenv("RUNTIME")
-	if runtime == "" {
-		runtime = "../../hutch"
-	}
-	runtime, err := filepath.Abs(runtime)
+	runtime, _, err := testruntime.Find()
 	if err != nil {
 		t.Fatal(err)
-	}
-	if err := exec.Command(runtime, "--version").Run(); err != nil {
-		t.Fatalf("%s --version: %v (make build, or set RUNTIME)", runtime, err)
 	}
 	// A copy, as the place of the runtime may be closed to other users than root.
 	if out, err := exec.Command("install", "-m", "755", runtime, filepath.Join(dir, "hutch")).CombinedOutput(); err != nil {

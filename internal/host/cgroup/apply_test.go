@@ -68,18 +68,18 @@ func TestApplyWritesEachLimit(t *testing.T) {
 	}{
 		{"memory", memory(64<<20, 0), []file{{"memory", "memory.limit_in_bytes", "67108864", "memory.max", "67108864"}}},
 		{"memory without limit", memory(-1, 0), []file{{"memory", "memory.limit_in_bytes", "9223372036854771712", "memory.max", "max"}}},
-		{"reservation", &specs.LinuxResources{Memory: &specs.LinuxMemory{Reservation: ptr(int64(32 << 20))}},
+		{"reservation", &specs.LinuxResources{Memory: &specs.LinuxMemory{Reservation: new(int64(32 << 20))}},
 			[]file{{"memory", "memory.soft_limit_in_bytes", "33554432", "memory.low", "33554432"}}},
-		{"pids", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(9))}}, []file{{"pids", "pids.max", "9", "pids.max", "9"}}},
+		{"pids", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(9))}}, []file{{"pids", "pids.max", "9", "pids.max", "9"}}},
 		{"cpu", typical(), []file{
 			{"cpu", "cpu.shares", "512", "cpu.weight", "59"},
 			{"cpu", "cpu.cfs_quota_us", "50000", "cpu.max", "50000 100000"},
 			{"cpu", "cpu.cfs_period_us", "100000", "cpu.max", "50000 100000"}}},
-		{"period alone", cpu(specs.LinuxCPU{Period: ptr(uint64(50000))}), []file{{"cpu", "cpu.cfs_period_us", "50000", "cpu.max", "max 50000"}}},
-		{"quota alone", cpu(specs.LinuxCPU{Quota: ptr(int64(5000))}), []file{{"cpu", "cpu.cfs_quota_us", "5000", "cpu.max", "5000 100000"}}},
-		{"burst", cpu(specs.LinuxCPU{Quota: ptr(int64(5000)), Burst: ptr(uint64(2000))}),
+		{"period alone", cpu(specs.LinuxCPU{Period: new(uint64(50000))}), []file{{"cpu", "cpu.cfs_period_us", "50000", "cpu.max", "max 50000"}}},
+		{"quota alone", cpu(specs.LinuxCPU{Quota: new(int64(5000))}), []file{{"cpu", "cpu.cfs_quota_us", "5000", "cpu.max", "5000 100000"}}},
+		{"burst", cpu(specs.LinuxCPU{Quota: new(int64(5000)), Burst: new(uint64(2000))}),
 			[]file{{"cpu", "cpu.cfs_burst_us", "2000", "cpu.max.burst", "2000"}}},
-		{"idle", cpu(specs.LinuxCPU{Idle: ptr(int64(1)), Shares: ptr(uint64(2))}), []file{{"cpu", "cpu.idle", "1", "cpu.idle", "1"}}},
+		{"idle", cpu(specs.LinuxCPU{Idle: new(int64(1)), Shares: new(uint64(2))}), []file{{"cpu", "cpu.idle", "1", "cpu.idle", "1"}}},
 		{"cpuset", cpu(specs.LinuxCPU{Cpus: "0", Mems: "0"}), []file{
 			{"cpuset", "cpuset.cpus", "0", "cpuset.cpus", "0"}, {"cpuset", "cpuset.mems", "0", "cpuset.mems", "0"}}},
 		{"huge pages", &specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 << 20}}}, []file{
@@ -117,12 +117,12 @@ func TestApplyV1Only(t *testing.T) {
 		r                      *specs.LinuxResources
 	}{
 		{"memory", "memory.memsw.limit_in_bytes", "33554432", memory(16<<20, 32<<20)},
-		{"memory", "memory.swappiness", "7", &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(7))}}},
-		{"memory", "memory.oom_control", "oom_kill_disable 1", &specs.LinuxResources{Memory: &specs.LinuxMemory{DisableOOMKiller: ptr(true)}}},
-		{"memory", "memory.use_hierarchy", "1", &specs.LinuxResources{Memory: &specs.LinuxMemory{UseHierarchy: ptr(true)}}},
-		{"cpu", "cpu.rt_runtime_us", "1000", cpu(specs.LinuxCPU{RealtimeRuntime: ptr(int64(1000)), RealtimePeriod: ptr(uint64(500000))})},
-		{"cpu", "cpu.rt_period_us", "500000", cpu(specs.LinuxCPU{RealtimeRuntime: ptr(int64(1000)), RealtimePeriod: ptr(uint64(500000))})},
-		{"net_cls", "net_cls.classid", "1048577", &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(1048577))}}},
+		{"memory", "memory.swappiness", "7", &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: new(uint64(7))}}},
+		{"memory", "memory.oom_control", "oom_kill_disable 1", &specs.LinuxResources{Memory: &specs.LinuxMemory{DisableOOMKiller: new(true)}}},
+		{"memory", "memory.use_hierarchy", "1", &specs.LinuxResources{Memory: &specs.LinuxMemory{UseHierarchy: new(true)}}},
+		{"cpu", "cpu.rt_runtime_us", "1000", cpu(specs.LinuxCPU{RealtimeRuntime: new(int64(1000)), RealtimePeriod: new(uint64(500000))})},
+		{"cpu", "cpu.rt_period_us", "500000", cpu(specs.LinuxCPU{RealtimeRuntime: new(int64(1000)), RealtimePeriod: new(uint64(500000))})},
+		{"net_cls", "net_cls.classid", "1048577", &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: new(uint32(1048577))}}},
 		{"net_prio", "net_prio.ifpriomap", "lo 5", &specs.LinuxResources{Network: &specs.LinuxNetwork{Priorities: []specs.LinuxInterfacePriority{{Name: "lo", Priority: 5}}}}},
 	} {
 		t.Run(c.file, func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestApplyNeedsTheController(t *testing.T) {
 		if has(t, l, "net_cls") || l.Mode == cgroup.V2 && has(t, l, "memory") {
 			t.Skip("needs a host that lacks controllers")
 		}
-		r := &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(1))}}
+		r := &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: new(uint32(1))}}
 		if l.Mode == cgroup.V2 {
 			r = memory(64<<20, 0)
 		}

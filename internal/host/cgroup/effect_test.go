@@ -17,7 +17,7 @@ import (
 func TestQuotaThrottles(t *testing.T) {
 	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, "cpu")
-		p, m := applied(t, l, cpu(specs.LinuxCPU{Quota: ptr(int64(2000)), Period: ptr(uint64(10000))}))
+		p, m := applied(t, l, cpu(specs.LinuxCPU{Quota: new(int64(2000)), Period: new(uint64(10000))}))
 		born(t, p, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo ready; exec sleep 1000")
 		s, err := stats.Read(m.Paths())
 		if err != nil {
@@ -128,7 +128,7 @@ func TestBlockIOWeight(t *testing.T) {
 	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, map[bool]string{true: "io", false: "blkio"}[l.Mode == cgroup.V2])
 		p, _ := planned(t, l, "/"+unique())
-		err := settings(t, &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: ptr(uint16(500))}}, l.Mode).Apply(p)
+		err := settings(t, &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: new(uint16(500))}}, l.Mode).Apply(p)
 		at, _ := p.Dir(map[bool]string{true: "io", false: "blkio"}[l.Mode == cgroup.V2])
 		for name, want := range map[string]string{
 			"blkio.bfq.weight": "500", "blkio.weight": "500", "io.bfq.weight": "default 500", "io.weight": "default 4950",

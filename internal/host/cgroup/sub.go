@@ -114,7 +114,12 @@ func (p Paths) OfInit(pid int) (Sub, error) {
 	if !below {
 		return nil, fmt.Errorf("init is in the cgroup %s, which is not below the container's, %s", own, recorded)
 	}
-	return ParseSub([]string{rest})
+	// Not by ParseSub: the name is the image's choice, and a colon in it names no controller.
+	sub, err := components(rest)
+	if err != nil {
+		return nil, fmt.Errorf("init is in the cgroup %q: %w", own, err)
+	}
+	return Sub{"": sub}, nil
 }
 
 // Within returns where the recorded cgroup v2 is below that of systemd's unit: empty where they

@@ -39,13 +39,21 @@ func TestParseSub(t *testing.T) {
 	}
 }
 
-// TestOfInit: a cgroup is below the container's by whole names alone.
+// TestOfInit: a cgroup is below the container's by whole names alone, whatever these are.
 func TestOfInit(t *testing.T) {
 	forEach(t, func(t *testing.T, l *Layout) {
 		if l.Mode == V1 {
 			t.Skip("needs cgroup v2")
 		}
 		path := unique()
+		for _, name := range []string{"a:b", ":", "cpu,memory:x:", "..:..", "a b\t"} { // of the image's choice
+			p, _ := planned(t, l, path+"/named/"+name)
+			pid := born(t, p, "echo ready; exec sleep 1000").Process.Pid
+			base := strings.TrimSuffix(p.Manager().Paths()[""], "/"+name)
+			if sub, err := (Paths{"": base}).OfInit(pid); err != nil || !maps.Equal(sub, Sub{"": name}) {
+				t.Errorf("%q: got %v, %v", name, sub, err)
+			}
+		}
 		p, _ := planned(t, l, path+"/web10/sub")
 		pid := born(t, p, "echo ready; exec sleep 1000").Process.Pid
 		base := strings.TrimSuffix(p.Manager().Paths()[""], "/web10/sub")

@@ -28,7 +28,7 @@ func TestUpdate(t *testing.T) {
 			r := &specs.LinuxResources{
 				Memory: &specs.LinuxMemory{Limit: &limit, Swap: &swap},
 				CPU:    &specs.LinuxCPU{Quota: &quota, Period: &period},
-				Pids:   &specs.LinuxPids{Limit: ptr(limit >> 20)},
+				Pids:   &specs.LinuxPids{Limit: new(limit >> 20)},
 			}
 			if kernelHas("5.14") {
 				r.CPU.Burst = &burst
@@ -68,8 +68,8 @@ func TestUpdate(t *testing.T) {
 func TestUpdatePeriodAloneKeepsTheQuota(t *testing.T) {
 	forEach(t, func(t *testing.T, l *cgroup.Layout) {
 		needs(t, l, "cpu")
-		p, m := applied(t, l, cpu(specs.LinuxCPU{Quota: ptr(int64(5000))}))
-		if err := settings(t, cpu(specs.LinuxCPU{Period: ptr(uint64(20000))}), l.Mode).Update(nil, m.Paths()); err != nil {
+		p, m := applied(t, l, cpu(specs.LinuxCPU{Quota: new(int64(5000))}))
+		if err := settings(t, cpu(specs.LinuxCPU{Period: new(uint64(20000))}), l.Mode).Update(nil, m.Paths()); err != nil {
 			t.Fatal(err)
 		}
 		want, got := "5000 20000", ""
@@ -102,9 +102,9 @@ func TestUpdateTakesBack(t *testing.T) {
 		}
 		old := read()
 		err := settings(t, &specs.LinuxResources{
-			Memory: &specs.LinuxMemory{Limit: ptr(int64(256 << 20)), Swap: ptr(int64(512 << 20))},
-			CPU:    &specs.LinuxCPU{Shares: ptr(uint64(2048)), Quota: ptr(int64(90000)), Cpus: "4095"},
-			Pids:   &specs.LinuxPids{Limit: ptr(int64(7))},
+			Memory: &specs.LinuxMemory{Limit: new(int64(256 << 20)), Swap: new(int64(512 << 20))},
+			CPU:    &specs.LinuxCPU{Shares: new(uint64(2048)), Quota: new(int64(90000)), Cpus: "4095"},
+			Pids:   &specs.LinuxPids{Limit: new(int64(7))},
 		}, l.Mode).Update(nil, m.Paths())
 		if err == nil || !strings.Contains(err.Error(), "linux.resources.cpu.cpus") || !strings.Contains(err.Error(), "the earlier values are in force again") {
 			t.Errorf("got %v", err)
@@ -121,13 +121,13 @@ func TestUpdateChecksUse(t *testing.T) {
 		p, m := applied(t, l, memory(64<<20, 0))
 		born(t, p, "x=$(head -c 4000000 /dev/zero | tr '\\0' a); echo ready; while :; do sleep 1000; done")
 		r := memory(1<<20, 0)
-		r.Memory.CheckBeforeUpdate = ptr(true)
+		r.Memory.CheckBeforeUpdate = new(true)
 		err := settings(t, r, l.Mode).Update(nil, m.Paths())
 		if err == nil || !strings.Contains(err.Error(), "linux.resources.memory.limit: 1048576 is not above the") {
 			t.Errorf("got %v", err)
 		}
 		r = memory(60<<20, 0)
-		r.Memory.CheckBeforeUpdate = ptr(true)
+		r.Memory.CheckBeforeUpdate = new(true)
 		if err := settings(t, r, l.Mode).Update(nil, m.Paths()); err != nil {
 			t.Error(err)
 		}

@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"github.com/hutch-project/hutch/tests/criutest"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestFindByRootsRules: what somebody else could have put there is not run.
 func TestFindByRootsRules(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	good := criutest.Install(t, &criutest.Behaviour{})
 	dir := criutest.Install(t, &criutest.Behaviour{})
 	file := filepath.Join(dir, "criu")
@@ -62,7 +63,7 @@ func TestFindByRootsRules(t *testing.T) {
 
 // TestFindIgnoresRelativeDirectories: the working directory may be a bundle.
 func TestFindIgnoresRelativeDirectories(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	dir := criutest.Install(t, &criutest.Behaviour{})
 	t.Chdir(dir)
 	for _, path := range []string{".", "", "./", ":"} {
@@ -75,7 +76,7 @@ func TestFindIgnoresRelativeDirectories(t *testing.T) {
 // TestTrustedConfig: settings by which CRIU runs programs are root's alone, also below a
 // directory where everybody may make files.
 func TestTrustedConfig(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	dir := t.TempDir() // below /tmp
 	file, link := filepath.Join(dir, "x.conf"), filepath.Join(dir, "link.conf")
 	must(t, os.WriteFile(file, nil, 0o644))

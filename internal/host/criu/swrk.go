@@ -301,10 +301,8 @@ func (w *Worker) Wait() (unix.WaitStatus, error) {
 		return w.status, nil
 	}
 	w.hangUp()
-	err := sys.Retry(func() error {
-		_, err := unix.Wait4(w.Pid, &w.status, 0, nil)
-		return err
-	})
+	var err error
+	w.status, err = sys.Wait(w.Pid)
 	w.waited = err == nil
 	return w.status, err
 }

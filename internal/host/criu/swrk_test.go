@@ -11,18 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/criutest"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
-
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, whose directories CRIU is looked for in")
-	}
-}
 
 func find(t *testing.T, b *criutest.Behaviour) (*Program, string) {
 	t.Helper()
-	needRoot(t)
+	testneed.Root(t)
 	dir := criutest.Install(t, b)
 	p, err := Find(dir)
 	must(t, err)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // attendance feeds a hook its input, keeps the end of its output and waits for
@@ -92,13 +94,7 @@ func (a *attendance) attend(h *specs.Hook) error {
 		a.kill()
 		return late(h, &a.tail, a.output)
 	}
-	var ws unix.WaitStatus
-	for {
-		_, err = unix.Wait4(a.pid, &ws, 0, nil)
-		if err != unix.EINTR {
-			break
-		}
-	}
+	ws, err := sys.Wait(a.pid)
 	if err != nil {
 		return fmt.Errorf("run %s: wait: %w", h.Path, err)
 	}
@@ -204,11 +200,7 @@ func (a *attendance) kill() {
 	_ = unix.Kill(-a.pid, unix.SIGKILL)
 	_ = unix.PidfdSendSignal(a.pidfd, unix.SIGKILL, nil, 0) // it may have left its group
 	if ended, err := a.untilEnd(reapTime); ended && err == nil {
-		for {
-			if _, err := unix.Wait4(a.pid, nil, 0, nil); err != unix.EINTR {
-				return
-			}
-		}
+		_, _ = sys.Wait(a.pid)
 	}
 }
 

@@ -3,32 +3,16 @@ package hook
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/tests/testproc"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
-
-// sleeper is a process with its pidfd.
-func sleeper(t *testing.T) (*exec.Cmd, int) {
-	t.Helper()
-	cmd := exec.Command("sleep", "1000")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	pidfd, err := unix.PidfdOpen(cmd.Process.Pid, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait(); unix.Close(pidfd) })
-	return cmd, pidfd
-}
 
 func there(path string) bool { _, err := os.Stat(path); return err == nil }
 
@@ -38,7 +22,7 @@ func TestHookEndsWithTheContainer(t *testing.T) {
 	for name, want := range map[string]error{"init ends": ErrEnded, "deleted": ErrDeleted} {
 		t.Run(name, func(t *testing.T) {
 			path, dir := script(t, "sleep 1000 & echo $! >$D/child.new; mv $D/child.new $D/child; wait")
-			init, pidfd := sleeper(t)
+			init, pidfd := testproc.Sleeper(t)
 			o := Options{Init: &pidfd}
 			end := func() { _ = init.Process.Kill() }
 			if want == ErrDeleted {

@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // lastInherited returns the highest descriptor that a child of this process
@@ -19,27 +21,17 @@ func lastInherited() (int, error) {
 	}
 	defer unix.Close(dir)
 	last := 2
-	buf := make([]byte, 4096)
-	for {
-		n, err := unix.ReadDirent(dir, buf)
-		if err == unix.EINTR {
-			continue
+	err = sys.ReadNames(dir, make([]byte, 4096), func(name string) {
+		fd, err := strconv.Atoi(name)
+		if err != nil || fd <= last {
+			return
 		}
-		if err != nil {
-			return 0, fmt.Errorf("read %s: %w", path, err)
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			last = fd
 		}
-		if n == 0 {
-			return last, nil
-		}
-		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
-		for _, name := range names {
-			fd, err := strconv.Atoi(name)
-			if err != nil || fd <= last {
-				continue
-			}
-			if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
-				last = fd
-			}
-		}
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", path, err)
 	}
+	return last, nil
 }

@@ -11,8 +11,10 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/parttest"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 func ids(n ...uint32) (out []specs.LinuxIDMapping) {
@@ -24,9 +26,7 @@ func ids(n ...uint32) (out []specs.LinuxIDMapping) {
 
 func root(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root to map ids")
-	}
+	testneed.Root(t, "to map ids")
 }
 
 // waiting makes a process in a new user namespace.
@@ -34,16 +34,7 @@ func waiting(t *testing.T) *spawn.Child {
 	t.Helper()
 	b := program.New()
 	b.Barrier(1, 0)
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := spawn.Spawn(p, &spawn.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Kill(); c.Close() })
-	return c
+	return parttest.Spawn(t, b, unix.CLONE_NEWUSER)
 }
 
 func file(t *testing.T, pid int, name string) string {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // ParseOption returns the mappings of a mount option idmap=TEXT, as in
@@ -60,10 +62,8 @@ func parseRanges(list string, own []specs.LinuxIDMapping) (out []specs.LinuxIDMa
 
 // onHost is the id of the host that id is in the container.
 func onHost(own []specs.LinuxIDMapping, id uint32) (uint32, error) {
-	for _, m := range own {
-		if id >= m.ContainerID && id-m.ContainerID < m.Size {
-			return m.HostID + (id - m.ContainerID), nil
-		}
+	if outside, ok := uidmap.Outside(own, id); ok {
+		return outside, nil
 	}
 	return 0, fmt.Errorf("%d is no id of the container", id)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,30 +77,11 @@ func ranges(text string, uid int, name string) (out []specs.LinuxIDMapping) {
 }
 
 // Own returns the mappings by which a new user namespace has all ids that the caller's has,
-// from the text of a file such as /proc/self/uid_map.
-func Own(text string) (out []specs.LinuxIDMapping) {
-	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if len(f) != 3 || len(out) == maxLines {
-			continue
-		}
-		first, err := strconv.ParseUint(f[0], 10, 32)
-		if err != nil {
-			continue
-		}
-		if size, err := strconv.ParseUint(f[2], 10, 32); err == nil {
-			out = append(out, specs.LinuxIDMapping{ContainerID: uint32(first), HostID: uint32(first), Size: uint32(size)})
-		}
+// from the map of the caller's.
+func Own(list []specs.LinuxIDMapping) []specs.LinuxIDMapping {
+	list = slices.Clone(list[:min(len(list), maxLines)])
+	for i := range list {
+		list[i].HostID = list[i].ContainerID
 	}
-	return out
-}
-
-// Has reports whether list maps the container's id.
-func Has(list []specs.LinuxIDMapping, id uint32) bool {
-	for _, m := range list {
-		if id >= m.ContainerID && id-m.ContainerID < m.Size {
-			return true
-		}
-	}
-	return false
+	return list
 }

@@ -30,7 +30,7 @@ func TestRanges(t *testing.T) {
 }
 
 func TestOwn(t *testing.T) {
-	got := Own("         0       1000          1\n         1     100000      65536\nnonsense\n")
+	got := Own(ids(0, 1000, 1, 1, 100000, 65536))
 	if want := ids(0, 0, 1, 1, 1, 65536); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

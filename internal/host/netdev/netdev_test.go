@@ -14,15 +14,15 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // spaces runs f on a thread that is in a new network namespace, the host's, with
 // another one, the container's. Both go with the thread.
 func spaces(t *testing.T, f func(t *testing.T, ns int)) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root to make network namespaces")
-	}
+	testneed.Root(t, "to make network namespaces")
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("needs ip(8)")
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // linkChild makes a child whose link is changed, shows what leads from it to
@@ -83,7 +84,7 @@ func linkChild(args []string) error {
 }
 
 func TestLink(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	if _, err := readSegments(); errors.Is(err, ErrNoLink) {
 		t.Skip("the test is linked dynamically, as with -race; CGO_ENABLED=0 links it statically")
 	}
@@ -185,7 +186,7 @@ func FuzzParseSegments(f *testing.F) {
 // BenchmarkLink is the cost of a child that ends at once, without and with the
 // change.
 func BenchmarkLink(b *testing.B) {
-	needRoot(b)
+	testneed.Root(b)
 	if _, err := readSegments(); err != nil {
 		b.Skip(err)
 	}
@@ -231,9 +232,7 @@ func BenchmarkLink(b *testing.B) {
 // TestWhatTheChildMapsIsReadOnly: by /proc/PID/map_files a tracer opens again what is
 // mapped, and that must not be the executable for writing.
 func TestWhatTheChildMapsIsReadOnly(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: a mount")
-	}
+	testneed.Root(t, "a mount")
 	fd, err := otherMount()
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 )
 
@@ -93,9 +94,7 @@ func foreignMount() error {
 // TestExecutedFromAnotherMountNamespace is a program that is executed by a link of
 // /proc after it has left for another mount namespace.
 func TestExecutedFromAnotherMountNamespace(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: mounts")
-	}
+	testneed.Root(t, "mounts")
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = []string{modeEnv + "=foreign"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
@@ -182,13 +181,6 @@ func copyOfTest(t testing.TB) string {
 	return path
 }
 
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs CAP_SYS_ADMIN")
-	}
-}
-
 // started is a test program that waits for the end of its input.
 type started struct {
 	*exec.Cmd
@@ -256,7 +248,7 @@ func (s *started) attack(t *testing.T) error {
 }
 
 func TestProtect(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	for _, c := range []struct {
 		mode   string
 		uid    uint32
@@ -313,7 +305,7 @@ func TestProtect(t *testing.T) {
 }
 
 func TestProveTellsSuperblockFromMount(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	cmd := exec.Command(copyOfTest(t), "quick")
 	cmd.Dir = t.TempDir()
 	cmd.Env = []string{modeEnv + "=read-only"}
@@ -338,7 +330,7 @@ func TestNoLoop(t *testing.T) {
 // Where the link can be changed the program is not started twice, and otherwise it
 // is.
 func TestProtectPrefersLink(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	want := ReadOnlySuperblock
 	if _, err := readSegments(); err == nil && canLink() {
 		want = None
@@ -352,7 +344,7 @@ func TestProtectPrefersLink(t *testing.T) {
 // A guard that the environment happens to have neither skips the proof nor stops
 // the program.
 func TestForgedGuardSkipsNothing(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	cmd := exec.Command(copyOfTest(t))
 	cmd.Env = []string{modeEnv + "=protect", guardEnv + "=1"}
 	out, err := cmd.Output()
@@ -414,7 +406,7 @@ func BenchmarkStart(b *testing.B) {
 	for _, mode := range []string{"direct", "overlay", "memfd"} {
 		b.Run(mode, func(b *testing.B) {
 			if mode != "direct" {
-				needRoot(b)
+				testneed.Root(b)
 			}
 			path := copyOfTest(b)
 			for b.Loop() {
@@ -438,7 +430,7 @@ func BenchmarkProve(b *testing.B) {
 
 // TestForeignNeedsNoCopy has a user without privilege run root's executable.
 func TestForeignNeedsNoCopy(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	s := start(t, copyOfTest(t), "protect", 65534)
 	if got := s.shows[0]; got != Foreign.String() {
 		t.Errorf("proof %s, want %s", got, Foreign)

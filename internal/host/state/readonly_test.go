@@ -1,19 +1,18 @@
 package state
 
 import (
-	"os"
 	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestFifosOfInitCannotBeChanged: who takes init's ends writes and reads by them, and
 // changes nothing of the host's inodes.
 func TestFifosOfInitCannotBeChanged(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: mounts")
-	}
+	testneed.Root(t, "mounts")
 	_, d := newContainer(t, "web1")
 	if err := d.CreateFifos(); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // The texts of these errors are matched by engines.
@@ -200,17 +202,8 @@ func (r *Root) names() ([]string, error) {
 		return nil, err
 	}
 	var names []string
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := unix.ReadDirent(r.fd, buf)
-		if err == unix.EINTR {
-			continue
-		}
-		if n <= 0 || err != nil {
-			return names, err
-		}
-		_, _, names = unix.ParseDirent(buf[:n], -1, names)
-	}
+	err := sys.ReadNames(r.fd, make([]byte, 16<<10), func(name string) { names = append(names, name) })
+	return names, err
 }
 
 // plain reports whether name is that of an entry of a directory.

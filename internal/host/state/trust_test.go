@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestForeignIsNotTrusted: the root, a container's directory and its record must be
@@ -106,9 +108,7 @@ func TestForeignAfterALook(t *testing.T) {
 // belongs to: neither below a directory of theirs, nor behind a link of theirs. Nothing is
 // made there either.
 func TestPlaceOfTheRoot(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	const somebody = 1718
 	dir := t.TempDir()
 	for _, name := range []string{"theirs/root", "image/root"} {

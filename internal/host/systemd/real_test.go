@@ -17,6 +17,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/dbus"
 	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testproc"
 )
 
 // real connects to the systemd that runs here: the user's for who is not root, or
@@ -43,11 +44,7 @@ func real(t *testing.T) (*Conn, Bus) {
 // sleeper starts a process, and returns its id.
 func sleeper(t *testing.T) int {
 	t.Helper()
-	cmd := exec.Command("sleep", "1000")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	cmd, _ := testproc.Sleeper(t)
 	return cmd.Process.Pid
 }
 
@@ -113,9 +110,9 @@ func TestRealScope(t *testing.T) {
 		t.Fatalf("Version = %d, %v", version, err)
 	}
 	r := &specs.LinuxResources{
-		Memory: &specs.LinuxMemory{Limit: ptr[int64](64 << 20), Swap: ptr[int64](96 << 20)},
-		CPU:    &specs.LinuxCPU{Shares: ptr[uint64](512), Quota: ptr[int64](50000), Period: ptr[uint64](200000), Cpus: "0"},
-		Pids:   &specs.LinuxPids{Limit: ptr[int64](33)},
+		Memory: &specs.LinuxMemory{Limit: new(int64(64 << 20)), Swap: new(int64(96 << 20))},
+		CPU:    &specs.LinuxCPU{Shares: new(uint64(512)), Quota: new(int64(50000)), Period: new(uint64(200000)), Cpus: "0"},
+		Pids:   &specs.LinuxPids{Limit: new(int64(33))},
 	}
 	props, err := Properties(r, nil, true, version)
 	if err != nil {
@@ -188,9 +185,9 @@ func TestRealScopeV1(t *testing.T) {
 		t.Skip("needs cgroup v1 and root")
 	}
 	r := &specs.LinuxResources{
-		Memory: &specs.LinuxMemory{Limit: ptr[int64](64 << 20)},
-		CPU:    &specs.LinuxCPU{Shares: ptr[uint64](512), Quota: ptr[int64](50000), Period: ptr[uint64](200000)},
-		Pids:   &specs.LinuxPids{Limit: ptr[int64](33)},
+		Memory: &specs.LinuxMemory{Limit: new(int64(64 << 20))},
+		CPU:    &specs.LinuxCPU{Shares: new(uint64(512)), Quota: new(int64(50000)), Period: new(uint64(200000))},
+		Pids:   &specs.LinuxPids{Limit: new(int64(33))},
 	}
 	version, err := c.Version()
 	if err != nil {
@@ -222,8 +219,8 @@ func TestRealDevices(t *testing.T) {
 		t.Skip("needs the system's systemd: a user's has no device rules")
 	}
 	rules := []specs.LinuxDeviceCgroup{
-		{Allow: true, Type: "c", Major: ptr[int64](1), Minor: ptr[int64](3), Access: "rwm"},
-		{Allow: true, Type: "c", Major: ptr[int64](136), Access: "rw"},
+		{Allow: true, Type: "c", Major: new(int64(1)), Minor: new(int64(3)), Access: "rwm"},
+		{Allow: true, Type: "c", Major: new(int64(136)), Access: "rw"},
 	}
 	few, err := Properties(&specs.LinuxResources{Devices: rules}, nil, unified(), 252)
 	if err != nil {

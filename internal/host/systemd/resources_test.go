@@ -9,8 +9,6 @@ import (
 	"github.com/hutch-project/hutch/internal/dbus"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func list(props []dbus.Property) string {
 	out := make([]string, len(props))
 	for i, p := range props {
@@ -31,59 +29,59 @@ func TestProperties(t *testing.T) {
 	}{
 		"nothing": {want: ""},
 		"memory and swap": {
-			r:    specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](1000), Swap: ptr[int64](1500), Reservation: ptr[int64](400)}},
+			r:    specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: new(int64(1000)), Swap: new(int64(1500)), Reservation: new(int64(400))}},
 			want: "MemoryMax=uint64 1000\nMemoryLow=uint64 400\nMemorySwapMax=uint64 500",
 		},
 		"memory without limit": {
-			r:    specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](-1)}},
+			r:    specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: new(int64(-1))}},
 			want: "MemoryMax=" + inf + "\nMemorySwapMax=" + inf,
 		},
 		"v1": {
 			v1: true,
 			r: specs.LinuxResources{
-				Memory:  &specs.LinuxMemory{Limit: ptr[int64](1000), Swap: ptr[int64](1500)},
-				CPU:     &specs.LinuxCPU{Shares: ptr[uint64](512)},
-				BlockIO: &specs.LinuxBlockIO{Weight: ptr[uint16](300)},
-				Pids:    &specs.LinuxPids{Limit: ptr[int64](7)},
+				Memory:  &specs.LinuxMemory{Limit: new(int64(1000)), Swap: new(int64(1500))},
+				CPU:     &specs.LinuxCPU{Shares: new(uint64(512))},
+				BlockIO: &specs.LinuxBlockIO{Weight: new(uint16(300))},
+				Pids:    &specs.LinuxPids{Limit: new(int64(7))},
 			},
 			want: "MemoryLimit=uint64 1000\nCPUShares=uint64 512\nTasksMax=uint64 7\nBlockIOWeight=uint64 300",
 		},
 		"cpu": {
-			r: specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: ptr[uint64](1024), Quota: ptr[int64](50000), Period: ptr[uint64](200000), Cpus: "0-1,9", Mems: "0"}},
+			r: specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: new(uint64(1024)), Quota: new(int64(50000)), Period: new(uint64(200000)), Cpus: "0-1,9", Mems: "0"}},
 			want: "CPUWeight=uint64 100\nCPUQuotaPeriodUSec=uint64 200000\nCPUQuotaPerSecUSec=uint64 250000\n" +
 				"AllowedCPUs=@ay [0x03, 0x02]\nAllowedMemoryNodes=@ay [0x01]",
 		},
 		"an old systemd": {
 			version: 239,
-			r:       specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](50000), Period: ptr[uint64](200000), Cpus: "0", Idle: ptr[int64](1)}},
+			r:       specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: new(int64(50000)), Period: new(uint64(200000)), Cpus: "0", Idle: new(int64(1))}},
 			want:    "CPUQuotaPerSecUSec=uint64 250000",
 		},
 		"a quota is rounded up to a whole percentage": {
-			r:    specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](33333)}},
+			r:    specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: new(int64(33333))}},
 			want: "CPUQuotaPerSecUSec=uint64 340000",
 		},
 		"no quota": {
-			r:    specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](-1)}},
+			r:    specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: new(int64(-1))}},
 			want: "CPUQuotaPerSecUSec=" + inf,
 		},
 		"a quota without bounds": {
-			r:    specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](1<<63 - 1), Period: ptr[uint64](1)}},
+			r:    specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: new(int64(1<<63 - 1)), Period: new(uint64(1))}},
 			want: "CPUQuotaPeriodUSec=uint64 1\nCPUQuotaPerSecUSec=" + inf,
 		},
 		"a period alone": {
-			r:    specs.LinuxResources{CPU: &specs.LinuxCPU{Period: ptr[uint64](5000)}},
+			r:    specs.LinuxResources{CPU: &specs.LinuxCPU{Period: new(uint64(5000))}},
 			want: "CPUQuotaPeriodUSec=uint64 5000\nCPUQuotaPerSecUSec=" + inf,
 		},
 		"idle beats shares": {
-			r:    specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: ptr[uint64](1024), Idle: ptr[int64](1)}},
+			r:    specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: new(uint64(1024)), Idle: new(int64(1))}},
 			want: "CPUWeight=uint64 0",
 		},
-		"no processes":    {r: specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](0)}}, want: "TasksMax=uint64 1"},
-		"all processes":   {r: specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](-1)}}, want: "TasksMax=" + inf},
-		"weight of block": {r: specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: ptr[uint16](1000)}}, want: "IOWeight=uint64 10000"},
+		"no processes":    {r: specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(0))}}, want: "TasksMax=uint64 1"},
+		"all processes":   {r: specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(-1))}}, want: "TasksMax=" + inf},
+		"weight of block": {r: specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: new(uint16(1000))}}, want: "IOWeight=uint64 10000"},
 		"unified has the last word": {
 			r: specs.LinuxResources{
-				Memory: &specs.LinuxMemory{Limit: ptr[int64](1000)}, Pids: &specs.LinuxPids{Limit: ptr[int64](5)},
+				Memory: &specs.LinuxMemory{Limit: new(int64(1000))}, Pids: &specs.LinuxPids{Limit: new(int64(5))},
 				Unified: map[string]string{
 					"memory.max": "max", "memory.high": " 10\n", "memory.low": "2", "memory.min": "1", "memory.swap.max": "0",
 					"pids.max": "0", "cpu.weight": "7", "cpu.max": "max 1000", "cpuset.cpus": "3", "cpuset.mems": "", "hugetlb.2MB.max": "x",
@@ -120,7 +118,7 @@ func TestPropertiesErrors(t *testing.T) {
 		return specs.LinuxResources{Unified: map[string]string{k: v}}
 	}
 	for want, r := range map[string]specs.LinuxResources{
-		"linux.resources.memory.swap: ":                 {Memory: &specs.LinuxMemory{Limit: ptr[int64](10), Swap: ptr[int64](5)}},
+		"linux.resources.memory.swap: ":                 {Memory: &specs.LinuxMemory{Limit: new(int64(10)), Swap: new(int64(5))}},
 		`linux.resources.cpu.cpus: "4-1": `:             {CPU: &specs.LinuxCPU{Cpus: "4-1"}},
 		`linux.resources.cpu.cpus: "0-99999": `:         {CPU: &specs.LinuxCPU{Cpus: "0-99999"}},
 		`linux.resources.cpu.mems: ",": has no`:         {CPU: &specs.LinuxCPU{Mems: ","}},

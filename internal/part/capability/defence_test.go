@@ -9,18 +9,17 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/parttest"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
-	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // applied returns the lines Cap* of a process that came with all capabilities, two of
 // them in its ambient set, and has taken on those of c, with hold held.
 func applied(t *testing.T, c *specs.LinuxCapabilities, hold uint64) map[string]string {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root to change capabilities")
-	}
+	testneed.Root(t, "to change capabilities")
 	b := program.New()
 	s := New(c, Last())
 	came := &Sets{last: Last()}
@@ -33,16 +32,7 @@ func applied(t *testing.T, c *specs.LinuxCapabilities, hold uint64) map[string]s
 	s.Bounding(b)
 	s.Apply(b, hold)
 	b.Barrier(1, 0)
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	child, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer child.Close()
-	defer child.Kill()
+	child := parttest.Spawn(t, b, 0)
 	if _, err := child.Expect(1); err != nil {
 		t.Fatal(err)
 	}

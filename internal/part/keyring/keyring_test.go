@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/parttest"
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/internal/program/spawn"
 )
 
 // session returns a process that has run what emit appends, and its session keyring,
@@ -24,15 +24,7 @@ func session(t *testing.T, emit func(b *program.Builder)) int {
 	const sessionKeyring = -3 // KEY_SPEC_SESSION_KEYRING
 	b.Sys(unix.SYS_KEYCTL, program.Imm(unix.KEYCTL_GET_KEYRING_ID), program.Imm(sessionKeyring), program.Imm(0)).To(ring)
 	b.Barrier(1, ring)
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Kill(); c.Close() })
+	c := parttest.Spawn(t, b, 0)
 	id, err := c.Expect(1)
 	if err != nil {
 		t.Fatal(err)

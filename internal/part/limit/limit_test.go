@@ -14,6 +14,7 @@ import (
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // limitLine returns one line of /proc/self/limits of a process made by emit.
@@ -113,7 +114,7 @@ func TestOpenFilesInner(t *testing.T) {
 }
 
 func TestApplyFromOutside(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	cmd := exec.Command(busybox, "sleep", "1000")
 	if err := cmd.Start(); err != nil {
 		t.Skip(err)
@@ -152,7 +153,7 @@ func TestApplyFromOutside(t *testing.T) {
 // Limits under which no second process, and no descriptor of one, could be made are those
 // of the process all the same, with a second clone (exec) and without.
 func TestLimitsLeaveRoomUntilTheEnd(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	const adoptTag = 7
 	p := &specs.Process{
 		User:    specs.User{UID: 77881, GID: 77881}, // nobody else is
@@ -201,7 +202,7 @@ func TestOOMScoreAdjIsWrittenThroughTheGivenProcfs(t *testing.T) {
 // TestWriteProcCrossesNoMount covers a file of the procfs by another: the write
 // must not reach it.
 func TestWriteProcCrossesNoMount(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	adj := 100
 	out, err := run(t, unix.CLONE_NEWNS|unix.CLONE_NEWPID, []string{busybox, "true"}, func(b *program.Builder) {
 		b = b.Element(program.T("test"))

@@ -11,10 +11,9 @@ func TestMain(m *testing.M) { parttest.Main(m, print) }
 const busybox = parttest.Busybox
 
 var (
-	self     = parttest.Self
-	needRoot = parttest.NeedRoot
-	run      = parttest.Run
-	runEnv   = parttest.RunEnv
-	must     = parttest.Must
-	fails    = parttest.Fails
+	self   = parttest.Self
+	run    = parttest.Run
+	runEnv = parttest.RunEnv
+	must   = parttest.Must
+	fails  = parttest.Fails
 )

@@ -8,16 +8,15 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/parttest"
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestLabelCrossesNoMount covers the directory with the file of the label: what is
 // written there is no label.
 func TestLabelCrossesNoMount(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	for rule, process := range map[string]*specs.Process{
 		"AppArmor": {ApparmorProfile: "p"},
 		"SELinux":  {SelinuxLabel: "l"},
@@ -56,15 +55,6 @@ func labelOver(t *testing.T, process *specs.Process, dir string) error {
 	b.Sys(unix.SYS_MOUNT, b.Str(dir), b.Str("/proc/self/attr"), none, program.Imm(unix.MS_BIND), none)
 	Emit(b, proc, process, Host{AppArmor: true, SELinux: true})
 	b.Exit(0)
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1, Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { c.Kill(); c.Close() }()
-	_, err = c.Next()
+	_, err := parttest.Spawn(t, b, unix.CLONE_NEWNS|unix.CLONE_NEWPID).Next()
 	return err
 }

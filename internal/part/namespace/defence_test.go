@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/id32"
+	"github.com/hutch-project/hutch/internal/part/parttest"
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestJoinedNamespaceIsOfItsType: a file that is a namespace of another type than the
@@ -44,15 +44,7 @@ func TestJoinedNamespaceIsOfItsType(t *testing.T) {
 			b := program.New()
 			s.Open(b)
 			b.Exit(0)
-			p, err := b.Program()
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
-			if err == nil {
-				c.Kill()
-				c.Close()
-			}
+			_, err = parttest.TrySpawn(t, b, 0)
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -64,12 +56,7 @@ func TestJoinedNamespaceIsOfItsType(t *testing.T) {
 // others, which fs.suid_dumpable decides, it is closed again. It changes that for the
 // whole machine, so it runs only where HUTCH_MUST has suid_dumpable: in the VM.
 func TestRootOfAUserNamespaceStaysClosed(t *testing.T) {
-	if !slices.Contains(strings.Fields(os.Getenv("HUTCH_MUST")), "suid_dumpable") {
-		t.Skip("changes fs.suid_dumpable of the machine")
-	}
-	if err := os.WriteFile("/proc/sys/fs/suid_dumpable", []byte("1"), 0); err != nil {
-		t.Fatal(err)
-	}
+	testneed.OpenDumps(t)
 	for name, change := range map[string]func(b *program.Builder){
 		"as it is":  func(b *program.Builder) { b.Sys(unix.SYS_SETRESUID, program.Imm(1), program.Imm(1), program.Imm(1)) },
 		"of a join": func(b *program.Builder) { becomeRoot(b, true, true) },
@@ -81,16 +68,7 @@ func TestRootOfAUserNamespaceStaysClosed(t *testing.T) {
 			open := b.Reg()
 			b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_GET_DUMPABLE), program.Imm(0)).To(open)
 			b.Tell(2, open)
-			p, err := b.Program()
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := spawn.Spawn(p, &spawn.Options{Flags: unix.CLONE_NEWUSER, Cgroup: -1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			defer c.Kill()
+			c := parttest.Spawn(t, b, unix.CLONE_NEWUSER)
 			if _, err := c.Expect(1); err != nil {
 				t.Fatal(err)
 			}
@@ -175,16 +153,7 @@ func groupsAfter(t *testing.T, open, join func(*program.Builder)) int64 {
 	groups := b.Reg()
 	b.Sys(unix.SYS_GETGROUPS, program.Imm(0), program.Imm(0)).To(groups)
 	b.Tell(2, groups)
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	defer c.Kill()
+	c := parttest.Spawn(t, b, 0)
 	got, err := c.Expect(2)
 	if err != nil {
 		t.Fatal(err)

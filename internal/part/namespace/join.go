@@ -22,6 +22,9 @@ type Init struct {
 	// InitCwd, with OwnRoot, takes the working directory that init has, too: before the
 	// pivot, the container's root.
 	InitCwd bool
+	// CallersRoot, with OwnRoot, keeps the caller's root directory in place of init's, which
+	// in a mount namespace that was there before is somebody else's.
+	CallersRoot bool
 	// KeepGroups leaves the process the caller's additional groups.
 	KeepGroups bool
 }
@@ -38,7 +41,11 @@ func (n *Init) Join(b *program.Builder) {
 	var root, cwd program.Reg
 	if n.OwnRoot {
 		b.InParent(func() {
-			root = n.directory(b, "root")
+			if n.CallersRoot {
+				root = callersRoot(b)
+			} else {
+				root = n.directory(b, "root")
+			}
 			if n.InitCwd {
 				cwd = n.directory(b, "cwd")
 			}
@@ -102,6 +109,12 @@ func (n *Init) MountNS() string { return "/proc/" + strconv.Itoa(n.Pid) + "/ns/m
 func (n *Init) directory(b *program.Builder, name string) program.Reg {
 	b = b.Element(program.T("linux.namespaces")).Doing(program.T("open the %s directory of init", name))
 	return call.Openat(b, call.Cwd(), call.PathTo(b, "/proc/"+strconv.Itoa(n.Pid)+"/"+name), unix.O_PATH|unix.O_CLOEXEC).Fd()
+}
+
+// callersRoot emits the opening of the caller's root directory.
+func callersRoot(b *program.Builder) program.Reg {
+	b = b.Element(program.T("linux.namespaces")).Doing(program.T("open the root directory of the runtime"))
+	return call.Openat(b, call.Cwd(), call.PathTo(b, "/"), unix.O_PATH|unix.O_CLOEXEC).Fd()
 }
 
 // Clones reports whether a further process has to be cloned into init's pid namespace.

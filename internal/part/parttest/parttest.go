@@ -29,14 +29,6 @@ func Main(m *testing.M, print func(what string)) {
 	testplain.Main(m)
 }
 
-// NeedRoot skips the test for others than root.
-func NeedRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-}
-
 // Run runs the program that emit builds, then execve of args with env, and returns
 // what args printed, or the error that the child reported. Answer is called for each
 // message of the child.
@@ -161,22 +153,67 @@ func Self(t *testing.T) string {
 	return path
 }
 
-// Tell runs b and gives the value of its one message.
-func Tell(t *testing.T, b *program.Builder, flags uint64) int64 {
+// Spawn runs b's program; the child is killed with the test, if it has not ended.
+func Spawn(t testing.TB, b *program.Builder, flags uint64) *spawn.Child {
+	t.Helper()
+	c, err := TrySpawn(t, b, flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TrySpawn is Spawn for a program whose parent section may fail.
+func TrySpawn(t testing.TB, b *program.Builder, flags uint64) (*spawn.Child, error) {
 	t.Helper()
 	p, err := b.Program()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c, err := spawn.Spawn(p, &spawn.Options{Flags: flags, Cgroup: -1})
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		t.Cleanup(func() { c.Kill(); c.Close() })
 	}
-	defer c.Close()
-	defer c.Kill()
-	e, err := c.Next()
+	return c, err
+}
+
+// Told runs b's program to its end, and returns the values that it tells, by tag, or the
+// error that it reports.
+func Told(t testing.TB, b *program.Builder, flags uint64) (map[uint32]int64, error) {
+	t.Helper()
+	c, err := TrySpawn(t, b, flags)
+	if err != nil {
+		return nil, err
+	}
+	told := map[uint32]int64{}
+	for {
+		switch e, err := c.Next(); {
+		case err == spawn.ErrEnded:
+			return told, nil
+		case err != nil:
+			return told, err
+		default:
+			told[e.Tag] = e.Value
+		}
+	}
+}
+
+// Tell runs b's program until it tells something, and returns the value.
+func Tell(t testing.TB, b *program.Builder, flags uint64) int64 {
+	t.Helper()
+	e, err := Spawn(t, b, flags).Next()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return e.Value
+}
+
+// Printed runs this program after what emit emits, and returns what the function that Main
+// was given prints for what.
+func Printed(t *testing.T, what string, emit func(*program.Builder)) (string, error) {
+	t.Helper()
+	return RunEnv(t, 0, []string{Self(t)}, func(b *program.Builder) program.Mem {
+		emit(b)
+		return b.Strv([]string{"HUTCH_TEST_PRINT=" + what})
+	}, nil)
 }

@@ -10,13 +10,14 @@ import (
 
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // world returns a root file system with busybox and a procfs, in a mount namespace of
 // the child's own that emit gives it.
 func world(t *testing.T) (dir string, enter func(*program.Builder)) {
 	t.Helper()
-	needRoot(t)
+	testneed.Root(t)
 	dir = t.TempDir()
 	for _, d := range []string{"bin", "proc", "etc"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // factsOf returns what StdFiles would say if the files were the standard ones, nil being a
@@ -44,7 +45,7 @@ func factsOf(t *testing.T, files [3]*os.File) [3]StdFile {
 }
 
 func TestStdioBecomesTheUsers(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	dir := t.TempDir()
 	make := func(name string, owner int) *os.File {
 		t.Helper()

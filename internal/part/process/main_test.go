@@ -11,13 +11,13 @@ func TestMain(m *testing.M) { parttest.Main(m, print) }
 const busybox = parttest.Busybox
 
 var (
-	tell     = parttest.Tell
-	self     = parttest.Self
-	needRoot = parttest.NeedRoot
-	run      = parttest.Run
-	runEnv   = parttest.RunEnv
-	pipeTo1  = parttest.PipeTo1
-	finish   = parttest.Finish
-	must     = parttest.Must
-	status   = parttest.Status
+	tell    = parttest.Tell
+	self    = parttest.Self
+	run     = parttest.Run
+	runEnv  = parttest.RunEnv
+	pipeTo1 = parttest.PipeTo1
+	finish  = parttest.Finish
+	must    = parttest.Must
+	status  = parttest.Status
+	printed = parttest.Printed
 )

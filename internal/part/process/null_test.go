@@ -12,8 +12,9 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/parttest"
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // allNull are standard descriptors that are the null device.
@@ -31,35 +32,9 @@ func nullProgram(emit func(b *program.Builder)) *program.Builder {
 	return b
 }
 
-// told returns the values that b's program tells, by tag.
-func told(t *testing.T, b *program.Builder, flags uint64) (map[uint32]int64, error) {
-	t.Helper()
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := spawn.Spawn(p, &spawn.Options{Flags: flags, Cgroup: -1})
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	defer c.Kill()
-	out := map[uint32]int64{}
-	for {
-		e, err := c.Next()
-		if errors.Is(err, spawn.ErrEnded) {
-			return out, nil
-		}
-		if err != nil {
-			return out, err
-		}
-		out[e.Tag] = e.Value
-	}
-}
-
 // The null device of the host can be read and written, and its inode not changed.
 func TestTheNullDeviceCannotBeChanged(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	hosts := func() unix.Stat_t {
 		var st unix.Stat_t
 		if err := unix.Stat("/dev/null", &st); err != nil {
@@ -112,7 +87,7 @@ func TestTheNullDeviceCannotBeChanged(t *testing.T) {
 	}
 	for _, c := range calls {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := told(t, nullProgram(func(b *program.Builder) {
+			got, err := parttest.Told(t, nullProgram(func(b *program.Builder) {
 				b.Sys(unix.SYS_DUP3, program.Val(b.Sync()), program.Imm(3), program.Imm(unix.O_CLOEXEC)).Ignore()
 				r := b.Reg()
 				for fd := range 3 {
@@ -139,7 +114,7 @@ func TestTheNullDeviceCannotBeChanged(t *testing.T) {
 
 // Only those that are the null device are replaced.
 func TestTheOtherStandardDescriptorsStay(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +134,7 @@ func TestTheOtherStandardDescriptorsStay(t *testing.T) {
 	Stdio(b, &specs.Process{}, std, OpenNull(b, std), false)
 	b.Sys(unix.SYS_WRITE, program.Imm(1), b.Str("out"), program.Imm(3))
 	b.Sys(unix.SYS_WRITE, program.Imm(2), b.Str("err"), program.Imm(3))
-	if _, err := told(t, b, 0); err != nil {
+	if _, err := parttest.Told(t, b, 0); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(f.Name()); string(text) != "out" || err != nil {
@@ -172,7 +147,7 @@ func TestTheOtherStandardDescriptorsStay(t *testing.T) {
 
 // TestOtherNullDevices runs itself with another /dev in a mount namespace.
 func TestOtherNullDevices(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	for _, c := range []struct{ rule, want string }{
 		{"zero", "process: open /dev/null for the standard descriptors, through a read-only mount: it is not the null device 1:3: no such device"},
 		{"file", "process: open /dev/null for the standard descriptors, through a read-only mount: openat2: read-only file system"},
@@ -230,7 +205,7 @@ func TestOtherNullDevicesInner(t *testing.T) {
 		t.Fatal(err)
 	}
 	const changed = 1
-	got, err := told(t, nullProgram(func(b *program.Builder) {
+	got, err := parttest.Told(t, nullProgram(func(b *program.Builder) {
 		b.Sys(unix.SYS_WRITE, program.Imm(1), b.Str("gone"), program.Imm(4))
 		r := b.Reg()
 		b.Sys(unix.SYS_FCHMOD, program.Imm(1), program.Imm(0o777)).To(r).Ignore()

@@ -9,15 +9,6 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
-// printed returns what this program prints of itself after emit.
-func printed(t *testing.T, what string, emit func(*program.Builder)) (string, error) {
-	t.Helper()
-	return runEnv(t, 0, []string{self(t)}, func(b *program.Builder) program.Mem {
-		emit(b)
-		return b.Strv([]string{"HUTCH_TEST_PRINT=" + what})
-	}, nil)
-}
-
 func TestPersonality(t *testing.T) {
 	for domain, want := range map[specs.LinuxPersonalityDomain]string{specs.PerLinux: "0", specs.PerLinux32: "8"} {
 		out, err := printed(t, "personality", func(b *program.Builder) {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
+	"github.com/hutch-project/hutch/tests/testtree"
 )
 
 // copying is a child that serves the copy of src to dst, a tmpfs, and the copier that
@@ -30,9 +31,7 @@ type copying struct {
 // newCopying makes the directories; options are those of the tmpfs.
 func newCopying(t *testing.T, options string) *copying {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: mounts")
-	}
+	testneed.Root(t, "mounts")
 	c := &copying{t: t, src: t.TempDir(), dst: t.TempDir(), root: &Root{mounts: []source{{dest: "/up"}}}}
 	must(t, unix.Mount("tmpfs", c.dst, "tmpfs", 0, options))
 	t.Cleanup(func() { must(t, unix.Unmount(c.dst, unix.MNT_DETACH)) })
@@ -100,41 +99,19 @@ func (c *copying) in(name string) string { return filepath.Join(c.src, name) }
 // described returns the entries below dir that are copied, with all that is copied of them.
 func described(t *testing.T, dir string) string {
 	t.Helper()
-	var out strings.Builder
-	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == dir {
-			return err
-		}
-		var st unix.Stat_t
-		if err := unix.Lstat(path, &st); err != nil {
-			return err
-		}
-		content := ""
-		switch st.Mode & unix.S_IFMT {
+	return strings.Join(testtree.Lines(t, dir, func(f testtree.File) string {
+		switch f.Mode & unix.S_IFMT {
 		case unix.S_IFREG:
-			f, err := os.Open(path)
-			if err != nil {
-				return err
-			}
-			sum := sha256.New()
-			n, err := io.Copy(sum, f)
-			f.Close()
-			if err != nil {
-				return err
-			}
-			content = fmt.Sprintf("%d %x", n, sum.Sum(nil)[:8])
-		case unix.S_IFLNK:
-			if content, err = os.Readlink(path); err != nil {
-				return err
-			}
-		case unix.S_IFDIR:
+			f.Content = fmt.Sprintf("%d %x", len(f.Content), sha256.Sum256([]byte(f.Content)))
+		case unix.S_IFLNK, unix.S_IFDIR:
 		default:
-			return nil
+			return ""
 		}
-		fmt.Fprintf(&out, "%q %o %d:%d %s\n", strings.TrimPrefix(path, dir), st.Mode, st.Uid, st.Gid, content)
-		return nil
-	}))
-	return out.String()
+		if f.Path == "" {
+			return ""
+		}
+		return fmt.Sprintf("%q %o %d:%d %s\n", f.Path, f.Mode, f.Uid, f.Gid, f.Content)
+	}), "")
 }
 
 func TestCopyUpOfAllKinds(t *testing.T) {

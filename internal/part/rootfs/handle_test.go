@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 func openRoot(t *testing.T, dir string) int {
@@ -104,9 +106,7 @@ func TestMakeTargetAgainstARacer(t *testing.T) {
 // root alone, is not written to with the runtime's ids, whatever a link of the image says.
 // The image itself may belong to the host's root.
 func TestMakeTargetLeavesWhatIsBound(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: a mount, and ids of another")
-	}
+	testneed.Root(t, "a mount, and ids of another")
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o755))
 	data := filepath.Join(dir, "data")

@@ -15,6 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
 	"github.com/hutch-project/hutch/internal/program/list"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // Nothing is mounted below /proc, however it is written and whatever it is.
@@ -226,9 +227,7 @@ func TestMovedProcIsNoticed(t *testing.T) {
 // says on what file system sys/kernel/domainname is there.
 func procProgram(t *testing.T, flags uint64, fault bool, before func(b *program.Builder)) (int64, error) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: mounts")
-	}
+	testneed.Root(t, "mounts")
 	b := program.New()
 	b.Sys(unix.SYS_MOUNT, program.Imm(0), b.Str("/"), program.Imm(0), program.Imm(unix.MS_REC|unix.MS_PRIVATE), program.Imm(0))
 	before(b)

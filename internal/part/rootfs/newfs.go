@@ -24,7 +24,11 @@ import (
 // mountNew emits a mount of a new file system.
 func (r *Root) mountNew(b *program.Builder, i int) {
 	m, src := &r.c.Spec.Mounts[i], &r.mounts[i]
-	target := r.target(b, place{dest: src.dest, plain: m.Type == "proc" || m.Type == "sysfs"})
+	at, mode := place{dest: src.dest, plain: m.Type == "proc" || m.Type == "sysfs"}, program.Reg(0)
+	if src.tree == 0 && r.looksAtMode(i) {
+		at.mode, mode = modeOfPoint(b)
+	}
+	target := r.target(b, at)
 	defer r.closeUsed(b, target)
 	if src.tree != 0 {
 		attach(b.Step(program.T("attach it")), src.tree, target)
@@ -37,7 +41,7 @@ func (r *Root) mountNew(b *program.Builder, i int) {
 	}
 	if r.needsHandle(i) {
 		src.tree = b.RegOf(-1)
-		r.build(b, i, fs, target)
+		r.build(b, i, fs, target, mode)
 		attach(b.Step(program.T("attach it")), src.tree, target)
 		return
 	}
@@ -124,18 +128,14 @@ func ownReadonly(kind string) bool {
 }
 
 // build emits a mount with a descriptor, and what is to be done to it before it is
-// attached.
-func (r *Root) build(b *program.Builder, i int, fs *newFS, target program.Reg) {
+// attached. The register mode, unless it is 0, holds the mode of the mount point, or 0.
+func (r *Root) build(b *program.Builder, i int, fs *newFS, target, mode program.Reg) {
 	mnt, src := &r.c.Spec.Mounts[i], &r.mounts[i]
 	if r.readonly(src) && (mnt.Type == "tmpfs" || src.dest == "/dev") {
 		// Not before all is in it.
 		fs.attrs &^= unix.MOUNT_ATTR_RDONLY
 		fs.flags = slices.DeleteFunc(fs.flags, func(w string) bool { return w == "ro" })
 		r.deferred = append(r.deferred, late{i, src.tree})
-	}
-	var mode program.Reg
-	if r.looksAtMode(i) {
-		mode = r.modeOf(b, target)
 	}
 	bind, done := b.Label(), b.Label()
 	fallback := r.fallbackSource(mnt)
@@ -155,8 +155,10 @@ func (r *Root) build(b *program.Builder, i int, fs *newFS, target program.Reg) {
 		r.makeFS(b, fs, src.tree, noLabel)
 	}
 	if mode != 0 { // before it is attached: nobody sees it with another mode
-		step := b.Step(program.T("give it the mode of the mount point"))
+		step, made := b.Step(program.T("give it the mode of the mount point")), b.Label()
+		step.If(mode, program.Eq, 0, made)
 		call.Fchmodat(step, call.In(src.tree), call.PathTo(b, "."), call.Value(mode))
+		b.Bind(made)
 	}
 	if src.o.copyUp && mnt.Type == "tmpfs" {
 		r.copyUp(b, i, src, target)
@@ -170,18 +172,16 @@ func (r *Root) build(b *program.Builder, i int, fs *newFS, target program.Reg) {
 	}
 }
 
-// modeOf emits a look at the mode of a directory and gives the register that holds
-// it in its lowest 16 bits, which are all that chmod looks at.
-func (r *Root) modeOf(b *program.Builder, dir program.Reg) program.Reg {
+// modeOfPoint returns a buffer for statx of a mount point, and the register that holds the
+// mode then in its lowest 16 bits, which are all that chmod looks at, and 0 until then.
+func modeOfPoint(b *program.Builder) (buf program.Mem, mode program.Reg) {
 	// The two bytes of the mode must be the lowest of an aligned word.
 	shift, at := uint32(4), uint32(32)
 	if machine.BigEndian() {
 		shift, at = 2, 24
 	}
-	buf := b.Zero(idiom.StatxSize + 8)
-	step := b.Step(program.T("look at the mount point"))
-	statx(step, dir, program.Mem{Off: buf.Off + shift, Len: idiom.StatxSize})
-	return buf.Reg(at)
+	whole := b.Zero(idiom.StatxSize + 8)
+	return program.Mem{Off: whole.Off + shift, Len: idiom.StatxSize}, whole.Reg(at)
 }
 
 // fallbackSource returns what of the host is bound when the kernel allows no new mount of the

@@ -9,15 +9,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestMakeTargetInReadOnlyDirectory: the root of many images has the mode 0555. The
 // container's root, its owner, has what is made there, also when many make something at
 // once, and the mode stays.
 func TestMakeTargetInReadOnlyDirectory(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	const owner = 100000
 	dir := t.TempDir()
 	must(t, os.Chown(dir, owner, owner))
@@ -49,9 +49,7 @@ func TestMakeTargetInReadOnlyDirectory(t *testing.T) {
 // TestMakeTargetWaitsForNoLock: a process that keeps the directory locked holds up
 // nobody for long. What the container's root cannot make then, the caller does.
 func TestMakeTargetWaitsForNoLock(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	dir := t.TempDir()
 	must(t, os.Chown(dir, 100000, 100000))
 	must(t, os.Chmod(dir, 0o555))

@@ -20,7 +20,7 @@ import (
 //
 // Source: mount_namespaces(7), "Restrictions on mount namespaces".
 func (r *Root) Relock(b *program.Builder) {
-	if !r.c.Relock || !r.c.SourcesInParent {
+	if !r.relocks() {
 		return
 	}
 	r.inChild = true
@@ -47,6 +47,9 @@ func (r *Root) Relock(b *program.Builder) {
 		b.Bind(next)
 	}
 }
+
+// relocks reports whether Relock emits anything.
+func (r *Root) relocks() bool { return r.c.Relock && r.c.SourcesInParent }
 
 // relockRoot is Relock for the root.
 func (r *Root) relockRoot(b *program.Builder) {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // Restored is the root of a container that is restored: others make the mounts, and its
@@ -28,7 +30,7 @@ type Restored struct {
 func NewRestored(root int, s *specs.Spec) *Restored {
 	r := &Restored{root: root, spec: s}
 	if l := s.Linux; l != nil {
-		r.uid, r.gid = int(HostID(l.UIDMappings, 0)), int(HostID(l.GIDMappings, 0))
+		r.uid, r.gid = int(uidmap.OutsideOr(l.UIDMappings, 0, 0)), int(uidmap.OutsideOr(l.GIDMappings, 0, 0))
 	}
 	return r
 }

@@ -232,7 +232,7 @@ func TestTmpfs(t *testing.T) {
 	must(t, os.Symlink("/canary", w.inRoot("up/l")))
 	w.spec.Mounts = append(w.spec.Mounts, tmpfs("/m"), tmpfs("/up", "tmpcopyup", "ro"), tmpfs("/ro", "ro"), tmpfs("/ro/in", "mode=711"), tmpfs("/new/one"))
 	out := w.ok(`stat -c "%a %u" /m /ro/in /new/one; cd /up; cat sub/f; stat -c "%a %u %g" sub/f; readlink l; touch /up/x /ro/x /ro/in/x`)
-	want := "1750 0\n711 0\n755 0\ncopied\n640 7 8\n/canary\ntouch: /up/x: Read-only file system\ntouch: /ro/x: Read-only file system\n"
+	want := "1750 0\n711 0\n1777 0\ncopied\n640 7 8\n/canary\ntouch: /up/x: Read-only file system\ntouch: /ro/x: Read-only file system\n"
 	if out != want {
 		t.Errorf("got %q, want %q", out, want)
 	}

@@ -3,11 +3,11 @@ package rootfs
 import (
 	"strconv"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // In a user namespace mknod is denied, and a node of the host that is bound there
@@ -89,18 +89,7 @@ func (r *Root) hostIDs(n *node) (uid, gid uint32) {
 	if l == nil || n.foreign {
 		return 0, 0
 	}
-	return HostID(l.UIDMappings, n.uid), HostID(l.GIDMappings, n.gid)
-}
-
-// HostID returns the id outside of the user namespace that is id inside, 0 where there is
-// none.
-func HostID(list []specs.LinuxIDMapping, id uint32) uint32 {
-	for _, m := range list {
-		if id >= m.ContainerID && id-m.ContainerID < m.Size {
-			return m.HostID + (id - m.ContainerID)
-		}
-	}
-	return 0
+	return uidmap.OutsideOr(l.UIDMappings, n.uid, 0), uidmap.OutsideOr(l.GIDMappings, n.gid, 0)
 }
 
 // attachStore emits the attaching of the store on top of the root, since only from an

@@ -19,7 +19,8 @@ type place struct {
 	near  bool        // a symbolic link may not lead into another mount
 	// nofollow is set when the last component may be a symbolic link, and is not followed.
 	nofollow bool
-	tag      uint32 // of the request to the parent; target sets it
+	mode     program.Mem // where statx of a target that was there goes; empty for nowhere
+	tag      uint32      // of the request to the parent; target sets it
 }
 
 // missingTarget is a target that the parent may be asked to make.
@@ -43,7 +44,7 @@ func (r *Root) target(b *program.Builder, at place) program.Reg {
 	}
 	at.tag = uint32(TargetTag + len(r.targets))
 	r.targets = append(r.targets, missingTarget{dest: at.dest, dir: at.src == 0, done: r.done})
-	fd, got, missing, link := b.RegOf(-1), b.Label(), b.Label(), b.Label()
+	fd, got, made, missing, link := b.RegOf(-1), b.Label(), b.Label(), b.Label(), b.Label()
 	opening := program.T("open target %s", at.dest)
 	if at.plain {
 		opening.F += ", which must be an ordinary directory (no symbolic link)"
@@ -67,18 +68,29 @@ func (r *Root) target(b *program.Builder, at place) program.Reg {
 	ask := b.Label()
 	r.makeHere(making, at, kind, ask)
 	r.openTarget(step, at, plain).To(fd).Ignore()
-	step.If(fd, program.Ge, 0, got)
+	step.If(fd, program.Ge, 0, made)
 	b.Bind(ask)
 	r.askParent(making, at, kind)
-	if at.plain {
-		r.openTarget(step, at, plain).To(fd)
-		b.Bind(got)
-		return fd
+	r.openTarget(step, at, plain).To(fd) // what was missing was no symbolic link
+	if !at.plain {
+		b.Jump(made)
+		b.Bind(link) // only here: where links are refused, this is not reached
+		r.followTarget(b, at, fd)
 	}
-	b.Bind(link) // only here: where links are refused, this is not reached
-	r.followTarget(b, at, fd)
+	if at.mode.Len > 0 {
+		b.Jump(made)
+	}
 	b.Bind(got)
+	at.look(b, fd)
+	b.Bind(made)
 	return fd
+}
+
+// look emits a look at a target that was there before: one that is made has no mode to take.
+func (p place) look(b *program.Builder, target program.Reg) {
+	if p.mode.Len > 0 {
+		statx(b.Step(program.T("look at the mount point")), target, p.mode)
+	}
 }
 
 func (r *Root) openTarget(b *program.Builder, at place, resolve uint64) program.Call {
@@ -106,6 +118,7 @@ func (r *Root) followTarget(b *program.Builder, at place, fd program.Reg) {
 	}
 	step, making := b.Step(opening), b.Step(program.T("make target %s", at.dest))
 	r.openTarget(step, at, resolve).To(fd).On(unix.ENOENT, dangling)
+	at.look(b, fd)
 	b.Jump(opened)
 	b.Bind(dangling)
 	r.askParent(making, at, r.kind(making, at))
@@ -172,8 +185,11 @@ func (r *Root) askParent(b *program.Builder, at place, kind program.Mem) {
 	b.Wait(at.tag, b.Zero(1))
 }
 
-// rootInParent reports whether the parent has the root's descriptor, too.
-func (r *Root) rootInParent() bool { return r.c.SourcesInParent && !r.c.Running && !r.newRoot() }
+// rootInParent reports whether the parent has the root's descriptor, too. Of a root that is
+// cloned anew in the child it has another mount, on which the container's mounts are not.
+func (r *Root) rootInParent() bool {
+	return r.c.SourcesInParent && !r.c.Running && !r.newRoot() && !r.relocks()
+}
 
 // tellTarget emits the message with the tag of a target.
 func (r *Root) tellTarget(b *program.Builder, tag uint32) {
@@ -211,11 +227,18 @@ func (r *Root) mountedDir(dir string) program.Reg {
 func (r *Root) targetIn(b *program.Builder, dir program.Reg, p place) program.Reg {
 	name := path.Base(p.dest)
 	step := b.Step(program.T("make target %s", p.dest))
-	there := b.Label()
+	there, made, fd := b.Label(), b.Label(), b.RegOf(-1)
+	opening := b.Step(program.T("open target %s", p.dest))
 	call.Mkdirat(step, call.In(dir), call.PathTo(b, name), 0o755).On(unix.EEXIST, there)
+	if p.mode.Len > 0 {
+		open(opening, dir, name, unix.O_PATH|unix.O_DIRECTORY, plain).To(fd)
+		b.Jump(made)
+	}
 	b.Bind(there)
-	step = b.Step(program.T("open target %s", p.dest))
-	return open(step, dir, name, unix.O_PATH|unix.O_DIRECTORY, plain).Fd()
+	open(opening, dir, name, unix.O_PATH|unix.O_DIRECTORY, plain).To(fd)
+	p.look(b, fd)
+	b.Bind(made)
+	return fd
 }
 
 // parentOfMount reports whether a later mount of the configuration lies directly in

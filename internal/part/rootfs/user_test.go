@@ -167,3 +167,23 @@ func TestLinksUpFromTheRoot(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestMountPointInEarlierMount: what is missing of a way in an earlier mount of the container
+// is made there, and has no mode that a tmpfs would take.
+func TestMountPointInEarlierMount(t *testing.T) {
+	for name, world := range map[string]func(*testing.T, ...specs.Mount) *world{"root": newWorld, "user namespace": newUserWorld} {
+		t.Run(name, func(t *testing.T) {
+			w := world(t, proc())
+			w.reachable()
+			must(t, os.WriteFile(w.path("file"), []byte("bound\n"), 0o644))
+			w.spec.Mounts = append(w.spec.Mounts, tmpfs("/run", "mode=750"), tmpfs("/run/a/b/c"), tmpfs("/run/one"), bind(w.path("file"), "/run/x/y/file"))
+			out := w.ok(`stat -c "%a %u" /run /run/a /run/a/b /run/a/b/c /run/one; cat /run/x/y/file`)
+			if want := "750 0\n755 0\n755 0\n1777 0\n1777 0\nbound\n"; out != want {
+				t.Errorf("got %q, want %q", out, want)
+			}
+			if left, _ := os.ReadDir(w.inRoot("run")); len(left) > 0 {
+				t.Errorf("%v was made beneath the mount", left)
+			}
+		})
+	}
+}

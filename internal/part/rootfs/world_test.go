@@ -18,6 +18,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/tests/isolate"
+	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 )
 
@@ -59,9 +60,7 @@ type world struct {
 
 func newWorld(t *testing.T, mounts ...specs.Mount) *world {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: mounts")
-	}
+	testneed.Root(t, "mounts")
 	w := &world{t: t, dir: t.TempDir(), flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET}
 	for _, d := range []string{"root/bin", "root/proc", "root/sys", "root/dev", "root/etc", "root/tmp", "canary/dir"} {
 		must(t, os.MkdirAll(w.path(d), 0o755))

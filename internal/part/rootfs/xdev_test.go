@@ -7,14 +7,14 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestMakeTargetStaysInTheImage: where the container's root may not write, the caller
 // does in the image alone. A link of the image does not lead it to what is mounted there.
 func TestMakeTargetStaysInTheImage(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	root, host := t.TempDir(), t.TempDir()
 	done := make(chan error)
 	go func() {

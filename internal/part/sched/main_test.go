@@ -9,9 +9,9 @@ import (
 func TestMain(m *testing.M) { parttest.Main(m, print) }
 
 var (
-	self     = parttest.Self
-	needRoot = parttest.NeedRoot
-	runEnv   = parttest.RunEnv
-	fails    = parttest.Fails
-	status   = parttest.Status
+	self    = parttest.Self
+	runEnv  = parttest.RunEnv
+	fails   = parttest.Fails
+	status  = parttest.Status
+	printed = parttest.Printed
 )

@@ -10,19 +10,11 @@ import (
 
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
-// printed returns what this program prints of itself after emit.
-func printed(t *testing.T, what string, emit func(*program.Builder)) (string, error) {
-	t.Helper()
-	return runEnv(t, 0, []string{self(t)}, func(b *program.Builder) program.Mem {
-		emit(b)
-		return b.Strv([]string{"HUTCH_TEST_PRINT=" + what})
-	}, nil)
-}
-
 func TestSchedulerAndIOPriority(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	own, err := unix.SchedGetAttr(0, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func Check(conf *check.Config) error {
 			conf.Add(fault.New(name, fault.Quote(key)+" is no name of a kernel parameter", "write it as net.ipv4.ip_forward or net/ipv4/ip_forward"))
 			continue
 		}
-		element := name + "[" + fault.Quote(key) + "]"
+		element := elementOf(key)
 		if other, ok := paths[p]; ok {
 			conf.Add(fault.New(element, "is the same parameter as "+fault.Quote(other), "remove one"))
 			continue
@@ -59,10 +59,29 @@ func separate(conf *check.Config, element, key, path string) error {
 		return fault.New(element, "is not separate for each container: it would change the host's", nearest.Or(key, namespaced(), "remove it"))
 	}
 	if conf.Namespace(kind) == nil {
-		return fault.New(element, "needs a "+string(kind)+" namespace, or it would change the host's", `add {"type": "`+string(kind)+`"} to linux.namespaces`)
+		return errShared(element, kind)
 	}
 	return nil
 }
+
+// errShared returns the fault of a parameter whose namespace the configuration has not.
+func errShared(element string, kind specs.LinuxNamespaceType) error {
+	return fault.New(element, "needs a "+string(kind)+" namespace, or it would change the host's", `add {"type": "`+string(kind)+`"} to linux.namespaces`)
+}
+
+// CheckUnnamed refuses those of values that a namespace of the type kind has, where the runtime
+// has added one that the configuration has not: it means the host's.
+func CheckUnnamed(values map[string]string, kind specs.LinuxNamespaceType) error {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if Namespace(key) == kind {
+			return errShared(elementOf(key), kind)
+		}
+	}
+	return nil
+}
+
+// elementOf returns the name of the property with the parameter key.
+func elementOf(key string) string { return "linux.sysctl[" + fault.Quote(key) + "]" }
 
 // Namespace returns the type of the namespaces that have the parameter key, each a value of
 // its own; empty for none.

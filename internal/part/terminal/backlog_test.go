@@ -2,12 +2,12 @@ package terminal
 
 import (
 	"errors"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/tests/testproc"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -49,26 +49,12 @@ func full(t *testing.T) (path string, listener int, leave func()) {
 	}
 }
 
-func asleep(t *testing.T) (*exec.Cmd, int) {
-	t.Helper()
-	cmd := exec.Command("sleep", "1000")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	pidfd, err := unix.PidfdOpen(cmd.Process.Pid, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait(); unix.Close(pidfd) })
-	return cmd, pidfd
-}
-
 // TestSendFdEndsWithTheProcess: a receiver that accepts nothing is waited for as long as
 // the processes live that it is for.
 func TestSendFdEndsWithTheProcess(t *testing.T) {
 	path, _, _ := full(t)
-	_, other := asleep(t)
-	child, pidfd := asleep(t)
+	_, other := testproc.Sleeper(t)
+	child, pidfd := testproc.Sleeper(t)
 	got := make(chan error)
 	go func() { got <- SendFd(path, 0, "x", other, pidfd) }()
 	if err := child.Process.Kill(); err != nil {
@@ -82,7 +68,7 @@ func TestSendFdEndsWithTheProcess(t *testing.T) {
 // TestSendFdWaitsForRoom: a receiver that is slow gets it in the end.
 func TestSendFdWaitsForRoom(t *testing.T) {
 	path, listener, leave := full(t)
-	_, pidfd := asleep(t)
+	_, pidfd := testproc.Sleeper(t)
 	got := make(chan error)
 	go func() { got <- SendFd(path, 0, "late", pidfd) }()
 	leave()

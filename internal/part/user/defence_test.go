@@ -1,28 +1,21 @@
 package user
 
 import (
-	"os"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/part/parttest"
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 // TestChangeOfIDsStaysClosed: where a change of ids opens a process to others, which
 // fs.suid_dumpable decides, it is closed again. It changes that for the whole machine,
 // so it runs only where HUTCH_MUST has suid_dumpable: in the VM.
 func TestChangeOfIDsStaysClosed(t *testing.T) {
-	if !slices.Contains(strings.Fields(os.Getenv("HUTCH_MUST")), "suid_dumpable") {
-		t.Skip("changes fs.suid_dumpable of the machine")
-	}
-	if err := os.WriteFile("/proc/sys/fs/suid_dumpable", []byte("1"), 0); err != nil {
-		t.Fatal(err)
-	}
+	testneed.OpenDumps(t)
 	b := program.New()
 	b = b.Element(program.T("test"))
 	Groups(b, &specs.Process{User: specs.User{UID: 7, GID: 7}})
@@ -30,16 +23,7 @@ func TestChangeOfIDsStaysClosed(t *testing.T) {
 	open := b.Reg()
 	b.Sys(unix.SYS_PRCTL, program.Imm(unix.PR_GET_DUMPABLE), program.Imm(0)).To(open)
 	b.Tell(1, open)
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := spawn.Spawn(p, &spawn.Options{Cgroup: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	defer c.Kill()
+	c := parttest.Spawn(t, b, 0)
 	if got, err := c.Expect(1); got != 0 || err != nil {
 		t.Errorf("dumpable: %d, %v", got, err)
 	}

@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/tests/testneed"
 )
 
 func TestIDsChangeAllOfThem(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	for _, c := range []struct {
 		name             string
 		user             specs.User
@@ -37,7 +38,7 @@ func TestIDsChangeAllOfThem(t *testing.T) {
 }
 
 func TestIDsStayUndumpable(t *testing.T) {
-	needRoot(t)
+	testneed.Root(t)
 	r := program.Reg(0)
 	b := program.New()
 	Groups(b, &specs.Process{User: specs.User{UID: 5, GID: 5}})
@@ -88,7 +89,7 @@ func TestUmaskOnlyWhenSet(t *testing.T) {
 	for _, c := range []struct {
 		set  *uint32
 		want string
-	}{{nil, "0037"}, {new(uint32), "0000"}, {ptr(uint32(0o27)), "0027"}} {
+	}{{nil, "0037"}, {new(uint32), "0000"}, {new(uint32(0o27)), "0027"}} {
 		got := status(t, 0, func(b *program.Builder) {
 			b.Sys(unix.SYS_UMASK, program.Imm(0o37))
 			Umask(b, &specs.Process{User: specs.User{Umask: c.set}})
@@ -98,5 +99,3 @@ func TestUmaskOnlyWhenSet(t *testing.T) {
 		}
 	}
 }
-
-func ptr[T any](v T) *T { return &v }

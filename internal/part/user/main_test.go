@@ -11,8 +11,7 @@ func TestMain(m *testing.M) { parttest.Main(m, nil) }
 const busybox = parttest.Busybox
 
 var (
-	tell     = parttest.Tell
-	needRoot = parttest.NeedRoot
-	run      = parttest.Run
-	status   = parttest.Status
+	tell   = parttest.Tell
+	run    = parttest.Run
+	status = parttest.Status
 )

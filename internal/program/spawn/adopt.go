@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // Adopt makes c follow the process that the message e tells of, a child of the caller
@@ -32,11 +33,8 @@ func (c *Child) Adopt(e Event) error {
 	old, oldfd := c.Pid, c.Pidfd
 	c.Pid, c.Pidfd, c.adopted = int(e.Value), pidfd, true
 	unix.Close(oldfd)
-	for {
-		if _, err := unix.Wait4(old, nil, 0, nil); err != unix.EINTR {
-			return nil
-		}
-	}
+	_, _ = sys.Wait(old) // it has ended, and how is nobody's question
+	return nil
 }
 
 // second returns a pidfd of the process pid, a child of this one that c does not follow.
@@ -48,16 +46,11 @@ func (c *Child) second(pid int64) (pidfd int, err error) {
 	if err != nil {
 		return -1, fmt.Errorf("pidfd_open: %w", err)
 	}
-	for {
-		err := unix.Waitid(unix.P_PIDFD, pidfd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-		if err == nil {
-			return pidfd, nil
-		}
-		if err != unix.EINTR {
-			unix.Close(pidfd)
-			return -1, fmt.Errorf("waitid: %w", err)
-		}
+	if err := sys.IsChild(pidfd); err != nil {
+		unix.Close(pidfd)
+		return -1, fmt.Errorf("waitid: %w", err)
 	}
+	return pidfd, nil
 }
 
 // Follow returns the Child that stands for a child of the caller which runs no program, as

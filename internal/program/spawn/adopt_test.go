@@ -11,10 +11,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/tests/testwait"
-
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/tests/testneed"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // The second process says nothing before the parent knows of it, which then has a
@@ -27,9 +27,7 @@ func TestACloneWithinTheProgramIsAdopted(t *testing.T) {
 
 func cloneIsAdopted(t *testing.T, old bool) {
 	noNewFds(t)
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	b := program.New()
 	if old {
 		b.WithoutClone3()

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // ErrEnded is returned when the child has closed its socket: it has executed its
@@ -111,7 +112,9 @@ func (c *Child) receive() (m program.Message, data []byte, with attached, err er
 		case errno == unix.EINTR:
 			continue
 		case errno == unix.ECONNRESET:
-			return m, nil, none, ErrEnded
+			// The child has ended without having read an answer, of which one read tells; what
+			// it had sent before, such as why it has failed, comes with the next.
+			continue
 		case errno != 0:
 			return m, nil, none, fmt.Errorf("read the child's message: %w", errno)
 		}
@@ -236,17 +239,11 @@ func (c *Child) Kill() {
 
 // Wait reaps the child and returns its wait status.
 func (c *Child) Wait() (unix.WaitStatus, error) {
-	var ws unix.WaitStatus
-	for {
-		_, err := unix.Wait4(c.Pid, &ws, 0, nil)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return ws, fmt.Errorf("wait for %d: %w", c.Pid, err)
-		}
-		return ws, nil
+	ws, err := sys.Wait(c.Pid)
+	if err != nil {
+		return ws, fmt.Errorf("wait for %d: %w", c.Pid, err)
 	}
+	return ws, nil
 }
 
 // HangUp closes the socket. A child that waits for the parent ends.

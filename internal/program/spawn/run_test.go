@@ -16,11 +16,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/tests/testplain"
-	"github.com/hutch-project/hutch/tests/testwait"
-
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/tests/testneed"
+	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testwait"
 )
 
 // helperEnv makes the test binary the process that dies in
@@ -185,9 +185,7 @@ func TestChildIsBornInNewNamespaces(t *testing.T) {
 }
 
 func bornInNewNamespaces(t *testing.T, old bool) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	b := program.New()
 	pid := b.Reg()
 	b.Sys(unix.SYS_GETPID).To(pid)
@@ -314,9 +312,7 @@ func openTasks(t *testing.T) (tasks []tasksFile) {
 // forks, when Spawn returns, and in the files, whose only member is the child.
 func TestTheChildEntersItsCgroupsV1Alone(t *testing.T) {
 	noNewFds(t)
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	tasks := openTasks(t)
 	empty := func(when string) {
 		t.Helper()
@@ -364,9 +360,7 @@ func TestTheChildEntersItsCgroupsV1Alone(t *testing.T) {
 
 func TestChildIsBornInItsCgroupV2(t *testing.T) {
 	noNewFds(t)
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	testneed.Root(t)
 	mount := mountOf(t, "cgroup2", "")
 	if mount == "" {
 		t.Skip("needs a mounted cgroup v2")

@@ -70,6 +70,46 @@ func TestFailureNamesElementStepAndReason(t *testing.T) {
 	}
 }
 
+// A child that fails before it has read an answer: the kernel reports that the answer was lost
+// before it hands out what the child has sent.
+func TestFailureBehindAnUnreadAnswer(t *testing.T) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	b := program.New()
+	b.Tell(1, 0)
+	b.Sys(unix.SYS_READ, program.Imm(p[0]), b.Zero(8).Arg(), program.Imm(1))
+	b.Tell(2, 0)
+	b.Element(program.T("mounts")).Fail(unix.EIO)
+	b.Wait(3, b.Zero(8))
+	c := spawn(t, b)
+	if _, err := c.Expect(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Write(p[1], []byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Expect(2); err != nil {
+		t.Fatalf("what was told before the end: %v", err)
+	}
+	var reported *program.Error
+	if _, err := c.Next(); !errors.As(err, &reported) || !errors.Is(err, unix.EIO) {
+		t.Fatalf("got %v, want the failure that the child has reported", err)
+	}
+	if _, err := c.Next(); !errors.Is(err, ErrEnded) {
+		t.Fatalf("after the report: %v", err)
+	}
+}
+
 func TestErrorsJumpIgnoreAndCompare(t *testing.T) {
 	b := program.New()
 	l, end := b.Label(), b.Label()

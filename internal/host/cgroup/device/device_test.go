@@ -1,7 +1,6 @@
 package device
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -13,35 +12,14 @@ import (
 
 	"github.com/hutch-project/hutch/internal/bpf"
 	"github.com/hutch-project/hutch/internal/cgroupfs"
+	"github.com/hutch-project/hutch/tests/cgrouptest"
 )
-
-func ptr[T any](v T) *T { return &v }
-
-// specOf reads "allow c 1:3 rw"; "a" alone has no numbers.
-func specOf(t testing.TB, text string) specs.LinuxDeviceCgroup {
-	t.Helper()
-	f := strings.Fields(text)
-	d := specs.LinuxDeviceCgroup{Allow: f[0] == "allow", Type: f[1], Access: f[len(f)-1]}
-	if len(f) == 4 {
-		for i, s := range strings.Split(f[2], ":") {
-			if s == "*" {
-				continue
-			}
-			var n int64
-			if _, err := fmt.Sscan(s, &n); err != nil {
-				t.Fatal(text, err)
-			}
-			*[...]**int64{&d.Major, &d.Minor}[i] = &n
-		}
-	}
-	return d
-}
 
 func rules(t testing.TB, texts ...string) *Rules {
 	t.Helper()
 	var list []specs.LinuxDeviceCgroup
 	for _, s := range texts {
-		list = append(list, specOf(t, s))
+		list = append(list, cgrouptest.Rule(t, s))
 	}
 	d, err := New(list)
 	if err != nil {
@@ -79,7 +57,7 @@ func (d *Rules) want(kind byte, major, minor int64, a access) bool {
 }
 
 func (d *rule) matches(kind byte, major, minor int64) bool {
-	return (d.kind == 'a' || d.kind == kind) && (d.major == every || d.major == major) && (d.minor == every || d.minor == minor)
+	return (d.kind == 'a' || d.kind == kind) && (d.major == Every || d.major == major) && (d.minor == Every || d.minor == minor)
 }
 
 // execute runs a program as the kernel does, for the instructions that there
@@ -210,8 +188,8 @@ func TestDeviceProgramIsThePlainReading(t *testing.T) {
 					if err != nil || a&(a-1) != 0 || a == 0 {
 						continue // v1 judges mixed access by single rules
 					}
-					e := exception{kind, n / 3, n % 3, a}
-					hit := slices.ContainsFunc(list, func(o exception) bool { return o.covers(&e) && o.access&a == a })
+					e := Entry{kind, n / 3, n % 3, a}
+					hit := slices.ContainsFunc(list, func(o Entry) bool { return o.covers(&e) && o.access&a == a })
 					if got := hit != d.all; got != want {
 						t.Fatalf("%+v: v1: %s: allowed %v, want %v, list %v", d, &e, got, want, list)
 					}
@@ -249,8 +227,8 @@ func TestDeviceRulesAreChecked(t *testing.T) {
 		{specs.LinuxDeviceCgroup{Type: "p", Access: "r"}, `linux.resources.devices[0].type: "p": give a, b or c`},
 		{specs.LinuxDeviceCgroup{Type: "c"}, "linux.resources.devices[0].access: is empty"},
 		{specs.LinuxDeviceCgroup{Type: "c", Access: "xy"}, `linux.resources.devices[0].access: "xy": give a composition of r, w and m`},
-		{specs.LinuxDeviceCgroup{Type: "c", Access: "r", Major: ptr(int64(1 << 32))}, "linux.resources.devices[0].major: 4294967296 is not"},
-		{specs.LinuxDeviceCgroup{Type: "c", Access: "r", Minor: ptr(int64(-2))}, "linux.resources.devices[0].minor: -2 is not"},
+		{specs.LinuxDeviceCgroup{Type: "c", Access: "r", Major: new(int64(1 << 32))}, "linux.resources.devices[0].major: 4294967296 is not"},
+		{specs.LinuxDeviceCgroup{Type: "c", Access: "r", Minor: new(int64(-2))}, "linux.resources.devices[0].minor: -2 is not"},
 	} {
 		_, err := New([]specs.LinuxDeviceCgroup{c.rule})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -295,7 +273,7 @@ func TestDeviceWritesV1(t *testing.T) {
 			var got []string
 			for _, w := range writes {
 				isDefault := slices.ContainsFunc(defaults[:], func(d rule) bool {
-					e := exception{d.kind, d.major, d.minor, d.access}
+					e := Entry{d.kind, d.major, d.minor, d.access}
 					return w.text == e.String()
 				})
 				if isDefault && w.allow {

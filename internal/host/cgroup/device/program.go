@@ -128,21 +128,21 @@ func (d *Rules) hidden(i int) bool {
 
 // rule emits one rule; decided is true when nothing goes on after it.
 func (p *assembler) rule(r *rule) (decided bool) {
-	reg, number := bpf.Reg(0), int64(every)
+	reg, number := bpf.Reg(0), int64(Every)
 	switch {
-	case r.major != every && r.minor != every:
+	case r.major != Every && r.minor != Every:
 		reg, number = regNumber, r.major<<minorBits|r.minor
-	case r.major != every:
+	case r.major != Every:
 		reg, number = regMajor, r.major
-	case r.minor != every:
+	case r.minor != Every:
 		reg, number = regMinor, r.minor
 	}
-	if r.allow && r.access == rwm && number != every {
+	if r.allow && r.access == rwm && number != Every {
 		p.allowIf(bpf.JumpEqualImm(reg, int32(uint32(number)), 0))
 		return false
 	}
 	test := len(p.insns)
-	if number != every {
+	if number != Every {
 		p.emit(bpf.JumpNotEqualImm(reg, int32(uint32(number)), 0))
 	}
 	switch both := r.access & (read | write); {
@@ -159,7 +159,7 @@ func (p *assembler) rule(r *rule) (decided bool) {
 		p.emit(bpf.Move(regSome, regWanted), bpf.AndImm(regSome, int32(r.access)))
 		p.denyIf(bpf.JumpNotEqualImm(regSome, 0, 0))
 	}
-	if number != every {
+	if number != Every {
 		p.insns[test].Off = int16(len(p.insns) - test - 1)
 	}
 	return false

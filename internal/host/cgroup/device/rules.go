@@ -41,9 +41,6 @@ type rule struct {
 	field        string // config element, empty for a default rule
 }
 
-// every is the number that stands for all.
-const every = -1
-
 // access is a set of ways to use a device, with eBPF's bits.
 //
 // Source: include/uapi/linux/bpf.h, BPF_DEVCG_ACC_*.
@@ -56,38 +53,45 @@ const (
 	rwm = read | write | mknod
 )
 
-// String returns the letters of the devices controller.
+// letters are those of the devices controller and of systemd, each with its access, in the
+// order of the specification.
+var letters = [...]struct {
+	letter byte
+	access access
+}{{'r', read}, {'w', write}, {'m', mknod}}
+
+// String returns the letters of the set.
 func (a access) String() string {
-	b := make([]byte, 0, 3)
-	for i, c := range [...]byte{'m', 'r', 'w'} {
-		if a&(1<<i) != 0 {
-			b = append(b, c)
+	b := make([]byte, 0, len(letters))
+	for _, l := range letters {
+		if a&l.access != 0 {
+			b = append(b, l.letter)
 		}
 	}
 	return string(b)
 }
 
 var defaults = [...]rule{
-	{'c', every, every, mknod, true, ""},
-	{'b', every, every, mknod, true, ""},
+	{'c', Every, Every, mknod, true, ""},
+	{'b', Every, Every, mknod, true, ""},
 	{'c', 1, 3, rwm, true, ""},       // null
 	{'c', 1, 8, rwm, true, ""},       // random
 	{'c', 1, 7, rwm, true, ""},       // full
 	{'c', 5, 0, rwm, true, ""},       // tty
 	{'c', 1, 5, rwm, true, ""},       // zero
 	{'c', 1, 9, rwm, true, ""},       // urandom
-	{'c', 136, every, rwm, true, ""}, // pts/*
+	{'c', 136, Every, rwm, true, ""}, // pts/*
 	{'c', 5, 2, rwm, true, ""},       // ptmx
 	{'c', 10, 200, rwm, true, ""},    // net/tun: runc 1.2 left it out and had to take it back
 }
 
 func (d *rule) spec() specs.LinuxDeviceCgroup {
 	s := specs.LinuxDeviceCgroup{Allow: d.allow, Type: string(d.kind), Access: d.access.String()}
-	if d.major != every {
+	if d.major != Every {
 		major := d.major
 		s.Major = &major
 	}
-	if d.minor != every {
+	if d.minor != Every {
 		minor := d.minor
 		s.Minor = &minor
 	}
@@ -115,7 +119,7 @@ func New(list []specs.LinuxDeviceCgroup) (*Rules, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.kind == 'a' && r.major == every && r.minor == every && r.access == rwm {
+		if r.all() {
 			rules.all, rules.rules = r.allow, rules.rules[:0]
 			continue
 		}
@@ -158,7 +162,7 @@ func (d *Rules) Equal(o *Rules) bool {
 // Source: runtime-spec config-linux.md "Allowed Device list".
 func parse(i int, spec *specs.LinuxDeviceCgroup) (rule, error) {
 	at := field + "[" + strconv.Itoa(i) + "]"
-	r := rule{kind: 'a', major: every, minor: every, allow: spec.Allow, field: at}
+	r := rule{kind: 'a', major: Every, minor: Every, allow: spec.Allow, field: at}
 	switch spec.Type {
 	case "", "a":
 	case "b", "c":
@@ -171,10 +175,10 @@ func parse(i int, spec *specs.LinuxDeviceCgroup) (rule, error) {
 		from *int64
 		to   *int64
 	}{{"major", spec.Major, &r.major}, {"minor", spec.Minor, &r.minor}} {
-		if n.from == nil || *n.from == every {
+		if n.from == nil || *n.from == Every {
 			continue
 		}
-		if *n.from < every || *n.from > math.MaxUint32 {
+		if *n.from < Every || *n.from > math.MaxUint32 {
 			return r, fmt.Errorf("%s.%s: %d is not a device number; leave it out for all", at, n.name, *n.from)
 		}
 		*n.to = *n.from
@@ -182,9 +186,9 @@ func parse(i int, spec *specs.LinuxDeviceCgroup) (rule, error) {
 	if spec.Access == "" {
 		return r, fmt.Errorf("%s.access: is empty; give a composition of r, w and m", at)
 	}
-	for _, letter := range spec.Access { // others are left out, as by runc
-		if bit := strings.IndexRune("mrw", letter); bit >= 0 {
-			r.access |= 1 << bit
+	for _, l := range letters { // others are left out, as by runc
+		if strings.IndexByte(spec.Access, l.letter) >= 0 {
+			r.access |= l.access
 		}
 	}
 	if r.access == 0 {

@@ -2,39 +2,10 @@ package device
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/hutch-project/hutch/internal/cgroupfs"
 	"github.com/hutch-project/hutch/internal/seat"
 )
-
-// exception is an entry of the devices controller's list: what is unlike the rest.
-type exception struct {
-	kind         byte // 'b' or 'c'
-	major, minor int64
-	access       access
-}
-
-// covers reports whether e matches all devices that o matches.
-func (e *exception) covers(o *exception) bool {
-	return e.kind == o.kind && (e.major == every || e.major == o.major) && (e.minor == every || e.minor == o.minor)
-}
-
-// meets reports whether there is a device that both match.
-func (e *exception) meets(o *exception) bool {
-	return e.kind == o.kind && (e.major == every || o.major == every || e.major == o.major) &&
-		(e.minor == every || o.minor == every || e.minor == o.minor)
-}
-
-func (e *exception) String() string {
-	number := func(n int64) string {
-		if n == every {
-			return "*"
-		}
-		return strconv.FormatInt(n, 10)
-	}
-	return string(e.kind) + " " + number(e.major) + ":" + number(e.minor) + " " + e.access.String()
-}
 
 // exceptions returns the rules as the list of the devices controller of v1, on
 // which the order has no say. A rule that takes a part out of a wider one cannot
@@ -42,60 +13,23 @@ func (e *exception) String() string {
 // the wider one. Only default rules may do so without effect.
 //
 // Source: kernel cgroup-v1/devices.rst; security/device_cgroup.c.
-func (d *Rules) exceptions() ([]exception, error) {
-	list := make([]exception, 0, len(d.rules)+1)
+func (d *Rules) exceptions() ([]Entry, error) {
+	list := make([]Entry, 0, len(d.rules)+1)
 	for i := range d.rules {
 		r := &d.rules[i]
-		kinds := [...]byte{r.kind, 0}
-		if r.kind == 'a' {
-			kinds = [...]byte{'b', 'c'}
-		}
-		for _, kind := range kinds {
-			if kind == 0 {
-				break
-			}
-			e := exception{kind, r.major, r.minor, r.access}
+		for _, e := range r.entries() {
 			if r.allow != d.all {
-				list = add(list, e)
+				list = Add(list, e)
 				continue
 			}
 			var ok bool
-			if list, ok = remove(list, e); !ok && r.field != "" {
+			if list, ok = Remove(list, e, true); !ok && r.field != "" {
 				return nil, fmt.Errorf("%s: %s is a part of a wider rule before it, and cgroup v1 cannot take it out; "+
 					"put the exception's opposite in the wider rule's place", r.field, &e)
 			}
 		}
 	}
 	return list, nil
-}
-
-func add(list []exception, e exception) []exception {
-	for i := range list {
-		if o := &list[i]; o.kind == e.kind && o.major == e.major && o.minor == e.minor {
-			o.access |= e.access
-			return list
-		}
-	}
-	return append(list, e)
-}
-
-// remove takes e out of the list; ok is false when a part of it stays.
-func remove(list []exception, e exception) (_ []exception, ok bool) {
-	ok = true
-	kept := list[:0]
-	for _, o := range list {
-		if o.meets(&e) && o.access&e.access != 0 {
-			if e.covers(&o) {
-				o.access &^= e.access
-			} else {
-				ok = false
-			}
-		}
-		if o.access != 0 {
-			kept = append(kept, o)
-		}
-	}
-	return kept, ok
 }
 
 // listWrite is one write to devices.allow or devices.deny.
@@ -112,7 +46,7 @@ func (d *Rules) writesFrom(before *Rules) ([]listWrite, error) {
 	if err != nil {
 		return nil, err
 	}
-	var old []exception
+	var old []Entry
 	var out []listWrite
 	// What a cgroup that allows all does not allow is not known (devices.list
 	// does not tell), so that it starts anew.
@@ -122,12 +56,12 @@ func (d *Rules) writesFrom(before *Rules) ([]listWrite, error) {
 		return nil, err
 	}
 	for _, change := range [...]struct {
-		from, without []exception
+		from, without []Entry
 		allow         bool
 	}{{old, list, d.all}, {list, old, !d.all}} {
 		for _, e := range change.from {
 			for _, o := range change.without {
-				if o.kind == e.kind && o.major == e.major && o.minor == e.minor {
+				if o.same(&e) {
 					e.access &^= o.access
 				}
 			}

@@ -12,9 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/cgroup"
+	"github.com/hutch-project/hutch/tests/cgrouptest"
 )
-
-func ptr[T any](v T) *T { return &v }
 
 // lines prints the writes, one a line.
 func lines(s *Settings) string {
@@ -32,24 +31,11 @@ func lines(s *Settings) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func memory(limit, swap int64) *specs.LinuxResources {
-	m := &specs.LinuxMemory{}
-	if limit != 0 {
-		m.Limit = &limit
-	}
-	if swap != 0 {
-		m.Swap = &swap
-	}
-	return &specs.LinuxResources{Memory: m}
-}
-
-func cpu(c specs.LinuxCPU) *specs.LinuxResources { return &specs.LinuxResources{CPU: &c} }
-
-func rate(major, minor int64, n uint64) specs.LinuxThrottleDevice {
-	d := specs.LinuxThrottleDevice{Rate: n}
-	d.Major, d.Minor = major, minor
-	return d
-}
+var (
+	memory = cgrouptest.Memory
+	cpu    = cgrouptest.CPU
+	rate   = cgrouptest.Rate
+)
 
 func weights(major, minor int64, w, leaf uint16) specs.LinuxWeightDevice {
 	d := specs.LinuxWeightDevice{}
@@ -89,52 +75,52 @@ func TestSettings(t *testing.T) {
 			"!memory.swap: 4096: is the limit of memory and swap together"},
 		{"no size", memory(-5, 0), "!linux.resources.memory.limit: -5 is not a size; give bytes, or -1 for no limit",
 			"!linux.resources.memory.limit: -5 is not a size; give bytes, or -1 for no limit"},
-		{"reservation", &specs.LinuxResources{Memory: &specs.LinuxMemory{Reservation: ptr(int64(4096))}},
+		{"reservation", &specs.LinuxResources{Memory: &specs.LinuxMemory{Reservation: new(int64(4096))}},
 			"memory.soft_limit_in_bytes=4096", "memory.low=4096"},
-		{"reservation of all", &specs.LinuxResources{Memory: &specs.LinuxMemory{Reservation: ptr(int64(-1))}},
+		{"reservation of all", &specs.LinuxResources{Memory: &specs.LinuxMemory{Reservation: new(int64(-1))}},
 			"memory.soft_limit_in_bytes=-1", "memory.low=max"},
-		{"swappiness", &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(0))}},
+		{"swappiness", &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: new(uint64(0))}},
 			"memory.swappiness=0", "!linux.resources.memory.swappiness: cgroup v2 cannot do it"},
-		{"swappiness not set", &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(math.MaxUint64))}}, "", ""},
-		{"swappiness too high", &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(101))}},
+		{"swappiness not set", &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: new(uint64(math.MaxUint64))}}, "", ""},
+		{"swappiness too high", &specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: new(uint64(101))}},
 			"!memory.swappiness: 101 is out of range; give 0 to 100", "!memory.swappiness"},
-		{"OOM killer off", &specs.LinuxResources{Memory: &specs.LinuxMemory{DisableOOMKiller: ptr(true)}},
+		{"OOM killer off", &specs.LinuxResources{Memory: &specs.LinuxMemory{DisableOOMKiller: new(true)}},
 			"memory.oom_control=1", "!linux.resources.memory.disableOOMKiller: cgroup v2 cannot do it"},
-		{"OOM killer on", &specs.LinuxResources{Memory: &specs.LinuxMemory{DisableOOMKiller: ptr(false)}}, "", ""},
-		{"hierarchy", &specs.LinuxResources{Memory: &specs.LinuxMemory{UseHierarchy: ptr(true)}}, "memory.use_hierarchy=1 optional", ""},
-		{"kernel memory", &specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: ptr(int64(1)), KernelTCP: ptr(int64(1))}}, "", ""},
+		{"OOM killer on", &specs.LinuxResources{Memory: &specs.LinuxMemory{DisableOOMKiller: new(false)}}, "", ""},
+		{"hierarchy", &specs.LinuxResources{Memory: &specs.LinuxMemory{UseHierarchy: new(true)}}, "memory.use_hierarchy=1 optional", ""},
+		{"kernel memory", &specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: new(int64(1)), KernelTCP: new(int64(1))}}, "", ""},
 
-		{"shares", cpu(specs.LinuxCPU{Shares: ptr(uint64(512))}), "cpu.shares=512", "cpu.weight=59"},
-		{"shares not set", cpu(specs.LinuxCPU{Shares: ptr(uint64(0))}), "", ""},
-		{"shares too low", cpu(specs.LinuxCPU{Shares: ptr(uint64(1))}), "!linux.resources.cpu.shares: 1 is out of range; give 2 to 262144", "cpu.weight=1"},
-		{"shares too high", cpu(specs.LinuxCPU{Shares: ptr(uint64(262145))}), "!cpu.shares: 262145 is out of range", "cpu.weight=10000"},
-		{"quota and period", cpu(specs.LinuxCPU{Quota: ptr(int64(5000)), Period: ptr(uint64(10000))}),
+		{"shares", cpu(specs.LinuxCPU{Shares: new(uint64(512))}), "cpu.shares=512", "cpu.weight=59"},
+		{"shares not set", cpu(specs.LinuxCPU{Shares: new(uint64(0))}), "", ""},
+		{"shares too low", cpu(specs.LinuxCPU{Shares: new(uint64(1))}), "!linux.resources.cpu.shares: 1 is out of range; give 2 to 262144", "cpu.weight=1"},
+		{"shares too high", cpu(specs.LinuxCPU{Shares: new(uint64(262145))}), "!cpu.shares: 262145 is out of range", "cpu.weight=10000"},
+		{"quota and period", cpu(specs.LinuxCPU{Quota: new(int64(5000)), Period: new(uint64(10000))}),
 			"cpu.cfs_period_us=10000\ncpu.cfs_quota_us=5000", "cpu.max=5000 10000"},
-		{"quota alone", cpu(specs.LinuxCPU{Quota: ptr(int64(5000))}), "cpu.cfs_quota_us=5000", "cpu.max=5000"},
-		{"period alone", cpu(specs.LinuxCPU{Period: ptr(uint64(10000))}), "cpu.cfs_period_us=10000", "cpu.max=max 10000"},
-		{"no quota", cpu(specs.LinuxCPU{Quota: ptr(int64(-1))}), "cpu.cfs_quota_us=-1", "cpu.max=max"},
-		{"burst", cpu(specs.LinuxCPU{Burst: ptr(uint64(1000)), Quota: ptr(int64(5000))}),
+		{"quota alone", cpu(specs.LinuxCPU{Quota: new(int64(5000))}), "cpu.cfs_quota_us=5000", "cpu.max=5000"},
+		{"period alone", cpu(specs.LinuxCPU{Period: new(uint64(10000))}), "cpu.cfs_period_us=10000", "cpu.max=max 10000"},
+		{"no quota", cpu(specs.LinuxCPU{Quota: new(int64(-1))}), "cpu.cfs_quota_us=-1", "cpu.max=max"},
+		{"burst", cpu(specs.LinuxCPU{Burst: new(uint64(1000)), Quota: new(int64(5000))}),
 			"cpu.cfs_quota_us=5000\ncpu.cfs_burst_us=1000", "cpu.max=5000\ncpu.max.burst=1000"},
-		{"idle wins over shares", cpu(specs.LinuxCPU{Idle: ptr(int64(1)), Shares: ptr(uint64(512))}), "cpu.idle=1", "cpu.idle=1"},
-		{"idle no more", cpu(specs.LinuxCPU{Idle: ptr(int64(0)), Shares: ptr(uint64(512))}), "cpu.idle=0\ncpu.shares=512", "cpu.idle=0\ncpu.weight=59"},
-		{"idle", cpu(specs.LinuxCPU{Idle: ptr(int64(2))}), "!linux.resources.cpu.idle: 2: give 0, or 1", "!linux.resources.cpu.idle: 2"},
-		{"realtime", cpu(specs.LinuxCPU{RealtimePeriod: ptr(uint64(1000)), RealtimeRuntime: ptr(int64(900))}),
+		{"idle wins over shares", cpu(specs.LinuxCPU{Idle: new(int64(1)), Shares: new(uint64(512))}), "cpu.idle=1", "cpu.idle=1"},
+		{"idle no more", cpu(specs.LinuxCPU{Idle: new(int64(0)), Shares: new(uint64(512))}), "cpu.idle=0\ncpu.shares=512", "cpu.idle=0\ncpu.weight=59"},
+		{"idle", cpu(specs.LinuxCPU{Idle: new(int64(2))}), "!linux.resources.cpu.idle: 2: give 0, or 1", "!linux.resources.cpu.idle: 2"},
+		{"realtime", cpu(specs.LinuxCPU{RealtimePeriod: new(uint64(1000)), RealtimeRuntime: new(int64(900))}),
 			"cpu.rt_period_us=1000\ncpu.rt_runtime_us=900", "!linux.resources.cpu.realtimePeriod: cgroup v2 cannot do it"},
-		{"realtime not set", cpu(specs.LinuxCPU{RealtimePeriod: ptr(uint64(0)), RealtimeRuntime: ptr(int64(0))}), "", ""},
+		{"realtime not set", cpu(specs.LinuxCPU{RealtimePeriod: new(uint64(0)), RealtimeRuntime: new(int64(0))}), "", ""},
 		{"cpuset", cpu(specs.LinuxCPU{Cpus: "0-1", Mems: "0"}),
 			"cpuset.cpus=0-1 or cpus=0-1\ncpuset.mems=0 or mems=0", "cpuset.cpus=0-1\ncpuset.mems=0"},
 
-		{"pids", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(7))}}, "pids.max=7", "pids.max=7"},
-		{"pids 0", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(0))}}, "pids.max=1", "pids.max=1"},
-		{"no limit of pids", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(-1))}}, "pids.max=max", "pids.max=max"},
+		{"pids", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(7))}}, "pids.max=7", "pids.max=7"},
+		{"pids 0", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(0))}}, "pids.max=1", "pids.max=1"},
+		{"no limit of pids", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(-1))}}, "pids.max=max", "pids.max=max"},
 		{"pids not set", &specs.LinuxResources{Pids: &specs.LinuxPids{}}, "", ""},
-		{"pids below", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(-2))}}, "!linux.resources.pids.limit: -2", "!linux.resources.pids.limit: -2"},
+		{"pids below", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(-2))}}, "!linux.resources.pids.limit: -2", "!linux.resources.pids.limit: -2"},
 
-		{"IO weight", &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: ptr(uint16(500))}},
+		{"IO weight", &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: new(uint16(500))}},
 			"blkio.weight=500 or blkio.bfq.weight=500", "io.bfq.weight=500 or io.weight=4950"},
-		{"IO weight too low", &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: ptr(uint16(9))}},
+		{"IO weight too low", &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: new(uint16(9))}},
 			"!linux.resources.blockIO.weight: 9 is out of range; give 10 to 1000", "!blockIO.weight: 9"},
-		{"leaf weight", &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{LeafWeight: ptr(uint16(10))}},
+		{"leaf weight", &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{LeafWeight: new(uint16(10))}},
 			"blkio.leaf_weight=10", "!linux.resources.blockIO.leafWeight: cgroup v2 cannot do it"},
 		{"weight of a device", &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{WeightDevice: []specs.LinuxWeightDevice{weights(8, 0, 10, 0)}}},
 			"blkio.weight_device=8:0 10 or blkio.bfq.weight_device=8:0 10", "io.bfq.weight=8:0 10 or io.weight=8:0 1"},
@@ -153,18 +139,18 @@ func TestSettings(t *testing.T) {
 			"hugetlb.2MB.limit_in_bytes=4\nhugetlb.2MB.rsvd.limit_in_bytes=4 optional", "hugetlb.2MB.max=4\nhugetlb.2MB.rsvd.max=4 optional"},
 		{"huge pages of odd size", &specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "../MB"}}},
 			`!linux.resources.hugepageLimits[0].pageSize: "../MB": give a size as`, "!hugepageLimits[0].pageSize"},
-		{"network class", &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(1048577))}},
+		{"network class", &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: new(uint32(1048577))}},
 			"net_cls.classid=1048577", "!linux.resources.network.classID: cgroup v2 cannot do it: it has no net_cls"},
-		{"no network class", &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(0))}}, "", ""},
+		{"no network class", &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: new(uint32(0))}}, "", ""},
 		{"network priority", &specs.LinuxResources{Network: &specs.LinuxNetwork{Priorities: []specs.LinuxInterfacePriority{{Name: "eth0", Priority: 5}}}},
 			"net_prio.ifpriomap=eth0 5", "!linux.resources.network.priorities[0]: cgroup v2 cannot do it"},
-		{"rdma", &specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{"mlx5_1": {HcaHandles: ptr(uint32(3)), HcaObjects: ptr(uint32(4))}, "a": {HcaObjects: ptr(uint32(1))}}},
+		{"rdma", &specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{"mlx5_1": {HcaHandles: new(uint32(3)), HcaObjects: new(uint32(4))}, "a": {HcaObjects: new(uint32(1))}}},
 			"rdma.max=a hca_object=1\nrdma.max=mlx5_1 hca_handle=3 hca_object=4", "rdma.max=a hca_object=1\nrdma.max=mlx5_1 hca_handle=3 hca_object=4"},
 		{"rdma without a limit", &specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{"a": {}}},
 			"!linux.resources.rdma[a]: has no limit", "!linux.resources.rdma[a]: has no limit"},
 
 		{"unified", &specs.LinuxResources{
-			Pids:    &specs.LinuxPids{Limit: ptr(int64(7))},
+			Pids:    &specs.LinuxPids{Limit: new(int64(7))},
 			Unified: map[string]string{"pids.max": "9", "io.max": "8:0 rbps=1\n8:16 wbps=2\n"}},
 			"!linux.resources.unified[io.max]: this host has cgroup v1; unified is for cgroup v2",
 			"pids.max=7\nio.max=8:0 rbps=1\nio.max=8:16 wbps=2\npids.max=9"},
@@ -206,7 +192,7 @@ func TestSettingsWithoutCgroups(t *testing.T) {
 }
 
 func TestIgnoredIsReported(t *testing.T) {
-	s, err := New(&specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: ptr(int64(1)), KernelTCP: ptr(int64(0))}}, cgroup.V2)
+	s, err := New(&specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: new(int64(1)), KernelTCP: new(int64(0))}}, cgroup.V2)
 	if err != nil || fmt.Sprint(s.Ignored()) != "[linux.resources.memory.kernel]" {
 		t.Errorf("got %v, %v", s.Ignored(), err)
 	}
@@ -264,8 +250,8 @@ func BenchmarkNew(b *testing.B) {
 func typical() *specs.LinuxResources {
 	return &specs.LinuxResources{
 		Devices: []specs.LinuxDeviceCgroup{{Access: "rwm"}},
-		Memory:  &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Swap: ptr(int64(64 << 20))},
-		CPU:     &specs.LinuxCPU{Shares: ptr(uint64(512)), Quota: ptr(int64(50000)), Period: ptr(uint64(100000))},
-		Pids:    &specs.LinuxPids{Limit: ptr(int64(100))},
+		Memory:  &specs.LinuxMemory{Limit: new(int64(64 << 20)), Swap: new(int64(64 << 20))},
+		CPU:     &specs.LinuxCPU{Shares: new(uint64(512)), Quota: new(int64(50000)), Period: new(uint64(100000))},
+		Pids:    &specs.LinuxPids{Limit: new(int64(100))},
 	}
 }
