@@ -34,7 +34,7 @@ BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines engines-current tutorial vm vm-build vm-v2 vm-systemd vm-arm64 vm-s390x vm-kernels vm-engines vm-security \
+.PHONY: build install uninstall man demo check test unit integration surroundings surroundings-quick conformance cri engines engines-current tutorial vm vm-build vm-systemd vm-v2 vm-hybrid vm-checkpoint vm-arm64 vm-s390x vm-kernels vm-engines vm-security \
 	bench bench-quick bench-vm fuzz fuzz-build mutants mutants-quick clean \
 	dist dist-test notices fmt vet lint floors types plain cross cross-quick hello-bundle test-deps box bin/box containerd
 
@@ -212,14 +212,14 @@ engines-current: build box containerd
 	RUNTIME=$(RUNTIME) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) DOCKERD=$(CURDIR)/bin/dockerd-$(MOBY) BUILDKIT=$(CURDIR)/bin/buildkit-$(BUILDKIT) \
 		$(GO) test -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m -v -run '^Test(DockerCurrent|BuildKit|RootlessBuildKit)$$' ./tests/engines
 
-# vm runs the same on cgroup v2 and under systemd, in virtual machines.
+# vm runs the same on other hierarchies of cgroups and under systemd, in virtual machines.
 vm: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite
 
-# The same in parts, for tests/all: what systemd drives, and all else.
+# The same in parts of about the same length, for tests/all.
 vm-build: build
 	GO=$(GO) tests/vm/suite build
-vm-v2 vm-systemd:
+vm-systemd vm-v2 vm-hybrid vm-checkpoint:
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite $(@:vm-%=%)
 
 # These are not part of test: the integration tests' core on other architectures and with
@@ -234,8 +234,8 @@ vm-kernels: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite kernel $(KERNELS)
 
 # vm-engines runs Docker, Podman and containerd on cgroup v2, with systemd's driver and without,
-# and has them checkpoint and restore containers. It is no part of test: it takes half an hour
-# on two idle processors, since engines are slow under emulation.
+# and has them checkpoint and restore containers in all ways. It is no part of test: it takes half
+# an hour on two idle processors, since engines are slow under emulation.
 vm-engines: build containerd cri
 	RUNTIME=$(RUNTIME) GO=$(GO) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) tests/vm/suite engines
 

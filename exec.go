@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	idcheck "github.com/hutch-project/hutch/internal/check"
 	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/config"
 	"github.com/hutch-project/hutch/internal/life"
@@ -217,8 +218,8 @@ func isName(text string) bool {
 // -1, which to the kernel means no change (CVE-2026-30892).
 func parseID(text string) (uint32, error) {
 	n, err := strconv.ParseUint(text, 10, 32)
-	if err != nil || uint32(n) == 1<<32-1 {
-		return 0, fmt.Errorf("%q is not an id; give a number from 0 to 4294967294", text)
+	if err != nil || uint32(n) > idcheck.MaxID {
+		return 0, fmt.Errorf("%q %w", text, idcheck.ErrID)
 	}
 	return uint32(n), nil
 }

@@ -8,8 +8,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/life"
+	"github.com/hutch-project/hutch/internal/outfile"
 )
 
 var specCommand = cli.Command{
@@ -37,14 +40,20 @@ func writeSpec(l *cli.Line) error {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(l.String("bundle"), path)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	return writeNew(path, append(text, '\n'))
+}
+
+// writeNew writes a file that is not there yet. No symbolic link of another user leads to it.
+func writeNew(path string, text []byte) error {
+	fd, err := outfile.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o666)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("file %s exists. Remove it first", path)
 	}
 	if err != nil {
 		return err
 	}
+	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
-	_, err = f.Write(append(text, '\n'))
+	_, err = f.Write(text)
 	return err
 }

@@ -131,12 +131,20 @@ func Absolute(element, s string) error {
 // "no change" to the kernel.
 const MaxID = math.MaxUint32 - 1
 
+const (
+	notID   = "is not an id"
+	givesID = "give a number from 0 to 4294967294" // MaxID
+)
+
+// ErrID says of what stands before it that it is no user or group id.
+var ErrID = errors.New(notID + "; " + givesID)
+
 // ID refuses an id that is none. In lists the caller compares with MaxID first.
 func ID(element string, id uint32) error {
 	if id <= MaxID {
 		return nil
 	}
-	return fault.New(element, Number(id)+" is not an id", "give a number from 0 to "+strconv.FormatInt(MaxID, 10))
+	return fault.New(element, Number(id)+" "+notID, givesID)
 }
 
 // List refuses what is no list of numbers up to highest, as 0-3,7. The empty list is

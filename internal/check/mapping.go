@@ -6,6 +6,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // MaxMappings is the number of lines that the kernel takes in a map file.
@@ -44,10 +45,6 @@ func overlap(a, b, sizeA, sizeB uint32) bool {
 
 // Mapped reports whether list has the container's id.
 func Mapped(list []specs.LinuxIDMapping, id uint32) bool {
-	for _, m := range list {
-		if id >= m.ContainerID && id-m.ContainerID < m.Size {
-			return true
-		}
-	}
-	return false
+	_, ok := uidmap.Outside(list, id)
+	return ok
 }

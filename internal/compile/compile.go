@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/host/notify"
 	"github.com/hutch-project/hutch/internal/part/keyring"
 	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/lsm"
@@ -201,6 +202,7 @@ func (c *compiler) parent() {
 		NewCgroupNS:     c.ns.Own(unix.CLONE_NEWCGROUP),
 		Cgroup:          c.Host.Cgroup,
 		NotifyDir:       c.NotifyDir,
+		NotifyTarget:    notify.ContainerDir,
 		RootUID:         int(uidmap.OutsideOr(linuxPart.UIDMappings, 0, 0)),
 		RootGID:         int(uidmap.OutsideOr(linuxPart.GIDMappings, 0, 0)),
 		Terminal:        c.Spec.Process != nil && c.Spec.Process.Terminal,
@@ -382,7 +384,7 @@ func (c *compiler) process() {
 func (c *compiler) extraEnv() []string {
 	var env []string
 	if c.NotifyDir != "" {
-		env = append(env, "NOTIFY_SOCKET=/run/notify/notify.sock")
+		env = append(env, "NOTIFY_SOCKET="+notify.ContainerDir+"/"+notify.Name)
 	}
 	if c.ListenFds > 0 {
 		env = append(env, "LISTEN_FDS="+strconv.Itoa(c.ListenFds), "LISTEN_PID=1")

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/check"
 	"github.com/hutch-project/hutch/internal/host/idmap"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/part/sysctl"
@@ -92,12 +93,6 @@ func ownMaps() (uids, gids []specs.LinuxIDMapping, err error) {
 	return uids, gids, err
 }
 
-// mapped reports whether the list maps the container's id.
-func mapped(list []specs.LinuxIDMapping, id uint32) bool {
-	_, ok := uidmap.Outside(list, id)
-	return ok
-}
-
 // userName returns what the host calls the user, empty where it does not know it.
 func userName(uid int) string {
 	f, err := os.Open("/etc/passwd")
@@ -131,7 +126,7 @@ func (r *Runtime) dropUnmapped(spec *specs.Spec) {
 			key, value, _ := strings.Cut(o, "=")
 			ids := map[string][]specs.LinuxIDMapping{"uid": uids, "gid": gids}[key]
 			id, err := strconv.ParseUint(value, 10, 32)
-			if ids == nil || err != nil || mapped(ids, uint32(id)) {
+			if ids == nil || err != nil || check.Mapped(ids, uint32(id)) {
 				return false
 			}
 			r.debug(fmt.Sprintf("mounts[%d].options: %s: the id is not mapped, leaving it out", i, o))

@@ -81,7 +81,7 @@ func (c *container) checkpoint(opts *DumpOptions) error {
 		if err := dumping.outside(); err != nil {
 			return err
 		}
-		if err := dumping.out.save(opts.ImagePath); err != nil {
+		if err := dumping.out.save(images, opts.ImagePath); err != nil {
 			return fmt.Errorf("--image-path: %w", err)
 		}
 		phase("saved")
@@ -172,7 +172,7 @@ func (d *dump) parent() error {
 	if filepath.IsAbs(path) {
 		return errors.New("--parent-path must be relative: it is looked for from --image-path, also when both have been moved")
 	}
-	fd, err := openDir(filepath.Join(d.o.ImagePath, path), false)
+	fd, err := openFormer(d.req.Images, path)
 	if err != nil {
 		return fmt.Errorf("invalid --parent-path: %w", err)
 	}
@@ -206,15 +206,11 @@ func (d *dump) outside() error {
 // mounts gives keys to the mounts that show what is not the container's. What is there
 // counts, not what the configuration had: hooks mount, too.
 func (d *dump) mounts() error {
-	lists := [2][]criu.Mount{}
-	for i, file := range []string{"/proc/" + strconv.Itoa(d.c.rec.Pid) + "/mountinfo", "/proc/thread-self/mountinfo"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		lists[i] = criu.ParseMounts(string(text))
+	own, outside, err := mountsOf(d.c.rec.Pid)
+	if err != nil {
+		return err
 	}
-	for _, m := range criu.External(lists[0], lists[1], d.c.hasNamespace(specs.CgroupNamespace)) {
+	for _, m := range criu.External(own, outside, d.c.hasNamespace(specs.CgroupNamespace)) {
 		if slices.Contains(strings.Split(m.Options, ","), "idmapped") {
 			return fmt.Errorf("the mount at %s has ids of its own (idmap), which CRIU does not restore; bind it without", fault.Name(m.Point))
 		}
@@ -227,6 +223,16 @@ func (d *dump) mounts() error {
 		d.out.Mounts = append(d.out.Mounts, outsideMount{Key: key, Path: m.Point, Options: m.Options})
 	}
 	return nil
+}
+
+// mountsOf returns the mounts of a process, and those of this one.
+func mountsOf(pid int) (own, outside []criu.Mount, err error) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/mountinfo")
+	if err != nil {
+		return nil, nil, err
+	}
+	host, err := os.ReadFile("/proc/thread-self/mountinfo")
+	return criu.ParseMounts(string(text)), criu.ParseMounts(string(host)), err
 }
 
 // streams finds the standard streams, as they were when init was made, that lead out of the

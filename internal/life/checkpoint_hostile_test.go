@@ -111,7 +111,7 @@ func TestRestoreOfOtherMounts(t *testing.T) {
 	for _, m := range []outsideMount{{"hutch90", "/etc", ""}, {"hutch90", source, ""}, {"x]:/", "/etc", ""}, {"hutch90", "/proc/kcore/../../etc", ""}, {"hutch90", "../..", ""}} {
 		bad := *out
 		bad.Mounts = append(slices.Clone(out.Mounts), m)
-		must(t, bad.save(w.images))
+		must(t, bad.saveAt(w.images))
 		want := "which the bundle has no source for"
 		if m.Key != "hutch90" {
 			want = "is no key"
@@ -124,7 +124,7 @@ func TestRestoreOfOtherMounts(t *testing.T) {
 	}
 	bad := *out
 	bad.Streams[0] = "file[1:2]:/etc/shadow"
-	must(t, bad.save(w.images))
+	must(t, bad.saveAt(w.images))
 	if err := w.restore(func(*RestoreOptions) {}); err == nil || !strings.Contains(err.Error(), "is no stream") {
 		t.Errorf("got %v", err)
 	}
@@ -214,11 +214,11 @@ func TestRestoreIsProven(t *testing.T) {
 // have left out is found.
 func TestProof(t *testing.T) {
 	testneed.Root(t)
-	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 0, Size: 65536}}
+	tree := mountedTree(t)
 	w := newWorld(t, func(s *specs.Spec) {
 		s.Process.NoNewPrivileges = false
-		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-		s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
+		inUserNamespace(s)
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/tree", Type: "bind", Source: tree, Options: []string{"rbind", "ro"}})
 		s.Linux.Seccomp = nil
 		s.Root.Readonly = false
 		s.Process.Args = []string{"sh", "-c", "while :; do sleep 1000; done"}
@@ -254,8 +254,12 @@ func TestProof(t *testing.T) {
 		"linux.gidMappings: it has the ids": func(s *specs.Spec) {
 			s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1, Size: 65536}}
 		},
-		"root.readonly: / is writable":                                      func(s *specs.Spec) { s.Root.Readonly = true },
-		"is writable":                                                       func(s *specs.Spec) { s.Mounts[1].Options = append(s.Mounts[1].Options, "ro") },
+		"root.readonly: / is writable": func(s *specs.Spec) { s.Root.Readonly = true },
+		"is writable":                  func(s *specs.Spec) { s.Mounts[1].Options = append(s.Mounts[1].Options, "ro") },
+		"/tree/sub, which comes with it, is writable": func(s *specs.Spec) {
+			m := &s.Mounts[len(s.Mounts)-1]
+			m.Options = append(m.Options, "rro")
+		},
 		"linux.maskedPaths: /proc/uptime is not masked":                     func(s *specs.Spec) { s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/proc/uptime") },
 		"linux.maskedPaths: /bin is not masked":                             func(s *specs.Spec) { s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/bin") },
 		"linux.readonlyPaths: /bin is writable":                             func(s *specs.Spec) { s.Linux.ReadonlyPaths = append(s.Linux.ReadonlyPaths, "/none", "/bin") },
@@ -369,6 +373,16 @@ func TestPageServer(t *testing.T) {
 			t.Errorf("%s: got %s, %d, %v", value, got, port, err)
 		}
 	}
+}
+
+// saveAt is save for a directory by its path.
+func (o *outside) saveAt(dir string) error {
+	fd, err := openDir(dir, false)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return o.save(fd, dir)
 }
 
 func readOutsideAt(t *testing.T, dir string) (*outside, error) {

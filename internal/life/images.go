@@ -12,6 +12,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/internal/outfile"
+	"github.com/hutch-project/hutch/internal/trust"
 )
 
 // Files of the runtime beside CRIU's images.
@@ -53,20 +54,21 @@ func (o *outside) key() string {
 	return criu.Key(o.keys - 1)
 }
 
-// save writes what a restore reads.
-func (o *outside) save(dir string) error {
-	text, err := json.Marshal(o)
-	if err == nil {
-		err = outfile.Replace(filepath.Join(dir, outsideName), text)
+// save writes what a restore reads to the directory at the descriptor dir, which is at path.
+func (o *outside) save(dir int, path string) error {
+	for _, file := range []struct {
+		name    string
+		content any
+	}{{outsideName, o}, {streamsName, o.Streams}} {
+		text, err := json.Marshal(file.content)
+		if err == nil {
+			err = ofPath(outfile.Replace(inDir(dir, file.name), text), filepath.Join(path, file.name))
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	streams, err := json.Marshal(o.Streams)
-	if err == nil {
-		err = outfile.Replace(filepath.Join(dir, streamsName), streams)
-	}
-	return err
+	return nil
 }
 
 // readOutside reads what a checkpoint has written. Its keys are held to what they are given
@@ -122,16 +124,42 @@ func passOn(fd int, path string, uid, gid int) error {
 }
 
 // openDir opens a directory of images or logs, which is made where it is missing. What is
-// in images is the memory of the container's processes: nobody else may read it.
+// in images is the memory of the container's processes: nobody else may read it. No symbolic
+// link of another user leads there.
 func openDir(path string, make bool) (int, error) {
 	if make {
-		if err := os.MkdirAll(path, 0o700); err != nil {
-			return -1, err
-		}
+		return outfile.MakeDir(path, unix.O_RDONLY)
 	}
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return outfile.Open(path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+}
+
+// openFormer opens the former images of a chain, the path of which is from the directory of
+// images at the descriptor dir. CRIU opens them itself, by that path: so nobody else may put
+// another directory there.
+func openFormer(dir int, path string) (int, error) {
+	from := path
+	if !filepath.IsAbs(path) {
+		from = inDir(dir, path)
+	}
+	fd, err := openDir(from, false)
 	if err != nil {
-		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+		return -1, ofPath(err, path)
+	}
+	if err := trust.Above(fd); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("%w, and have CRIU do anything as root; move the images", err)
 	}
 	return fd, nil
+}
+
+// inDir returns a path of what is in the directory at a descriptor.
+func inDir(dir int, name string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", dir, name) }
+
+// ofPath has the error err name the path, by which the caller knows the file.
+func ofPath(err error, path string) error {
+	var of *os.PathError
+	if errors.As(err, &of) {
+		of.Path = path
+	}
+	return err
 }

@@ -68,7 +68,7 @@ func (g imageGuard) directory(fd int, path string) (chained int, err error) {
 			continue
 		}
 		if name == parentName {
-			if chained, err = unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil && err != unix.ENOENT {
+			if chained, err = openParent(fd); err != nil && !errors.Is(err, unix.ENOENT) {
 				return -1, fmt.Errorf("%s: open %s/%s: %w", g.option, path, name, err)
 			}
 			continue
@@ -81,6 +81,20 @@ func (g imageGuard) directory(fd int, path string) (chained int, err error) {
 		}
 	}
 	return chained, nil
+}
+
+// openParent opens the directory of the former images, to which CRIU comes by a link. In the
+// directory at fd that is of somebody who may have made it; on the way there others may not have.
+func openParent(fd int) (int, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, parentName, buf)
+	if err == unix.EINVAL {
+		return unix.Openat(fd, parentName, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return -1, err
+	}
+	return openFormer(fd, string(buf[:n]))
 }
 
 // file proves a file that CRIU opens.

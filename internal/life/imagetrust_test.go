@@ -104,6 +104,57 @@ func hostileImages(t *testing.T, images, work, secret string) map[string]hostile
 	}
 }
 
+// TestImagesBehindLinksOfOthers: no link of another user leads to a directory of images or logs,
+// nor is one made where it leads, nor may another user exchange what is on the way to former
+// images, which CRIU takes itself.
+func TestImagesBehindLinksOfOthers(t *testing.T) {
+	w := newCRIUWorld(t, &criutest.Behaviour{}, func(*specs.Spec) {})
+	dir := t.TempDir()
+	kept, theirs := filepath.Join(dir, "kept"), filepath.Join(dir, "theirs")
+	way := filepath.Join(theirs, "way")
+	must(t, errors.Join(os.MkdirAll(kept+"/pre", 0o700), os.MkdirAll(theirs+"/own", 0o700), os.Symlink(kept, way)))
+	must(t, errors.Join(os.Lchown(theirs, 1000, 1000), os.Lchown(way, 1000, 1000)))
+	w.start()
+	must(t, w.checkpoint(func(o *DumpOptions) { o.LeaveRunning = true }))
+	asked := len(criutest.Requests(t, w.path))
+	refused := func(what, want string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", what, err, want)
+		}
+	}
+	const link = `"way" is a symbolic link that another user may have made`
+	for _, at := range []string{way, way + "/pre", way + "/new/images"} {
+		refused(at, "--image-path: open "+at+": too many", w.checkpoint(func(o *DumpOptions) { o.ImagePath = at }))
+		refused(at, link, w.checkpoint(func(o *DumpOptions) { o.WorkPath = at }))
+	}
+	up, err := filepath.Rel(w.images, dir)
+	must(t, err)
+	refused("a parent", link, w.checkpoint(func(o *DumpOptions) { o.ParentPath = up + "/theirs/way/pre" }))
+	refused("a parent", "another user may exchange what is in "+theirs, w.checkpoint(func(o *DumpOptions) { o.ParentPath = up + "/theirs/own" }))
+	if s := w.status(); s != Running {
+		t.Errorf("it is %s", s)
+	}
+	must(t, w.checkpoint(func(*DumpOptions) {}))
+	reapAll(t)
+	must(t, unix.Rename(w.images, kept+"/images"))
+	refused("restore", "--image-path: open "+way+"/images: too many", w.restore(func(o *RestoreOptions) { o.ImagePath = way + "/images" }))
+	w.images = kept + "/images"
+	refused("restore", "--work-path: open "+way+"/work: too many", w.restore(func(o *RestoreOptions) { o.WorkPath = way + "/work" }))
+	must(t, os.Symlink(way+"/pre", w.images+"/parent"))
+	refused("restore", link, w.restore(func(*RestoreOptions) {}))
+	must(t, os.Remove(w.images+"/parent"))
+	if n := len(criutest.Requests(t, w.path)); n != asked+1 {
+		t.Errorf("CRIU was asked for %d things, want %d", n, asked+1)
+	}
+	if names, err := filepath.Glob(kept + "/*"); err != nil || len(names) != 2 {
+		t.Errorf("there are %q, %v", names, err)
+	}
+	must(t, errors.Join(os.Symlink("kept", dir+"/mine"), os.Symlink("../pre", w.images+"/parent")))
+	must(t, w.restore(func(o *RestoreOptions) { o.ImagePath, o.WorkPath = dir+"/mine/images", dir+"/mine/logs/new" }))
+	w.end()
+}
+
 // TestImagesGivenToTheContainersRoot: those of a restore into a user namespace, and of it the
 // next checkpoint, are its root's.
 func TestImagesGivenToTheContainersRoot(t *testing.T) {

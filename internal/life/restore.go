@@ -97,6 +97,7 @@ type restoration struct {
 	inherit      []int // descriptors for CRIU
 	opened       []int // of them, those to be closed
 	stage        criu.Stage
+	bounds       []bound
 	keyring      int64
 	adopted      bool
 	worker       int // process id of CRIU
@@ -342,13 +343,24 @@ func (rs *restoration) notify(note criu.Notification) error {
 	case "post-restore":
 		return rs.restored(note.Pid)
 	case "pre-resume": // all that CRIU restores is so from here on, and stands still
-		err := rs.proveRestored()
+		err := rs.confine()
 		if err != nil {
 			rs.stop()
 		}
 		return err
 	}
 	return nil
+}
+
+// confine gives what is restored the options of the configuration that CRIU does not know, and
+// proves the rest.
+func (rs *restoration) confine() error {
+	if has(rs.m.bundle.spec, specs.MountNamespace) {
+		if err := rs.setMounts(); err != nil {
+			return err
+		}
+	}
+	return rs.proveRestored()
 }
 
 // stop ends what is restored, which would go on: CRIU does not take back any more. It waits

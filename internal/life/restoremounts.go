@@ -1,8 +1,10 @@
 package life
 
 import (
+	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,13 +20,22 @@ import (
 )
 
 // sources finds for each mount that the images know by a key alone what the bundle has for
-// it. Everything is opened before the stage is made, which covers a directory.
+// it. Everything of the host is opened before the stage is made, which covers a directory.
 type sources struct {
-	rs     *restoration
-	spec   *specs.Spec
-	fds    []int    // of the sources of binds, by mount; -1 for others
-	places []string // of the mounts
-	root   *rootfs.Restored
+	rs      *restoration
+	spec    *specs.Spec
+	fds     []int          // of the sources of binds, by mount; -1 for others
+	others  map[string]int // of what the runtime itself binds, by where it is
+	mounted []int          // of the binds that are mounted in the stage meanwhile
+	places  []string       // of the mounts
+	root    *rootfs.Restored
+}
+
+// bound is a mount of the container that is none of its images'.
+type bound struct {
+	at       string // where it is in the container, without symbolic links
+	dev, ino uint64 // of what is mounted
+	attrs    uint64 // by the configuration
 }
 
 // prepare makes the stage in the mount namespace that CRIU is to have, on its thread.
@@ -72,8 +83,9 @@ func (rs *restoration) passImages() error {
 
 // fillStage makes the mounts of the stage. All that is found by a path of the host is opened
 // before the first of them is made, which could cover it.
-func (rs *restoration) fillStage() error {
-	src := &sources{rs: rs, spec: rs.m.bundle.spec}
+func (rs *restoration) fillStage() (err error) {
+	spec := rs.m.bundle.spec
+	src := &sources{rs: rs, spec: spec, root: rootfs.NewRestored(spec, rs.m.bundle.rootfs)}
 	defer src.close()
 	root, err := openRootPath(rs.m.bundle.dir, rs.m.bundle.rootfs)
 	if err != nil {
@@ -83,28 +95,23 @@ func (rs *restoration) fillStage() error {
 	if err := src.open(); err != nil {
 		return err
 	}
-	others, err := src.openOthers()
-	defer func() {
-		for _, fd := range others {
-			unix.Close(fd)
-		}
-	}()
-	if err != nil {
+	if err := src.openOthers(); err != nil {
 		return err
 	}
 	if err := rs.stage.Open(root); err != nil {
 		return err
 	}
 	defer rs.stage.Close()
+	defer func() { err = errors.Join(err, src.detach()) }()
 	if err := src.place(); err != nil {
 		return err
 	}
 	for i, o := range rs.out.Mounts {
-		if err := src.supply(i, o.Path, others); err != nil {
+		if err := src.supply(i, o.Path); err != nil {
 			return err
 		}
-		if err := rs.stage.SetAttributes(i, rootfs.Attributes(o.Options)); err != nil {
-			return err
+		if err := src.setAttributes(i, &o); err != nil {
+			return fmt.Errorf("%s: %w", fault.Name(o.Path), err)
 		}
 		rs.req.External = append(rs.req.External, criu.RestoreMount(o.Key, rs.stage.SourcePath(i)))
 	}
@@ -117,18 +124,18 @@ func (s *sources) close() {
 			unix.Close(fd)
 		}
 	}
+	for _, fd := range s.others {
+		unix.Close(fd)
+	}
 }
 
 // open opens the sources of the binds.
 func (s *sources) open() error {
 	for i := range s.spec.Mounts {
-		m := &s.spec.Mounts[i]
-		fd := -1
-		if rootfs.IsBind(m) {
-			var err error
-			if fd, err = unix.Open(m.Source, unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
-				return fmt.Errorf("mounts[%d]: %s: open the source %s: %w", i, m.Destination, m.Source, err)
-			}
+		fd, err := s.root.OpenSource(i)
+		if err != nil {
+			m := &s.spec.Mounts[i]
+			return fmt.Errorf("mounts[%d]: %s: open the source %s: %w", i, m.Destination, m.Source, err)
 		}
 		s.fds = append(s.fds, fd)
 	}
@@ -137,15 +144,15 @@ func (s *sources) open() error {
 
 // openOthers opens what the runtime itself binds in a container, by where it is there: the
 // directory of the notification socket, and cgroups without a namespace of theirs.
-func (s *sources) openOthers() (map[string]int, error) {
+func (s *sources) openOthers() error {
 	mk := s.rs.m
-	others := map[string]int{}
+	s.others = map[string]int{}
 	wanted := map[string]string{}
 	for _, o := range s.rs.out.Mounts {
 		if o.Path == notify.ContainerDir {
 			dir, err := notify.Prepare(mk.stateDir, false)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			wanted[o.Path] = dir
 		}
@@ -167,92 +174,104 @@ func (s *sources) openOthers() (map[string]int, error) {
 	for at, dir := range wanted {
 		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
-			return others, fmt.Errorf("open %s, for %s in the container: %w", dir, at, err)
+			return fmt.Errorf("open %s, for %s in the container: %w", dir, at, err)
 		}
-		others[at] = fd
+		s.others[at] = fd
 	}
-	return others, nil
+	return nil
 }
 
 // place makes the mount points that are missing, in the order of the configuration, and
-// finds out where each is. The binds are mounted meanwhile, since further points may lie in
-// them, and not when CRIU begins.
-func (s *sources) place() (err error) {
-	var mounted []int
-	defer func() {
-		for i := len(mounted) - 1; i >= 0; i-- {
-			if e := detach(mounted[i]); e != nil && err == nil {
-				err = e
-			}
-			unix.Close(mounted[i])
-		}
-	}()
-	s.root = rootfs.NewRestored(s.rs.stage.Root, s.spec)
+// finds out where each is. The binds are mounted until detach, since further points and
+// sources may lie in them, and not when CRIU begins.
+func (s *sources) place() error {
+	s.root.At(s.rs.stage.Root)
 	for i := range s.spec.Mounts {
-		mount := &s.spec.Mounts[i]
-		dir := true
-		if s.fds[i] >= 0 {
-			var st unix.Stat_t
-			if err := unix.Fstat(s.fds[i], &st); err != nil {
-				return fmt.Errorf("mounts[%d]: fstat: %w", i, err)
-			}
-			dir = st.Mode&unix.S_IFMT == unix.S_IFDIR
-		}
-		fd, at, err := s.root.Mount(dir)
-		if err != nil {
-			return fmt.Errorf("mounts[%d]: %s: %w", i, mount.Destination, err)
-		}
-		s.places = append(s.places, at)
-		if fd < 0 {
-			continue
-		}
-		if s.fds[i] >= 0 {
-			if err = criu.Clone(s.fds[i], rootfs.BindsTree(mount), fd, ""); err == nil {
-				err = s.reopen(&mounted, at)
-			}
-		}
-		unix.Close(fd)
-		if err != nil {
-			return fmt.Errorf("mounts[%d]: %s: %w", i, mount.Destination, err)
+		if err := s.placeOne(i); err != nil {
+			return fmt.Errorf("mounts[%d]: %s: %w", i, s.spec.Mounts[i].Destination, err)
 		}
 	}
 	return nil
 }
 
-// reopen notes what has just been mounted at the place.
-func (s *sources) reopen(mounted *[]int, at string) error {
+func (s *sources) placeOne(i int) (err error) {
+	if s.fds[i] < 0 {
+		if s.fds[i], err = s.root.OpenInside(); err != nil {
+			return err
+		}
+	}
+	dir := true
+	if s.fds[i] >= 0 {
+		var st unix.Stat_t
+		if err := unix.Fstat(s.fds[i], &st); err != nil {
+			return fmt.Errorf("fstat: %w", err)
+		}
+		dir = st.Mode&unix.S_IFMT == unix.S_IFDIR
+	}
+	fd, at, err := s.root.Mount(dir)
+	if err != nil {
+		return err
+	}
+	s.places = append(s.places, at)
+	if fd < 0 {
+		return nil
+	}
+	defer unix.Close(fd)
+	if s.fds[i] < 0 {
+		return nil
+	}
+	if err := criu.Clone(s.fds[i], rootfs.BindsTree(&s.spec.Mounts[i]), fd, ""); err != nil {
+		return err
+	}
+	return s.reopen(i, at)
+}
+
+// reopen notes what has just been mounted at the place, the bind i, and gives it its options.
+func (s *sources) reopen(i int, at string) error {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS}
 	fd, err := unix.Openat2(s.rs.stage.Root, at, &how)
 	if err != nil {
 		return fmt.Errorf("open what is mounted at %s: %w", at, err)
 	}
-	*mounted = append(*mounted, fd)
-	return nil
+	s.mounted = append(s.mounted, fd)
+	return s.root.SetBind(i, fd)
 }
 
-// detach unmounts the mount that is open at fd.
-func detach(fd int) error {
-	if err := unix.Unmount(fmt.Sprintf("/proc/thread-self/fd/%d", fd), unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("umount: %w", err)
+// detach unmounts what place has mounted.
+func (s *sources) detach() (err error) {
+	for _, fd := range slices.Backward(s.mounted) {
+		if e := unix.Unmount(fmt.Sprintf("/proc/thread-self/fd/%d", fd), unix.MNT_DETACH); e != nil && err == nil {
+			err = fmt.Errorf("umount: %w", e)
+		}
+		unix.Close(fd)
 	}
-	return nil
+	return err
+}
+
+// bind returns the bind that what is mounted at the place in the container comes from, and its
+// path below the source, which is empty for the bind itself; -1 for none.
+func (s *sources) bind(at string) (i int, rest string) {
+	for i := len(s.places) - 1; i >= 0; i-- {
+		rest, below := strings.CutPrefix(at, strings.TrimSuffix(s.places[i], "/")+"/")
+		switch {
+		case s.fds[i] < 0:
+		case at == s.places[i]:
+			return i, ""
+		case below && rootfs.BindsTree(&s.spec.Mounts[i]):
+			return i, rest
+		}
+	}
+	return -1, ""
 }
 
 // supply makes the i-th source, for what is mounted at the place in the container.
-func (s *sources) supply(i int, at string, others map[string]int) error {
-	if fd, ok := others[at]; ok {
+func (s *sources) supply(i int, at string) error {
+	if fd, ok := s.others[at]; ok {
 		return s.rs.stage.Source(i, fd, false)
 	}
-	for j := len(s.places) - 1; j >= 0; j-- {
-		rest, below := strings.CutPrefix(at, strings.TrimSuffix(s.places[j], "/")+"/")
-		if s.fds[j] < 0 || at != s.places[j] && !below {
-			continue
-		}
-		if at == s.places[j] {
+	if j, rest := s.bind(at); j >= 0 {
+		if rest == "" {
 			return s.rs.stage.Source(i, s.fds[j], false)
-		}
-		if !rootfs.BindsTree(&s.spec.Mounts[j]) {
-			continue
 		}
 		how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
 		fd, err := unix.Openat2(s.fds[j], rest, &how)
@@ -273,6 +292,104 @@ func (s *sources) supply(i int, at string, others map[string]int) error {
 		return s.rs.stage.Node(i, mode, dev, uid, gid)
 	}
 	return fmt.Errorf("the checkpoint has a mount at %s, which the bundle has no source for; add it to mounts", fault.Name(at))
+}
+
+// setAttributes finds those that the configuration gives the mount that the i-th source is for,
+// and gives the source those that these and the checkpoint's have in common: what it has CRIU
+// can take from no mount in a user namespace, where it restores what the checkpoint has. It
+// restores nothing where it takes the mount for a second one of a file system with the same.
+func (s *sources) setAttributes(i int, o *outsideMount) error {
+	fd, err := s.rs.stage.OpenSource(i)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	has, err := rootfs.AttributesOf(fd)
+	if err != nil {
+		return err
+	}
+	seen := rootfs.Recorded(o.Options)
+	b := bound{at: o.Path}
+	if b.attrs, err = s.attributes(o.Path, has, seen); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("fstat: %w", err)
+	}
+	b.dev, b.ino = st.Dev, st.Ino
+	s.rs.bounds = append(s.rs.bounds, b)
+	return rootfs.SetAttributes(fd, rootfs.Loosest(seen, b.attrs))
+}
+
+// attributes returns those that the configuration gives what is mounted at the place, by those
+// that the source has, and for a device those that the checkpoint has seen.
+func (s *sources) attributes(at string, has, seen uint64) (uint64, error) {
+	if _, ok := s.others[at]; ok {
+		if at == notify.ContainerDir {
+			return has | rootfs.NotifyAttributes, nil
+		}
+		c := s.rs.m.plan.cgroupMounts()
+		return s.root.Cgroup(at, c.Callers, has), nil
+	}
+	if i, rest := s.bind(at); i >= 0 {
+		return s.root.Attributes(i, rest != "", has), nil
+	}
+	masked, err := s.masked(at)
+	if masked {
+		return rootfs.Masked(seen), nil
+	}
+	return seen, err
+}
+
+// setMounts gives the mounts of the restored container, which stands still, the options of the
+// configuration: CRIU has given them those that the checkpoint had. What the container's
+// processes have mounted on one is theirs.
+func (rs *restoration) setMounts() error {
+	return criu.InMounts(rs.m.child.Pidfd, func() error {
+		root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(root)
+		for i := range rs.bounds {
+			if err := rs.bounds[i].set(root); err != nil {
+				return fmt.Errorf("set the options of %s: %w", fault.Name(rs.bounds[i].at), err)
+			}
+		}
+		return nil
+	})
+}
+
+// set gives the mount its attributes, where it is the one that is seen below root.
+func (b *bound) set(root int) error {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS}
+	fd, err := unix.Openat2(root, b.at, &how)
+	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open it: %w", err)
+	}
+	defer unix.Close(fd)
+	if is, err := b.is(fd); err != nil || !is {
+		return err
+	}
+	return rootfs.SetAttributes(fd, b.attrs)
+}
+
+// is reports whether what is mounted is open at fd, and not something in another mount.
+func (b *bound) is(fd int) (bool, error) {
+	var st unix.Stat_t
+	var x unix.Statx_t
+	err := unix.Fstat(fd, &st)
+	if err == nil {
+		err = unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_TYPE, &x)
+	}
+	if err != nil {
+		return false, fmt.Errorf("stat: %w", err)
+	}
+	return st.Dev == b.dev && st.Ino == b.ino && x.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
 }
 
 // masked reports whether the configuration masks what is at the place.

@@ -3,6 +3,7 @@ package life
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -167,6 +168,9 @@ func (p *restoredProof) root() error {
 			return err
 		}
 	}
+	if err := p.trees(root); err != nil {
+		return err
+	}
 	if spec.Linux == nil {
 		return nil
 	}
@@ -174,6 +178,63 @@ func (p *restoredProof) root() error {
 		return err
 	}
 	return each(root, "linux.readonlyPaths", spec.Linux.ReadonlyPaths, isReadOnly)
+}
+
+// trees proves that what has come with a bind that is read-only as a whole is so, and not only
+// the bind itself. What the container has mounted there of its own is not the configuration's.
+func (p *restoredProof) trees(root int) error {
+	bind := map[int]int{} // by the ids of mounts
+	for i := range p.spec.Mounts {
+		if id := mountID(root, p.spec.Mounts[i].Destination); id != 0 {
+			bind[id] = i
+		}
+	}
+	own, outside, err := mountsOf(p.pid)
+	if err != nil {
+		return err
+	}
+	parents := map[int]int{}
+	for _, m := range own {
+		parents[m.ID] = m.Parent
+	}
+	for _, m := range criu.External(own, outside, has(p.spec, specs.CgroupNamespace)) {
+		id := m.ID
+		for range own { // a way up is no longer
+			if _, found := bind[id]; found {
+				break
+			}
+			id = parents[id]
+		}
+		i, found := bind[id]
+		if found && readOnlyTree(&p.spec.Mounts[i]) && !slices.Contains(strings.Split(m.Options, ","), "ro") {
+			return fmt.Errorf("%s: %s, which comes with it, is writable", fault.At("mounts", i), fault.Name(m.Point))
+		}
+	}
+	return nil
+}
+
+// mountID returns the id of the mount that is at a path, opened as if root were "/"; 0 for none.
+func mountID(root int, path string) int {
+	fd, err := unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	var st unix.Statx_t
+	if unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st) != nil || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
+		return 0
+	}
+	return int(st.Mnt_id)
+}
+
+// readOnlyTree reports whether the options of m end up as read-only for what comes with it, too.
+func readOnlyTree(m *specs.Mount) (ro bool) {
+	for _, o := range m.Options {
+		if o == "rro" || o == "rrw" {
+			ro = o == "rro"
+		}
+	}
+	return ro
 }
 
 // readOnlyMount reports whether the options of m end up as read-only for the mount itself.

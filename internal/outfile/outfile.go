@@ -190,6 +190,28 @@ func Remove(path string) error {
 	return nil
 }
 
+// MakeDir opens the directory path, which it makes, with those above, where it is missing: for
+// its owner alone. It is come to as Open comes to a file.
+func MakeDir(path string, flags int) (int, error) {
+	fd, err := Open(path, flags|unix.O_DIRECTORY, 0)
+	if !errors.Is(err, unix.ENOENT) {
+		return fd, err
+	}
+	above, err := MakeDir(filepath.Dir(path), unix.O_PATH)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(above)
+	name := filepath.Base(path)
+	if err := unix.Mkdirat(above, name, 0o700); err != nil && err != unix.EEXIST {
+		return -1, &os.PathError{Op: "mkdir", Path: path, Err: err}
+	}
+	if fd, err = sys.Open(above, name, flags|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0); err != nil {
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return fd, nil
+}
+
 // directory opens the directory of path.
 func directory(path string) (fd int, base string, err error) {
 	dir, base := filepath.Split(path)
@@ -251,9 +273,11 @@ func walk(path string, flags int, mode uint32) (int, error) {
 		if len(rest) == 0 {
 			how, perm = flags, mode
 		}
-		to, err := link(dir, name)
-		if err != nil {
-			return -1, err
+		to := ""
+		if len(rest) > 0 || flags&unix.O_EXCL == 0 { // a file that is new is behind no link
+			if to, err = link(dir, name); err != nil {
+				return -1, err
+			}
 		}
 		if to == "" || inProc(dir) { // procfs leads by no path
 			if to == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -130,6 +131,29 @@ func TestVMLogs(t *testing.T) {
 	}
 	if o := a["internal/host/cgroup TestB"]; o == nil || len(o.passed) != 1 {
 		t.Errorf("TestB: %+v", o)
+	}
+}
+
+// TestMachinesArePhases: the machines of each phase of virtual ones are known, and skips are
+// judged when all of these have run, not before.
+func TestMachinesArePhases(t *testing.T) {
+	all := &report{}
+	for _, name := range slices.Concat(lanes...) {
+		all.done = append(all.done, phase{name: name})
+	}
+	if !all.ranMachines() {
+		t.Error("skips are never judged")
+	}
+	for i, p := range all.done {
+		if !strings.HasPrefix(p.name, "vm-") || p.name == "vm-build" {
+			continue
+		}
+		if machines[p.name] == nil {
+			t.Errorf("no machines of %s are known", p.name)
+		}
+		if others := (&report{done: slices.Delete(slices.Clone(all.done), i, i+1)}); others.ranMachines() {
+			t.Errorf("skips are judged before %s has run", p.name)
+		}
 	}
 }
 

@@ -21,17 +21,27 @@ import (
 	"time"
 )
 
-// lanes are the phases that run one after the other, each lane beside the others. What
-// runs tests comes after test-deps, which installs what they need.
+// lanes are the phases that run one after the other, each lane beside the others, so that two
+// processors have work to the end, and no more than two virtual machines. What runs tests
+// comes after test-deps, which installs what they need.
 var lanes = [][]string{
-	{"test-deps", "vm-build", "unit", "surroundings-quick", "integration", "conformance", "engines", "tutorial", "vm-v2"},
-	{"fmt", "vet", "lint", "containerd", "types", "cross-quick", "fuzz-build", "dist-test", "mutants-quick"},
-	{"vm-systemd"},
+	{"test-deps", "vm-build", "unit", "surroundings-quick", "integration", "conformance", "engines", "tutorial"},
+	{"fmt", "vet", "lint", "containerd", "types", "cross-quick", "fuzz-build", "dist-test", "mutants-quick", "vm-v2", "vm-hybrid"},
+	{"vm-systemd", "vm-checkpoint"},
 }
 
 // after is what a phase of another lane has to wait for.
 var after = map[string]string{
-	"engines": "containerd", "dist-test": "test-deps", "mutants-quick": "test-deps", "vm-systemd": "vm-build",
+	"engines": "containerd", "dist-test": "test-deps", "mutants-quick": "test-deps", "vm-v2": "vm-build", "vm-systemd": "vm-build",
+}
+
+// machines are the phases of virtual machines, each with the names of its machines, whose logs
+// tests/vm/suite keeps.
+var machines = map[string][]string{
+	"vm-systemd":    {"v2-systemd"},
+	"vm-v2":         {"v2", "selinux"},
+	"vm-hybrid":     {"v1", "hybrid-systemd"},
+	"vm-checkpoint": {"checkpoint", "checkpoint-v1"},
 }
 
 // phase is one that has run.
@@ -109,7 +119,7 @@ func all(ctx context.Context, chosen [][]string) bool {
 	group.Wait()
 	good := !r.failed && ctx.Err() == nil
 	// Before it is known what the VMs run nothing can be said of a skip.
-	judged := good && r.ran("vm-v2") && r.ran("vm-systemd")
+	judged := good && r.ranMachines()
 	if judged {
 		r.tests.addVM("bin/vm")
 	}
@@ -118,9 +128,14 @@ func all(ctx context.Context, chosen [][]string) bool {
 	return good
 }
 
-// ran reports whether a phase has been run.
-func (r *report) ran(name string) bool {
-	return slices.ContainsFunc(r.done, func(p phase) bool { return p.name == name })
+// ranMachines reports whether all phases of virtual machines have been run.
+func (r *report) ranMachines() bool {
+	for name := range machines {
+		if !slices.ContainsFunc(r.done, func(p phase) bool { return p.name == name }) {
+			return false
+		}
+	}
+	return true
 }
 
 // run runs a phase and prints its block.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,9 +35,6 @@ func (a tests) add(where string, list []*test) {
 	}
 }
 
-// vmLogs are what tests/vm/suite keeps of the machines that make vm starts, by name.
-var vmLogs = []string{"v2", "v2-systemd", "hybrid-systemd", "v1", "selinux"}
-
 var (
 	packageLine = regexp.MustCompile(`^=== PACKAGE (\S+)`) // tests/vm/guest/several
 	runLine     = regexp.MustCompile(`^=== (?:RUN|CONT|NAME) +(\S+)`)
@@ -45,8 +43,10 @@ var (
 
 // addVM adds what was run in virtual machines.
 func (a tests) addVM(dir string) {
-	for _, log := range vmLogs {
-		a.addLog(filepath.Join(dir, log+".log"))
+	for _, phase := range slices.Sorted(maps.Keys(machines)) {
+		for _, name := range machines[phase] {
+			a.addLog(filepath.Join(dir, name+".log"))
+		}
 	}
 }
 

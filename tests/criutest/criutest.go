@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -33,6 +34,11 @@ type Behaviour struct {
 	Log string // written to CRIU's log before
 
 	Terminal bool // a restore sends the master of a terminal
+
+	// Mounts has a restore bind what it has sources for, with the options of the dump, in
+	// the root, and change to that: as CRIU does. Userns has it do so in a user namespace
+	// with the ids of the host.
+	Mounts, Userns bool
 }
 
 const variable = "HUTCH_TEST_CRIU"
@@ -208,6 +214,7 @@ func (p *program) note(kind int, m []byte) {
 
 func (p *program) dump(kind uint64) {
 	pid := int(p.r.Numbers[pidField][0])
+	p.noteMounts(pid)
 	for _, script := range []string{"pre-dump", "network-lock", "post-dump"} {
 		if !p.notify(script, pid, -1) {
 			p.answer(kind, false)
@@ -222,12 +229,7 @@ func (p *program) dump(kind uint64) {
 }
 
 func (p *program) restore() {
-	var err error
-	p.child, err = syscall.ForkExec("/bin/busybox", []string{"busybox", "sleep", "100000"}, &syscall.ProcAttr{
-		Env: []string{}, Files: []uintptr{0, 1, 2},
-		Sys: &syscall.SysProcAttr{Cloneflags: unix.CLONE_PARENT | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNS},
-	})
-	if err != nil {
+	if err := p.start(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(8)
 	}
@@ -248,6 +250,70 @@ func (p *program) restore() {
 	}
 	p.happen("end")
 	p.answer(Restore, true)
+}
+
+// start starts the restored process.
+func (p *program) start() (err error) {
+	words := []string{"busybox", "sleep", "100000"}
+	sys := &syscall.SysProcAttr{Cloneflags: unix.CLONE_PARENT | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNS}
+	if p.b.Mounts {
+		words = []string{"busybox", "sh", "-c", p.mountAll()}
+	}
+	if p.b.Userns {
+		sys.Cloneflags |= unix.CLONE_NEWUSER
+		sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
+		sys.GidMappings = sys.UidMappings
+	}
+	var ready [2]int
+	if err := unix.Pipe2(ready[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	p.child, err = syscall.ForkExec("/bin/busybox", words, &syscall.ProcAttr{Env: []string{}, Files: []uintptr{0, 1, 2, uintptr(ready[1])}, Sys: sys})
+	unix.Close(ready[1])
+	if err == nil && p.b.Mounts {
+		_, _ = unix.Read(ready[0], make([]byte, 1)) // its end
+	}
+	unix.Close(ready[0])
+	return err
+}
+
+// mount is an external mount of a dump.
+type mount struct{ Key, Point, Options string }
+
+// noteMounts writes down what options the external mounts of the process have.
+func (p *program) noteMounts(pid int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	var list []mount
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		for _, e := range p.r.Strings[External] {
+			if key, ok := strings.CutPrefix(e, "mnt["+f[4]+"]:"); ok {
+				list = append(list, mount{key, f[4], f[5]})
+			}
+		}
+	}
+	out, _ := json.Marshal(list)
+	_ = os.WriteFile(filepath.Join(p.dir, "mounts"), out, 0o644)
+}
+
+// mountAll returns a script that makes the mounts, goes to the root and sleeps. What lies in a
+// file system of the container's own is left out, which is not restored.
+func (p *program) mountAll() string {
+	var list []mount
+	text, _ := os.ReadFile(filepath.Join(p.dir, "mounts"))
+	_ = json.Unmarshal(text, &list)
+	root := p.r.Strings[Root][0]
+	script := "set -e; exec >&2; busybox mount --make-rprivate /; busybox mount -o bind '" + root + "' '" + root + "'; cd '" + root + "'\n" // none that is locked
+	for _, m := range list {
+		for _, e := range p.r.Strings[External] {
+			if source, ok := strings.CutPrefix(e, "mnt["+m.Key+"]:"); ok {
+				at := root + m.Point
+				script += fmt.Sprintf("if [ -e '%s' ]; then busybox mount -o bind '%s' '%s'; busybox mount -o 'remount,bind,%s' '%s'; fi\n", at, source, at, m.Options, at)
+			}
+		}
+	}
+	return script + "busybox mkdir -p put; busybox cp /bin/busybox bin/busybox; busybox pivot_root . put\n" +
+		"exec put/bin/busybox chroot . /bin/busybox sh -c 'cd /; /bin/busybox umount -l /put; exec /bin/busybox sleep 100000 3>&-'\n"
 }
 
 // notify asks back, and reports whether all is well.

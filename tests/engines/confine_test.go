@@ -119,7 +119,7 @@ func maskedPaths(t *testing.T, e *engine) {
 }
 
 func inits(t *testing.T, e *engine) {
-	is(t, e.sh(t, []string{"--init"}, "test $$ != 1 && echo below; sh -c 'sleep 0.1 & exit 0'; sleep 0.4; ps -o stat,comm | grep -c '^Z' || true"), "below", "0")
+	is(t, e.sh(t, []string{"--init"}, "test $$ != 1 && echo below; sh -c 'sleep 0.1 & exit 0'; while ps -o comm | grep -qx sleep; do sleep 0.1; done; echo reaped"), "below", "reaped")
 }
 
 func hostNamespaces(t *testing.T, e *engine) {

@@ -1,9 +1,11 @@
 package engines
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -188,8 +190,43 @@ func background(t *testing.T, e *engine, id string, options []string, program ..
 	e.run(t, ctr(e, id, append([]string{"-d"}, options...), program...)...)
 }
 
+// attached gives ctr args and a shell with a script to run, and returns what the script prints. ctr
+// closes its end of the output when the process has ended, read or not: so the shell lives until
+// its input ends, which it does when all has been read.
+func attached(t *testing.T, e *engine, args []string, script string) string {
+	t.Helper()
+	const end = "end of output\n"
+	args = slices.Concat(e.call[1:], args, []string{"sh", "-c", script + "\nprintf '" + end + "'; cat"})
+	cmd := exec.CommandContext(testwait.Context(t), e.call[0], args...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var text, line string
+	lines := bufio.NewReader(out)
+	for err == nil && line != end {
+		text += line
+		line, err = lines.ReadString('\n')
+	}
+	in.Close()
+	more, _ := io.ReadAll(lines)
+	if waited := cmd.Wait(); waited != nil || line != end || len(more) > 0 {
+		t.Fatalf("%s %s: %v, after the output %q, then %q %q, with the errors:\n%s", e.name, strings.Join(args, " "), waited, text, line, more, &errs)
+	}
+	return text
+}
+
 func ctrRun(t *testing.T, e *engine) {
-	is(t, e.run(t, ctr(e, "one", []string{"--rm", "--env", "A=1"}, "sh", "-c", "echo hello $A; cat /proc/1/comm; sleep 0.2")...), "hello 1", "sh")
+	is(t, attached(t, e, ctr(e, "one", []string{"--rm", "--env", "A=1"}), "echo hello $A; cat /proc/1/comm"), "hello 1", "sh")
 	if code, out := e.try(t, ctr(e, "two", []string{"--rm"}, "sh", "-c", "exit 7")...); code != 7 {
 		t.Errorf("exit code %d, want 7: %s", code, out)
 	}
@@ -208,8 +245,8 @@ func ctrLimits(t *testing.T, e *engine) {
 func ctrConfined(t *testing.T, e *engine) {
 	dir := t.TempDir()
 	write(t, dir+"/file", "from the host\n")
-	is(t, e.run(t, ctr(e, "confined", []string{"--rm", "--cap-drop", "CAP_CHOWN", "--read-only", "--seccomp", "--mount", "type=bind,src=" + dir + ",dst=/tmp,options=rbind:ro"},
-		"sh", "-c", "touch /x 2>/dev/null || echo refused; cat /tmp/file; sleep 0.2; grep -E 'CapEff|Seccomp:' /proc/self/status; sleep 0.2")...),
+	is(t, attached(t, e, ctr(e, "confined", []string{"--rm", "--cap-drop", "CAP_CHOWN", "--read-only", "--seccomp", "--mount", "type=bind,src=" + dir + ",dst=/tmp,options=rbind:ro"}),
+		"touch /x 2>/dev/null || echo refused; cat /tmp/file; grep -E 'CapEff|Seccomp:' /proc/self/status"),
 		"refused", "from the host", "CapEff:\t00000000a80425fa", "Seccomp:\t2")
 }
 
@@ -225,9 +262,7 @@ func ctrTerminal(t *testing.T, e *engine) {
 
 func ctrTask(t *testing.T, e *engine) {
 	background(t, e, "task", nil, "sleep", "1000")
-	// ctr closes its end of the output when the process has ended, read or not:
-	// what a process writes just before that can be lost. So it stays a moment.
-	is(t, e.run(t, "task", "exec", "--exec-id", "x1", "task", "sh", "-c", "cat /proc/1/comm; sleep 0.2"), "sleep")
+	is(t, attached(t, e, []string{"task", "exec", "--exec-id", "x1", "task"}, "cat /proc/1/comm"), "sleep")
 	if code, _ := e.try(t, "task", "exec", "--exec-id", "x2", "task", "sh", "-c", "exit 9"); code != 9 {
 		t.Errorf("exec: exit code %d, want 9", code)
 	}

@@ -129,7 +129,7 @@ func TestDriverContainerd(t *testing.T) {
 		e.run(t, append(options, e.image, "driven", "sleep", "1000")...)
 		fields := strings.Fields(e.run(t, "task", "ls"))
 		placed(t, driver, fields[len(fields)-2], "67108864", "")
-		is(t, e.run(t, "task", "exec", "--exec-id", "x", "driven", "sh", "-c", "cat /proc/1/comm; sleep 0.2"), "sleep")
+		is(t, attached(t, e, []string{"task", "exec", "--exec-id", "x", "driven"}, "cat /proc/1/comm"), "sleep")
 		e.run(t, "task", "pause", "driven")
 		has(t, e.run(t, "task", "ls"), "PAUSED")
 		e.run(t, "task", "resume", "driven")

@@ -23,8 +23,16 @@ func TestPodman(t *testing.T) {
 	nothingLeft(t, podman)
 }
 
-// setUpPodman writes the files that tell podman and buildah of the runtime.
+// setUpPodman configures podman and buildah, and gives them the image.
 func setUpPodman(t *testing.T) *engine {
+	t.Helper()
+	podman := configurePodman(t)
+	podman.run(t, "import", image, podman.image)
+	return podman
+}
+
+// configurePodman writes the files that tell podman and buildah of the runtime.
+func configurePodman(t *testing.T) *engine {
 	t.Helper()
 	need(t, "podman", "conmon", "iptables")
 	base := filepath.Join(space, "podman")
@@ -53,9 +61,7 @@ network_config_dir = %q
 	write(t, "/etc/containers/policy.json", `{"default": [{"type": "insecureAcceptAnything"}]}`)
 	t.Setenv("CONTAINERS_CONF", base+"/containers.conf")
 	t.Setenv("CONTAINERS_STORAGE_CONF", base+"/storage.conf")
-	podman := &engine{name: "podman", call: []string{"podman"}, image: "localhost/bb", parent: cgroupParent()}
-	podman.run(t, "import", image, podman.image)
-	return podman
+	return &engine{name: "podman", call: []string{"podman"}, image: "localhost/bb", parent: cgroupParent()}
 }
 
 // silent holds that nothing but the container's own output is shown.
@@ -86,7 +92,7 @@ func pod(t *testing.T, e *engine) {
 	e.run(t, "pod", "create", "--name", "together", "--cgroup-parent", e.parent, "--hostname", "both", "-p", "127.0.0.1:18082:80")
 	e.run(t, "run", "-d", "--pod", "together", "--name", "server", e.image, "sh", "-c", "echo served >/tmp/page; exec httpd -f -p 80 -h /tmp")
 	is(t, e.run(t, "run", "--rm", "--pod", "together", e.image, "sh", "-c",
-		"hostname; for i in 1 2 3 4 5; do wget -qO- http://127.0.0.1/page 2>/dev/null && break; sleep 0.2; done"), "both", "served")
+		"hostname; until wget -qO- http://127.0.0.1/page 2>/dev/null; do sleep 0.2; done"), "both", "served")
 	is(t, e.run(t, "pod", "ps", "--format", "{{.Name}} {{.Status}} {{.NumberOfContainers}}"), "together Running 2")
 	e.run(t, "pod", "pause", "together")
 	e.run(t, "pod", "unpause", "together")

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,6 +42,56 @@ func TestCheckpointReadOnlyRoot(t *testing.T) {
 	// A label that is not the configuration's is one that was asked for.
 	b.restore("--lsm-profile", "apparmor:hutchtest-b")
 	b.execs("hutchtest-b (enforce)", nil, "cat", "/proc/1/attr/current")
+}
+
+// TestCheckpointMountOptions: a bind, and what comes with it, has the options of config.json after
+// a restore, whatever the container's processes have made of them.
+func TestCheckpointMountOptions(t *testing.T) {
+	needsCRIU(t)
+	for _, way := range []struct {
+		name string
+		edit edit
+	}{{"root", func(*specs.Spec) {}}, {"user namespace", userNamespace}} {
+		t.Run(way.name, func(t *testing.T) {
+			b := newBundle(t, sh("exec >/dev/null 2>&1; "+count("/dev/shm/n")), withCapabilities("CAP_SYS_ADMIN"), way.edit)
+			if err := os.Chown(b.rootfs(), mappedRoot, mappedRoot); err != nil {
+				t.Fatal(err)
+			}
+			source := hostTmpfs(t, b.path("source"), "rw")
+			hostTmpfs(t, source+"/sub", "nodev")
+			places := []string{"/all", "/all/sub", "/top", "/top/sub", "/plain", "/same"}
+			bindMount(source, "/all", "rbind", "rro", "rnosuid", "noexec")(b.spec)
+			bindMount(source, "/top", "rbind", "ro", "nosuid")(b.spec)
+			bindMount(source, "/plain", "ro")(b.spec)
+			bindMount(source, "/same", "ro")(b.spec)
+			b.writeSpec()
+			b.create().start()
+			options := func() (list []string) {
+				mounts := parseMounts(t, readFile(t, fmt.Sprintf("/proc/%d/mountinfo", b.pid)))
+				for _, at := range places {
+					list = append(list, at+" "+mountAt(t, mounts, at).options)
+				}
+				return list
+			}
+			before := options()
+			for _, at := range places { // what the kernel has locked stays
+				b.exec(nil, "mount", "-o", "remount,bind,rw,suid,exec", at)
+				b.exec(nil, "mount", "-o", "remount,bind,rw,suid,exec,nodev", at)
+			}
+			if changed := options(); changed[0] == before[0] || changed[1] == before[1] || changed[4] == before[4] {
+				t.Fatalf("the container has changed nothing: %q", changed)
+			}
+			n := b.counts("/dev/shm/n", 2)
+			b.checkpoint()
+			b.restore()
+			b.counts("/dev/shm/n", n)
+			if after := options(); !slices.Equal(after, before) {
+				t.Errorf("after the restore %q, before the checkpoint %q", after, before)
+			}
+			b.delete("--force")
+			b.wait()
+		})
+	}
 }
 
 // TestCheckpointPod: a container that shares the namespaces of another one, which goes on.

@@ -22,10 +22,10 @@ const mistakesHead = `# The mistakes of a first hour
 
 What three runtimes say to those who begin: the exit status in brackets, then what is on standard
 error. A good text names the command, the container, the element of config.json, the object, the
-reason and the remedy. The other two are Debian 12's runc 1.1.5 and crun 1.8.1, on a host with cgroup
-v1; "web1" is the container, "/bundle" its bundle. The page is written by
-` + "`go test ./tests/integration -run TestMistakesPage -mistakes`" + `, and TestMistakes and
-TestMistakesPage hold it to what Hutch says.
+reason and the remedy. The other two are Debian 12's runc 1.1.5 and crun 1.8.1, on a host with
+cgroup v1; "web1" is the container, "/bundle" its bundle. The page is written by
+` + "`go test ./tests/integration -run TestMistakesPage -mistakes`" + `, and TestMistakes and TestMistakesPage
+hold it to what Hutch says.
 `
 
 // TestMistakesPage: the page has each mistake, and what it shows of Hutch is what TestMistakes

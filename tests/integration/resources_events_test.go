@@ -47,7 +47,8 @@ func TestEventsStatsDocument(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v in %s", err, text)
 	}
-	// cgroup v2 tells no limit and no count of refusals for the parts of memory, but the objects stay.
+	// cgroup v2 tells no limit and no count of refusals for the parts of memory, but the
+	// objects stay.
 	if m := data.Memory; m.Usage == nil || m.Swap == nil || m.Kernel == nil || m.KernelTCP == nil || len(m.Raw) == 0 {
 		t.Errorf("memory: %s", event.Data["memory"])
 	} else if m.Usage.Limit != 64<<20 || m.Usage.Usage == 0 || m.Usage.Usage > 64<<20 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // pageFile is the page that shows the register, from the module's top.
@@ -67,9 +68,26 @@ func (c *chapter) table() string {
 			b.WriteString("\nA second line that no test can tell from the first:\n\n")
 			first = false
 		}
-		fmt.Fprintf(&b, "* %s (%s): %s\n", d.sentence, where(d), d.equivalent)
+		b.WriteString(listed(fmt.Sprintf("%s (%s): %s", d.sentence, where(d), d.equivalent)))
 	}
 	return b.String()
+}
+
+// columns is how long a line of the page is at most, but for its tables.
+const columns = 100
+
+// listed returns text as an item of a list.
+func listed(text string) string {
+	var b strings.Builder
+	line := "*"
+	for word := range strings.FieldsSeq(text) {
+		if utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > columns {
+			b.WriteString(line + "\n")
+			line = " "
+		}
+		line += " " + word
+	}
+	return b.String() + line + "\n"
 }
 
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

@@ -12,11 +12,12 @@ import (
 //
 // Source: proc_pid_mountinfo(5).
 type Mount struct {
-	ID    int
-	Dev   string // of the file system, as major:minor
-	Root  string // what of it is mounted
-	Point string
-	Type  string
+	ID     int
+	Parent int    // the ID of what it is mounted on
+	Dev    string // of the file system, as major:minor
+	Root   string // what of it is mounted
+	Point  string
+	Type   string
 
 	Options string // of the mount, as "ro,nosuid"
 }
@@ -31,10 +32,11 @@ func ParseMounts(text string) (out []Mount) {
 			continue
 		}
 		id, err := strconv.Atoi(f[0])
-		if err != nil {
+		parent, e := strconv.Atoi(f[1])
+		if err != nil || e != nil {
 			continue
 		}
-		out = append(out, Mount{ID: id, Dev: f[2], Root: unescape(f[3]), Point: unescape(f[4]), Type: t[0], Options: f[5]})
+		out = append(out, Mount{ID: id, Parent: parent, Dev: f[2], Root: unescape(f[3]), Point: unescape(f[4]), Type: t[0], Options: f[5]})
 	}
 	return out
 }

@@ -2,7 +2,6 @@ package criu
 
 import (
 	"fmt"
-	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -76,13 +75,13 @@ func (s *Stage) Source(i, fd int, tree bool) error {
 	return Clone(fd, tree, unix.AT_FDCWD, path)
 }
 
-// SetAttributes sets those of the i-th source. CRIU takes a mount for a second one of a file
-// system when it was that in the checkpoint, and then counts on its having the first one's.
-func (s *Stage) SetAttributes(i int, attr unix.MountAttr) error {
-	if err := unix.MountSetattr(unix.AT_FDCWD, s.SourcePath(i), 0, &attr); err != nil {
-		return fmt.Errorf("mount_setattr %+v: %w", attr, err)
+// OpenSource opens the mount of the i-th source.
+func (s *Stage) OpenSource(i int) (int, error) {
+	fd, err := unix.Open(s.SourcePath(i), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open %s: %w", s.SourcePath(i), err)
 	}
-	return nil
+	return fd, nil
 }
 
 // Node makes a device node the i-th source: a file of the stage, and none of the host's,
@@ -134,24 +133,28 @@ func Clone(fd int, tree bool, dir int, name string) error {
 // ReadOnlyRoot makes the root of a restored process, which stands still, read-only in its
 // mount namespace. CRIU makes a directory there, so that it cannot be so before, and does not
 // make it so afterwards.
-//
-// Source: setns(2), which takes the thread to the root of the namespace.
 func ReadOnlyRoot(pidfd int) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked, so that the thread ends
-		err := unix.Unshare(unix.CLONE_FS)
-		if err == nil {
-			err = unix.Setns(pidfd, unix.CLONE_NEWNS)
-		}
-		if err == nil {
-			attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-			err = unix.MountSetattr(unix.AT_FDCWD, "/", 0, &attr)
-		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
+	err := InMounts(pidfd, func() error {
+		attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+		return unix.MountSetattr(unix.AT_FDCWD, "/", 0, &attr)
+	})
+	if err != nil {
 		return fmt.Errorf("make the root read-only: %w", err)
 	}
 	return nil
+}
+
+// InMounts calls f on a thread in the mount namespace of a process, at the root of that.
+//
+// Source: setns(2), which takes the thread to the root of the namespace.
+func InMounts(pidfd int, f func() error) error {
+	return apart(func() error {
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			return fmt.Errorf("unshare CLONE_FS: %w", err)
+		}
+		if err := unix.Setns(pidfd, unix.CLONE_NEWNS); err != nil {
+			return fmt.Errorf("setns: %w", err)
+		}
+		return f()
+	})
 }

@@ -119,8 +119,7 @@ func onThread(prepare, fork func() error) error {
 	if prepare == nil {
 		return fork()
 	}
-	done := make(chan error)
-	work := func() error {
+	return apart(func() error {
 		if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 			return fmt.Errorf("unshare CLONE_NEWNS: %w", err)
 		}
@@ -132,9 +131,13 @@ func onThread(prepare, fork func() error) error {
 			return err
 		}
 		return fork()
-	}
-	// The first thread stands for the process in /proc, and stays as it is: while one
-	// goroutine has it, the next one is on another.
+	})
+}
+
+// apart calls work on a thread that ends with it. The first thread stands for the process in
+// /proc, and stays as it is: while one goroutine has it, the next one is on another.
+func apart(work func() error) error {
+	done := make(chan error)
 	var run func()
 	run = func() {
 		runtime.LockOSThread()

@@ -26,7 +26,8 @@ const (
 	// ContainerDir is where the container has it.
 	ContainerDir = "/run/notify"
 
-	name = "notify.sock"
+	// Name is the socket in it.
+	Name = "notify.sock"
 )
 
 // barrierWait is how long the manager has to take the messages, as in runc and in
@@ -70,8 +71,8 @@ func Listen(dir string) (*Socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("NOTIFY_SOCKET: open %s: %w", dir, err)
 	}
-	s := &Socket{fd: -1, dir: d, path: dir + "/" + name}
-	if err := unix.Unlinkat(d, name, 0); err != nil && err != unix.ENOENT {
+	s := &Socket{fd: -1, dir: d, path: dir + "/" + Name}
+	if err := unix.Unlinkat(d, Name, 0); err != nil && err != unix.ENOENT {
 		s.Close()
 		return nil, fmt.Errorf("NOTIFY_SOCKET: unlink %s: %w", s.path, err)
 	}
@@ -82,7 +83,7 @@ func Listen(dir string) (*Socket, error) {
 	}
 	// By the descriptor, since a state directory's path may be longer than a
 	// socket's address.
-	at := "/proc/self/fd/" + strconv.Itoa(d) + "/" + name
+	at := "/proc/self/fd/" + strconv.Itoa(d) + "/" + Name
 	if err := unix.Bind(s.fd, &unix.SockaddrUnix{Name: at}); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("NOTIFY_SOCKET: bind %s: %w", s.path, err)
@@ -97,7 +98,7 @@ func Listen(dir string) (*Socket, error) {
 // open opens the socket to all users of the container, whose root may have put a link there
 // by now where the directory is the same user's.
 func (s *Socket) open() error {
-	fd, err := unix.Openat(s.dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(s.dir, Name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (s *Socket) Close() {
 	}
 	if s.fd >= 0 {
 		unix.Close(s.fd)
-		_ = unix.Unlinkat(s.dir, name, 0) // goes with the state directory at the latest
+		_ = unix.Unlinkat(s.dir, Name, 0) // goes with the state directory at the latest
 	}
 	unix.Close(s.dir)
 	s.fd, s.dir = -1, -1

@@ -96,7 +96,7 @@ func say(t *testing.T, dir, text string) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if err := unix.Sendto(fd, []byte(text), 0, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), name)}); err != nil {
+	if err := unix.Sendto(fd, []byte(text), 0, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), Name)}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -113,7 +113,7 @@ func TestRelay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			host, next := manager(t)
 			s, dir := listen(t)
-			st, err := os.Stat(filepath.Join(dir, name))
+			st, err := os.Stat(filepath.Join(dir, Name))
 			if err != nil || st.Mode().Perm() != 0o777 {
 				t.Errorf("socket: %v, %v", st, err)
 			}
@@ -134,7 +134,7 @@ func TestRelay(t *testing.T) {
 			}
 			s.Close()
 			s.Close()
-			if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Stat(filepath.Join(dir, Name)); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("the socket is left: %v", err)
 			}
 		})
@@ -265,10 +265,10 @@ func TestCloseLeavesAnothersSocket(t *testing.T) {
 	}
 	defer other.Close()
 	s.Close()
-	if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, Name)); err != nil {
 		t.Errorf("the other socket is gone: %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir+".gone", name)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir+".gone", Name)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the own socket is left: %v", err)
 	}
 }
@@ -303,8 +303,8 @@ func TestLinkInTheSocketsPlace(t *testing.T) {
 	s := &Socket{fd: -1, dir: d}
 	defer s.Close()
 	for what, put := range map[string]func() error{
-		"a link":         func() error { return os.Symlink(secret, dir+"/"+name) },
-		"another's name": func() error { return os.Link(secret, dir+"/"+name) },
+		"a link":         func() error { return os.Symlink(secret, dir+"/"+Name) },
+		"another's name": func() error { return os.Link(secret, dir+"/"+Name) },
 	} {
 		if err := put(); err != nil {
 			t.Fatal(err)
@@ -315,7 +315,7 @@ func TestLinkInTheSocketsPlace(t *testing.T) {
 		if st, err := os.Stat(secret); err != nil || st.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", what, st.Mode(), err)
 		}
-		if err := os.Remove(dir + "/" + name); err != nil {
+		if err := os.Remove(dir + "/" + Name); err != nil {
 			t.Fatal(err)
 		}
 	}

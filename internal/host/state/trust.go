@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/outfile"
-	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/internal/trust"
 )
 
@@ -49,29 +47,21 @@ func trustedPlace(fd int) error {
 // error is bare, and unix.ENOENT where there is none.
 func openDir(path string, flags int) (int, error) {
 	fd, err := outfile.Open(path, flags|unix.O_DIRECTORY, 0)
-	switch errno := unix.Errno(0); {
-	case errors.Is(err, unix.ELOOP):
-		return -1, fmt.Errorf("%w: %w", ErrForeign, err)
-	case errors.As(err, &errno):
-		return -1, errno
-	}
-	return fd, err
+	return fd, bare(err)
 }
 
-// makeDir opens the directory path, which it makes, with those above, where it is missing.
+// makeDir is openDir for a directory that is made, with those above, where it is missing.
 func makeDir(path string, flags int) (int, error) {
-	fd, err := openDir(path, flags)
-	if err != unix.ENOENT {
-		return fd, err
+	fd, err := outfile.MakeDir(path, flags)
+	return fd, bare(err)
+}
+
+func bare(err error) error {
+	switch errno := unix.Errno(0); {
+	case errors.Is(err, unix.ELOOP):
+		return fmt.Errorf("%w: %w", ErrForeign, err)
+	case errors.As(err, &errno):
+		return errno
 	}
-	above, err := makeDir(filepath.Dir(path), unix.O_PATH)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(above)
-	name := filepath.Base(path)
-	if err := unix.Mkdirat(above, name, 0o700); err != nil && err != unix.EEXIST {
-		return -1, fmt.Errorf("mkdir %s: %w", path, err)
-	}
-	return sys.Open(above, name, flags|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	return err
 }

@@ -29,7 +29,7 @@ func (r *Root) Mount(b *program.Builder) {
 		r.done = i + 1
 	}
 	if r.notify.tree != 0 {
-		b := b.Element(program.T("process.env")).Doing(program.T("bind %s on /run/notify, for NOTIFY_SOCKET", r.c.NotifyDir))
+		b := b.Element(program.T("process.env")).Doing(program.T("bind %s on %s, for NOTIFY_SOCKET", r.c.NotifyDir, r.c.NotifyTarget))
 		r.attachBind(b, "", &r.notify)
 	}
 	r.attachStore(b) // before what is cloned of it: only attached mounts can be; after the mounts, see there

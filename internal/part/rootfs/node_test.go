@@ -153,7 +153,7 @@ func TestNotifyDirectoryCannotBeChanged(t *testing.T) {
 	w := newWorld(t, proc())
 	must(t, os.Mkdir(w.path("n"), 0o755))
 	must(t, os.WriteFile(w.path("n/notify.sock"), nil, 0o666))
-	w.c.NotifyDir = w.path("n")
+	w.c.NotifyDir, w.c.NotifyTarget = w.path("n"), "/run/notify"
 	out := w.ok(changes + "change /run/notify /run/notify/notify.sock; touch /run/notify/new 2>&1 | sed 's/.*: //'")
 	if want := "8 Read-only file system\nRead-only file system\n"; out != want {
 		t.Errorf("got %q, want %q", out, want)

@@ -110,6 +110,9 @@ func (r *Root) openBinds(b *program.Builder) {
 	}
 }
 
+// NotifyAttributes are those that the mount of Config.NotifyDir has beside its source's.
+const NotifyAttributes = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+
 // open emits the opening of all that comes from the host.
 func (r *Root) open(b *program.Builder) {
 	r.openRoot(b)
@@ -117,10 +120,9 @@ func (r *Root) open(b *program.Builder) {
 	r.openDevices(b)
 	r.openMasks(b)
 	if r.c.NotifyDir != "" {
-		b := b.Element(program.T("process.env")).Doing(program.T("bind %s on /run/notify, for NOTIFY_SOCKET", r.c.NotifyDir))
+		b := b.Element(program.T("process.env")).Doing(program.T("bind %s on %s, for NOTIFY_SOCKET", r.c.NotifyDir, r.c.NotifyTarget))
 		step := b.Step(program.T("open it"))
-		const safe = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
-		r.notify = source{o: options{bind: true, change: change{set: safe}, prop: unix.MS_PRIVATE}, dest: "/run/notify", tree: treeAt(step, r.c.NotifyDir, false, 0)}
+		r.notify = source{o: options{bind: true, change: change{set: NotifyAttributes}, prop: unix.MS_PRIVATE}, dest: r.c.NotifyTarget, tree: treeAt(step, r.c.NotifyDir, false, 0)}
 		r.attributes(b, &r.notify)
 	}
 }
@@ -252,10 +254,7 @@ func (r *Root) attributes(b *program.Builder, src *source) {
 	} else if src.o.propRecursive {
 		prop, propBelow = 0, prop
 	}
-	top, below := r.bindChange(src), src.o.below
-	if r.c.Userns { // what is mounted below keeps what the host has restricted
-		top, below.clr = top.merge(change{clr: below.clr}), below.clr&unix.MOUNT_ATTR__ATIME
-	}
+	top, below := r.bindChanges(src)
 	if !src.o.recursive { // then there is nothing below
 		top, below, prop, propBelow = top.merge(below), change{}, prop|propBelow, 0
 	}
@@ -270,6 +269,15 @@ func (r *Root) attributes(b *program.Builder, src *source) {
 	if !below.empty() || propBelow != 0 {
 		setattr(step, src.tree, true, &unix.MountAttr{Attr_set: below.set, Attr_clr: below.clr, Propagation: propBelow})
 	}
+}
+
+// bindChanges returns what the options change of a bind's own mount, and then of its tree.
+func (r *Root) bindChanges(src *source) (top, below change) {
+	top, below = r.bindChange(src), src.o.below
+	if r.c.Userns { // what is mounted below keeps what the host has restricted
+		top, below.clr = top.merge(change{clr: below.clr}), below.clr&unix.MOUNT_ATTR__ATIME
+	}
+	return top, below
 }
 
 // inherited are the attributes that a bind with options of its own does not take

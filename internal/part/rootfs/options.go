@@ -55,13 +55,6 @@ func parseOptions(list []string) options {
 	return o
 }
 
-// Attributes returns what mount_setattr(2) makes of the options of a mount as a mountinfo
-// file has them.
-func Attributes(mountinfo string) unix.MountAttr {
-	c := parseOptions(strings.Split(mountinfo, ",")).change
-	return unix.MountAttr{Attr_set: c.set, Attr_clr: c.clr}
-}
-
 func (o *options) parse(name string) {
 	if name == "" || forMountHelpers(name) {
 		return

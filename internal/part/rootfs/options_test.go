@@ -256,10 +256,14 @@ func TestSharedBindIsThatOfTheHost(t *testing.T) {
 	must(t, unix.Unmount(w.path("src/d"), unix.MNT_DETACH))
 }
 
-func TestAttributes(t *testing.T) {
-	want := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_RDONLY, Attr_clr: unix.MOUNT_ATTR__ATIME}
-	if got := Attributes("ro,nosuid,relatime,idmapped"); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
+func TestRecorded(t *testing.T) {
+	const safe = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_RDONLY
+	for text, want := range map[string]uint64{
+		"ro,nosuid,relatime,idmapped": safe, "rw,noatime": unix.MOUNT_ATTR_NOATIME, "ro,nosuid": safe | unix.MOUNT_ATTR_STRICTATIME,
+	} {
+		if got := Recorded(text); got != want {
+			t.Errorf("%s: got %#x, want %#x", text, got, want)
+		}
 	}
 }
 

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
@@ -18,43 +20,95 @@ import (
 // mount points have to be there, and to be known by where they are.
 type Restored struct {
 	root   int
-	spec   *specs.Spec
-	uid    int
-	gid    int
-	before []mounted
-	places []string // of the mounts so far, without symbolic links
+	emit   Root // as which the container was made
+	places []string
 }
 
-// NewRestored returns the root at the descriptor root of the configuration s, in which
-// nothing is mounted yet.
-func NewRestored(root int, s *specs.Spec) *Restored {
-	r := &Restored{root: root, spec: s}
+// NewRestored returns the root of the configuration s, which is at path on the host. Nothing is
+// mounted in it yet.
+func NewRestored(s *specs.Spec, path string) *Restored {
+	r := &Restored{root: -1}
+	c := &r.emit.c
+	c.Spec, c.Rootfs, c.Links = s, path, Links(s.Mounts)
 	if l := s.Linux; l != nil {
-		r.uid, r.gid = int(uidmap.OutsideOr(l.UIDMappings, 0, 0)), int(uidmap.OutsideOr(l.GIDMappings, 0, 0))
+		c.RootUID, c.RootGID = int(uidmap.OutsideOr(l.UIDMappings, 0, 0)), int(uidmap.OutsideOr(l.GIDMappings, 0, 0))
+		c.Userns = slices.ContainsFunc(l.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace })
+	}
+	for i := range s.Mounts {
+		m := &s.Mounts[i]
+		src := source{o: parseOptions(m.Options), dest: destination(m.Destination), link: c.Links[i]}
+		src.inside = r.emit.inside(i, &src)
+		r.emit.mounts = append(r.emit.mounts, src)
 	}
 	return r
 }
 
+// At tells where the root is: at the descriptor, on which the mounts are made.
+func (r *Restored) At(root int) { r.root = root }
+
+// OpenSource opens the source of the bind i by its path on the host; -1 is none, as of a mount
+// that is no bind, or where an earlier mount brings the source.
+func (r *Restored) OpenSource(i int) (int, error) {
+	src := &r.emit.mounts[i]
+	if !src.opens() {
+		return -1, nil
+	}
+	how := unix.O_PATH | unix.O_CLOEXEC
+	if src.o.srcNoFollow {
+		how |= unix.O_NOFOLLOW
+	}
+	return unix.Open(r.emit.c.Spec.Mounts[i].Source, how, 0)
+}
+
+// OpenInside opens the source of the next mount where an earlier bind brings it, in the root, and
+// over no symbolic link: see Root.openInside. Else it is -1.
+func (r *Restored) OpenInside() (int, error) {
+	inside := r.emit.mounts[len(r.places)].inside
+	if inside == "" {
+		return -1, nil
+	}
+	if _, _, fresh := r.below(inside); fresh {
+		return -1, nil // it comes with what is mounted there
+	}
+	fd, err := unix.Openat2(r.root, inside, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: plain})
+	if err != nil {
+		return -1, fmt.Errorf("open source %s in the container, which no symbolic link may lead to: %w", fault.Name(inside), err)
+	}
+	return fd, nil
+}
+
 // Mount makes the mount point of the next mount of the configuration where it is missing,
 // a directory or a file, and returns a descriptor of it, and where it is. The descriptor is
-// -1 where the point is in a file system that is new, which comes with its content.
+// -1 where the point is in a file system that is new, which comes with its content, and of what
+// is no mount of its own.
 func (r *Restored) Mount(dir bool) (fd int, place string, err error) {
-	mnt := &r.spec.Mounts[len(r.places)]
-	dest := destination(mnt.Destination)
-	fd = -1
-	if base, rest, fresh := r.below(dest); fresh {
+	src := &r.emit.mounts[len(r.places)]
+	fd, place = -1, src.dest
+	if base, rest, fresh := r.below(src.dest); fresh {
 		place = base + rest
-	} else {
-		if err := MakeTarget(r.root, dest, dir, r.uid, r.gid, r.before...); err != nil {
+	} else if src.mounts() {
+		if err := MakeTarget(r.root, src.dest, dir, r.emit.c.RootUID, r.emit.c.RootGID, r.before()...); err != nil {
 			return -1, "", err
 		}
-		if fd, place, err = r.open(dest); err != nil {
+		if fd, place, err = r.open(src.dest); err != nil {
 			return -1, "", err
 		}
 	}
-	r.before = append(r.before, mounted{dest, !IsBind(mnt)})
 	r.places = append(r.places, place)
 	return fd, place, nil
+}
+
+// mounts reports whether the entry makes a mount.
+func (s *source) mounts() bool { return !s.o.remount && s.link == "" }
+
+// before returns the mounts so far.
+func (r *Restored) before() (list []mounted) {
+	for i := range r.places {
+		if s := &r.emit.mounts[i]; s.mounts() {
+			list = append(list, mounted{s.dest, !s.o.bind})
+		}
+	}
+	return list
 }
 
 // Place returns where the path of the configuration is in the container.
@@ -78,8 +132,9 @@ func (r *Restored) Place(p string) (string, error) {
 // whether the mount is a new file system, where no symbolic link is looked for.
 func (r *Restored) below(p string) (place, rest string, fresh bool) {
 	for i := len(r.places) - 1; i >= 0; i-- {
-		if rest, ok := strings.CutPrefix(p, r.before[i].dest+"/"); ok {
-			return r.places[i], "/" + rest, r.before[i].fresh
+		s := &r.emit.mounts[i]
+		if rest, ok := strings.CutPrefix(p, s.dest+"/"); ok && s.mounts() {
+			return r.places[i], "/" + rest, !s.o.bind
 		}
 	}
 	return "", "", false

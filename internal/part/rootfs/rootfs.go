@@ -54,8 +54,8 @@ type Config struct {
 	// HostMounts are the mounts of the caller's mount namespace, of which the
 	// container's is a copy: with NoPivot. Empty where the container joins one.
 	HostMounts []HostMount
-	// Chrooted is set when the caller's root directory is not the top of its mount namespace, so that
-	// nothing can be said of the mount namespace by the name "/".
+	// Chrooted is set when the caller's root directory is not the top of its mount namespace,
+	// so that nothing can be said of the mount namespace by the name "/".
 	Chrooted bool
 	// SharedMounts is set when the container has the caller's mount namespace:
 	// the root is then attached on root.path, where the caller removes it when
@@ -102,8 +102,9 @@ type Config struct {
 	// process that mounts it is not in there itself; else 0.
 	PidNS program.Reg
 
-	Cgroup    *Cgroup // nil when the container has no cgroup of its own
-	NotifyDir string  // host directory to bind on /run/notify, empty for none
+	Cgroup       *Cgroup // nil when the container has no cgroup of its own
+	NotifyDir    string  // host directory to bind on NotifyTarget, empty for none
+	NotifyTarget string  // where the container has it
 
 	// RootUID and RootGID are the container's root as the caller sees it: the
 	// owner of what Handle makes.

@@ -323,7 +323,7 @@ func TestNotifyDirectory(t *testing.T) {
 	w := newWorld(t, proc())
 	must(t, os.Mkdir(w.path("n"), 0o755))
 	must(t, os.WriteFile(w.path("n/notify.sock"), nil, 0o644))
-	w.c.NotifyDir = w.path("n")
+	w.c.NotifyDir, w.c.NotifyTarget = w.path("n"), "/run/notify"
 	if got := w.mounts()["/run/notify"]; !strings.HasPrefix(got, "ro,nosuid,nodev,noexec,relatime - ") {
 		t.Errorf("/run/notify: %q", got)
 	}

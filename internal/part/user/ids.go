@@ -1,20 +1,15 @@
 package user
 
 import (
-	"errors"
-	"math"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/check"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
-
-// ErrID is returned for the id -1, which to the kernel means "no change": the
-// process would stay root.
-var ErrID = errors.New("is not an id; give a number from 0 to 4294967294")
 
 // Groups emits the change to the additional groups of the process, which comes before IDs.
 func Groups(b *program.Builder, p *specs.Process) { groups(b, p.User.AdditionalGids) }
@@ -53,9 +48,11 @@ func groups(b *program.Builder, gids []uint32) {
 
 func id(v uint32) string { return strconv.FormatUint(uint64(v), 10) }
 
+// mustBeID refuses the id -1, which to the kernel means "no change": the process would
+// stay root.
 func mustBeID(b *program.Builder, v uint32) {
-	if v == math.MaxUint32 {
-		b.Fault(ErrID)
+	if v > check.MaxID {
+		b.Fault(check.ErrID)
 	}
 }
 

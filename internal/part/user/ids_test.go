@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/check"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/tests/testneed"
 )
@@ -79,7 +80,7 @@ func TestIDsRefuseNoChange(t *testing.T) {
 		b := program.New()
 		Groups(b, &specs.Process{User: c.user})
 		IDs(b, &specs.Process{User: c.user})
-		if _, err := b.Program(); err == nil || !strings.HasPrefix(err.Error(), c.want) || !strings.Contains(err.Error(), ErrID.Error()) {
+		if _, err := b.Program(); err == nil || !strings.HasPrefix(err.Error(), c.want) || !strings.Contains(err.Error(), check.ErrID.Error()) {
 			t.Errorf("%v; want %s", err, c.want)
 		}
 	}

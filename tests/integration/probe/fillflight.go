@@ -26,7 +26,8 @@ func fillFlight(args []string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("socketpair: %w", err)
 		}
-		// Many a message, since the room of a socket is for messages; what is on its way stays there.
+		// Many a message, since the room of a socket is for messages; what is on its way
+		// stays there.
 		err = unix.Sendmsg(pair[0], []byte{0}, unix.UnixRights(make([]int, 100)...), nil, 0)
 		if errors.Is(err, unix.ETOOMANYREFS) {
 			break
