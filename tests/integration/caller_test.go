@@ -124,15 +124,15 @@ func (c call) byUser(t testing.TB) call {
 		return c
 	}
 	notAsUser(t)
-	if dir := filepath.Dir(c.root); strings.HasPrefix(dir, workDir+"/") {
-		if err := giveToUser(dir); err != nil {
+	for _, word := range append([]string{c.root, c.dir}, c.args...) {
+		if err := giveToUser(word); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, word := range append([]string{c.dir}, c.args...) {
-		if strings.HasPrefix(word, os.TempDir()+"/Test") {
-			os.Chown(word, plainUser, plainUser)
-		}
+	// A zombie has its session keyring, of which a user has few (kernel.keys.maxkeys), and the
+	// tests reap not every init at once.
+	if len(c.args) > 0 && (c.args[0] == "create" || c.args[0] == "run") {
+		c.args = append([]string{c.args[0], "--no-new-keyring"}, c.args[1:]...)
 	}
 	attr := syscall.SysProcAttr{}
 	if c.attr != nil {
@@ -146,26 +146,35 @@ func (c call) byUser(t testing.TB) call {
 	return c
 }
 
-// giveToUser makes the user the owner of what is root's in a directory, but for the
-// programs, whose inodes all containers share.
-func giveToUser(dir string) error {
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			if os.IsNotExist(err) {
-				return nil
-			}
-			return err
-		}
-		if d.Name() == "canary" {
-			return fs.SkipDir
-		}
-		info, err := d.Info()
-		if err != nil || d.Name() == "busybox" || d.Name() == "probe" {
-			return nil
-		}
-		if st := info.Sys().(*syscall.Stat_t); st.Uid == 0 && st.Gid == 0 {
-			return os.Lchown(path, plainUser, plainUser)
-		}
+// giveToUser makes the user the owner of what is root's in the directory of the test in which the
+// file lies that a word of a command line names, but for the programs, whose inodes all
+// containers share, and canaries, which are another's. Other words are let be.
+func giveToUser(word string) error {
+	if strings.HasPrefix(word, os.TempDir()+"/Test") { // testing.T.TempDir
+		_ = os.Chown(word, plainUser, plainUser) // which may be a file to be made
+		return os.Chown(filepath.Dir(word), plainUser, plainUser)
+	}
+	below, ok := strings.CutPrefix(word, workDir+"/")
+	if top, _, _ := strings.Cut(below, "/"); ok && top != "assets" {
+		return filepath.WalkDir(filepath.Join(workDir, top), giveEntry)
+	}
+	return nil
+}
+
+func giveEntry(path string, d fs.DirEntry, err error) error {
+	switch {
+	case os.IsNotExist(err):
 		return nil
-	})
+	case err != nil:
+		return err
+	case d.Name() == "canary":
+		return fs.SkipDir
+	case d.Name() == "busybox" || d.Name() == "probe":
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil || st.Uid != 0 || st.Gid != 0 {
+		return nil // gone, or somebody's by the test's will
+	}
+	return os.Lchown(path, plainUser, plainUser)
 }
