@@ -118,6 +118,9 @@ func changes(f *cli.Values, command []string) (func(*specs.Process), *life.UserN
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := checkWords(f); err != nil {
+		return nil, nil, err
+	}
 	var gids []uint32
 	for _, text := range f.List("additional-gids") {
 		gid, err := parseID(text)
@@ -151,6 +154,20 @@ func changes(f *cli.Values, command []string) (func(*specs.Process), *life.UserN
 		}
 		addCapabilities(proc, f.List("cap"))
 	}, name, nil
+}
+
+// checkWords refuses values by their flags, which the checks of config.json would name members
+// of it for.
+func checkWords(f *cli.Values) error {
+	if cwd := f.String("cwd"); cwd != "" && cwd[0] != '/' {
+		return fmt.Errorf("--cwd: %q is not an absolute path; begin it with /", cwd)
+	}
+	for i, entry := range f.List("env") {
+		if !strings.Contains(entry, "=") { // it may be a secret, and is not shown
+			return fmt.Errorf("--env: number %d of them has no '='; write it as NAME=VALUE", i+1)
+		}
+	}
+	return nil
 }
 
 // addCapabilities adds to all sets but the inheritable one, which would give them

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/jsontext"
 	"github.com/hutch-project/hutch/internal/life"
 )
 
@@ -56,7 +57,7 @@ func list(line *cli.Line) error {
 		}
 		return nil
 	case line.String("format") == "json":
-		return json.NewEncoder(os.Stdout).Encode(all)
+		return json.NewEncoder(jsontext.Printable(os.Stdout)).Encode(all)
 	}
 	columns := 0
 	if ws, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ); err == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/cli"
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/logsocket"
+	"github.com/hutch-project/hutch/internal/jsontext"
 	"github.com/hutch-project/hutch/internal/outfile"
 	"github.com/hutch-project/hutch/internal/seat"
 )
@@ -107,6 +108,7 @@ func logLine(level logrus.Level, p logsocket.Priority, text string) {
 		l.SetOutput(&line)
 	}
 	if logTarget.json {
+		l.SetOutput(jsontext.Printable(l.Out))
 		l.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
 	} else {
 		l.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: time.RFC3339Nano})

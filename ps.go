@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hutch-project/hutch/internal/cli"
+	"github.com/hutch-project/hutch/internal/fault"
 )
 
 var psCommand = cli.Command{
@@ -60,14 +61,14 @@ func psTable(pids []int, options []string) error {
 	if column < 0 {
 		return fmt.Errorf("ps %s: the output has no column PID; leave the options out or add pid", strings.Join(options, " "))
 	}
-	fmt.Println(lines[0])
+	fmt.Println(fault.Line(lines[0]))
 	for _, line := range lines[1:] {
 		fields := strings.Fields(line)
 		if column >= len(fields) {
 			continue
 		}
 		if pid, err := strconv.Atoi(fields[column]); err == nil && slices.Contains(pids, pid) {
-			fmt.Println(line)
+			fmt.Println(fault.Line(line)) // the words of a command line are the image's choice
 		}
 	}
 	return nil

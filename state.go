@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/hutch-project/hutch/internal/cli"
+	"github.com/hutch-project/hutch/internal/jsontext"
 )
 
 var stateCommand = cli.Command{
@@ -31,7 +32,7 @@ func printState(l *cli.Line) error {
 	if err != nil {
 		return err
 	}
-	e := json.NewEncoder(os.Stdout)
+	e := json.NewEncoder(jsontext.Printable(os.Stdout))
 	e.SetIndent("", "  ")
 	return e.Encode(s)
 }

@@ -26,20 +26,21 @@ func DefaultSpec(rootless bool) *specs.Spec {
 	return life.DefaultSpec(rootless)
 }
 
-// ParseSpec decodes the text of a config.json. Its errors name the member, the line and the
-// column. What the members say is checked by Create.
+// ParseSpec returns what the text of a config.json says. Its errors name the member, the line
+// and the column. What the members say is checked by Create.
 func ParseSpec(text []byte) (*specs.Spec, error) {
 	s, err := config.Decode(text)
 	return s, wrap("spec", "", err)
 }
 
-// ParseProcess decodes the text of a process object, as exec --process has it.
+// ParseProcess returns what the text of a process object says, as exec --process has it.
 func ParseProcess(text []byte) (*specs.Process, error) {
 	p, err := config.DecodeProcess(text)
 	return p, wrap("exec", "", err)
 }
 
-// ParseResources decodes the text of a linux.resources object, as update --resources has it.
+// ParseResources returns what the text of a linux.resources object says, as update
+// --resources has it.
 func ParseResources(text []byte) (*specs.LinuxResources, error) {
 	r, err := config.DecodeResources(text)
 	return r, wrap("update", "", err)

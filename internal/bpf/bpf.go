@@ -36,7 +36,7 @@ func call(cmd int, a *attr) (int, error) {
 	}
 }
 
-// LoadDevice loads a program for BPF_CGROUP_DEVICE and gives its descriptor,
+// LoadDevice loads a program for BPF_CGROUP_DEVICE and returns its descriptor,
 // which is closed on execve. name, at most 15 letters, digits and underlines, is
 // shown by bpftool. Before Linux 5.11 programs count against RLIMIT_MEMLOCK; EPERM
 // can mean that.

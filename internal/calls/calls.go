@@ -42,7 +42,7 @@ func Of(nr uint32) *Call {
 	return nil
 }
 
-// Limit is above the number of each call of the table.
+// Limit returns a number above that of each call of the table.
 func Limit() uint32 { return uint32(len(table)) }
 
 // Arg returns what argument i is; Any where the table does not say.

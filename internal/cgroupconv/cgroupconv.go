@@ -13,8 +13,8 @@ const (
 	MaxShares = 262144
 )
 
-// CPUWeight converts CPU shares of cgroup v1, 2 to 262144 with the default 1024,
-// to a weight of cgroup v2, 1 to 10000 with the default 100. 0 stands for "not
+// CPUWeight returns CPU shares of cgroup v1, 2 to 262144 with the default 1024,
+// as a weight of cgroup v2, 1 to 10000 with the default 100. 0 stands for "not
 // set" in both; shares outside of their range count as the nearest inside.
 //
 // The three pairs minimum, default and maximum fall together on the curve

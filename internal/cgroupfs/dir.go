@@ -16,10 +16,10 @@ func At(abs string) Dir { return Dir{unix.AT_FDCWD, abs, abs} }
 // when that is in none.
 type Find func(controller string) (dir Dir, ok bool)
 
-// Read reads a whole file of the directory.
+// Read returns the content of a file of the directory.
 func (d Dir) Read(file string) (string, error) { return ReadFile(d.FD, d.Path+"/"+file) }
 
-// ReadLine reads a file of the directory as the function ReadLine does.
+// ReadLine returns the line of a file of the directory, as the function ReadLine does.
 func (d Dir) ReadLine(file string) (string, error) { return ReadLine(d.FD, d.Path+"/"+file) }
 
 // Open opens a file of the directory for writing. The errors of its writes name the

@@ -41,7 +41,7 @@ func Beneath(dir int, path string, flags uint64) (int, error) {
 	}
 }
 
-// ReadFile reads a whole file. The error names the path, from dir.
+// ReadFile returns the content of a whole file. The error names the path, from dir.
 func ReadFile(dir int, path string) (string, error) {
 	fd, err := open(dir, path, unix.O_RDONLY)
 	if err != nil {

@@ -26,7 +26,7 @@ func Walk(dir string, visit func(fd int) error, leave func(parent int, name stri
 		}
 		return fmt.Errorf("open %s: %w", dir, err)
 	}
-	defer func() { unix.Close(cur) }()
+	defer func() { unix.Close(cur) }() // the one that is current then
 	type level struct {
 		name string
 		todo []string
@@ -38,6 +38,7 @@ func Walk(dir string, visit func(fd int) error, leave func(parent int, name stri
 			}
 		}
 		todo, err := Subdirs(cur)
+		// Its owner may remove a cgroup while it is walked.
 		if IsGone(err) {
 			err = nil
 		}
@@ -57,6 +58,7 @@ func Walk(dir string, visit func(fd int) error, leave func(parent int, name stri
 		}
 		fd, err := sys.Open(cur, next, directory, 0)
 		if err != nil {
+			// It was removed since it was listed.
 			if next != ".." && IsGone(err) {
 				continue
 			}
@@ -81,7 +83,7 @@ func Walk(dir string, visit func(fd int) error, leave func(parent int, name stri
 	}
 }
 
-// Subdirs lists the directories in fd. A cgroup's link count is two more than
+// Subdirs returns the names of the directories in fd. A cgroup's link count is two more than
 // their number, which spares the listing of some dozen files.
 func Subdirs(fd int) ([]string, error) {
 	var st unix.Stat_t

@@ -100,7 +100,8 @@ type Output struct {
 	Start int // index of the first instruction after the message Ready
 }
 
-// Compile builds the program of a container's init.
+// Compile returns the program of a container's init, linked, with what the runtime has to do
+// for it. Its errors name the element of config.json.
 func Compile(in *Input) (*Output, error) {
 	ns, err := namespace.New(linux(in.Spec).Namespaces)
 	if err != nil {

@@ -125,6 +125,7 @@ func (n *joining) filterFirst() bool {
 		return v == unix.SECCOMP_RET_ALLOW || v == unix.SECCOMP_RET_LOG
 	}
 	first, second := machine.CloneArgs(program.CloneFlags, 0)
+	// What the steps after it make.
 	for _, nr := range [...]uintptr{
 		unix.SYS_CAPSET, unix.SYS_EXIT_GROUP, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SETSID, unix.SYS_PRLIMIT64,
 		unix.SYS_OPENAT2, unix.SYS_FCHDIR, unix.SYS_CLOSE, unix.SYS_GETCWD, unix.SYS_STATX, unix.SYS_FACCESSAT2, unix.SYS_FACCESSAT, unix.SYS_DUP3,

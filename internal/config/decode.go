@@ -32,9 +32,9 @@ import (
 //go:generate go run github.com/hutch-project/hutch/internal/gen/specjson -o decode_gen.go
 //go:generate go run github.com/hutch-project/hutch/internal/gen/specjson -names -o names_gen.go
 
-// Decode decodes the text of a config.json. The result does not refer to data.
-// Unknown properties are ignored: "Implementations that are reading/processing
-// this configuration file MUST NOT generate an error if they encounter an
+// Decode returns the configuration that the text of a config.json stands for. The result does
+// not refer to data. Unknown properties are ignored: "Implementations that are
+// reading/processing this configuration file MUST NOT generate an error if they encounter an
 // unknown property." Errors are of type *Error and do not name the file.
 //
 // Source: runtime-spec config.md "Extensibility".

@@ -12,8 +12,9 @@ import (
 // deepest bounds how far arrays and structs may stand in each other.
 const deepest = 16
 
-// ParseText reads a value in GVariant's text format. Variants, dictionaries, maybe
-// types and byte strings are refused: no property of a systemd unit has them.
+// ParseText returns the value that a text in GVariant's text format stands for. Variants,
+// dictionaries, maybe types and byte strings are refused: no property of a systemd unit has
+// them.
 //
 // Source: GLib, "GVariant Text Format".
 func ParseText(text string) (Value, error) {

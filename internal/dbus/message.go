@@ -243,7 +243,7 @@ func (r *Reader) byte() byte {
 	return p[0]
 }
 
-// Uint32 reads a number of type u.
+// Uint32 returns the next value, a number of type u.
 func (r *Reader) Uint32() uint32 {
 	r.align(4)
 	p := r.take(4)
@@ -265,7 +265,7 @@ func (r *Reader) String() string {
 	return r.text(int(n))
 }
 
-// Signature reads a signature.
+// Signature returns the next value, a signature.
 func (r *Reader) Signature() string { return r.text(int(r.byte())) }
 
 // text reads n bytes and the NUL after them.

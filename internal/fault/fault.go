@@ -21,7 +21,7 @@ func (e *Error) Error() string {
 	if e.Remedy != "" {
 		text += "; " + e.Remedy
 	}
-	return text
+	return Line(text)
 }
 
 // New returns an Error. It returns the type error, so that a check that finds nothing
@@ -55,8 +55,17 @@ func Name(name string) string {
 
 // Printable returns a message for a terminal: the control characters in it are written
 // as escapes, but for the ends of lines and tabs.
-func Printable(text string) string {
-	odd := func(r rune) bool { return r != '\n' && r != '\t' && !strconv.IsGraphic(r) || r == utf8.RuneError }
+func Printable(text string) string { return escaped(text, "\n\t") }
+
+// Line returns a message that is one line, whatever names are in it: Printable with the ends of
+// lines and tabs as escapes, too.
+func Line(text string) string { return escaped(text, "") }
+
+// escaped returns text with the control characters in it as escapes, but for those of left.
+func escaped(text, left string) string {
+	odd := func(r rune) bool {
+		return !strconv.IsGraphic(r) && strings.IndexRune(left, r) < 0 || r == utf8.RuneError
+	}
 	if strings.IndexFunc(text, odd) < 0 {
 		return text
 	}

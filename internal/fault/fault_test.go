@@ -37,6 +37,20 @@ func TestName(t *testing.T) {
 	}
 }
 
+// TestLine: what a name has in it begins no other line.
+func TestLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"one \"ü\" \\": "one \"ü\" \\", "a\nhutch: b\tc\r": `a\nhutch: b\tc\r`, "\x1b[1m\x00\x7f\xff\u009b\u2028\u202e": `\x1b[1m\x00\x7f\xff\u009b\u2028\u202e`,
+	} {
+		if got := Line(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+		if got := New("e", text, "").Error(); got != "config.json: e: "+want {
+			t.Errorf("%q: the fault is %q", text, got)
+		}
+	}
+}
+
 func TestPrintable(t *testing.T) {
 	for text, want := range map[string]string{
 		"one\n\ttwo \"ü\"": "one\n\ttwo \"ü\"", "\x1b[1m\x00\x7f\r": `\x1b[1m\x00\x7f\r`, "a\xffb\u009b\u202e\n": "a\\xffb\\u009b\\u202e\n",

@@ -29,8 +29,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ask asks the host. path is the caller's PATH, by which a checkpoint would look for CRIU, and
-// bus the service manager that the caller would use.
+// Ask returns what the host can do for containers. path is the caller's PATH, by which a
+// checkpoint would look for CRIU, and bus the service manager that the caller would use.
 func Ask(version, path string, bus systemd.Bus) (*Report, error) {
 	is, err := probe.Uname()
 	if err != nil {

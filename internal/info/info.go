@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/jsontext"
 )
 
 // State is whether the host has a feature.
@@ -124,7 +125,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		out.Features = append(out.Features, feature{f.Group, f.Name, f.State.String(), f.Detail,
 			f.Needs, f.Remedy, f.Required})
 	}
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(jsontext.Printable(w))
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(out)

@@ -21,7 +21,7 @@ func Is(fd int) bool {
 	return err == nil && flags&unix.FD_CLOEXEC == 0
 }
 
-// Last is the highest of the first n descriptors from First on that was handed to
+// Last returns the highest of the first n descriptors from First on that was handed to
 // this program, First-1 when there is none.
 func Last(n int) (int, error) {
 	const few = 64 // asking for each is less than reading the list

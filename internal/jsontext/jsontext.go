@@ -6,7 +6,8 @@ package jsontext
 import "unicode/utf8"
 
 // AppendString appends s as a JSON string. Bytes that are no UTF-8 become the
-// replacement character, as encoding/json has it.
+// replacement character, as encoding/json has it; control characters behind ASCII, which it
+// leaves as they are, become escapes, as the others do.
 //
 // Source: RFC 8259, section 7.
 func AppendString(buf []byte, text string) []byte {
@@ -15,11 +16,15 @@ func AppendString(buf []byte, text string) []byte {
 	start := 0
 	for i := 0; i < len(text); {
 		c := text[i]
-		if c >= utf8.RuneSelf {
+		if c >= 0x7f { // DEL, and what is not ASCII
 			r, n := utf8.DecodeRuneInString(text[i:])
-			if r == utf8.RuneError && n == 1 {
+			switch {
+			case r == utf8.RuneError && n == 1:
 				buf = append(append(buf, text[start:i]...), "\ufffd"...)
 				start = i + 1
+			case odd(r):
+				buf = appendEscape(append(buf, text[start:i]...), r)
+				start = i + n
 			}
 			i += n
 			continue

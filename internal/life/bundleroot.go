@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/uidmap"
@@ -41,7 +42,7 @@ func (e *rootError) Error() string {
 	if e.err == unix.ELOOP {
 		why = rootfs.IsLink + ": "
 	}
-	return "root.path: open the root file system " + e.path + ": " + why + e.err.Error()
+	return "root.path: open the root file system " + fault.Line(e.path) + ": " + why + e.err.Error()
 }
 
 func (e *rootError) Unwrap() error { return e.err }

@@ -14,6 +14,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/systemd"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
 // planCgroup decides where the container's cgroups will be, and their limits.
@@ -45,6 +46,9 @@ func (p *Plan) planCgroup(req *request) (err error) {
 		if err := p.unit.describe(req.bundle, p.cgroup.Mode(), p.host.systemd); err != nil {
 			return err
 		}
+	}
+	if res := linux.Resources; res != nil && res.CPU != nil {
+		p.cgroup.Cpuset(res.CPU.Cpus, res.CPU.Mems)
 	}
 	p.settings, err = limit.New(linux.Resources, p.cgroup.Mode())
 	return err
@@ -96,6 +100,7 @@ func (p *Plan) leaveCgroups() (err error) {
 // makeCgroup makes the planned cgroups, unless systemd does so when init is there.
 func (m *maker) makeCgroup() (undo func(), err error) {
 	plan := m.plan
+	// systemd needs a process to put into the scope.
 	if plan.unit != nil {
 		return nil, nil
 	}
@@ -195,12 +200,8 @@ func cgroupOwner(spec *specs.Spec) (uid int, ok bool) {
 	if !has(spec, specs.UserNamespace) {
 		return int(u), u != 0
 	}
-	for _, m := range spec.Linux.UIDMappings {
-		if u >= m.ContainerID && u-m.ContainerID < m.Size {
-			return int(m.HostID + (u - m.ContainerID)), true
-		}
-	}
-	return 0, false
+	outside, ok := uidmap.Outside(spec.Linux.UIDMappings, u)
+	return int(outside), ok
 }
 
 // cgroupMounts describes for mounts of type cgroup the container's cgroups, or the

@@ -379,7 +379,7 @@ func (d *dump) run(paused bool) error {
 	_, err = worker.Do(kind, &d.req, d.notify)
 	if err != nil {
 		_, _ = worker.Wait() // it takes back what it has done
-		err = d.o.explain(err, d.program, dumpLog)
+		err = d.o.explain(err, d.program, d.req.Images, d.req.Work, dumpLog)
 		if !paused && d.c.cg.Frozen() {
 			d.c.r.warnIf(d.c.cg.Thaw())
 		}

@@ -129,13 +129,18 @@ func (o *CheckpointOptions) logPath(name string) string {
 	return filepath.Join(o.ImagePath, name)
 }
 
+// logDir returns the one of the directories that CRIU's logs are in; work is -1 for none.
+func logDir(images, work int) int {
+	if work >= 0 {
+		return work
+	}
+	return images
+}
+
 // dropLog empties the log of a former call: a CRIU that fails early writes none. The file
 // itself stays, to which an engine may have given a label that CRIU may write.
 func dropLog(images, work int, name string) {
-	if work >= 0 {
-		images = work
-	}
-	fd, err := unix.Openat(images, name, unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(logDir(images, work), name, unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return
 	}
@@ -143,16 +148,17 @@ func dropLog(images, work int, name string) {
 	unix.Close(fd)
 }
 
-// explain reads CRIU's log into the error. Where that does not tell, CRIU is asked whether
-// it can work on this host at all.
-func (o *CheckpointOptions) explain(err error, p *criu.Program, log string) error {
+// explain reads CRIU's log, in the directory that is open for it, into the error. Where that
+// does not tell, CRIU is asked whether it can work on this host at all.
+func (o *CheckpointOptions) explain(err error, p *criu.Program, images, work int, log string) error {
 	var failed *criu.Error
 	if !errors.As(err, &failed) {
 		return err
 	}
-	failed.Explain(o.logPath(log))
+	dir := logDir(images, work)
+	failed.Explain(dir, o.logPath(log))
 	if failed.Meaning == "" {
-		if e := p.Check(filepath.Dir(o.logPath(log))); e != nil {
+		if e := p.Check(dir, filepath.Dir(o.logPath(log))); e != nil {
 			return fmt.Errorf("%w; CRIU %s and this kernel do not go together, as by criu check: %w", err, p.Version, e)
 		}
 	}

@@ -90,6 +90,7 @@ func (c *container) delete() error {
 	if s := c.status(); s != Stopped && s != Created {
 		return fmt.Errorf("%w: it is %s; stop it first, or use --force", ErrNotStopped, s)
 	}
+	// Before the lock: whoever holds it may wait for init, and goes on when that has ended.
 	if err := c.end(); err != nil {
 		return err
 	}
@@ -101,6 +102,7 @@ func (c *container) delete() error {
 var forceWait = 4 * time.Second // a variable for tests
 
 func (c *container) deleteForce() error {
+	// What held the lock may have recorded another init.
 	if err := c.end(); err != nil {
 		return err
 	}
@@ -162,6 +164,7 @@ func (c *container) end() error {
 	if err := c.killInit(pidfd, unix.SIGKILL); err != nil && !errors.Is(err, ErrNotRunning) {
 		return err
 	}
+	// A process that is frozen by cgroup v1 does not die of SIGKILL.
 	if done, err := ended(pidfd, time.Now().Add(stuckEvery)); err == nil && !done {
 		c.r.warnIf(cgroup.Paths(c.rec.Cgroup.Paths).ThawElsewhere(c.rec.Pid))
 	}

@@ -46,11 +46,14 @@ func (e *Embedder) load(bundle string) (*specs.Spec, []byte, error) {
 }
 
 // std describes the descriptors that become 0, 1 and 2 of the process.
-func (e *Embedder) std() [3]process.StdFile {
+func (e *Embedder) std() [3]process.StdFile { return process.StreamFiles(e.fds()) }
+
+// fds returns these descriptors.
+func (e *Embedder) fds() [3]int {
 	if e == nil {
-		return process.StdFiles()
+		return [3]int{0, 1, 2}
 	}
-	return process.StreamFiles(e.Streams)
+	return e.Streams
 }
 
 // streams emits what puts the descriptors there; set gives the registers their values.
@@ -131,8 +134,8 @@ func (g *guard) end() {
 	}
 }
 
-// Pidfd opens the init of the container id. The pidfd, which is the caller's, is -1 when
-// init has ended.
+// Pidfd returns a pidfd of the init of the container id. The pidfd, which is the caller's, is
+// -1 when init has ended.
 func (r *Runtime) Pidfd(id string) (pid, pidfd int, err error) {
 	c, err := r.open(id, false)
 	if err != nil {

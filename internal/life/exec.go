@@ -95,6 +95,7 @@ type execution struct {
 	init    namespace.Init
 	work    workList[*execution] // the runtime's own, at the barriers
 	child   *spawn.Child
+	std     [3]process.StdFile
 	console console // of an attached process
 	trace   *trace.Trace
 	signals *terminal.Forwarder // nil for a detached one
@@ -242,7 +243,7 @@ func (e *execution) spawn() error {
 		return err
 	}
 	defer unlink()
-	e.signals.Ready()
+	e.signals.Ready() // before the process is there: what comes from now on is for it
 	e.phase("clone")
 	e.child, err = spawnHidden(prog, &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
 	if err != nil {
@@ -260,12 +261,13 @@ func (e *execution) input() (*compile.ExecInput, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.std = e.o.Embed.std()
 	e.work = e.parentWork()
 	return &compile.ExecInput{
 		Init: e.init, Process: e.p, Linux: e.linux, Wait: len(e.work.at(compile.Born)) > 0,
 		KeepGroups: keepsGroups(e.c.rec.Annotations), RawFilter: e.c.rec.Annotations[seccomp.RawAnnotation],
 		OwnKeyring: e.c.rec.OwnKeyring && !seat.Calls().Keyctl, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
-		Host: compile.Host{Denied: seat.Calls(), Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: e.o.Embed.std()},
+		Host: compile.Host{Denied: seat.Calls(), Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: e.std},
 	}, nil
 }
 
@@ -282,6 +284,8 @@ func (e *execution) parentWork() (list workList[*execution]) {
 	list.add(e.p.OOMScoreAdj != nil, compile.Born, "process.oomScoreAdj",
 		"set the score for the OOM killer", (*execution).setScore)
 	list.add(e.userns(), compile.Born, "process.rlimits", "set the limits", (*execution).setLimits)
+	list.add(e.userns() && handsOver(e.p, e.std, nil), compile.Born, "process.user.uid",
+		"hand the standard descriptors over to the user", (*execution).ownStdio)
 	// Last at the barrier: what waits there is not in the pid namespace yet.
 	list.add(e.way.outside && clones, compile.Born, "linux.cgroupsPath", "have the container stand still", (*execution).freeze)
 	list.add(e.way.outside && clones, compile.Adopt, "linux.cgroupsPath", "move the process", (*execution).move)

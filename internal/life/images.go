@@ -135,7 +135,7 @@ func openDir(path string, make bool) (int, error) {
 
 // openFormer opens the former images of a chain, the path of which is from the directory of
 // images at the descriptor dir. CRIU opens them itself, by that path: so nobody else may put
-// another directory there.
+// another directory there, unless it is in that of the images.
 func openFormer(dir int, path string) (int, error) {
 	from := path
 	if !filepath.IsAbs(path) {
@@ -145,11 +145,20 @@ func openFormer(dir int, path string) (int, error) {
 	if err != nil {
 		return -1, ofPath(err, path)
 	}
+	if isIn(fd, dir) {
+		return fd, nil
+	}
 	if err := trust.Above(fd); err != nil {
 		unix.Close(fd)
 		return -1, fmt.Errorf("%w, and have CRIU do anything as root; move the images", err)
 	}
 	return fd, nil
+}
+
+// isIn reports whether the directory fd is in the directory dir itself.
+func isIn(fd, dir int) bool {
+	var above, in unix.Stat_t
+	return unix.Fstatat(fd, "..", &above, 0) == nil && unix.Fstat(dir, &in) == nil && above.Dev == in.Dev && above.Ino == in.Ino
 }
 
 // inDir returns a path of what is in the directory at a descriptor.

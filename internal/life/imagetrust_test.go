@@ -155,6 +155,32 @@ func TestImagesBehindLinksOfOthers(t *testing.T) {
 	w.end()
 }
 
+// TestLogsOfAnExchangedDirectory: CRIU's log is read where CRIU has written it, and that of its
+// check is written beside, whatever another user has put into the place of the directory since.
+func TestLogsOfAnExchangedDirectory(t *testing.T) {
+	w := newCRIUWorld(t, &criutest.Behaviour{At: "network-lock", Do: "fail", Log: "Error (criu/x.c:1): what it says\n", NoKernel: true}, func(*specs.Spec) {})
+	w.start()
+	was, secret := w.images+".was", filepath.Join(t.TempDir(), "secret")
+	must(t, os.WriteFile(secret, []byte("Error (criu/x.c:1): a secret\n"), 0o600))
+	testPhase = func(name string) {
+		if name == "pre-dump" {
+			must(t, errors.Join(os.Rename(w.images, was), os.Mkdir(w.images, 0o700)))
+			must(t, errors.Join(os.Symlink(secret, filepath.Join(w.images, dumpLog)), os.Symlink(secret, filepath.Join(w.images, "check.log"))))
+		}
+	}
+	defer func() { testPhase = nil }()
+	if err := w.checkpoint(func(*DumpOptions) {}); err == nil || !strings.Contains(err.Error(), "what it says") || strings.Contains(err.Error(), "a secret") {
+		t.Errorf("got %v", err)
+	}
+	if text, _ := os.ReadFile(secret); string(text) != "Error (criu/x.c:1): a secret\n" {
+		t.Errorf("the file that the links lead to has %q", text)
+	}
+	if _, err := os.Stat(filepath.Join(was, "check.log")); err != nil {
+		t.Error(err)
+	}
+	w.end()
+}
+
 // TestImagesGivenToTheContainersRoot: those of a restore into a user namespace, and of it the
 // next checkpoint, are its root's.
 func TestImagesGivenToTheContainersRoot(t *testing.T) {
@@ -170,6 +196,13 @@ func TestImagesGivenToTheContainersRoot(t *testing.T) {
 		if err := (imageGuard{"--image-path", owner}).check(fd, dir); err == nil || !strings.Contains(err.Error(), "belongs to user 100000") {
 			t.Errorf("for root %d: got %v", owner, err)
 		}
+	}
+	// Former images may be in them, and nowhere else in a directory of its.
+	must(t, errors.Join(os.MkdirAll(filepath.Join(dir, "sub", "pre"), 0o700), os.Symlink("sub", filepath.Join(dir, parentName))))
+	must(t, imageGuard{"--image-path", 100000}.check(fd, dir))
+	must(t, errors.Join(os.Remove(filepath.Join(dir, parentName)), os.Symlink("sub/pre", filepath.Join(dir, parentName))))
+	if err := (imageGuard{"--image-path", 100000}).check(fd, dir); err == nil || !strings.Contains(err.Error(), "another user may exchange what is in "+dir) {
+		t.Errorf("further down: %v", err)
 	}
 	if uid := rootOf(os.Getpid()); uid != 0 {
 		t.Errorf("root is %d", uid)

@@ -10,7 +10,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program/list"
 )
 
-// Plan compiles the bundle as Create would, and runs nothing. It needs no root:
+// Plan returns what Create would do with the bundle, and does nothing of it. It needs no root:
 // what only root could ask of the host is taken to be as on a usual host.
 func (r *Runtime) Plan(o *CreateOptions) (*Plan, error) {
 	q := r.planRequest(o, "plan")

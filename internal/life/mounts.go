@@ -134,7 +134,7 @@ func (m *mounting) run(init *namespace.Init, add bool) error {
 	}
 	defer m.child.Close()
 	if err := m.server().serve(); err != nil {
-		m.child.Kill()
+		m.child.Kill() // it waits at its barrier
 		return err
 	}
 	_, err = m.child.Wait()

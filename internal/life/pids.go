@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pids lists the processes of the container, those of its sub-cgroups and
+// Pids returns the processes of the container, those of its sub-cgroups and
 // exec'd ones included, by their numbers in the caller's pid namespace. Of a container that
 // has no cgroups they are those of its pid namespace, as far as the caller may look, and
 // where it has none of its own, init alone.

@@ -42,6 +42,22 @@ func waitsAt(p *Plan, tag uint32) bool {
 	})
 }
 
+// rootsStdin lets descriptor 0 lead to a pipe of root until the test ends.
+func rootsStdin(t *testing.T) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	defer w.Close()
+	old, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
+	must(t, err)
+	must(t, unix.Dup3(int(r.Fd()), 0, 0))
+	t.Cleanup(func() {
+		must(t, unix.Dup3(old, 0, 0))
+		must(t, unix.Close(old))
+	})
+}
+
 // TestInitWaitsForTheRuntimesWork: each element that the runtime alone can see to is work at
 // a barrier, at which init waits; without such an element it does not.
 func TestInitWaitsForTheRuntimesWork(t *testing.T) {
@@ -52,6 +68,7 @@ func TestInitWaitsForTheRuntimesWork(t *testing.T) {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
 		s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
 	}
+	rootsStdin(t)
 	for _, c := range []struct {
 		name    string
 		manager CgroupManager
@@ -65,6 +82,10 @@ func TestInitWaitsForTheRuntimesWork(t *testing.T) {
 		{"one task, where its clone is counted", Cgroupfs, func(s *specs.Spec) { s.Linux.Resources.Pids = &specs.LinuxPids{Limit: &limit} }, []string{"linux.resources"}},
 		{"a user namespace", Cgroupfs, userns, []string{"linux.uidMappings", "process.rlimits"}},
 		{"a score in a user namespace", Cgroupfs, func(s *specs.Spec) { userns(s); s.Process.OOMScoreAdj = &zero }, []string{"linux.uidMappings", "process.rlimits", "process.oomScoreAdj"}},
+		{"a file of a user who is not mapped", Cgroupfs, func(s *specs.Spec) {
+			userns(s)
+			s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 65536}}
+		}, []string{"linux.uidMappings", "process.rlimits", "process.user.uid"}},
 		{"time", Cgroupfs, func(s *specs.Spec) {
 			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
 			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 5}}

@@ -282,7 +282,7 @@ func (rs *restoration) restore() (undo func(), err error) {
 	}
 	pid, err := worker.Do(criu.Restore, &rs.req, rs.notify)
 	if err != nil {
-		return undo, rs.o.explain(err, rs.program, restoreLog)
+		return undo, rs.o.explain(err, rs.program, rs.images, rs.work, restoreLog)
 	}
 	if pid != mk.child.Pid {
 		return undo, fmt.Errorf("CRIU has restored process %d, and said before that it is %d", pid, mk.child.Pid)

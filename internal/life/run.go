@@ -133,6 +133,7 @@ func (m *maker) start() (undo func(), err error) {
 	if err := hooks.follow(s); err != nil {
 		return nil, explainMemory(m.c.explainExec(err))
 	}
+	// A death closes the socket as execve does.
 	if rec := m.c.rec; proc.EndedBeforeExec(rec.Pid, rec.PidStart) {
 		return nil, startDeath(m.c.cg)
 	}

@@ -69,12 +69,14 @@ func (c *container) setResources(was, now *specs.LinuxResources) error {
 		return err
 	}
 	devices := !changed.SameDevices(old)
+	// Before the files, which systemd writes as well: the exact values come last.
 	if err := c.setScope(now, devices); err != nil {
 		return errors.Join(err, c.setScope(was, devices))
 	}
 	if err := changed.Update(old, c.cg.Paths()); err != nil {
 		return errors.Join(explainController(err), c.setScope(was, devices))
 	}
+	// The record last: it has what holds.
 	c.rec.Resources = string(text)
 	if err := c.dir.Save(c.rec); err != nil {
 		return errors.Join(err, c.setScope(was, devices), old.Update(changed, c.cg.Paths()))

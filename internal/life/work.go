@@ -82,6 +82,8 @@ func (p *Plan) parentWork() (list workList[*maker]) {
 	// These take capabilities in the initial user namespace, which init has left.
 	list.add(user && spec.Process != nil, compile.Born, "process.rlimits",
 		"set the limits", (*maker).setLimits)
+	list.add(user && handsOver(spec.Process, p.host.Std, linuxPart.UIDMappings), compile.Born, "process.user.uid",
+		"hand the standard descriptors over to the user", (*maker).ownStdio)
 	list.add(scored && (user || seat.Nested()), compile.Born, "process.oomScoreAdj",
 		"set the score for the OOM killer", (*maker).setScore)
 	// Last, since the kernel alone brings a device back that has been moved.

@@ -11,7 +11,7 @@ import (
 // System is what the kernel says of itself, and the names of the caller's UTS namespace.
 type System struct{ Release, Nodename, Domainname string }
 
-// Uname asks the kernel.
+// Uname returns what the kernel says of itself.
 //
 // Source: uname(2).
 func Uname() (System, error) {

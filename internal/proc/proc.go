@@ -64,7 +64,7 @@ func EndedBeforeExec(pid int, start uint64) bool {
 	return err == nil && s.start == start && s.ended() && s.flags&forkNoExec != 0
 }
 
-// Threads lists the threads of the process pid, an ended main thread included. The
+// Threads returns the ids of the threads of the process pid, an ended main thread included. The
 // error is unix.ESRCH, wrapped, when there is no such process.
 func Threads(pid int) ([]int, error) {
 	path := "/proc/" + strconv.Itoa(pid) + "/task"
@@ -115,7 +115,7 @@ func (s stat) ended() bool {
 	return s.state == 'X' || s.state == 'Z' && s.threads <= 1
 }
 
-// Pidfd opens the process pid; the descriptor is close-on-exec. The error is unix.ESRCH,
+// Pidfd returns a pidfd of the process pid, which is close-on-exec. The error is unix.ESRCH,
 // wrapped, when there is none: also for the id of a thread, and of a process that is being
 // reaped, which before Linux 6.14 is EINVAL.
 //
@@ -131,7 +131,7 @@ func Pidfd(pid int) (int, error) {
 	return fd, nil
 }
 
-// OpenPidfd opens the process pid that was started at start; the descriptor is
+// OpenPidfd returns a pidfd of the process pid that was started at start, which is
 // close-on-exec. The error is unix.ESRCH, wrapped, when that process has ended,
 // as a zombie too, or the id belongs to another one.
 //

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PrctlMapSize is the size of the kernel's struct prctl_mm_map. The error is
+// PrctlMapSize returns the size, in bytes, of the kernel's struct prctl_mm_map. The error is
 // unix.EINVAL for a kernel without it.
 //
 // Source: PR_SET_MM(2const), PR_SET_MM_MAP_SIZE.
@@ -38,7 +38,7 @@ func FDSize() (int, error) {
 	return size, nil
 }
 
-// Aux is the value of the entry kind of the auxiliary vector.
+// Aux returns the value of the entry kind of the auxiliary vector.
 //
 // Source: getauxval(3).
 func Aux(kind uintptr) (value uintptr, ok bool) {

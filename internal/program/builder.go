@@ -118,10 +118,10 @@ func (b *Builder) with(kind labelKind, t Text) *Builder {
 	return &b.builders[len(b.builders)-1]
 }
 
-// Reg makes a register that holds 0.
+// Reg returns a new register, which holds 0.
 func (b *Builder) Reg() Reg { return Reg(b.Zero(8).Off) }
 
-// RegOf makes a register that holds v.
+// RegOf returns a new register, which holds v.
 func (b *Builder) RegOf(v int64) Reg {
 	r := b.Reg()
 	b.Set(r, v)
@@ -131,7 +131,7 @@ func (b *Builder) RegOf(v int64) Reg {
 // Set gives the word r the value v at the start.
 func (b *Builder) Set(r Reg, v int64) { putWord(b.arena, uint32(r), v) }
 
-// Zero makes n bytes of zeroes, aligned to 8.
+// Zero returns n bytes of zeroes, aligned to 8.
 func (b *Builder) Zero(n int) Mem {
 	for len(b.arena)%8 != 0 {
 		b.arena = append(b.arena, 0)
@@ -141,7 +141,7 @@ func (b *Builder) Zero(n int) Mem {
 	return Mem{uint32(off), uint32(n)}
 }
 
-// Bytes makes a copy of p, aligned to 8.
+// Bytes returns a copy of p, aligned to 8.
 func (b *Builder) Bytes(p []byte) Mem {
 	m := b.Zero(len(p))
 	copy(b.arena[m.Off:], p)
@@ -195,7 +195,7 @@ func (b *Builder) Pointer(m Mem, off uint32, to Mem) {
 	b.relocs = append(b.relocs, m.Off+off)
 }
 
-// Label makes a label; Bind gives it its place.
+// Label returns a new label; Bind gives it its place.
 func (b *Builder) Label() Label {
 	b.labels = append(b.labels, -1)
 	return Label(len(b.labels) - 1)
@@ -403,9 +403,9 @@ func (b *Builder) WithoutClone3() { b.oldClone = true }
 func (b *Builder) OldClone() bool { return b.oldClone }
 
 // Clone makes a second process, a sibling of the first, with the CLONE_NEW flags, and goes on in
-// it. The first tells the parent tag with the second one's number, and ends: no pidfd, since a user
-// whose other processes keep descriptors in flight can send none. The second waits for the parent's
-// answer: nothing is told before the parent knows by whom.
+// it. The first tells the parent tag with the second one's number, and ends: no pidfd, since
+// a user whose other processes keep descriptors in flight can send none. The second waits for
+// the parent's answer: nothing is told before the parent knows by whom.
 //
 // Source: clone(2), CLONE_PARENT; unix(7), ETOOMANYREFS.
 func (b *Builder) Clone(flags uint64, tag uint32) {
@@ -461,7 +461,8 @@ func (b *Builder) Fail(errno unix.Errno) { b.add(Instr{Op: OpFail, Errno: errno}
 // Exit ends the child with status, reporting nothing.
 func (b *Builder) Exit(status int) { b.add(Instr{Op: OpExit, Args: [6]Arg{Imm(status)}}) }
 
-// Program links what was built. b must not be used afterwards.
+// Program returns what was built, linked, or the first error of an emitter. b must not be
+// used afterwards.
 func (b *Builder) Program() (*Program, error) {
 	if b.err != nil {
 		return nil, b.err

@@ -69,6 +69,7 @@ func (p *Program) setClosings(end int) {
 		slices.Sort(keep)
 		lo, i := int64(firstClosed), 0
 		for _, fd := range append(keep, int64(end)) {
+			// close_range has no exceptions: one call up to each descriptor that is kept.
 			if fd > lo {
 				p.Set(c.bounds[i], lo)
 				p.Set(c.bounds[i+1], fd-1)

@@ -1,6 +1,10 @@
 package program
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/hutch-project/hutch/internal/fault"
+)
 
 // Text is a format with up to two strings and one number, rendered only when
 // somebody reads it: %s and %q take A, then B; %d takes I.
@@ -89,7 +93,7 @@ func (p *Program) Note(in *Instr) Note {
 	return noteOf(p.notes, in.Note)
 }
 
-// String renders t.
+// String renders t as one line.
 func (t Text) String() string {
 	out := make([]byte, 0, len(t.F)+len(t.A)+len(t.B)+8)
 	strs := [2]string{t.A, t.B}
@@ -111,7 +115,7 @@ func (t Text) String() string {
 			if t.F[i] == 'q' {
 				out = strconv.AppendQuote(out, s)
 			} else {
-				out = append(out, s...)
+				out = append(out, fault.Line(s)...)
 			}
 		case 'd':
 			out = strconv.AppendInt(out, int64(t.I), 10)

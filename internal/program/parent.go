@@ -82,7 +82,7 @@ func (p *Program) RunParent(fault *Fault) error {
 			return failure(p, p.Parent, pc, e)
 		}
 	}
-	runtime.KeepAlive(p)
+	runtime.KeepAlive(p) // until here the arena was known by addresses alone
 	return nil
 }
 

@@ -73,7 +73,7 @@ func failure(p *Program, s []Instr, pc int, errno unix.Errno) *Error {
 	return e
 }
 
-// Word reads the register r of a program that runs in this process: after Spawn
+// Word returns the value of the register r of a program that runs in this process: after Spawn
 // it holds what the parent section left, not what the child has.
 func (p *Program) Word(r Reg) int64 { return getWord(p.arena, uint32(r)) }
 

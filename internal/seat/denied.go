@@ -123,7 +123,7 @@ func mayMount() bool {
 	return unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_PRIVATE, "") == unix.EINVAL
 }
 
-// Explain adds to an error that may come of a denied call which one that is.
+// Explain returns an error that may come of a denied call with the name of that call.
 func Explain(err error) error {
 	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) {
 		return err

@@ -140,7 +140,7 @@ func askMounts() bool {
 	return err == nil
 }
 
-// OutsideUID is the user that this process is outside of its user namespace, its own
+// OutsideUID returns the user that this process is outside of its user namespace, its own
 // user in the initial one. What is above that namespace again is not known.
 func OutsideUID() int {
 	uid := euid()

@@ -13,7 +13,7 @@ var ErrName = errors.New("is no name of a kernel parameter; write it as net.ipv4
 // maxPath is PATH_MAX, with the NUL at its end.
 const maxPath = 4096
 
-// Path is the file that key names, relative to /proc/sys. The first separator
+// Path returns the file that key names, relative to /proc/sys. The first separator
 // decides on the form: with a slash first, dots are part of names, as in
 // net/ipv4/conf/eth0.100/forwarding; with a dot first, dots and slashes are
 // exchanged, as in net.ipv4.conf.eth0/100.forwarding.

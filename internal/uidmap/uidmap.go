@@ -35,7 +35,7 @@ func Of(pid int, file string) ([]specs.LinuxIDMapping, error) {
 	return Read("/proc/" + strconv.Itoa(pid) + "/" + file)
 }
 
-// Parse reads the text of a map: lines of an id inside, an id outside, and their number.
+// Parse returns the mappings of a text: lines of an id inside, an id outside, and their number.
 func Parse(text string) (list []specs.LinuxIDMapping, err error) {
 	for line := range strings.Lines(text) {
 		var n [3]uint32

@@ -171,6 +171,8 @@ func serve(dir string) {
 		ok := uint64(1)
 		if p.b.NoKernel {
 			fmt.Fprintln(os.Stderr, "Error: the kernel is odd")
+			p.take(int(kind), m)
+			p.log("Error: the kernel is odd\n")
 			ok = 0
 		}
 		p.send(join(num(1, 3), num(2, ok)))
@@ -185,8 +187,8 @@ func serve(dir string) {
 	}
 }
 
-// note writes the request down.
-func (p *program) note(kind int, m []byte) {
+// take takes the request apart.
+func (p *program) take(kind int, m []byte) {
 	p.r = Request{Kind: kind, Numbers: map[int][]uint64{}, Strings: map[int][]string{}, Env: os.Environ()}
 	each(m, func(n int, _ uint64, data []byte) {
 		if n != 2 {
@@ -200,6 +202,11 @@ func (p *program) note(kind int, m []byte) {
 			}
 		})
 	})
+}
+
+// note writes the request down.
+func (p *program) note(kind int, m []byte) {
+	p.take(kind, m)
 	for file, to := range map[string]*string{"/proc/self/cgroup": &p.r.Cgroup, "/proc/self/mountinfo": &p.r.Mounts} {
 		text, _ := os.ReadFile(file)
 		*to = string(text)

@@ -146,6 +146,25 @@ func TestDebugTellsTheSteps(t *testing.T) {
 	}
 }
 
+// TestExecNamesItsFlags: a wrong value of a flag is named by the flag, and is not shown where
+// it may be a secret.
+func TestExecNamesItsFlags(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "runc names none")
+	b := newBundle(t, args("sleep", "1000")).create().start()
+	for want, flags := range map[string][]string{
+		`--cwd: "tmp" is not an absolute path`: {"--cwd", "tmp"},
+		"--env: number 2 of them has no '='":   {"-e", "A=1", "-e", "SECRET"},
+	} {
+		res := b.rt(append(append([]string{"exec"}, flags...), b.id, "true")...)
+		if res.code != 255 || !strings.Contains(res.stderr, want) || strings.Contains(res.stderr, "SECRET") || strings.Contains(res.stderr, "config.json") {
+			t.Errorf("%s", res)
+		}
+	}
+	b.kill("KILL").wait()
+	b.delete()
+}
+
 func TestSpecFile(t *testing.T) {
 	t.Parallel()
 	if runtimeName == "runc" {

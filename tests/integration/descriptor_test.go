@@ -277,6 +277,86 @@ func TestSignalsAreDefault(t *testing.T) {
 	}
 }
 
+// TestStdioOfEachUser: who the process is, and whose its files and pipes were, it can open
+// /dev/stdout again, also in a user namespace where the caller is not mapped. A device of
+// the host keeps its owner, and files their group.
+func TestStdioOfEachUser(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 hands nothing over of a user who is not mapped, but for pipes of its own")
+	const text = "echo one >/dev/stdout && echo two >/proc/self/fd/2 && : </dev/stdin; echo code $? >&2"
+	for name, c := range map[string]struct {
+		edits []edit
+		uid   uint32 // in the container
+		owner uint32 // on the host
+	}{
+		"root": {nil, 0, 0}, "user": {nil, 1000, 1000},
+		"user namespace": {[]edit{userNamespace}, 0, mappedRoot}, "user of a user namespace": {[]edit{userNamespace}, 1000, mappedRoot + 1000},
+	} {
+		for _, w := range ways() {
+			if w.hook {
+				continue
+			}
+			t.Run(name+", "+w.name, func(t *testing.T) {
+				t.Parallel()
+				g := standing{edits: append(c.edits, asUser(c.uid))}.guest(t)
+				file := writeText(t, g.path("stdio"), "")
+				if err := os.Chmod(file, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				owner := c.owner
+				if w.name == "exec process" || w.name == "exec detached" {
+					owner -= c.uid // root by their file
+				}
+				g.asleepFor(w)
+				g.stdio = file
+				w.run(g, program{args: []string{"/bin/sh", "-c", text}})
+				eventually(t, "its end", func() bool { return strings.Contains(readText(t, file), "code ") })
+				if got := readText(t, file); !strings.Contains(got, "code 0") {
+					t.Errorf("%q", got)
+				}
+				var st unix.Stat_t
+				if err := unix.Stat(file, &st); err != nil || st.Uid != owner || st.Gid != 0 {
+					t.Errorf("owner %d:%d, want %d:0 (%v)", st.Uid, st.Gid, owner, err)
+				}
+			})
+		}
+	}
+}
+
+// TestStdioDevicesKeepTheirOwner: a device on descriptor 0 is a node of the host.
+func TestStdioDevicesKeepTheirOwner(t *testing.T) {
+	t.Parallel()
+	for name, edits := range map[string][]edit{"user": nil, "user of a user namespace": {userNamespace}} {
+		for _, exec := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, exec %v", name, exec), func(t *testing.T) {
+				t.Parallel()
+				b := newBundle(t, append(edits, asUser(1000), args("true"))...)
+				node := b.path("zero")
+				if err := unix.Mknod(node, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5))); err != nil {
+					t.Fatal(err)
+				}
+				f, err := os.Open(node)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				c := call{root: b.root, args: b.line("run"), stdin: f}
+				if exec {
+					args("sleep", "1000")(b.spec)
+					b.writeSpec()
+					b.create().start()
+					c.args = []string{"exec", b.id, "true"}
+				}
+				c.do(t).ok(t)
+				var st unix.Stat_t
+				if err := unix.Stat(node, &st); err != nil || st.Uid != 0 || st.Gid != 0 {
+					t.Errorf("owner %d:%d (%v)", st.Uid, st.Gid, err)
+				}
+			})
+		}
+	}
+}
+
 // TestStdioOwner: pipes and files on 0, 1, 2 become the process user's, so that
 // /dev/stdout can be opened again; the host's /dev/null does not.
 func TestStdioOwner(t *testing.T) {

@@ -490,3 +490,34 @@ func TestDefaultOptionsOfMounts(t *testing.T) {
 		checkOptions(t, mountAt(t, list, "/mnt"), "rw,!nosuid,!noexec")
 	}
 }
+
+// TestDevIsRemountedReadOnly: a remount of /dev with ro is one of a /dev that has its devices,
+// as in runc: they are made before.
+func TestDevIsRemountedReadOnly(t *testing.T) {
+	t.Parallel()
+	again := specs.Mount{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"remount", "ro", "nosuid", "strictatime", "mode=755"}}
+	for name, edits := range map[string][]edit{"root": nil, "user namespace": {userNamespace}, "of a mount with ro": {func(s *specs.Spec) {
+		for i := range s.Mounts {
+			if m := &s.Mounts[i]; m.Destination == "/dev" {
+				m.Options = append(m.Options, "ro")
+			}
+		}
+	}}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, append(edits, sh(`echo x >/dev/null && ls -d /dev/zero /dev/pts /dev/fd; grep -q "^[^ ]* /dev [^ ]* ro,.*nosuid" /proc/mounts && echo ro; (: >/dev/x) 2>/dev/null || echo refused`),
+				func(s *specs.Spec) { s.Mounts = append(s.Mounts, again) })...)
+			if name == "user namespace" {
+				chownAll(t, b.rootfs(), mappedRoot)
+			}
+			if res := b.run(); res.code != 0 || res.stdout != "/dev/fd\n/dev/pts\n/dev/zero\nro\nrefused\n" {
+				t.Errorf("%s", res)
+			}
+			if runtimeName == "hutch" {
+				if res := b.rt("plan", "--verify", "--bundle", b.dir); res.code != 0 {
+					t.Errorf("%s", res)
+				}
+			}
+		})
+	}
+}

@@ -109,33 +109,33 @@ func TestUserManager(t *testing.T) {
 // TestUserManagerBelow: exec finds init below the scope, whoever may move the process there.
 func TestUserManagerBelow(t *testing.T) {
 	hutchOnly(t, "runc has no such annotations")
-	for _, scope := range []bool{true, false} {
-		for _, names := range [][2]string{{"sub", ""}, {"", "own"}, {"sub", "own/payload"}} {
-			g := inSession(t, scope, args("sleep", "1000"), pidsLimit(20),
-				annotation("run.oci.systemd.subgroup", names[0]), annotation("run.oci.delegate-cgroup", names[1]))
-			g.as(g.createCall()).do(t).ok(t)
-			g.readPid()
-			g.do("start", g.id).ok(t)
-			of := readText(t, fmt.Sprintf("/proc/%d/cgroup", g.pid))
-			if below := strings.TrimRight(filepath.Join(".scope", names[0], names[1]), "/"); !strings.HasSuffix(strings.TrimSpace(of), below) {
-				t.Errorf("init is in %q", of)
-			}
-			c := g.execCall(program{}, "--detach", "--pid-file", g.path("further"))
-			c.args = append(c.args, "sleep", "1000")
-			c.stdout, c.stderr = g.path("out"), g.path("err")
-			c.do(t).ok(t)
-			further := strings.TrimSpace(readText(t, g.path("further")))
-			if now := readText(t, "/proc/"+further+"/cgroup"); now != of {
-				t.Errorf("%q: the process of exec is in %q, init in %q", names, now, of)
-			}
-			pid := pidIn(t, g.path("further"))
-			if err := unix.Kill(pid, unix.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			reap(t, pid)
-			g.do("delete", "--force", g.id).ok(t)
-			g.wait()
+	for _, c := range []struct {
+		scope    bool
+		sub, own string
+	}{{true, "sub", ""}, {false, "", "own"}, {false, "sub", "own/payload"}} {
+		g := inSession(t, c.scope, args("sleep", "1000"), pidsLimit(20),
+			annotation("run.oci.systemd.subgroup", c.sub), annotation("run.oci.delegate-cgroup", c.own))
+		g.as(g.createCall()).do(t).ok(t)
+		g.readPid()
+		g.do("start", g.id).ok(t)
+		of := readText(t, fmt.Sprintf("/proc/%d/cgroup", g.pid))
+		if below := strings.TrimRight(filepath.Join(".scope", c.sub, c.own), "/"); !strings.HasSuffix(strings.TrimSpace(of), below) {
+			t.Errorf("init is in %q", of)
 		}
+		further := g.execCall(program{}, "--detach", "--pid-file", g.path("further"))
+		further.args = append(further.args, "sleep", "1000")
+		further.stdout, further.stderr = g.path("out"), g.path("err")
+		further.do(t).ok(t)
+		pid := pidIn(t, g.path("further"))
+		if now := readText(t, fmt.Sprintf("/proc/%d/cgroup", pid)); now != of {
+			t.Errorf("%+v: the process of exec is in %q, init in %q", c, now, of)
+		}
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		reap(t, pid)
+		g.do("delete", "--force", g.id).ok(t)
+		g.wait()
 	}
 }
 

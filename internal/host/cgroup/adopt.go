@@ -50,7 +50,7 @@ func (d *directory) adopt(pid int) error {
 		return err
 	}
 	if hasController(d.name, "cpuset") { // before the process, which an empty cpuset refuses
-		if err := inheritCpuset(d.Dir); err != nil {
+		if err := inheritCpuset(d.Dir, nil); err != nil {
 			return err
 		}
 	}

@@ -239,7 +239,7 @@ func TestNestedCgroupsAreListedKilledAndRemoved(t *testing.T) {
 				}
 			}
 			if hasController(p.dirs[i].name, "cpuset") {
-				if err := inheritCpuset(cgroupfs.Dir{FD: p.dirs[i].FD, Path: p.dirs[i].Path + "/a/b"}); err != nil {
+				if err := inheritCpuset(cgroupfs.Dir{FD: p.dirs[i].FD, Path: p.dirs[i].Path + "/a/b", Abs: p.dirs[i].Abs + "/a/b"}, nil); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -2,6 +2,8 @@ package cgroup
 
 import (
 	"errors"
+	"fmt"
+	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -9,18 +11,37 @@ import (
 	"github.com/hutch-project/hutch/internal/cgroupfs"
 )
 
+// Taken explains an error of a write to a cpuset of d, the set "cpus" or "mems": what other
+// cgroups have for themselves it cannot have. Empty is no explanation.
+func Taken(d cgroupfs.Dir, set string, err error) string {
+	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EBUSY) {
+		return ""
+	}
+	list := d.Exclusive(set)
+	if len(list) == 0 {
+		return ""
+	}
+	what := "processors"
+	if set == "mems" {
+		what = "memory nodes"
+	}
+	return fmt.Sprintf(" (%s are taken exclusively by the cgroup %s; give linux.resources.cpu.%s without them)",
+		what, strings.Join(list, " and "), set)
+}
+
 // inheritCpuset copies to the v1 cpuset dir the processors and memory nodes of its
 // parents where it has none: no task can join it before
 // (write to tasks: no space left on device). Parents without are given theirs
-// first.
+// first. What the container is given of its own is taken in the place of that, since others
+// may have what the parents have exclusively; where it is refused, the limits say so later.
 //
 // Source: cpuset(7), ENOSPC; kernel cgroup-v1/cpusets.rst.
-func inheritCpuset(dir cgroupfs.Dir) error {
-	for _, file := range [...]string{"cpus", "mems"} {
-		name := "cpuset." + file
-		if _, err := inherit(dir.FD, dir.Path, name); errors.Is(err, unix.ENOENT) {
-			name = file // mounted with "noprefix", as Android does
-			if _, err := inherit(dir.FD, dir.Path, name); err != nil {
+func inheritCpuset(dir cgroupfs.Dir, own map[string]string) error {
+	for _, set := range [...]string{"cpus", "mems"} {
+		name := "cpuset." + set
+		if _, err := inherit(dir, name, own[set]); errors.Is(err, unix.ENOENT) {
+			name = set // mounted with "noprefix", as Android does
+			if _, err := inherit(dir, name, own[set]); err != nil {
 				return err
 			}
 		} else if err != nil {
@@ -30,23 +51,30 @@ func inheritCpuset(dir cgroupfs.Dir) error {
 	return nil
 }
 
-// inherit returns the value of name in rel, which it has copied from above when
-// rel had none. The depth is that of the path, which Plan bounds.
-func inherit(root int, rel, name string) (string, error) {
+// inherit returns the value of name in dir, which has own, or a copy from above, when it
+// had none. The depth is that of the path, which Plan bounds.
+func inherit(dir cgroupfs.Dir, name, own string) (string, error) {
 	file := name
-	if rel != "" {
-		file = rel + "/" + name
+	if dir.Path != "" {
+		file = dir.Path + "/" + name
 	}
-	text, err := cgroupfs.ReadFile(root, file)
+	text, err := cgroupfs.ReadFile(dir.FD, file)
 	if err != nil {
 		return "", err
 	}
-	if text = strings.TrimSpace(text); text != "" || rel == "" {
+	if text = strings.TrimSpace(text); text != "" || dir.Path == "" {
 		return text, nil
 	}
-	above, err := inherit(root, rel[:max(0, strings.LastIndexByte(rel, '/'))], name)
+	parent := cgroupfs.Dir{FD: dir.FD, Path: dir.Path[:max(0, strings.LastIndexByte(dir.Path, '/'))], Abs: path.Dir(dir.Abs)}
+	above, err := inherit(parent, name, "")
 	if err != nil || above == "" {
 		return "", err
 	}
-	return above, cgroupfs.WriteFile(root, file, above)
+	if own != "" && cgroupfs.WriteFile(dir.FD, file, own) == nil {
+		return own, nil
+	}
+	if err := cgroupfs.WriteFile(dir.FD, file, above); err != nil {
+		return "", fmt.Errorf("%w%s", err, Taken(dir, strings.TrimPrefix(name, "cpuset."), err))
+	}
+	return above, nil
 }

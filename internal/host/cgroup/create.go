@@ -34,7 +34,7 @@ func (p *Plan) Create() (retErr error) {
 			return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 		}
 		if hasController(d.name, "cpuset") {
-			if err := inheritCpuset(d.Dir); err != nil {
+			if err := inheritCpuset(d.Dir, p.cpuset); err != nil {
 				return fmt.Errorf("cgroup %s: %w", d.Abs, err)
 			}
 		}

@@ -18,7 +18,7 @@ type Mount struct {
 	Links       []string // names beside Dir that are links to it, "cpu" for "cpu,cpuacct"
 }
 
-// Mounts describes the hierarchies of the host and the container's place in each.
+// Mounts returns the hierarchies of the host, with the container's place in each.
 func (p *Plan) Mounts() []Mount {
 	out := make([]Mount, 0, len(p.dirs))
 	for i := range p.dirs {

@@ -15,7 +15,8 @@ type Plan struct {
 	dirs    []directory
 	mode    Mode
 	root    string
-	created bool // Create has succeeded: the members are the container's
+	cpuset  map[string]string // cpus and mems that the container is to have, on v1
+	created bool              // Create has succeeded: the members are the container's
 }
 
 // directory is the container's directory in one hierarchy. Its path is from the mount
@@ -27,6 +28,9 @@ type directory struct {
 	ino   uint64   // its number, 0 before Create
 	above []string // parents that Create has made, the outermost first
 }
+
+// Cpuset says which processors and memory nodes the container is to have; empty is any.
+func (p *Plan) Cpuset(cpus, mems string) { p.cpuset = map[string]string{"cpus": cpus, "mems": mems} }
 
 // NoPlan returns the plan of a container that stays in the caller's cgroups.
 func NoPlan() *Plan { return &Plan{mode: None, root: Root} }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -54,12 +55,14 @@ func (e *Error) Unwrap() error {
 	return e.Errno
 }
 
-// Explain reads the log at path into the error.
-func (e *Error) Explain(path string) {
-	f, err := os.Open(path)
+// Explain reads the log at path, whose directory is open at dir, into the error. By its path
+// another one may be found by now.
+func (e *Error) Explain(dir int, path string) {
+	fd, err := unix.Openat(dir, filepath.Base(path), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return // nothing was written
 	}
+	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
 	e.Log = path
 	const most = 4 << 20 // of the end
@@ -162,23 +165,18 @@ var known = [...]struct{ text, meaning string }{
 const checkLog = "check.log"
 
 // Check returns why CRIU cannot work on this host at all, nil where it can; dir is the
-// directory of its log. It takes a while: CRIU tries what it needs.
-func (p *Program) Check(dir string) error {
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: dir, Err: err}
-	}
-	defer unix.Close(fd)
+// directory of its log, at path. It takes a while: CRIU tries what it needs.
+func (p *Program) Check(dir int, path string) error {
 	w, err := p.Start(&StartOptions{Stdio: [3]int{-1, -1, -1}})
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	o := &Options{Images: fd, Work: -1, Log: checkLog}
+	o := &Options{Images: dir, Work: -1, Log: checkLog}
 	_, err = w.ask(encodeRequest(check, o.encode(check)), check)
 	var failed *Error
 	if errors.As(err, &failed) {
-		failed.Explain(dir + "/" + checkLog)
+		failed.Explain(dir, filepath.Join(path, checkLog))
 	}
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestExplain(t *testing.T) {
@@ -20,12 +22,21 @@ func TestExplain(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "dump.log")
 		must(t, os.WriteFile(file, []byte("(00.0) Version: 3.17.1\n"+text+"(00.3) Error (criu/cr-dump.c:2053): Dumping FAILED.\n"), 0o600))
 		e := &Error{Kind: Dump}
-		e.Explain(file)
+		explainAt(t, e, file)
 		s := e.Error()
 		if !strings.HasPrefix(s, "CRIU's dump failed: ") || !strings.Contains(s, want) || !strings.Contains(s, "Dumping FAILED.") || !strings.HasSuffix(s, "(all of it is in "+file+")") {
 			t.Errorf("got %s", s)
 		}
 	}
+}
+
+// explainAt is Explain in the directory of the path.
+func explainAt(t *testing.T, e *Error, path string) {
+	t.Helper()
+	dir, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(dir)
+	e.Explain(dir, path)
 }
 
 // TestHostileLog: names of the image's choice are in the log.
@@ -39,8 +50,18 @@ func TestHostileLog(t *testing.T) {
 			t.Errorf("%q", s)
 		}
 	}
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("Error (a.c:1): secret\n"), 0o600))
+	must(t, os.Symlink("secret", filepath.Join(dir, "dump.log")))
+	must(t, unix.Mkfifo(filepath.Join(dir, "check.log"), 0o600))
+	for _, name := range []string{"dump.log", "check.log"} {
+		e := &Error{Kind: Dump}
+		if explainAt(t, e, filepath.Join(dir, name)); len(e.Lines) > 0 {
+			t.Errorf("%s: %q", name, e.Lines)
+		}
+	}
 	e := &Error{Kind: Restore, Message: "said so", Stderr: "a\nb"}
-	e.Explain(filepath.Join(t.TempDir(), "none"))
+	explainAt(t, e, filepath.Join(t.TempDir(), "none"))
 	if got := e.Error(); got != "CRIU's restore failed: said so: a b" {
 		t.Errorf("got %s", got)
 	}

@@ -43,7 +43,10 @@ func TestProbe(t *testing.T) {
 	}
 	criutest.Change(t, dir, &criutest.Behaviour{})
 	must(t, p.Require(Features{MemoryTracking: true, LazyPages: true}))
-	must(t, p.Check(t.TempDir()))
+	logs, err := unix.Open(t.TempDir(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(logs)
+	must(t, p.Check(logs, "/logs"))
 }
 
 // TestProbeOfALiar: what is no CRIU at all is an error, and nothing waits for ever.

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/sys"
 )
 
@@ -88,7 +89,7 @@ func (a *attendance) attend(h *specs.Hook) error {
 	ended, err := a.untilEnd(limit)
 	if err != nil {
 		a.kill()
-		return fmt.Errorf("run %s: %w", h.Path, err)
+		return fmt.Errorf("run %s: %w", fault.Line(h.Path), err)
 	}
 	if !ended {
 		a.kill()
@@ -96,7 +97,7 @@ func (a *attendance) attend(h *specs.Hook) error {
 	}
 	ws, err := sys.Wait(a.pid)
 	if err != nil {
-		return fmt.Errorf("run %s: wait: %w", h.Path, err)
+		return fmt.Errorf("run %s: wait: %w", fault.Line(h.Path), err)
 	}
 	return judge(h, ws, &a.tail, a.output)
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/fault"
 )
 
 // Failure is the error of the hook i of the kind that somebody else has run: its wait
@@ -41,13 +43,13 @@ func checkTimeout(h *specs.Hook) error {
 func judge(h *specs.Hook, ws unix.WaitStatus, t *tail, o *Output) error {
 	switch {
 	case ws.Signaled():
-		return fmt.Errorf("run %s: killed by signal %d (%s)%s%s", h.Path, ws.Signal(), unix.SignalName(ws.Signal()), o.where(), t.suffix())
+		return fmt.Errorf("run %s: killed by signal %d (%s)%s%s", fault.Line(h.Path), ws.Signal(), unix.SignalName(ws.Signal()), o.where(), t.suffix())
 	case ws.ExitStatus() != 0:
-		return fmt.Errorf("run %s: exit status %d%s%s", h.Path, ws.ExitStatus(), o.where(), t.suffix())
+		return fmt.Errorf("run %s: exit status %d%s%s", fault.Line(h.Path), ws.ExitStatus(), o.where(), t.suffix())
 	}
 	return nil
 }
 
 func late(h *specs.Hook, t *tail, o *Output) error {
-	return fmt.Errorf("%s: no end within %d s (timeout); killed%s%s", h.Path, *h.Timeout, o.where(), t.suffix())
+	return fmt.Errorf("%s: no end within %d s (timeout); killed%s%s", fault.Line(h.Path), *h.Timeout, o.where(), t.suffix())
 }

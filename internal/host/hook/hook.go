@@ -25,6 +25,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/fault"
 )
 
 // Options say how hooks are run.
@@ -99,7 +101,7 @@ func run(h *specs.Hook, state []byte, opts *Options) error {
 	}
 	a, err := newAttendance(state, opts)
 	if err != nil {
-		return fmt.Errorf("run %s: %w", h.Path, err)
+		return fmt.Errorf("run %s: %w", fault.Line(h.Path), err)
 	}
 	defer a.close()
 	start := opts.Start
@@ -116,9 +118,9 @@ func run(h *specs.Hook, state []byte, opts *Options) error {
 	if err != nil {
 		a.pidfd = -1
 		if unix.Access(h.Path, unix.F_OK) == unix.ENOENT {
-			return fmt.Errorf("run %s: %w; hooks but startContainer are programs of the host, not of root.path", h.Path, err)
+			return fmt.Errorf("run %s: %w; hooks but startContainer are programs of the host, not of root.path", fault.Line(h.Path), err)
 		}
-		return fmt.Errorf("run %s: %w", h.Path, err)
+		return fmt.Errorf("run %s: %w", fault.Line(h.Path), err)
 	}
 	return a.attend(h)
 }

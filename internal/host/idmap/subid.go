@@ -48,7 +48,7 @@ func subordinate(file string, own, uid int, name string) ([]specs.LinuxIDMapping
 	return out, nil
 }
 
-// Alone maps 0 to id, and no other.
+// Alone returns a mapping of 0 to id, and of no other.
 func Alone(id int) []specs.LinuxIDMapping {
 	return []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(id), Size: 1}}
 }

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Root finds where resctrl is mounted.
+// Root returns the directory where resctrl is mounted. The error is ErrNoResctrl,
+// wrapped, where it is not.
 //
 // Source: proc_pid_mountinfo(5).
 func Root() (string, error) {

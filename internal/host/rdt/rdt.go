@@ -49,7 +49,7 @@ type Group struct {
 // kernel does.
 var made = func(string) {}
 
-// Plan is the group that r asks for, of the container id, below the resctrl file
+// Plan returns the group that r asks for, of the container id, below the resctrl file
 // system root.
 func Plan(root, id string, r *specs.LinuxIntelRdt) (*Group, error) {
 	group := &Group{root: root}
@@ -247,8 +247,8 @@ func (g *Group) Join(pid int) error {
 	return nil
 }
 
-// Tasks opens the files to which a thread writes "0" to have its children born in
-// the group. The caller closes them.
+// Tasks returns descriptors of the files to which a thread writes "0" to have its children
+// born in the group. The caller closes them.
 func (g *Group) Tasks() ([]int, error) {
 	var out []int
 	for _, dir := range g.dirs() {

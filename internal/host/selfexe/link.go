@@ -91,7 +91,7 @@ func EmitLink(b *program.Builder) (*Link, error) {
 	return link, nil
 }
 
-// Register is the register that Open gives the descriptor of the executable; 0 of a nil
+// Register returns the register that Open gives the descriptor of the executable; 0 of a nil
 // Link.
 func (l *Link) Register() program.Reg {
 	if l == nil {

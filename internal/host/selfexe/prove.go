@@ -44,8 +44,8 @@ func (p Proof) String() string {
 
 const self = "/proc/self/exe"
 
-// Prove looks for a proof that the executable of this process is unwritable for
-// any container.
+// Prove returns a proof that the executable of this process is unwritable for any container,
+// None where it finds none.
 func Prove() (Proof, error) {
 	if readOnly(unix.AT_FDCWD, self) {
 		return ReadOnlySuperblock, nil

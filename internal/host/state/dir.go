@@ -28,10 +28,10 @@ type Dir struct {
 	taken  bool // the record was found under takenName
 }
 
-// Fd is the directory's descriptor, which stays the Dir's.
+// Fd returns the directory's descriptor, which stays the Dir's.
 func (d *Dir) Fd() int { return d.fd }
 
-// Path is the directory's path, made of the root's.
+// Path returns the directory's path, made of the root's.
 func (d *Dir) Path() string { return d.path }
 
 // Close gives up the lock and closes the descriptor.

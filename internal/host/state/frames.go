@@ -31,7 +31,7 @@ func (d *Dir) toInit(messages iter.Seq[[]byte], pidfd int) error {
 	return nil
 }
 
-// Frames cuts text into frames as GoWith sends them.
+// Frames returns text in frames as GoWith sends them.
 func Frames(text []byte, frame int) iter.Seq[[]byte] {
 	const word = 8
 	return func(yield func([]byte) bool) {

@@ -89,7 +89,7 @@ func (d *Dir) Locked() bool {
 	}
 }
 
-// Holder is the process that has locked the container, by its number in the caller's
+// Holder returns the process that has locked the container, by its number in the caller's
 // pid namespace; 0 when there is none, or the kernel does not tell.
 //
 // Source: proc_locks(5).

@@ -128,10 +128,10 @@ func (d *Dir) Save(r *Record) error {
 	return d.write(recordName, appendRecord(make([]byte, 0, 2048), r))
 }
 
-// Record reads the record. A container whose create was killed before the first
-// one has the status creating, no process, and the time of its directory. The error
-// is ErrForeign, wrapped, when another user may have written it, and a *DamagedError when
-// it is cut off, of another version or no record at all.
+// Record returns the record that was saved last. A container whose create was killed before
+// the first one has the status creating, no process, and the time of its directory. The error
+// is ErrForeign, wrapped, when another user may have written it, and a *DamagedError when it
+// is cut off, of another version or no record at all.
 func (d *Dir) Record() (*Record, error) {
 	if d.stale {
 		if err := trusted(d.fd, &d.st); err != nil {

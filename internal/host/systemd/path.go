@@ -16,7 +16,7 @@ type Unit struct {
 // name too. systemd's own limit, UNIT_NAME_MAX, is no lower.
 const longest = 255
 
-// ParsePath reads linux.cgroupsPath, which under systemd has the form
+// ParsePath returns the unit that linux.cgroupsPath names, which under systemd has the form
 // "slice:prefix:name": the unit is prefix-name.scope in the slice. An empty slice
 // is system.slice, or user.slice under the user's manager, "-" is the root slice,
 // and a name that ends with ".slice" is the unit's name as it is. An empty

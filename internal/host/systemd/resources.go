@@ -32,7 +32,7 @@ const defaultPeriod = 100000
 // infinity is the value of type t that stands for "no limit".
 const infinity = math.MaxUint64
 
-// Properties turns r into properties for StartScope and SetProperties. r is all
+// Properties returns r as properties for StartScope and SetProperties. r is all
 // that the container is to have, not the changed part of it: a quota without a
 // period stands for one of the kernel's default period. defaults are device rules
 // that come after those of r. v2 is the layout of the host's cgroups, version the

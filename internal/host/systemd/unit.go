@@ -129,7 +129,7 @@ func (c *Conn) SetProperties(u Unit, runtime bool, props []dbus.Property) error 
 	return c.fail(err)
 }
 
-// ControlGroup asks for the unit's cgroup, from the root of the hierarchy: empty
+// ControlGroup returns the unit's cgroup, from the root of the hierarchy: empty
 // when it has none, as a unit that does not run.
 func (c *Conn) ControlGroup(u Unit) (string, error) {
 	c.begin("get ControlGroup of " + u.Name)
@@ -137,7 +137,7 @@ func (c *Conn) ControlGroup(u Unit) (string, error) {
 	return s, c.fail(err)
 }
 
-// Root asks for the manager's own cgroup, below which its units are: that of a
+// Root returns the manager's own cgroup, below which its units are: that of a
 // user's manager, as "/user.slice/user-1000.slice/user@1000.service", and empty
 // for the system's, unless that is inside of a container.
 func (c *Conn) Root() (string, error) {
@@ -146,7 +146,7 @@ func (c *Conn) Root() (string, error) {
 	return strings.TrimRight(s, "/"), c.fail(err)
 }
 
-// Version asks for systemd's version: 252 for "252.39-1~deb12u2".
+// Version returns systemd's version: 252 for "252.39-1~deb12u2".
 func (c *Conn) Version() (int, error) {
 	if c.version != 0 {
 		return c.version, nil

@@ -56,8 +56,8 @@ type Report struct {
 	host facts
 }
 
-// Bundle inspects the bundle of o. The error is that of a configuration which cannot be read;
-// one that is no JSON is a finding.
+// Bundle returns what it finds wrong with the bundle of o. The error is that of a
+// configuration which cannot be read; one that is no JSON is a finding.
 func Bundle(r *life.Runtime, o *life.CreateOptions) (*Report, error) {
 	x, err := r.Examine(o)
 	if err != nil && x != nil && len(x.Wrong) > 0 {

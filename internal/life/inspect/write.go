@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/jsontext"
 )
 
 // version is that of the JSON form, by docs/check.schema.json: its first number changes when
@@ -17,17 +18,18 @@ const formVersion = "1.0"
 // line with their numbers.
 func (r *Report) WriteText(w io.Writer) error {
 	var text strings.Builder
+	file := fault.Line(r.File)
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		text.WriteString(r.File)
+		text.WriteString(file)
 		if f.Line > 0 {
 			fmt.Fprintf(&text, ":%d:%d", f.Line, f.Column)
 		}
-		text.WriteString(": " + f.Severity.String() + ": " + f.Text() + "\n")
+		text.WriteString(": " + f.Severity.String() + ": " + fault.Line(f.Text()) + "\n")
 	}
-	fmt.Fprintf(&text, "%s: %s, %s, %s\n", r.File, number(r.Count(Error), "error"),
+	fmt.Fprintf(&text, "%s: %s, %s, %s\n", file, number(r.Count(Error), "error"),
 		number(r.Count(Warning), "warning"), number(r.Count(Note), "note"))
-	_, err := io.WriteString(w, fault.Printable(text.String()))
+	_, err := io.WriteString(w, text.String())
 	return err
 }
 
@@ -72,7 +74,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		out.Findings = append(out.Findings, finding{f.Severity.String(), f.Element, f.Line,
 			f.Column, f.What, f.Remedy})
 	}
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(jsontext.Printable(w))
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(out)

@@ -18,7 +18,7 @@ func Held() (uint64, error) {
 	return c.Permitted, nil
 }
 
-// Within leaves out of s what a caller with the permitted set held cannot give,
+// Within returns s without what a caller with the permitted set held cannot give,
 // for a container in the caller's own user namespace; in a new one everything can
 // be given. The bounding set is not touched.
 //

@@ -22,7 +22,7 @@ type Host struct {
 // ErrOff is returned for a label whose module is off.
 var ErrOff = errors.New("the security module is not enabled on this host")
 
-// Ask finds out which modules are on.
+// Ask returns which modules are on.
 func Ask() Host {
 	var h Host
 	if fd, err := unix.Open("/sys/module/apparmor/parameters/enabled", unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {

@@ -51,6 +51,7 @@ func (n *Init) Join(b *program.Builder) {
 			}
 		})
 	}
+	// Before the user namespace is joined, which may deny setgroups.
 	if n.Flags&unix.CLONE_NEWUSER != 0 && !n.KeepGroups {
 		dropGroups(b)
 	}

@@ -49,8 +49,8 @@ type Set struct {
 	KeepGroups bool
 }
 
-// New sorts the namespaces of a configuration. Types must be known and stand
-// once.
+// New returns the namespaces of a configuration, those to join and those to make. A type
+// that is not known, or stands twice, is an error.
 func New(ns []specs.LinuxNamespace) (*Set, error) {
 	s := &Set{}
 	for i, n := range ns {

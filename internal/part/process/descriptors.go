@@ -22,9 +22,6 @@ type StdFile struct {
 	Dev, Inode uint64
 }
 
-// StdFiles looks at the standard descriptors.
-func StdFiles() [3]StdFile { return StreamFiles([3]int{0, 1, 2}) }
-
 // nullMajor and nullMinor are the device number of /dev/null.
 const (
 	nullMajor = 1
@@ -123,7 +120,7 @@ func Stdio(b *program.Builder, proc *specs.Process, std [3]StdFile, null program
 			b.If(null, program.Lt, 0, none)
 			call.Dup3(b, call.In(null), call.As(fd), 0)
 			b.Bind(none)
-		case f.Open && !f.Device && (userns || f.UID != proc.User.UID):
+		case f.owned() && (userns || f.UID != proc.User.UID):
 			b := b.Doing(program.N("hand descriptor %d over to the user", fd))
 			call.Fchown(b, call.Number(fd), call.Owner{UID: call.N(proc.User.UID), GID: call.N(-1)}).Ignore()
 		}

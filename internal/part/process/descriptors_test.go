@@ -16,7 +16,7 @@ import (
 	"github.com/hutch-project/hutch/tests/testneed"
 )
 
-// factsOf returns what StdFiles would say if the files were the standard ones, nil being a
+// factsOf returns what StreamFiles would say if the files were the standard ones, nil being a
 // closed one.
 func factsOf(t *testing.T, files [3]*os.File) [3]StdFile {
 	t.Helper()
@@ -34,7 +34,7 @@ func factsOf(t *testing.T, files [3]*os.File) [3]StdFile {
 			t.Error(err)
 		}
 	}
-	facts := StdFiles()
+	facts := StreamFiles([3]int{0, 1, 2})
 	for fd, old := range saved {
 		if err := unix.Dup3(old, fd, 0); err != nil {
 			t.Error(err)

@@ -25,11 +25,10 @@ type Target struct {
 	explain bool
 }
 
-// Lookup emits the search for the program name inside the container, as the
-// process's user and from its working directory: a name with a slash is the
-// file, any other is looked for in the directories of the PATH of env, an empty
-// one being the working directory. The texts of its errors are matched by
-// engines:
+// Lookup emits the search for the program name inside the
+// container, as the process's user and from its working directory: a name with a slash is the
+// file, any other is looked for in the directories of the PATH of env, an empty one being the
+// working directory. The texts of its errors are matched by engines:
 //
 //	exec: "X": executable file not found in $PATH
 //	exec: "/x": stat /x: no such file or directory

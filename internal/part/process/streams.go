@@ -1,20 +1,40 @@
 package process
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 )
 
-// StreamFiles is StdFiles for three descriptors of the runtime that Streams puts in the
-// place of its own.
+// StreamFiles looks at three descriptors: the standard ones, or those of the runtime that
+// Streams puts in their place.
 func StreamFiles(fds [3]int) [3]StdFile {
 	var out [3]StdFile
 	for i, fd := range fds {
 		out[i] = stdFile(fd)
 	}
 	return out
+}
+
+// OfOthers reports whether one of the files can be handed over to a user whose own it is not.
+func OfOthers(std [3]StdFile, own func(uid uint32) bool) bool {
+	return slices.ContainsFunc(std[:], func(f StdFile) bool { return f.owned() && !own(f.UID) })
+}
+
+func (f StdFile) owned() bool { return f.Open && !f.Null && !f.Device }
+
+// HandOver makes uid, in the runtime's user namespace, the owner of the files std that the
+// descriptors fds lead to, as Stdio does in the process: that has no rights over the files
+// of users who are not mapped in its user namespace. What cannot be handed over stays.
+func HandOver(fds [3]int, std [3]StdFile, uid uint32) {
+	for i, f := range std {
+		if f.owned() && f.UID != uid {
+			_ = unix.Fchown(fds[i], int(uid), -1)
+		}
+	}
 }
 
 // Streams emits the putting of three descriptors of the runtime on 0, 1 and 2, and returns

@@ -73,6 +73,7 @@ func (r *Root) cgroupAt(b *program.Builder, fs *newFS, dir string, target progra
 // hierarchies emits a tmpfs with the v1 hierarchies below. ro is for all of them,
 // at the end.
 func (r *Root) hierarchies(b *program.Builder, fs *newFS, src *source, target program.Reg) {
+	// Writable for now: the directories and links are made in it.
 	top := &newFS{kind: "tmpfs", source: "tmpfs", data: []string{"mode=755"}, attrs: fs.attrs &^ unix.MOUNT_ATTR_RDONLY}
 	if l := r.c.Spec.Linux; l != nil {
 		top.label, top.context = l.MountLabel, contextType(r.c.Spec)

@@ -21,6 +21,7 @@ type copier struct {
 	child *spawn.Child
 	tag   uint32
 	dirs  int // directories so far
+	left  int // how often a directory may yet be entered again on the way back to another
 }
 
 // fileInfo is what is to be copied of a file beside its content. That of a file or a
@@ -47,11 +48,20 @@ type enteredDir struct {
 // errExchanged is the error for a directory that is another one when it is entered again.
 var errExchanged = errors.New("the directory was exchanged while it was copied")
 
-// maxDirs and maxDepth bound what an image can have the parent remember.
+// maxDirs and maxDepth bound what an image can have the parent remember, and maxReturns how
+// long: for each directory all those above it are entered again.
 const (
-	maxDirs  = 1 << 18
-	maxDepth = 4096
+	maxDirs    = 1 << 18
+	maxDepth   = 256
+	maxReturns = 1 << 19
 )
+
+// errTooMany is the error for what is beyond that. No path comes before it: that of a
+// directory so deep tells nothing, and may be long.
+var errTooMany = errors.New("the image has too many directories there, or too deep ones; leave tmpcopyup out")
+
+// namedDirs is how many directories, from the top, the path in an error has.
+const namedDirs = 16
 
 // maxSend is what one request copies at most, in bytes: sendfile(2) takes no more.
 const maxSend = 1 << 30
@@ -67,23 +77,29 @@ func (c *copier) tree(path []enteredDir) error {
 		if len(e.Data) == 0 {
 			break
 		}
-		var names []string
-		_, _, names = unix.ParseDirent(slices.Clone(e.Data), -1, names)
+		_, _, names := unix.ParseDirent(slices.Clone(e.Data), -1, nil)
 		for _, name := range names {
 			dir, err := c.entry(name)
 			if err != nil {
 				return fmt.Errorf("%s: %w", fault.Name(name), err)
 			}
-			if dir != nil {
-				dirs = append(dirs, name)
+			if dir == nil {
+				continue
+			}
+			dirs = append(dirs, name)
+			if c.dirs++; c.dirs > maxDirs || len(path) >= maxDepth {
+				return errTooMany
 			}
 		}
-		if c.dirs += len(dirs); c.dirs > maxDirs || len(path) > maxDepth {
-			return errors.New("the image has too many directories there; leave tmpcopyup out")
-		}
 	}
+	// After the last entry was read: whoever goes down reads other directories by the same
+	// descriptor.
 	for _, name := range dirs {
-		if err := c.dir(path, name); err != nil {
+		switch err := c.dir(path, name); {
+		case err == nil:
+		case err == errTooMany || len(path) >= namedDirs:
+			return err
+		default:
 			return fmt.Errorf("%s: %w", fault.Name(name), err)
 		}
 	}
@@ -101,6 +117,9 @@ func (c *copier) dir(path []enteredDir, name string) error {
 	}
 	if _, err := c.ask(&copyRequest{op: copyTop}); err != nil {
 		return err
+	}
+	if c.left -= len(path); c.left < 0 {
+		return errTooMany
 	}
 	for _, parent := range path {
 		again, err := c.enter(parent.name)
@@ -154,6 +173,7 @@ func (c *copier) entry(name string) (dir *fileInfo, err error) {
 			return nil, err
 		}
 		return st, nil
+	// Owner and mode of what was opened: the name may be that of another file by now.
 	case unix.S_IFREG:
 		opened, err := c.file(name)
 		if opened == nil || err != nil {

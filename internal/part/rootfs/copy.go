@@ -84,6 +84,8 @@ func (r *Root) copyUp(b *program.Builder, i int, s *source, target program.Reg) 
 		b: b, tag: uint32(CopyUpTag + i), from: b.RegOf(-1), to: b.RegOf(-1), value: b.Reg(),
 		req: b.Zero(requestLen), data: b.Zero(program.MaxData), loop: b.Label(), tell: b.Label(),
 	}
+	// Each twice: in and out go from directory to directory, and copyTop sets them back to
+	// src and dst.
 	c.src = open(b, target, ".", unix.O_RDONLY|unix.O_DIRECTORY, plain).Fd()
 	c.dst = open(b, s.tree, ".", unix.O_RDONLY|unix.O_DIRECTORY, plain).Fd()
 	c.in = open(b, target, ".", unix.O_RDONLY|unix.O_DIRECTORY, plain).Fd()
@@ -101,7 +103,7 @@ func (r *Root) copyUp(b *program.Builder, i int, s *source, target program.Reg) 
 		}
 		b.If(c.req.Reg(requestOp), program.Eq, int64(op), places[op])
 	}
-	b.Fail(unix.EINVAL)
+	b.Fail(unix.EINVAL) // an operation that is none
 	c.directories(places)
 	c.files(places)
 	b.Bind(done)
@@ -157,6 +159,7 @@ func (c *copyServer) directories(place []program.Label) {
 	b.Bind(place[copyReadlink])
 	c.answerData(call.Readlinkat(b, call.In(c.in), c.name(), c.data))
 	b.Bind(place[copyMkdir])
+	// Nobody else's until owner and mode are set.
 	c.answer(call.Mkdirat(b, call.In(c.out), c.name(), 0o700))
 	b.Bind(place[copyChown])
 	owner := call.Owner{UID: c.number1(), GID: c.number2()}
@@ -192,7 +195,7 @@ func (c *copyServer) directories(place []program.Label) {
 		call.Dup3(b, call.In(sub), call.Over(dir), unix.O_CLOEXEC).To(c.value)
 		call.Close(b, call.In(sub))
 	}
-	statx(b, c.in, c.data)
+	statx(b, c.in, c.data) // of what is open, not of what has the name by now
 	c.answerInfo()
 }
 
@@ -244,7 +247,7 @@ func (c *copyServer) files(place []program.Label) {
 
 // handleCopyUp steers the copy of the mount that e is of, to its end.
 func (r *Root) handleCopyUp(c *spawn.Child, e spawn.Event) error {
-	cp := &copier{child: c, tag: e.Tag}
+	cp := &copier{child: c, tag: e.Tag, left: maxReturns}
 	if err := cp.tree(nil); err != nil {
 		if i := int(e.Tag - CopyUpTag); i < len(r.mounts) {
 			err = fmt.Errorf("mounts[%d]: copy the content of %s up: %w", i, r.mounts[i].dest, err)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -60,7 +62,7 @@ func (c *copying) serve() {
 	c.t.Cleanup(func() { c.child.Kill(); c.child.Close() })
 	e, err := c.child.Next()
 	must(c.t, err)
-	c.copier = &copier{child: c.child, tag: e.Tag}
+	c.copier = &copier{child: c.child, tag: e.Tag, left: maxReturns}
 	if e.Tag != CopyUpTag {
 		c.t.Fatalf("message %+v", e)
 	}
@@ -230,6 +232,64 @@ func TestCopyUpOfDeepDirectories(t *testing.T) {
 	if err := unix.Fstatat(at, "bottom", &st, 0); err != nil || st.Mode != unix.S_IFREG|0o640 {
 		t.Errorf("at the bottom: mode %o, %v", st.Mode, err)
 	}
+}
+
+// TestCopyUpIsBounded: directories that are too deep, too many, or so deep and many that to
+// come back from each would take hours, are an error, which is short.
+func TestCopyUpIsBounded(t *testing.T) {
+	t.Run("depth", func(t *testing.T) {
+		c := newCopying(t, "")
+		nest(t, c.src, strings.Repeat("d", 200), maxDepth+200)
+		err := c.all()
+		if !errors.Is(err, errTooMany) || len(err.Error()) > 300 {
+			t.Errorf("%.1000v", err)
+		}
+	})
+	t.Run("the deepest", func(t *testing.T) {
+		c := newCopying(t, "")
+		nest(t, c.src, "d", maxDepth)
+		must(t, c.all())
+	})
+	t.Run("an error in the depth", func(t *testing.T) {
+		c := newCopying(t, "nr_inodes=200")
+		nest(t, c.src, strings.Repeat("d", 200), 400)
+		if err := c.all(); !errors.Is(err, unix.ENOSPC) || len(err.Error()) > 4096 {
+			t.Errorf("%.5000v", err)
+		}
+	})
+	t.Run("returns", func(t *testing.T) {
+		c := newCopying(t, "")
+		nest(t, c.src, "d", 10)
+		bottom := c.in(strings.Repeat("d/", 10))
+		for i := range 20 {
+			must(t, os.Mkdir(filepath.Join(bottom, strconv.Itoa(i)), 0o755))
+		}
+		for left, want := range map[int]error{9*20 + 0: errTooMany, 10*20 + 45: nil} {
+			c.serve()
+			c.copier.left = left
+			if err := c.copier.tree(nil); err != want {
+				t.Errorf("%d: %v, want %v", left, err, want)
+			}
+			c.child.Kill()
+			must(t, exec.Command("rm", "-r", filepath.Join(c.dst, "d")).Run())
+		}
+	})
+}
+
+// nest makes so many directories, one in the other, that no path may lead to the last.
+func nest(t *testing.T, dir, name string, depth int) {
+	t.Helper()
+	t.Cleanup(func() { must(t, exec.Command("rm", "-rf", filepath.Join(dir, name)).Run()) })
+	at, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	for range depth {
+		must(t, unix.Mkdirat(at, name, 0o755))
+		next, err := unix.Openat(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		must(t, err)
+		unix.Close(at)
+		at = next
+	}
+	unix.Close(at)
 }
 
 // What was a file when it was looked at may be something else when it is opened: it is

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/internal/check"
 )
 
 // defaultOptions are the options of mounts that have none, by place and type. A procfs has
@@ -48,5 +50,5 @@ func hasTTY(l *specs.Linux) bool {
 	if l == nil || !slices.ContainsFunc(l.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace }) {
 		return true
 	}
-	return slices.ContainsFunc(l.GIDMappings, func(m specs.LinuxIDMapping) bool { return m.ContainerID <= 5 && 5-m.ContainerID < m.Size })
+	return check.Mapped(l.GIDMappings, 5)
 }

@@ -70,7 +70,7 @@ func configured(i int, dev *specs.LinuxDevice) node {
 	case "b":
 		n.kind = unix.S_IFBLK
 	case "p":
-		n.kind, n.major, n.minor = unix.S_IFIFO, 0, 0
+		n.kind, n.major, n.minor = unix.S_IFIFO, 0, 0 // a fifo is no device
 	default:
 		n.kind = unix.S_IFCHR
 	}

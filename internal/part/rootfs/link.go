@@ -84,7 +84,7 @@ func (m *maker) link(at, name string) error {
 	}
 	make := func() error {
 		err := unix.Symlinkat(m.to, d, name)
-		if err != unix.EEXIST {
+		if err != unix.EEXIST { // another one that is right is as good
 			return err
 		}
 		buf := make([]byte, unix.PathMax)

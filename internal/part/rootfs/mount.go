@@ -73,7 +73,7 @@ func (r *Root) mount(b *program.Builder, i int) {
 		b := b.Doing(program.T("mount %s on %s", mnt.Type, mnt.Destination))
 		r.mountNew(b, i)
 	}
-	if src.dest == "/dev" {
+	if src.dest == "/dev" && !src.o.remount {
 		// Binds leave it closed: their /dev is somebody else's.
 		r.dev, r.devOwn = 0, false
 		if !src.o.bind && src.tree != 0 {

@@ -410,5 +410,9 @@ func (r *Root) remount(b *program.Builder, mnt *specs.Mount, i int) {
 	}
 	f := r.newFS(mnt, src)
 	f.legacy |= unix.MS_REMOUNT
+	if src.dest == "/dev" && r.readonly(src) { // not before the devices are in it
+		f.attrs &^= unix.MOUNT_ATTR_RDONLY
+		r.deferred = append(r.deferred, late{i, target})
+	}
 	f.mountOn(b, target, noLabel)
 }

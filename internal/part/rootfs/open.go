@@ -328,7 +328,7 @@ func (r *Root) changeBind(b *program.Builder, src *source, attrs change, prop ui
 		b.Bind(older)
 		call = setattr(b, src.tree, false, &unix.MountAttr{Attr_set: attrs.set, Attr_clr: attrs.clr &^ unix.MOUNT_ATTR_NOSYMFOLLOW, Propagation: prop})
 	}
-	call.On(unix.EPERM, locked)
+	call.On(unix.EPERM, locked) // something that the options do not name is locked: left as it is
 	b.Jump(done)
 	b.Bind(locked)
 	setattr(b, src.tree, false, &unix.MountAttr{Attr_set: kept.set, Attr_clr: kept.clr, Propagation: prop})

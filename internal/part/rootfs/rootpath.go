@@ -57,6 +57,7 @@ func (r *Root) openDir(b *program.Builder, failed program.Label) (h hostDirs) {
 	h.dir = direct.Fd()
 	b.Jump(opened)
 	b.Bind(again)
+	// Links may lead to the bundle, which the caller has named, and none on from there.
 	if rel, ok := strings.CutPrefix(r.c.Rootfs, r.c.Bundle+"/"); ok && r.c.Bundle != "" {
 		step := b.Step(program.T("open the bundle %s", r.c.Bundle))
 		h.bundle = or(call.Openat(step, call.Cwd(), call.PathTo(b, r.c.Bundle), flags|unix.O_CLOEXEC)).Fd()

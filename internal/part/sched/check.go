@@ -46,12 +46,13 @@ func Check(proc *check.Process) error {
 		return fault.New(name, "runtime, deadline and period are only for SCHED_DEADLINE, not for "+string(s.Policy), "remove them")
 	case !deadline:
 		return nil
-	case s.Runtime < 1024:
+	case s.Runtime < 1024: // less is no bandwidth: the kernel's DL_SCALE
 		return fault.New(name+".runtime", "below 1024 nanoseconds", "SCHED_DEADLINE needs runtime <= deadline <= period")
 	case s.Deadline < s.Runtime:
 		return fault.New(name+".deadline", "shorter than runtime", "SCHED_DEADLINE needs runtime <= deadline <= period")
 	case s.Period != 0 && s.Period < s.Deadline:
 		return fault.New(name+".period", "shorter than deadline", "SCHED_DEADLINE needs runtime <= deadline <= period")
+	// The highest bit is for the wrap-around of its clock.
 	case s.Deadline > math.MaxInt64 || s.Period > math.MaxInt64:
 		return fault.New(name, "deadline or period is above 9223372036854775807 nanoseconds", "")
 	}

@@ -9,8 +9,6 @@ import (
 func TestMain(m *testing.M) { parttest.Main(m, print) }
 
 var (
-	self    = parttest.Self
-	runEnv  = parttest.RunEnv
 	fails   = parttest.Fails
 	status  = parttest.Status
 	printed = parttest.Printed

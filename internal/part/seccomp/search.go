@@ -61,6 +61,7 @@ func (l intervals) weigh(arches []arch) {
 			l[at].weight += hotWeight
 		}
 	}
+	// As sums from the beginning on, by which search halves the weight and not the number.
 	for i := 1; i < len(l); i++ {
 		l[i].weight += l[i-1].weight
 	}

@@ -120,6 +120,7 @@ func (f *Forwarder) Wait(pidfd int) error {
 		case err != nil:
 			return fmt.Errorf("wait for the process: poll: %w", err)
 		case n == 0:
+			// The process lasts, so the other signals are worth their system calls.
 			timeout = -1
 			f.catchOthers(pidfd)
 			continue

@@ -103,6 +103,7 @@ func (e *Unknown) Error() string {
 //
 // Source: passwd(5), group(5), initgroups(3).
 func Find(user, group string, passwd, groups []byte) (a Account, err error) {
+	// A number is none of the names that a file of the image may have.
 	if id, ok := Number(user); ok {
 		a.UID = id
 	} else {

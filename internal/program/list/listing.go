@@ -40,7 +40,7 @@ type Line struct {
 	Step    string   `json:"step,omitempty"`
 }
 
-// Lines writes the instructions of a program that was not run, those of the
+// Lines returns the instructions of a program that was not run, those of the
 // parent section first. o may be nil.
 func Lines(p *program.Program, o *Options) []Line {
 	l := newLister(p, o)

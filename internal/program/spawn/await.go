@@ -52,7 +52,7 @@ func (c *Child) await(end time.Time, pidfd int, gone error) error {
 			if left <= 0 {
 				return os.ErrDeadlineExceeded
 			}
-			wait = int(min(left.Milliseconds()+1, 1<<30))
+			wait = int(min(left.Milliseconds()+1, 1<<30)) // a part of a millisecond counts whole
 		}
 		p := []unix.PollFd{{Fd: int32(c.sock), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
 		n, err := unix.Poll(p, wait)
@@ -61,7 +61,7 @@ func (c *Child) await(end time.Time, pidfd int, gone error) error {
 			continue
 		case err != nil:
 			return fmt.Errorf("poll: %w", err)
-		case p[0].Revents == 0:
+		case p[0].Revents == 0: // the other process has ended, and the child has said nothing
 			return gone
 		}
 		return nil

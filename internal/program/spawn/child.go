@@ -222,7 +222,7 @@ func (c *Child) Send(p []byte) error {
 // Release answers a Barrier.
 func (c *Child) Release() error { return c.Send([]byte{1}) }
 
-// TakePidfd hands the pidfd over to the caller.
+// TakePidfd returns the pidfd, which is the caller's from then on; -1 when it was taken before.
 func (c *Child) TakePidfd() int {
 	fd := c.Pidfd
 	c.Pidfd = -1

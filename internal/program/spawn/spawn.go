@@ -42,7 +42,7 @@ type Options struct {
 func Spawn(p *program.Program, o *Options) (_ *Child, err error) {
 	c := &Child{p: p, follower: p.Follow(), sock: -1, Pidfd: -1}
 	defer func() {
-		p.CloseFds()
+		p.CloseFds() // the child has its own copies of them
 		if err != nil {
 			c.Close()
 		}
@@ -57,8 +57,10 @@ func Spawn(p *program.Program, o *Options) (_ *Child, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("socketpair: %w", err)
 	}
-	defer unix.Close(pair[1])
+	defer unix.Close(pair[1]) // in the child alone, so that its death is the socket's end
 	c.sock = pair[0]
+	// Before the child is there, whose first message has to come with its sender's number,
+	// too.
 	if err := c.seeSenders(); err != nil {
 		return nil, err
 	}
@@ -89,7 +91,7 @@ func Spawn(p *program.Program, o *Options) (_ *Child, err error) {
 		whileForking = func() {}
 	}
 	c.Pid, c.Pidfd, err = f.clone(cloningOf(o), m, whileForking)
-	runtime.KeepAlive(p)
+	runtime.KeepAlive(p) // the child is made with addresses in the arena
 	if err != nil {
 		return nil, err
 	}

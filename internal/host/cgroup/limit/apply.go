@@ -152,8 +152,10 @@ func (w *Write) explain(at cgroupfs.Dir, err error) error {
 		hint = " (the cgroups above it have to have that much realtime runtime)"
 	case errors.Is(err, unix.EINVAL) && w.group == groupBandwidth:
 		hint = " (quota and period are 1000 to 1000000 microseconds, burst is not above quota, and no limit above it is exceeded)"
-	case w.Controller == "cpuset" && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EACCES)):
-		hint = " (the cgroups above it have to have them)"
+	case w.Controller == "cpuset" && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EBUSY)):
+		if hint = cgroup.Taken(at, strings.TrimPrefix(w.File, "cpuset."), err); hint == "" && !errors.Is(err, unix.EBUSY) {
+			hint = " (the cgroups above it have to have them)"
+		}
 	case w.Controller == "cpuset" && errors.Is(err, unix.ERANGE):
 		hint = " (the machine has no processor, or memory node, of that number)"
 	case errors.Is(err, unix.ENOSPC) && w.Controller == "cpuset":

@@ -96,7 +96,7 @@ type PSIEntry struct {
 	Total                uint64
 }
 
-// Read reads what the container of the record p has used. What is gone, or was never
+// Read returns what the container of the record p has used. What is gone, or was never
 // there, counts as nothing.
 func Read(p cgroup.Paths) (*Stats, error) {
 	switch p.Mode() {
@@ -201,7 +201,7 @@ func (r *reader) psi(name string) *PSI {
 	return p
 }
 
-// HugeSizes lists the sizes of huge pages that the kernel has, from their directory in sysfs.
+// HugeSizes returns the sizes of huge pages that the kernel has, from their directory in sysfs.
 func HugeSizes() []string {
 	fd, err := sys.Open(unix.AT_FDCWD, "/sys/kernel/mm/hugepages", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
