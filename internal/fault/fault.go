@@ -64,7 +64,7 @@ func Line(text string) string { return escaped(text, "") }
 // escaped returns text with the control characters in it as escapes, but for those of left.
 func escaped(text, left string) string {
 	odd := func(r rune) bool {
-		return !strconv.IsGraphic(r) && strings.IndexRune(left, r) < 0 || r == utf8.RuneError
+		return !strconv.IsGraphic(r) && !strings.ContainsRune(left, r) || r == utf8.RuneError
 	}
 	if strings.IndexFunc(text, odd) < 0 {
 		return text
