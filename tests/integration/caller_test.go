@@ -28,22 +28,9 @@ func layUser() error {
 	if excepted, err = readExcepted(); err != nil {
 		return err
 	}
-	passwd, err := os.ReadFile("/etc/passwd")
-	if err != nil {
-		return err
-	}
 	etc := filepath.Join(workDir, "etc")
-	if out, err := exec.Command("cp", "-a", "/etc", etc).CombinedOutput(); err != nil {
-		return fmt.Errorf("%v: %s", err, out)
-	}
-	ranges := strconv.Itoa(plainUser) + ":200000:65536\n"
-	for name, text := range map[string]string{
-		"passwd": string(passwd) + fmt.Sprintf("\nranger:x:%d:%d::%s:/bin/sh\n", plainUser, plainUser, userDir()),
-		"subuid": ranges, "subgid": ranges,
-	} {
-		if err := os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644); err != nil {
-			return err
-		}
+	if err := layEtc(etc, userDir()); err != nil {
+		return err
 	}
 	if err := unix.Mount(etc, "/etc", "", unix.MS_BIND, ""); err != nil {
 		return err
@@ -55,6 +42,27 @@ func layUser() error {
 		return err
 	}
 	return delegateCgroups()
+}
+
+// layEtc makes a copy of /etc in which the user has a name and subordinate ids.
+func layEtc(dir, home string) error {
+	passwd, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return err
+	}
+	if out, err := exec.Command("cp", "-a", "/etc", dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	id := strconv.Itoa(plainUser)
+	for name, text := range map[string]string{
+		"passwd": string(passwd) + "\nranger:x:" + id + ":" + id + "::" + home + ":/bin/sh\n",
+		"subuid": "ranger:200000:65536\n", "subgid": id + ":200000:65536\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // delegateCgroups gives the user the tests' own cgroups, as a service manager does, and those
