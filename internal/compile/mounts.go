@@ -27,8 +27,10 @@ type MountsInput struct {
 // userns reports whether the container has a user namespace of its own.
 func (in *MountsInput) userns() bool { return in.Init.Flags&unix.CLONE_NEWUSER != 0 }
 
-// locks reports whether the sources of binds are cloned where the kernel locks them.
-func (in *MountsInput) locks() bool { return in.Add && in.Privileged && in.userns() }
+// copies reports whether the sources of binds are cloned in a copy of the host's mount namespace
+// that belongs to the container's user namespace: there the kernel locks them, and there a caller
+// without privilege may clone.
+func (in *MountsInput) copies() bool { return in.Add && in.userns() }
 
 // join is how the process comes to the container: to all of its namespaces but that of
 // processes, where they could reach it.
@@ -48,15 +50,19 @@ func Mounts(in *MountsInput) (*program.Program, *rootfs.Root, error) {
 		}
 	}
 	root := rootfs.New(rootfs.Config{
-		Spec: &specs.Spec{Mounts: in.Mounts}, Rootfs: in.Rootfs, Links: in.Links, Running: true, SourcesInParent: true,
-		Userns: in.userns(), RootUID: in.RootUID, RootGID: in.RootGID, Relock: in.locks(),
+		Spec: &specs.Spec{Mounts: in.Mounts}, Rootfs: in.Rootfs, Links: in.Links, Running: true,
+		SourcesInParent: in.Privileged || !in.copies(), Relock: in.Privileged && in.copies(),
+		Userns: in.userns(), RootUID: in.RootUID, RootGID: in.RootGID,
 	})
 	if in.Add {
 		root.OpenRunning(b) // while names are the host's
 	}
-	if in.locks() {
-		in.join().JoinLocking(b, root.Relock)
-	} else {
+	switch {
+	case in.copies() && in.Privileged:
+		in.join().JoinLocking(b, root.CloneSources)
+	case in.copies():
+		in.join().JoinOwn(b, root.CloneSources)
+	default:
 		in.join().Join(b)
 	}
 	// Before the first name: in other namespaces than the container's it would be another tree's.
@@ -76,7 +82,7 @@ func Mounts(in *MountsInput) (*program.Program, *rootfs.Root, error) {
 // Expect returns what the program is to be proven against.
 func (in *MountsInput) Expect(root *rootfs.Root) *verify.Expect {
 	mountNS := ""
-	if in.locks() {
+	if in.copies() && in.Privileged {
 		mountNS = in.Init.MountNS()
 	}
 	return &verify.Expect{

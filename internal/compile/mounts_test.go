@@ -27,6 +27,7 @@ func mountsInputs() map[string]*MountsInput {
 	return map[string]*MountsInput{
 		"mounts-add":    {Init: init, Mounts: mounts, Add: true, Rootfs: "/bundle/rootfs", Links: map[int]string{2: "there"}},
 		"mounts-user":   {Init: user, Mounts: mounts[:2], Add: true, Rootfs: "/bundle/rootfs", RootUID: 1000, RootGID: 1000, Privileged: true},
+		"mounts-own":    {Init: user, Mounts: mounts[:2], Add: true, Rootfs: "/bundle/rootfs", RootUID: 1000, RootGID: 1000},
 		"mounts-remove": {Init: init, Mounts: mounts[:2], Rootfs: "/bundle/rootfs"},
 	}
 }

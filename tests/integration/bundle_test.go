@@ -37,6 +37,7 @@ func uniqueID() string { return testplain.Unique("hutchtest") }
 // then left of it fails the test.
 func newBundle(t testing.TB, edits ...edit) *bundle {
 	t.Helper()
+	notAsUser(t)
 	b := &bundle{t: t, id: uniqueID()}
 	top := filepath.Join(workDir, b.id)
 	b.dir, b.tmp, b.root = filepath.Join(top, "bundle"), filepath.Join(top, "tmp"), filepath.Join(top, "state")

@@ -53,6 +53,7 @@ type running struct {
 // start runs the call in the background.
 func (c call) start(t testing.TB) *running {
 	t.Helper()
+	c = c.byUser(t)
 	words := append([]string{}, c.wrap...)
 	words = append(append(words, runtimePath), runtimeFlags...)
 	if c.root != "" {
@@ -75,6 +76,9 @@ func (c call) start(t testing.TB) *running {
 		}
 		if err != nil {
 			t.Fatal(err)
+		}
+		if userCaller {
+			f.Chown(plainUser, plainUser)
 		}
 		return f
 	}

@@ -25,6 +25,7 @@ var (
 )
 
 func readEnvironment() error {
+	userCaller = os.Getenv("CALLER") == "user"
 	runtimeFlags = strings.Fields(os.Getenv("RUNTIME_FLAGS"))
 	if s := os.Getenv("SLOW"); s != "" {
 		n, err := strconv.Atoi(s)

@@ -56,6 +56,11 @@ func testMain(m *testing.M) int {
 	if err := layAssets(); err != nil {
 		return refuse("%v", err)
 	}
+	if userCaller {
+		if err := layUser(); err != nil {
+			return refuse("CALLER=user: %v", err)
+		}
+	}
 	code := m.Run()
 	// Told of here, where the reason is known: the box would name it alone.
 	if err := os.RemoveAll(dir); err != nil {

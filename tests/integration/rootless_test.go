@@ -76,19 +76,11 @@ func (g *guest) unshare(flags string) {
 func takeRanges(g *guest) {
 	g.t.Helper()
 	needs(g.t, "newuidmap", exec.Command("sh", "-c", "command -v newuidmap newgidmap").Run() == nil)
-	passwd := readText(g.t, "/etc/passwd") + fmt.Sprintf("\nranger:x:%d:%d::/:/bin/sh\n", plainUser, plainUser)
-	script := "mount --make-rprivate /"
-	for name, text := range map[string]string{"passwd": passwd, "subuid": "ranger:200000:65536\n", "subgid": strconv.Itoa(plainUser) + ":200000:65536\n"} {
-		path := writeText(g.t, g.path(name), text)
-		script += fmt.Sprintf(" && { [ -e /etc/%s ] || : >/etc/%s; } && mount --bind %s /etc/%s", name, name, path, name)
+	etc := g.path("etc") // /etc itself is not written
+	if err := layEtc(etc, "/"); err != nil {
+		g.t.Fatal(err)
 	}
-	// /etc is not written: what is missing there is made in a copy.
-	copied := g.path("etc")
-	if out, err := exec.Command("cp", "-a", "/etc", copied).CombinedOutput(); err != nil {
-		g.t.Fatalf("%v %s", err, out)
-	}
-	script = "mount --make-rprivate / && mount --bind " + copied + " /etc && " + strings.TrimPrefix(script, "mount --make-rprivate / && ")
-	pid := g.holder(nil, "unshare", "-m", "sh", "-c", script+" && "+hold)
+	pid := g.holder(nil, "unshare", "-m", "sh", "-c", "mount --make-rprivate / && mount --bind "+etc+" /etc && "+hold)
 	user := strconv.Itoa(plainUser)
 	g.enter = []string{"nsenter", "-t", pid, "-m", "setpriv", "--reuid", user, "--regid", user, "--clear-groups"}
 	g.asRoot = true

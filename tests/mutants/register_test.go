@@ -133,6 +133,15 @@ func TestDocsNameTestsThatExist(t *testing.T) {
 			}
 		}
 	}
+	text, err := os.ReadFile(filepath.Join(top, "tests", "integration", "not-as-user.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile(`Test\w+`).FindAllString(string(text), -1) {
+		if !slices.Contains(there, name) {
+			t.Errorf("not-as-user.txt excepts %s, which is no test", name)
+		}
+	}
 	if named < 50 {
 		t.Errorf("only %d tests are named", named)
 	}

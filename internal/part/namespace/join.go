@@ -103,6 +103,21 @@ func (n *Init) JoinLocking(b *program.Builder, stay func(*program.Builder)) {
 	becomeRoot(b, false, false)
 }
 
+// JoinOwn is JoinLocking for a caller without privilege, whose the user namespace is: it has the
+// rights for the others in there alone.
+func (n *Init) JoinOwn(b *program.Builder, stay func(*program.Builder)) {
+	if !n.KeepGroups {
+		dropGroups(b)
+	}
+	join := b.Element(program.T("linux.namespaces")).Doing(program.T("join those of init"))
+	call.Setns(join.Step(program.T("setns of the user namespace")), call.Number(n.Pidfd), unix.CLONE_NEWUSER)
+	call.Unshare(join.Step(program.T("copy the host's mount namespace for it")), unix.CLONE_NEWNS)
+	stay(b)
+	join = b.Element(program.T("linux.namespaces")).Doing(program.T("join those of init"))
+	call.Setns(join.Step(program.T("setns of the others")), call.Number(n.Pidfd), n.Flags&^unix.CLONE_NEWUSER)
+	becomeRoot(b, false, false)
+}
+
 // MountNS returns the path of the file of init's mount namespace.
 func (n *Init) MountNS() string { return "/proc/" + strconv.Itoa(n.Pid) + "/ns/mnt" }
 

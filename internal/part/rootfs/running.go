@@ -62,11 +62,24 @@ func namesFiles(kind string) bool {
 }
 
 // OpenRunning emits, in the parent section, the opening of the sources of binds that a
-// container which runs is to get.
+// container which runs is to get. Without SourcesInParent CloneSources opens them.
 func (r *Root) OpenRunning(b *program.Builder) {
 	r.prop = propagation{flag: unix.MS_SLAVE, recursive: true}
 	r.parseMounts(b)
-	b.InParent(func() { r.openBinds(b) })
+	if r.c.SourcesInParent {
+		b.InParent(func() { r.openBinds(b) })
+	}
+}
+
+// CloneSources emits, in the child, which is in a copy of the host's mount namespace that belongs
+// to the container's user namespace, the opening of the sources of binds, or what Relock emits
+// where the parent section has opened them.
+func (r *Root) CloneSources(b *program.Builder) {
+	if r.c.SourcesInParent {
+		r.Relock(b)
+	} else {
+		r.openBinds(b)
+	}
 }
 
 // AddRunning emits, in the child, which is in the container's namespaces, the mounts.
