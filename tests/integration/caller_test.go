@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -90,12 +91,13 @@ func delegateCgroups() error {
 	return nil
 }
 
-// notAsUser skips a test that does not apply to a user, as not-as-user.txt says.
+// notAsUser skips a test, or a part of one, that does not apply to a user, as not-as-user.txt says.
 func notAsUser(t testing.TB) {
 	t.Helper()
-	test, _, _ := strings.Cut(t.Name(), "/")
-	if reason, ok := excepted[test]; ok {
-		t.Skip("not as a user: " + reason)
+	for name := t.Name(); name != "."; name = path.Dir(name) {
+		if reason, ok := excepted[name]; ok {
+			t.Skip("not as a user: " + reason)
+		}
 	}
 }
 

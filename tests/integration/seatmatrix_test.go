@@ -273,6 +273,7 @@ func (s shortage) cell(name string, got map[string]string) string {
 // TestSeatMatrix: whoever calls, and whatever the caller lacks, each way into a container
 // works or says what is missing; docs/seats.md has the results.
 func TestSeatMatrix(t *testing.T) {
+	notAsUser(t)
 	hutchOnly(t, "the words are Hutch's")
 	needsSpeed(t)
 	var all sync.Mutex
