@@ -86,7 +86,7 @@ func (in *MountsInput) Expect(root *rootfs.Root) *verify.Expect {
 		mountNS = in.Init.MountNS()
 	}
 	return &verify.Expect{
-		MountNS: mountNS, Kind: verify.Exec, Spec: &specs.Spec{Mounts: in.Mounts, Linux: &specs.Linux{}}, Adds: in.Add, Removes: !in.Add,
+		MountNS: mountNS, Copies: in.copies(), Kind: verify.Exec, Spec: &specs.Spec{Mounts: in.Mounts, Linux: &specs.Linux{}}, Adds: in.Add, Removes: !in.Add,
 		Rootfs: in.Rootfs, Userns: in.userns(), Links: in.Links, LinkTags: root.LinkTags(),
 		Join: in.Init.Flags &^ unix.CLONE_NEWPID, Pidfd: in.Init.Pidfd, Tags: tags(true),
 	}

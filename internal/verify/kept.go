@@ -73,7 +73,7 @@ func (w *walker) checkMade(s *state, pc int, flags uint64) {
 	switch {
 	case made == 0:
 	case w.e.Kind != Init:
-		if made != unix.CLONE_NEWNS || w.e.MountNS == "" || s.got&unix.CLONE_NEWNS != 0 {
+		if made != unix.CLONE_NEWNS || !w.e.Copies || s.got&(unix.CLONE_NEWNS|unix.CLONE_NEWUSER) != unix.CLONE_NEWUSER {
 			w.refuse(s, pc, Namespaces, "a process that joins a container makes a namespace")
 		}
 	case made&^w.x.own != 0:

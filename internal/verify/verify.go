@@ -80,6 +80,7 @@ type Expect struct {
 	Join    uint64 // CLONE_NEW flags
 	Pid     int    // init's number, by which its directories are opened
 	Pidfd   int
+	Copies  bool   // Adds: binds are cloned in a copy of the caller's mount namespace, of the user namespace
 	MountNS string // Adds: the file of the mount namespace, where it is joined by that; or empty
 	OwnRoot bool   // init's root directory is entered
 	InitCwd bool   // and its working directory

@@ -66,7 +66,7 @@ func (r *Root) target(b *program.Builder, at place) program.Reg {
 	b.Bind(missing)
 	kind := r.kind(making, at)
 	ask := b.Label()
-	r.makeHere(making, at, kind, ask)
+	r.make(making, at, kind, ask)
 	r.openTarget(step, at, plain).To(fd).Ignore()
 	step.If(fd, program.Ge, 0, made)
 	b.Bind(ask)
@@ -145,6 +145,27 @@ func (r *Root) kind(b *program.Builder, p place) program.Mem {
 	buf := b.Zero(idiom.StatxSize)
 	statx(b, p.src, buf)
 	return buf
+}
+
+// make emits the making of a target by the child, or goes to ask. For a caller without privilege
+// the child makes the directories above it, too: in a file system of the container's own the parent
+// may make nothing, unless its ids are mapped there.
+func (r *Root) make(b *program.Builder, p place, kind program.Mem, ask program.Label) {
+	if r.c.SourcesInParent {
+		r.makeHere(b, p, kind, ask)
+		return
+	}
+	above, made := b.Label(), b.Label()
+	r.makeHere(b, p, kind, above)
+	b.Jump(made)
+	b.Bind(above)
+	for i := 1; i < len(p.dest); i++ {
+		if p.dest[i] == '/' {
+			r.makeHere(b, place{dest: p.dest[:i]}, program.Mem{}, ask)
+		}
+	}
+	r.makeHere(b, p, kind, ask)
+	b.Bind(made)
 }
 
 // makeHere emits the making of the last component, for the usual case that its
