@@ -444,8 +444,8 @@ func (rs *restoration) record() error {
 	if err == nil && e == nil && inside != outside && !has(mk.bundle.spec, specs.TimeNamespace) {
 		rec.Namespaces = append(rec.Namespaces, state.Namespace{Type: string(specs.TimeNamespace)})
 	}
-	if proc.EndedBeforeExec(rec.Pid, rec.PidStart) { // never, since it has executed long ago
-		return errors.New("init ended while it was restored")
+	if proc.EndedBeforeExec(rec.Pid, rec.PidStart) {
+		return nil // it goes on already, and came to its end: nothing of this is needed any more
 	}
 	return mk.recordPid() // with the namespaces that it is in now
 }
