@@ -32,6 +32,10 @@ func (in *MountsInput) userns() bool { return in.Init.Flags&unix.CLONE_NEWUSER !
 // without privilege may clone.
 func (in *MountsInput) copies() bool { return in.Add && in.userns() }
 
+// locks reports whether they are cloned there a second time, in the place of what a caller with
+// privilege has cloned outside, of which nothing is locked.
+func (in *MountsInput) locks() bool { return in.Privileged && in.copies() }
+
 // join is how the process comes to the container: to all of its namespaces but that of
 // processes, where they could reach it.
 func (in *MountsInput) join() *namespace.Init {
@@ -51,14 +55,14 @@ func Mounts(in *MountsInput) (*program.Program, *rootfs.Root, error) {
 	}
 	root := rootfs.New(rootfs.Config{
 		Spec: &specs.Spec{Mounts: in.Mounts}, Rootfs: in.Rootfs, Links: in.Links, Running: true,
-		SourcesInParent: in.Privileged || !in.copies(), Relock: in.Privileged && in.copies(),
+		SourcesInParent: in.Privileged || !in.copies(), Relock: in.locks(),
 		Userns: in.userns(), RootUID: in.RootUID, RootGID: in.RootGID,
 	})
 	if in.Add {
 		root.OpenRunning(b) // while names are the host's
 	}
 	switch {
-	case in.copies() && in.Privileged:
+	case in.locks():
 		in.join().JoinLocking(b, root.CloneSources)
 	case in.copies():
 		in.join().JoinOwn(b, root.CloneSources)
@@ -82,7 +86,7 @@ func Mounts(in *MountsInput) (*program.Program, *rootfs.Root, error) {
 // Expect returns what the program is to be proven against.
 func (in *MountsInput) Expect(root *rootfs.Root) *verify.Expect {
 	mountNS := ""
-	if in.copies() && in.Privileged {
+	if in.locks() {
 		mountNS = in.Init.MountNS()
 	}
 	return &verify.Expect{

@@ -94,13 +94,19 @@ func (n *Init) JoinLocking(b *program.Builder, stay func(*program.Builder)) {
 	if others := n.Flags &^ last; others != 0 {
 		call.Setns(join.Step(program.T("setns, but for the user and the mount namespace")), call.Number(n.Pidfd), others)
 	}
-	call.Setns(join.Step(program.T("setns of the user namespace")), call.Number(n.Pidfd), unix.CLONE_NEWUSER)
-	call.Unshare(join.Step(program.T("copy the host's mount namespace for it")), unix.CLONE_NEWNS)
-	stay(b)
+	n.stayInCopy(b, join, stay)
 	join = b.Element(program.T("linux.namespaces")).Doing(program.T("join those of init"))
 	call.Setns(join.Step(program.T("setns of the mount namespace")), call.In(mounts), unix.CLONE_NEWNS)
 	call.Close(join.Step(program.T("close it")), call.In(mounts))
 	becomeRoot(b, false, false)
+}
+
+// stayInCopy emits the way into the user namespace, and the stay in a copy of the caller's mount
+// namespace that belongs to it.
+func (n *Init) stayInCopy(b, join *program.Builder, stay func(*program.Builder)) {
+	call.Setns(join.Step(program.T("setns of the user namespace")), call.Number(n.Pidfd), unix.CLONE_NEWUSER)
+	call.Unshare(join.Step(program.T("copy the host's mount namespace for it")), unix.CLONE_NEWNS)
+	stay(b)
 }
 
 // JoinOwn is JoinLocking for a caller without privilege, whose the user namespace is: it has the
@@ -110,9 +116,7 @@ func (n *Init) JoinOwn(b *program.Builder, stay func(*program.Builder)) {
 		dropGroups(b)
 	}
 	join := b.Element(program.T("linux.namespaces")).Doing(program.T("join those of init"))
-	call.Setns(join.Step(program.T("setns of the user namespace")), call.Number(n.Pidfd), unix.CLONE_NEWUSER)
-	call.Unshare(join.Step(program.T("copy the host's mount namespace for it")), unix.CLONE_NEWNS)
-	stay(b)
+	n.stayInCopy(b, join, stay)
 	join = b.Element(program.T("linux.namespaces")).Doing(program.T("join those of init"))
 	call.Setns(join.Step(program.T("setns of the others")), call.Number(n.Pidfd), n.Flags&^unix.CLONE_NEWUSER)
 	becomeRoot(b, false, false)
