@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -331,7 +332,13 @@ func TestStdioDevicesKeepTheirOwner(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, exec %v", name, exec), func(t *testing.T) {
 				t.Parallel()
 				b := newBundle(t, append(edits, asUser(1000), args("true"))...)
-				node := b.path("zero")
+				// A file system of its own, since that of temporary files may have nodev.
+				dev := b.path("dev")
+				if err := errors.Join(os.Mkdir(dev, 0o755), unix.Mount("dev", dev, "tmpfs", 0, "size=4k,mode=755")); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { unix.Unmount(dev, unix.MNT_DETACH) })
+				node := dev + "/zero"
 				if err := unix.Mknod(node, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5))); err != nil {
 					t.Fatal(err)
 				}
