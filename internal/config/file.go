@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/kernelfs"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // maxSize bounds the size of a configuration, in bytes. Real ones have up to
@@ -82,7 +83,7 @@ func read(path string) ([]byte, error) {
 	if err := readable(&st); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	fd, err := retry(func() (int, error) {
+	fd, err := sys.Retry1(func() (int, error) {
 		return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	})
 	if err != nil {
@@ -164,7 +165,7 @@ func readAll(fd int, path string, size int64, wait int) ([]byte, error) {
 		if len(data) == cap(data) {
 			data = append(data, 0)[:len(data)]
 		}
-		n, err := retry(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
+		n, err := sys.Read(fd, data[len(data):cap(data)])
 		if err == unix.EAGAIN && await(fd, wait) {
 			continue
 		}
@@ -184,13 +185,4 @@ func readAll(fd int, path string, size int64, wait int) ([]byte, error) {
 func await(fd, wait int) bool {
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, wait)
 	return n > 0 || err == unix.EINTR
-}
-
-// retry calls f until it is not interrupted by a signal.
-func retry(f func() (int, error)) (int, error) {
-	for {
-		if n, err := f(); err != unix.EINTR {
-			return n, err
-		}
-	}
 }

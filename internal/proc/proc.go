@@ -14,6 +14,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // stat is what this package reads of /proc/PID/stat.
@@ -203,12 +205,7 @@ func readFile(path string, p []byte) (int, error) {
 		return 0, err
 	}
 	defer unix.Close(fd)
-	for {
-		n, err := unix.Read(fd, p)
-		if err != unix.EINTR {
-			return n, err
-		}
-	}
+	return sys.Read(fd, p)
 }
 
 // parse takes a stat line apart. The command's name, in brackets, may itself

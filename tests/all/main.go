@@ -48,6 +48,7 @@ var machines = map[string][]string{
 type phase struct {
 	name    string
 	seconds float64
+	busy    float64 // seconds of processors, of all processes that were waited for
 	err     error
 }
 
@@ -150,7 +151,10 @@ func (r *report) run(ctx context.Context, name string) bool {
 	out := newOutput()
 	cmd.Stdout, cmd.Stderr = out, out
 	err := cmd.Run()
-	p := phase{name, time.Since(start).Seconds(), err}
+	p := phase{name: name, seconds: time.Since(start).Seconds(), err: err}
+	if state := cmd.ProcessState; state != nil {
+		p.busy = (state.UserTime() + state.SystemTime()).Seconds()
+	}
 
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -174,13 +178,13 @@ func (r *report) run(ctx context.Context, name string) bool {
 }
 
 func (r *report) printTimes(whole time.Duration) {
-	fmt.Println("\nphase              seconds")
+	fmt.Println("\nphase              seconds  of processors")
 	for _, p := range r.done {
 		result := ""
 		if p.err != nil {
 			result = "  did not pass"
 		}
-		fmt.Printf("%-18s %7.1f%s\n", p.name, p.seconds, result)
+		fmt.Printf("%-18s %7.1f %14.1f%s\n", p.name, p.seconds, p.busy, result)
 	}
 	fmt.Printf("%-18s %7.1f\n%s\n", "all, side by side", whole.Seconds(), strings.Repeat("-", 26))
 }

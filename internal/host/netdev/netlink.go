@@ -6,6 +6,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // conn is a route netlink socket. It belongs to the network namespace that it was
@@ -147,15 +149,11 @@ func status(body []byte) unix.Errno {
 }
 
 func (c *conn) send(m message) error {
-	for {
-		err := unix.Sendto(c.fd, m, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-		if err != unix.EINTR {
-			if err != nil {
-				return fmt.Errorf("netlink: send: %w", err)
-			}
-			return nil
-		}
+	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	if err := sys.Retry(func() error { return unix.Sendto(c.fd, m, 0, kernel) }); err != nil {
+		return fmt.Errorf("netlink: send: %w", err)
 	}
+	return nil
 }
 
 // receive reads one datagram, whatever its length.

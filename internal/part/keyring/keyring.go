@@ -18,6 +18,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // MadeTag is the tag of the message with the serial number of the keyring, where it is
@@ -44,11 +45,11 @@ const Planned = prefix + "RANDOM"
 func NewName() (string, error) {
 	var bits [16]byte
 	for n := 0; n < len(bits); {
-		m, err := unix.Getrandom(bits[n:], 0)
-		if err != nil && err != unix.EINTR {
+		m, err := sys.Retry1(func() (int, error) { return unix.Getrandom(bits[n:], 0) })
+		if err != nil {
 			return "", fmt.Errorf("getrandom: %w", err)
 		}
-		n += max(m, 0)
+		n += m
 	}
 	return prefix + hex.EncodeToString(bits[:]), nil
 }

@@ -6,8 +6,11 @@ import (
 	"os/signal"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // Proxy serves a container's terminal from the runtime's own standard input and
@@ -144,19 +147,17 @@ func (p *Proxy) copyOut(ptmx int) {
 			// ends of a terminal, so that nothing is overlooked.
 			fds, timeout = fds[:2], 0
 		}
-		n, err := unix.Poll(fds, timeout)
+		n, err := sys.Retry1(func() (int, error) { return unix.Poll(fds, timeout) })
 		switch {
-		case err == unix.EINTR:
-			continue
 		case err != nil, fds[1].Revents != 0, ended && n == 0:
 			return
 		case len(fds) == 3 && fds[2].Revents != 0:
 			ended = true
 			continue
 		}
-		n, err = unix.Read(ptmx, buf)
+		n, err = sys.Read(ptmx, buf)
 		switch {
-		case err == unix.EINTR, err == unix.EAGAIN:
+		case err == unix.EAGAIN:
 			continue
 		case err != nil, n == 0: // EIO: nobody has the terminal open any more
 			return
@@ -173,9 +174,9 @@ func (p *Proxy) copyIn(ptmx int) {
 	defer p.all.Done()
 	buf := make([]byte, 4<<10)
 	for p.wait(p.in, unix.POLLIN) {
-		n, err := unix.Read(p.in, buf)
+		n, err := sys.Read(p.in, buf)
 		switch {
-		case err == unix.EINTR, err == unix.EAGAIN:
+		case err == unix.EAGAIN:
 			continue
 		case err != nil, n == 0:
 			return
@@ -188,9 +189,8 @@ func (p *Proxy) copyIn(ptmx int) {
 
 func (p *Proxy) writeAll(fd int, buf []byte) error {
 	for len(buf) > 0 {
-		n, err := unix.Write(fd, buf)
+		n, err := sys.Write(fd, buf)
 		switch {
-		case err == unix.EINTR:
 		case err == unix.EAGAIN:
 			if !p.wait(fd, unix.POLLOUT) {
 				return err
@@ -206,14 +206,9 @@ func (p *Proxy) writeAll(fd int, buf []byte) error {
 
 // wait waits until fd is ready or has an error; false says to end.
 func (p *Proxy) wait(fd int, events int16) bool {
-	for {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: events}, {Fd: int32(p.quit), Events: unix.POLLIN}}
-		_, err := unix.Poll(fds, -1)
-		if err == unix.EINTR {
-			continue
-		}
-		return err == nil && fds[1].Revents == 0 && fds[0].Revents&unix.POLLNVAL == 0
-	}
+	fds := []unix.PollFd{{Fd: int32(fd), Events: events}, {Fd: int32(p.quit), Events: unix.POLLIN}}
+	_, err := sys.Poll(fds, time.Time{})
+	return err == nil && fds[1].Revents == 0 && fds[0].Revents&unix.POLLNVAL == 0
 }
 
 // wake makes the eventfd fd readable.
