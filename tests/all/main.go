@@ -26,7 +26,7 @@ import (
 // comes after test-deps, which installs what they need.
 var lanes = [][]string{
 	{"test-deps", "vm-build", "unit", "surroundings-quick", "integration", "conformance", "engines", "tutorial"},
-	{"fmt", "vet", "lint", "containerd", "types", "cross-quick", "fuzz-build", "dist-test", "mutants-quick", "vm-v2", "vm-hybrid"},
+	{"fmt", "vet", "lint", "containerd", "types", "cross-quick", "fuzz-build-quick", "dist-test", "mutants-quick", "vm-v2", "vm-hybrid"},
 	{"vm-systemd", "vm-checkpoint"},
 }
 
