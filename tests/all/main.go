@@ -41,7 +41,7 @@ var machines = map[string][]string{
 	"vm-systemd":    {"v2-systemd"},
 	"vm-v2":         {"v2", "selinux"},
 	"vm-hybrid":     {"v1", "hybrid-systemd"},
-	"vm-checkpoint": {"checkpoint", "checkpoint-v1"},
+	"vm-checkpoint": {"checkpoint"},
 }
 
 // phase is one that has run.
