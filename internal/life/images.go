@@ -105,20 +105,30 @@ func readOutside(fd int, dir string) (*outside, error) {
 	return out, nil
 }
 
-// passOn makes a directory of images one that a restore into a user namespace can read:
-// processes of that open images, as its root. Who else could is not let in.
+// passOn makes a directory of images one that a restore into a user namespace can read, by a
+// group. CRIU's processes there open images as root of the host, as long as the namespace has no
+// mappings, and as its own root afterwards: one of the two owns the directory, and the group is the
+// other's. Who else could is not let in.
+//
+// Source: CRIU, criu/cr-restore.c: restore_task_with_children opens the time namespace's image
+// beside prepare_userns, which writes the mappings.
 func passOn(fd int, path string, uid, gid int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("fstat %s: %w", path, err)
 	}
-	if uid == 0 || int(st.Uid) == uid && int(st.Gid) == gid || st.Mode&0o005 == 0o005 {
+	const readable = 0o055
+	if uid == 0 || st.Mode&readable == readable {
 		return nil
 	}
-	// The group, too: to a process that has just come to the namespace it is the one by which
-	// the directory is its own.
-	if err := unix.Fchown(fd, uid, gid); err != nil {
-		return fmt.Errorf("give the directory of the images to the container's root: chown %d %s: %w", uid, path, err)
+	if int(st.Uid) == uid {
+		gid = 0
+	}
+	if err := unix.Fchown(fd, -1, gid); err != nil {
+		return fmt.Errorf("have the container's root read the images: chown :%d %s: %w", gid, path, err)
+	}
+	if err := unix.Fchmod(fd, st.Mode&0o7777|readable&0o070); err != nil {
+		return fmt.Errorf("have the container's root read the images: chmod g+rx %s: %w", path, err)
 	}
 	return nil
 }

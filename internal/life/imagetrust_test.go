@@ -3,8 +3,10 @@ package life
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -206,6 +208,40 @@ func TestImagesGivenToTheContainersRoot(t *testing.T) {
 	}
 	if uid := rootOf(os.Getpid()); uid != 0 {
 		t.Errorf("root is %d", uid)
+	}
+}
+
+// TestImagesAreReadInAUserNamespace: by processes of CRIU's that have no mappings yet, and by the
+// root of a user namespace.
+func TestImagesAreReadInAUserNamespace(t *testing.T) {
+	testneed.Root(t)
+	for _, owner := range []int{0, 100000} {
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, "image"), nil, 0o644))
+		must(t, errors.Join(os.Chown(dir, owner, owner), os.Chmod(dir, 0o700)))
+		fd, err := openDir(dir, false)
+		must(t, err)
+		open := os.NewFile(uintptr(fd), dir)
+		defer open.Close()
+		must(t, passOn(fd, dir, 100000, 100000))
+		var st unix.Stat_t
+		if must(t, unix.Fstat(fd, &st)); int(st.Uid) != owner || st.Mode&0o7777 != 0o750 {
+			t.Errorf("the directory of %d is %d's, with mode %#o", owner, st.Uid, st.Mode&0o7777)
+		}
+		for name, attr := range map[string]*syscall.SysProcAttr{
+			"no mappings": {Cloneflags: unix.CLONE_NEWUSER},
+			"root": {
+				Cloneflags:  unix.CLONE_NEWUSER,
+				UidMappings: []syscall.SysProcIDMap{{HostID: 100000, Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: 100000, Size: 1}},
+				Credential: &syscall.Credential{},
+			},
+		} {
+			cmd := exec.Command("cat", "/proc/self/fd/3/image")
+			cmd.ExtraFiles, cmd.SysProcAttr = []*os.File{open}, attr
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("the directory of %d, %s: %v: %s", owner, name, err, out)
+			}
+		}
 	}
 }
 
