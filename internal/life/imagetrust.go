@@ -31,16 +31,29 @@ type imageGuard struct {
 // check returns an error unless nobody but root, the caller and the owner can put a file in
 // the directory that is open at fd, and what CRIU opens there, and in those before it in the
 // chain, is theirs.
-func (g imageGuard) check(fd int, path string) error {
+func (g imageGuard) check(fd int, path string) error { return g.chain(fd, path, g.directory) }
+
+// chain calls f for the directory that is open at fd and for each one before it, until one is an
+// error.
+func (g imageGuard) chain(fd int, path string, f func(fd int, path string) error) error {
 	for depth := range maxChain {
-		chained, err := g.directory(fd, path)
+		err := f(fd, path)
+		former := -1
+		if err == nil {
+			former, err = openParent(fd)
+			if errors.Is(err, unix.ENOENT) {
+				former, err = -1, nil
+			} else if err != nil {
+				err = fmt.Errorf("%s: open %s/%s: %w", g.option, path, parentName, err)
+			}
+		}
 		if depth > 0 {
 			unix.Close(fd)
 		}
-		if err != nil || chained < 0 {
+		if err != nil || former < 0 {
 			return err
 		}
-		fd, path = chained, filepath.Join(path, parentName)
+		fd, path = former, filepath.Join(path, parentName)
 	}
 	unix.Close(fd)
 	return fmt.Errorf("%s: a chain of more than %d directories of images", g.option, maxChain)
@@ -49,38 +62,28 @@ func (g imageGuard) check(fd int, path string) error {
 // parentName is CRIU's link to the former images of a chain.
 const parentName = "parent"
 
-// directory proves one directory, and opens the one before it in the chain; -1 is none.
-func (g imageGuard) directory(fd int, path string) (chained int, err error) {
+// directory proves one directory.
+func (g imageGuard) directory(fd int, path string) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return -1, fmt.Errorf("%s: fstat %s: %w", g.option, path, err)
+		return fmt.Errorf("%s: fstat %s: %w", g.option, path, err)
 	}
 	if err := g.trusts(&st, path); err != nil {
-		return -1, err
+		return err
 	}
 	names, err := entries(fd)
 	if err != nil {
-		return -1, fmt.Errorf("%s: read %s: %w", g.option, path, err)
+		return fmt.Errorf("%s: read %s: %w", g.option, path, err)
 	}
-	chained = -1
 	for _, name := range names {
 		if !opens(name) {
 			continue
 		}
-		if name == parentName {
-			if chained, err = openParent(fd); err != nil && !errors.Is(err, unix.ENOENT) {
-				return -1, fmt.Errorf("%s: open %s/%s: %w", g.option, path, name, err)
-			}
-			continue
-		}
 		if err := g.file(fd, path, name); err != nil {
-			if chained >= 0 {
-				unix.Close(chained)
-			}
-			return -1, err
+			return err
 		}
 	}
-	return chained, nil
+	return nil
 }
 
 // openParent opens the directory of the former images, to which CRIU comes by a link. In the
@@ -130,10 +133,10 @@ func (g imageGuard) trusts(st *unix.Stat_t, path string) error {
 	return nil
 }
 
-// opens reports whether CRIU, or the runtime beside it, opens files of the name.
+// opens reports whether CRIU, or the runtime beside it, opens files of the name, beside the chain.
 func opens(name string) bool {
 	switch name {
-	case outsideName, streamsName, parentName, "lazy-pages.socket":
+	case outsideName, streamsName, "lazy-pages.socket":
 		return true
 	}
 	return strings.HasSuffix(name, ".img") || strings.HasSuffix(name, ".log") || strings.HasPrefix(name, "stats-")

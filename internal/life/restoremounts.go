@@ -71,14 +71,17 @@ func (rs *restoration) setThread() (err error) {
 	return nil
 }
 
-// passImages lets the root of the container's user namespace, as which CRIU goes on, read them.
+// passImages lets the root of the container's user namespace, as which CRIU goes on, read the images
+// and those before them in the chain.
 func (rs *restoration) passImages() error {
 	if !has(rs.m.bundle.spec, specs.UserNamespace) {
 		return nil
 	}
 	l := rs.m.bundle.linux()
 	uid, gid := uidmap.OutsideOr(l.UIDMappings, 0, 0), uidmap.OutsideOr(l.GIDMappings, 0, 0)
-	return passOn(rs.images, rs.o.ImagePath, int(uid), int(gid))
+	return imageGuard{"--image-path", int(uid)}.chain(rs.images, rs.o.ImagePath, func(fd int, path string) error {
+		return passOn(fd, path, int(uid), int(gid))
+	})
 }
 
 // fillStage makes the mounts of the stage. All that is found by a path of the host is opened

@@ -182,7 +182,14 @@ func TestCheckpointTerminal(t *testing.T) {
 // in the foreground, which has the exit status.
 func TestCheckpointChain(t *testing.T) {
 	needsCRIU(t)
-	b := newBundle(t, sh(`i=0; while [ ! -e /tmp/end ]; do i=$((i+1)); echo $i >/dev/shm/n; sleep 0.05; done; exit 7`)).create().start()
+	for name, edits := range map[string][]edit{"root": nil, "user namespace": {userNamespace}} {
+		t.Run(name, func(t *testing.T) { checkpointChain(t, edits...) })
+	}
+}
+
+func checkpointChain(t *testing.T, edits ...edit) {
+	script := sh(`i=0; while [ ! -e /tmp/end ]; do i=$((i+1)); echo $i >/dev/shm/n; sleep 0.05; done; exit 7`)
+	b := newBundle(t, append(edits, script)...).create().start()
 	n := b.counts("/dev/shm/n", 2)
 	b.rt("checkpoint", "--pre-dump", "--image-path", b.path("pre"), b.id).ok(t)
 	n = b.counts("/dev/shm/n", n)
