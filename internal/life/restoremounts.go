@@ -71,8 +71,8 @@ func (rs *restoration) setThread() (err error) {
 	return nil
 }
 
-// passImages lets the root of the container's user namespace, as which CRIU goes on, read the images
-// and those before them in the chain.
+// passImages lets the root of the container's user namespace, as which CRIU goes on, read the
+// images and those before them in the chain.
 func (rs *restoration) passImages() error {
 	if !has(rs.m.bundle.spec, specs.UserNamespace) {
 		return nil
