@@ -120,6 +120,26 @@ func TestNamespaceJoined(t *testing.T) {
 	}
 }
 
+// TestMqueueIsTheRoots: message queues are the root's of the user namespace, one that is new or
+// joined, as its other file systems are.
+func TestMqueueIsTheRoots(t *testing.T) {
+	t.Parallel()
+	other := newBundle(t, args("sleep", "1000"), userNamespace).create()
+	joined := namespace(specs.UserNamespace, nsPath(other.pid, specs.UserNamespace))
+	for name, edits := range map[string][]edit{
+		"user namespace":           {userNamespace},
+		"joined user namespace":    {userNamespace, joined, func(s *specs.Spec) { s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil }},
+		"without cgroup namespace": {userNamespace, withoutNamespace(specs.CgroupNamespace)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			queues := mount(specs.Mount{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue"})
+			if out := script(t, "stat -c '%u:%g %a' /dev/mqueue; chmod 755 /dev/mqueue && stat -c %a /dev/mqueue", append(edits, queues)...); out != "0:0 1777\n755\n" {
+				t.Errorf("got %q", out)
+			}
+		})
+	}
+}
+
 func TestNamespaceJoinedMount(t *testing.T) {
 	t.Parallel()
 	other := holder(t, syscall.CLONE_NEWNS, syscall.SysProcAttr{})

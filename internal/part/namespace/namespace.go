@@ -81,10 +81,16 @@ func (s *Set) Own(f uint64) bool { return (s.made|s.joined)&f != 0 }
 // Joins reports whether the container has a namespace that was there before.
 func (s *Set) Joins() bool { return s.joined != 0 }
 
-// late are the namespaces that clone3 does not make: a time namespace's offsets
-// are to be written before anything is in it, and a cgroup namespace's root is
-// the cgroup that its maker is in.
-const late = unix.CLONE_NEWTIME | unix.CLONE_NEWCGROUP
+// late returns the namespaces that a clone does not make: a time namespace's offsets are to be
+// written before anything is in it, a cgroup namespace's root is the cgroup that its maker is in,
+// and the owner of an ipc namespace's message queues, /dev/mqueue, is who makes it, for a user
+// namespace its root.
+func (s *Set) late() uint64 {
+	if s.Own(unix.CLONE_NEWUSER) {
+		return unix.CLONE_NEWTIME | unix.CLONE_NEWCGROUP | unix.CLONE_NEWIPC
+	}
+	return unix.CLONE_NEWTIME | unix.CLONE_NEWCGROUP
+}
 
 // twice reports whether a second clone is needed: new namespaces must be made after
 // the others were joined, and a joined pid namespace holds only children.
@@ -100,7 +106,7 @@ func (s *Set) CloneFlags() uint64 {
 	if s.twice() {
 		return 0
 	}
-	return s.made &^ late
+	return s.made &^ s.late()
 }
 
 // Open emits the parent section: it opens the namespaces to join and checks
@@ -151,10 +157,10 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 	switch {
 	case !s.twice(): // the clone that made the child has made them
 	case !s.lastClone:
-		cloneAgain(b, s.made&^late, adopt)
-	case s.made&^late != 0:
+		cloneAgain(b, s.made&^s.late(), adopt)
+	case s.made&^s.late() != 0:
 		b := b.Element(program.T("linux.namespaces")).Doing(program.T("make the new ones"))
-		call.Unshare(b, s.made&^late)
+		call.Unshare(b, s.made&^s.late())
 	}
 }
 
@@ -259,12 +265,18 @@ func mayFail(b *program.Builder, c program.Call, errno unix.Errno) {
 	b.Bind(next)
 }
 
-// Late emits the new cgroup namespace and the new time namespace. Offsets emits the wait for
-// the parent to write linux.timeOffsets; it is nil where there are none.
+// Late emits the new namespaces that no clone makes. Offsets emits the wait for the parent to
+// write linux.timeOffsets; it is nil where there are none.
 func (s *Set) Late(b *program.Builder, offsets func(*program.Builder)) {
-	if s.Made(unix.CLONE_NEWCGROUP) {
-		b := b.Element(program.T("linux.namespaces")).Doing(program.T("make the cgroup namespace"))
-		call.Unshare(b, unix.CLONE_NEWCGROUP)
+	if flags := s.made & s.late() &^ unix.CLONE_NEWTIME; flags != 0 {
+		doing := program.T("make the cgroup namespace")
+		switch {
+		case flags&unix.CLONE_NEWCGROUP == 0:
+			doing = program.T("make the ipc namespace")
+		case flags&unix.CLONE_NEWIPC != 0:
+			doing = program.T("make the ipc and cgroup namespaces")
+		}
+		call.Unshare(b.Element(program.T("linux.namespaces")).Doing(doing), flags)
 	}
 	if !s.Made(unix.CLONE_NEWTIME) {
 		return
