@@ -277,7 +277,7 @@ fuzz-build-quick:
 	$(MAKE) --no-print-directory fuzz-build FUZZED=./internal/life
 fuzz-build:
 	@for pkg in $(FUZZED); do \
-		$(GO) test -tags $(TAGS) -c -fuzz . -o /dev/null $$pkg || exit 1; \
+		$(GO) test -tags $(TAGS) -ldflags "-s -w" -c -fuzz . -o /dev/null $$pkg || exit 1; \
 	done
 
 # fuzz runs each fuzz target for FUZZTIME.

@@ -145,7 +145,7 @@ func (w *workshop) testBinary(t *tree, pkg string) (string, error) {
 	if outside(pkg) {
 		t = w.original
 	}
-	return w.build(t, strings.ReplaceAll(pkg, "/", "_")+".test", "test", "-c", "./"+pkg)
+	return w.build(t, strings.ReplaceAll(pkg, "/", "_")+".test", "test", "-ldflags", "-s -w", "-c", "./"+pkg)
 }
 
 // runtime builds the binary that the tests drive, or returns an empty path.

@@ -41,7 +41,7 @@ func suite() []job {
 // build makes the test binaries, the integration tests' probe, and the bundles.
 func (b *bench) build() error {
 	for _, j := range b.jobs {
-		if err := goTool("test", "-tags", testruntime.Tags, "-c", "-o", filepath.Join(b.dir, j.name+".test"), "./"+j.pkg); err != nil {
+		if err := goTool("test", "-tags", testruntime.Tags, "-ldflags", "-s -w", "-c", "-o", filepath.Join(b.dir, j.name+".test"), "./"+j.pkg); err != nil {
 			return err
 		}
 	}
