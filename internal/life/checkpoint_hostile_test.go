@@ -227,11 +227,17 @@ func TestProof(t *testing.T) {
 	must(t, w.r.Start(w.id, &StartOptions{}))
 	state, err := w.r.State(w.id)
 	must(t, err)
+	supplied := map[string]bool{}
+	own, outside, err := mountsOf(state.Pid)
+	must(t, err)
+	for _, m := range criu.External(own, outside, true) {
+		supplied[m.Point] = true
+	}
 	prove := func(change func(*specs.Spec)) error {
 		b, err := w.r.readBundle(w.bundle, "", nil)
 		must(t, err)
 		change(b.spec)
-		p := &restoredProof{spec: b.spec, pid: state.Pid}
+		p := &restoredProof{spec: b.spec, pid: state.Pid, supplied: supplied}
 		if err := p.namespaces(); err != nil {
 			return err
 		}
@@ -272,6 +278,10 @@ func TestProof(t *testing.T) {
 		if err := prove(change); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
+	}
+	delete(supplied, "/tree/sub")
+	if err := prove(func(*specs.Spec) {}); err == nil || !strings.Contains(err.Error(), "mounts: something of the host is mounted at /tree/sub") {
+		t.Errorf("a mount that images alone have: got %v", err)
 	}
 	must(t, w.r.Delete(w.id, true))
 	reapAll(t)

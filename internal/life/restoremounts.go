@@ -38,6 +38,12 @@ type bound struct {
 	attrs    uint64 // by the configuration
 }
 
+// fresh is a file system that the configuration has new.
+type fresh struct {
+	at, kind string
+	attrs    uint64 // that its mount has at least, by the configuration
+}
+
 // prepare makes the stage in the mount namespace that CRIU is to have, on its thread.
 func (rs *restoration) prepare() error {
 	if err := rs.setThread(); err != nil {
@@ -221,6 +227,9 @@ func (s *sources) placeOne(i int) (err error) {
 	}
 	defer unix.Close(fd)
 	if s.fds[i] < 0 {
+		if !covered(s.spec, i) {
+			s.rs.fresh = append(s.rs.fresh, fresh{at, s.spec.Mounts[i].Type, s.root.New(i)})
+		}
 		return nil
 	}
 	if err := criu.Clone(s.fds[i], rootfs.BindsTree(&s.spec.Mounts[i]), fd, ""); err != nil {
@@ -349,6 +358,10 @@ func (s *sources) attributes(at string, has, seen uint64) (uint64, error) {
 // configuration: CRIU has given them those that the checkpoint had. What the container's
 // processes have mounted on one is theirs.
 func (rs *restoration) setMounts() error {
+	mounts, _, err := mountsOf(rs.m.child.Pid)
+	if err != nil {
+		return err
+	}
 	return criu.InMounts(rs.m.child.Pidfd, func() error {
 		root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
@@ -360,19 +373,54 @@ func (rs *restoration) setMounts() error {
 				return fmt.Errorf("set the options of %s: %w", fault.Name(rs.bounds[i].at), err)
 			}
 		}
+		for i := range rs.fresh {
+			if err := rs.fresh[i].set(root, mounts); err != nil {
+				return fmt.Errorf("set the options of %s: %w", fault.Name(rs.fresh[i].at), err)
+			}
+		}
 		return nil
 	})
 }
 
-// set gives the mount its attributes, where it is the one that is seen below root.
-func (b *bound) set(root int) error {
+// openMount opens what is at a place of the container, whose root is open; -1 where nothing is.
+func openMount(root int, at string) (int, error) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS}
-	fd, err := unix.Openat2(root, b.at, &how)
+	fd, err := unix.Openat2(root, at, &how)
 	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP {
-		return nil
+		return -1, nil
 	}
 	if err != nil {
-		return fmt.Errorf("open it: %w", err)
+		return -1, fmt.Errorf("open it: %w", err)
+	}
+	return fd, nil
+}
+
+// set adds the attributes to those of the mount, where it is the only one at its place.
+func (f *fresh) set(root int, mounts []criu.Mount) error {
+	here := slices.DeleteFunc(slices.Clone(mounts), func(m criu.Mount) bool { return m.Point != f.at })
+	if len(here) != 1 || here[0].Root != "/" || here[0].Type != f.kind {
+		return nil
+	}
+	fd, err := openMount(root, f.at)
+	if err != nil || fd < 0 {
+		return err
+	}
+	defer unix.Close(fd)
+	if rootOfMount(fd) != here[0].ID {
+		return nil
+	}
+	has, err := rootfs.AttributesOf(fd)
+	if err != nil {
+		return err
+	}
+	return rootfs.SetAttributes(fd, has|f.attrs)
+}
+
+// set gives the mount its attributes, where it is the one that is seen below root.
+func (b *bound) set(root int) error {
+	fd, err := openMount(root, b.at)
+	if err != nil || fd < 0 {
+		return err
 	}
 	defer unix.Close(fd)
 	if is, err := b.is(fd); err != nil || !is {

@@ -27,6 +27,7 @@ func TestRestoreHasTheOptionsOfTheConfiguration(t *testing.T) {
 				specs.Mount{Destination: "/top", Type: "bind", Source: tree, Options: []string{"rbind", "ro", "nosymfollow"}},
 				specs.Mount{Destination: "/later", Type: "bind", Source: file, Options: []string{"bind"}},
 				specs.Mount{Destination: "/later", Type: "bind", Source: "none", Options: []string{"remount", "bind", "ro", "nodev"}},
+				specs.Mount{Destination: "/own", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "rnoexec"}},
 				specs.Mount{Destination: "/file", Type: "bind", Source: file, Options: []string{"bind", "ro"}})
 			if userns {
 				inUserNamespace(s) // where the kernel locks access times
@@ -35,7 +36,7 @@ func TestRestoreHasTheOptionsOfTheConfiguration(t *testing.T) {
 			}
 		})
 		w.start()
-		before := w.optionsAt("/all", "/all/sub", "/top", "/top/sub", "/later", "/file")
+		before := w.optionsAt("/all", "/all/sub", "/top", "/top/sub", "/later", "/own", "/file")
 		w.inMounts(func() error {
 			for at := range before {
 				clr := unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}
@@ -48,7 +49,7 @@ func TestRestoreHasTheOptionsOfTheConfiguration(t *testing.T) {
 		must(t, w.checkpoint(func(*DumpOptions) {}))
 		reapAll(t)
 		must(t, w.restore(func(*RestoreOptions) {}))
-		for at, after := range w.optionsAt("/all", "/all/sub", "/top", "/top/sub", "/later", "/file") {
+		for at, after := range w.optionsAt("/all", "/all/sub", "/top", "/top/sub", "/later", "/own", "/file") {
 			if after != before[at] {
 				t.Errorf("in a user namespace: %v: %s has %q after the restore, and %q before", userns, at, after, before[at])
 			}

@@ -26,6 +26,8 @@ type restoredProof struct {
 	spec *specs.Spec
 	pid  int // of init
 	lsm  string
+	// supplied are the places of the mounts that the runtime has given CRIU.
+	supplied map[string]bool
 	// outer is how many seccomp filters this process has, which CRIU's children have, too.
 	outer int
 }
@@ -40,7 +42,10 @@ func (rs *restoration) proveRestored() error {
 	if err != nil {
 		return err
 	}
-	proof := &restoredProof{spec: mk.bundle.spec, pid: mk.child.Pid, lsm: rs.o.LSMProfile, outer: filters(own)}
+	proof := &restoredProof{spec: mk.bundle.spec, pid: mk.child.Pid, lsm: rs.o.LSMProfile, supplied: map[string]bool{}, outer: filters(own)}
+	for _, m := range rs.out.Mounts {
+		proof.supplied[m.Path] = true
+	}
 	if err := proof.namespaces(); err != nil {
 		return notAsBundle(err)
 	}
@@ -168,7 +173,7 @@ func (p *restoredProof) root() error {
 			return err
 		}
 	}
-	if err := p.trees(root); err != nil {
+	if err := p.foreign(root); err != nil {
 		return err
 	}
 	if spec.Linux == nil {
@@ -180,9 +185,10 @@ func (p *restoredProof) root() error {
 	return each(root, "linux.readonlyPaths", spec.Linux.ReadonlyPaths, isReadOnly)
 }
 
-// trees proves that what has come with a bind that is read-only as a whole is so, and not only
-// the bind itself. What the container has mounted there of its own is not the configuration's.
-func (p *restoredProof) trees(root int) error {
+// foreign proves of what is mounted that is not the container's own that it is where the runtime
+// has supplied it, and that what has come with a bind that is read-only as a whole is so, and not
+// only the bind itself. What the container has mounted there of its own is not the configuration's.
+func (p *restoredProof) foreign(root int) error {
 	bind := map[int]int{} // by the ids of mounts
 	for i := range p.spec.Mounts {
 		if id := mountID(root, p.spec.Mounts[i].Destination); id != 0 {
@@ -198,6 +204,9 @@ func (p *restoredProof) trees(root int) error {
 		parents[m.ID] = m.Parent
 	}
 	for _, m := range criu.External(own, outside, has(p.spec, specs.CgroupNamespace)) {
+		if !p.supplied[m.Point] {
+			return fmt.Errorf("mounts: something of the host is mounted at %s", fault.Name(m.Point))
+		}
 		id := m.ID
 		for range own { // a way up is no longer
 			if _, found := bind[id]; found {
@@ -220,6 +229,11 @@ func mountID(root int, path string) int {
 		return 0
 	}
 	defer unix.Close(fd)
+	return rootOfMount(fd)
+}
+
+// rootOfMount returns the id of the mount that the file is the root of; 0 for none.
+func rootOfMount(fd int) int {
 	var st unix.Statx_t
 	if unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st) != nil || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
 		return 0

@@ -287,12 +287,18 @@ func (p *program) start() (err error) {
 // mount is an external mount of a dump.
 type mount struct{ Key, Point, Options string }
 
-// noteMounts writes down what options the external mounts of the process have.
+// ownMounts begins the places of the file systems of a container's own that are restored.
+const ownMounts = "/own"
+
+// noteMounts writes down what options the mounts of the process have that are restored.
 func (p *program) noteMounts(pid int) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
 	var list []mount
 	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
+		if strings.HasPrefix(f[4], ownMounts) {
+			list = append(list, mount{"", f[4], f[5]})
+		}
 		for _, e := range p.r.Strings[External] {
 			if key, ok := strings.CutPrefix(e, "mnt["+f[4]+"]:"); ok {
 				list = append(list, mount{key, f[4], f[5]})
@@ -304,7 +310,7 @@ func (p *program) noteMounts(pid int) {
 }
 
 // mountAll returns a script that makes the mounts, goes to the root and sleeps. What lies in a
-// file system of the container's own is left out, which is not restored.
+// file system of the container's own is left out, which is not restored but below ownMounts.
 func (p *program) mountAll() string {
 	var list []mount
 	text, _ := os.ReadFile(filepath.Join(p.dir, "mounts"))
@@ -312,6 +318,11 @@ func (p *program) mountAll() string {
 	root := p.r.Strings[Root][0]
 	script := "set -e; exec >&2; busybox mount --make-rprivate /; busybox mount -o bind '" + root + "' '" + root + "'; cd '" + root + "'\n" // none that is locked
 	for _, m := range list {
+		if m.Key == "" {
+			at := root + m.Point
+			script += fmt.Sprintf("busybox mount -t tmpfs -o '%s' own '%s'\n", m.Options, at)
+			continue
+		}
 		for _, e := range p.r.Strings[External] {
 			if source, ok := strings.CutPrefix(e, "mnt["+m.Key+"]:"); ok {
 				at := root + m.Point

@@ -59,7 +59,8 @@ func TestCheckpointMountOptions(t *testing.T) {
 			}
 			source := hostTmpfs(t, b.path("source"), "rw")
 			hostTmpfs(t, source+"/sub", "nodev")
-			places := []string{"/all", "/all/sub", "/top", "/top/sub", "/plain", "/same"}
+			places := []string{"/all", "/all/sub", "/top", "/top/sub", "/plain", "/same", "/own"}
+			mount(specs.Mount{Destination: "/own", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "noexec"}})(b.spec)
 			bindMount(source, "/all", "rbind", "rro", "rnosuid", "noexec")(b.spec)
 			bindMount(source, "/top", "rbind", "ro", "nosuid")(b.spec)
 			bindMount(source, "/plain", "ro")(b.spec)
@@ -78,7 +79,7 @@ func TestCheckpointMountOptions(t *testing.T) {
 				b.exec(nil, "mount", "-o", "remount,bind,rw,suid,exec", at)
 				b.exec(nil, "mount", "-o", "remount,bind,rw,suid,exec,nodev", at)
 			}
-			if changed := options(); changed[0] == before[0] || changed[1] == before[1] || changed[4] == before[4] {
+			if changed := options(); changed[0] == before[0] || changed[1] == before[1] || changed[4] == before[4] || changed[6] == before[6] {
 				t.Fatalf("the container has changed nothing: %q", changed)
 			}
 			n := b.counts("/dev/shm/n", 2)

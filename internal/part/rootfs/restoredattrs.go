@@ -98,6 +98,12 @@ func (r *Restored) Attributes(i int, below bool, source uint64) uint64 {
 	return r.apply(c, source)
 }
 
+// New returns what the configuration restricts of the mount of the new file system i.
+func (r *Restored) New(i int) uint64 {
+	o := &r.emit.mounts[i].o
+	return o.change.merge(o.below).set & inherited
+}
+
 // changes returns what the options of the entry i change of a mount.
 func (r *Restored) changes(i int, below bool) change {
 	top, tree := r.emit.bindChanges(&r.emit.mounts[i])
