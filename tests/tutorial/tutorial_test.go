@@ -136,6 +136,7 @@ func normal(output string) string {
 		{`(?m)^( *)\d+( [A-Za-z]+ )`, "${1}PID$2"}, // ps
 		{`(?m)^ *\d+  `, "NUMBER "},                // plan: place in the program
 		{`\$\d+`, "REGISTER"},                      // plan
+		{`go to \d+`, "go to NUMBER"},              // plan
 		{` +# `, " # "},                            // plan: columns
 		{`(?m)^\d+: `, "INDEX: "},                  // of an interface
 		{`@if\d+`, "@INDEX"},
