@@ -59,6 +59,10 @@ func explainMount(err error) error {
 		return err
 	}
 	if failed.Call == "mount_setattr" && failed.Errno == unix.EPERM && strings.HasPrefix(failed.Note.Element.String(), "mounts[") {
+		if strings.HasPrefix(step, "map the ids of ") {
+			return fmt.Errorf("%w: it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted (on the host, root), "+
+				"and a mount whose ids are not mapped already; leave the mappings out", err)
+		}
 		return fmt.Errorf("%w: what the host has set for it (ro, nosuid, nodev, noexec, an atime) cannot be taken back in a user namespace; "+
 			"leave the option out", err)
 	}

@@ -19,10 +19,18 @@ import (
 // CALLER=user. Tests that choose their caller choose it still.
 var userCaller bool
 
-// userDir is the user's home and run-time directory.
+// userDir is the user's home directory.
 func userDir() string { return filepath.Join(workDir, "user") }
 
-// layUser gives the user a name, subordinate ids and a home directory. /etc is this mount
+// userRunDir is the user's XDG_RUNTIME_DIR: that of the session, where systemd makes the cgroups.
+func userRunDir() string {
+	if systemdCgroup() {
+		return sessionDir
+	}
+	return userDir()
+}
+
+// layUser gives the user a name, subordinate ids, a home directory and cgroups. /etc is this mount
 // namespace's own.
 func layUser() error {
 	var err error
@@ -42,6 +50,10 @@ func layUser() error {
 	if err := os.Chown(userDir(), plainUser, plainUser); err != nil {
 		return err
 	}
+	if systemdCgroup() { // its service manager has them delegated
+		_, err := os.Stat(sessionDir + "/systemd/private")
+		return err
+	}
 	return delegateCgroups()
 }
 
@@ -56,7 +68,8 @@ func layEtc(dir, home string) error {
 	}
 	id := strconv.Itoa(plainUser)
 	for name, text := range map[string]string{
-		"passwd": string(passwd) + "\nranger:x:" + id + ":" + id + "::" + home + ":/bin/sh\n",
+		// Before the name that the user may have already.
+		"passwd": "ranger:x:" + id + ":" + id + "::" + home + ":/bin/sh\n" + string(passwd),
 		"subuid": "ranger:200000:65536\n", "subgid": id + ":200000:65536\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -81,6 +94,10 @@ func delegateCgroups() error {
 			continue
 		}
 		for _, group := range []string{"", "tests"} {
+			// The mode of a hierarchy's root is 0555, which binds whoever is not root.
+			if err := os.Chmod(filepath.Join(words[1], group), 0o755); err != nil && !os.IsNotExist(err) {
+				return err
+			}
 			for _, name := range []string{"", "tasks", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"} {
 				if err := os.Chown(filepath.Join(words[1], group, name), plainUser, plainUser); err != nil && !os.IsNotExist(err) {
 					return err
@@ -148,10 +165,10 @@ func (c call) byUser(t testing.TB) call {
 	if c.attr != nil {
 		attr = *c.attr
 	}
-	attr.Credential = &syscall.Credential{Uid: plainUser, Gid: plainUser}
+	attr.Credential = &syscall.Credential{Uid: uint32(plainUser), Gid: uint32(plainUser)}
 	c.attr = &attr
 	if c.env == nil {
-		c.env = append(os.Environ(), "HOME="+userDir(), "XDG_RUNTIME_DIR="+userDir())
+		c.env = append(os.Environ(), "HOME="+userDir(), "XDG_RUNTIME_DIR="+userRunDir())
 	}
 	return c
 }

@@ -27,8 +27,9 @@ type standing struct {
 	uid   int // of the caller; 0 is root
 }
 
-// plainUser is a user of the host without any privilege.
-const plainUser = 51718
+// plainUser is a user of the host without any privilege: the session's, where CALLER=user has
+// systemd make the cgroups.
+var plainUser = 51718
 
 func standings() []standing {
 	return []standing{
@@ -42,8 +43,8 @@ func standings() []standing {
 // is that user, and there is nobody else.
 func ownIDOnly(s *specs.Spec) {
 	namespace(specs.UserNamespace, "")(s)
-	s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: plainUser, Size: 1}}
-	s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: plainUser, Size: 1}}
+	s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(plainUser), Size: 1}}
+	s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(plainUser), Size: 1}}
 	for i := range s.Mounts {
 		s.Mounts[i].Options = slices.DeleteFunc(s.Mounts[i].Options, func(o string) bool { return o == "gid=5" })
 	}

@@ -15,6 +15,7 @@ import (
 //
 //	RUNTIME        the binary under test
 //	RUNTIME_FLAGS  global flags for each of its calls: --systemd-cgroup
+//	CALLER         user: a user without privilege calls it, in place of root (caller_test.go)
 //	PROBE          the built probe, where there is no go command
 //	SLOW           how much slower this machine is than usual ones: it makes fewer repetitions
 //	HUTCH_MUST     features that tests may not skip for lack of: apparmor selinux block-device
@@ -27,6 +28,9 @@ var (
 func readEnvironment() error {
 	userCaller = os.Getenv("CALLER") == "user"
 	runtimeFlags = strings.Fields(os.Getenv("RUNTIME_FLAGS"))
+	if userCaller && systemdCgroup() {
+		plainUser = sessionUser
+	}
 	if s := os.Getenv("SLOW"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 1 {

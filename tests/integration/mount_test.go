@@ -367,6 +367,17 @@ func TestIdmappedMountErrors(t *testing.T) {
 	}
 }
 
+// TestIdmappedMountAsUser: who may not map the ids of the host's files is told what that takes.
+func TestIdmappedMountAsUser(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "the words are Hutch's")
+	g := standing{uid: plainUser}.guest(t, ownIDOnly, bindMount("/usr", "/mnt", "idmap"))
+	res := g.as(g.createCall()).do(t)
+	if res.code == 0 || !strings.Contains(res.stderr, "mounts[5]") || !strings.Contains(res.stderr, "takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted") {
+		t.Errorf("%s", res)
+	}
+}
+
 // TestMountPointsStay: what was made in the image for a mount is seen on the
 // host afterwards, owned by root, and nothing else is.
 func TestMountPointsStay(t *testing.T) {
