@@ -60,7 +60,7 @@ func TestCheckpointMountOptions(t *testing.T) {
 			source := hostTmpfs(t, b.path("source"), "rw")
 			hostTmpfs(t, source+"/sub", "nodev")
 			places := []string{"/all", "/all/sub", "/top", "/top/sub", "/plain", "/same", "/own"}
-			mount(specs.Mount{Destination: "/own", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "noexec"}})(b.spec)
+			mount(specs.Mount{Destination: "/own", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "noexec"}})(b.spec)
 			bindMount(source, "/all", "rbind", "rro", "rnosuid", "noexec")(b.spec)
 			bindMount(source, "/top", "rbind", "ro", "nosuid")(b.spec)
 			bindMount(source, "/plain", "ro")(b.spec)
