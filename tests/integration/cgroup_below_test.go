@@ -26,11 +26,11 @@ func (b *bundle) cgroupOf(pid int, controller string) string {
 	return ""
 }
 
-// scopesNamed are the directories of a scope, in whichever hierarchy.
+// scopesNamed are the directories of a scope, in whichever hierarchy, the system's or a user's.
 func scopesNamed(t *testing.T, name string) []string {
 	t.Helper()
 	var found []string
-	for _, pattern := range []string{"/*/" + name, "/*/*/" + name} {
+	for _, pattern := range []string{"/*/" + name, "/*/*/" + name, "/*/*/*/*/" + name} {
 		some, err := filepath.Glob(cgroupRoot + pattern)
 		if err != nil {
 			t.Fatal(err)
