@@ -26,11 +26,11 @@ func (b *bundle) cgroupOf(pid int, controller string) string {
 	return ""
 }
 
-// scopesNamed are the directories of a scope, in whichever hierarchy.
+// scopesNamed are the directories of a scope, in whichever hierarchy, the system's or a user's.
 func scopesNamed(t *testing.T, name string) []string {
 	t.Helper()
 	var found []string
-	for _, pattern := range []string{"/*/" + name, "/*/*/" + name} {
+	for _, pattern := range []string{"/*/" + name, "/*/*/" + name, "/*/*/*/*/" + name} {
 		some, err := filepath.Glob(cgroupRoot + pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -127,14 +127,18 @@ func TestCgroupDelegated(t *testing.T) {
 			t.Errorf("%s", res)
 		}
 	}
+	caller := uint32(0)
+	if userCaller {
+		caller = uint32(plainUser)
+	}
 	for name, c := range map[string]struct {
 		edits []edit
 		owner uint32
 	}{
-		"root":           {nil, 0},
+		"root":           {nil, caller},
 		"user namespace": {[]edit{userNamespace}, mappedRoot},
 		"within a group": {[]edit{userNamespace, annotation("run.oci.systemd.subgroup", "sub")}, mappedRoot},
-		"listener":       {nil, 0}, // where init tells otherwise that it is ready
+		"listener":       {nil, caller}, // where init tells otherwise that it is ready
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBundle(t, append(c.edits, cgroupMount("rw"), pidsLimit(44), delegated,
@@ -159,7 +163,7 @@ func TestCgroupDelegated(t *testing.T) {
 			if got := readText(t, group+"/cgroup.procs"); got != "" {
 				t.Errorf("in the group itself: %q", got)
 			}
-			for file, want := range map[string]uint32{"": c.owner, "/cgroup.procs": c.owner, "/cgroup.subtree_control": c.owner, "/pids.max": 0} {
+			for file, want := range map[string]uint32{"": c.owner, "/cgroup.procs": c.owner, "/cgroup.subtree_control": c.owner, "/pids.max": caller} {
 				var st syscall.Stat_t
 				if err := syscall.Stat(group+"/own/payload"+file, &st); err != nil || st.Uid != want || st.Gid != want {
 					t.Errorf("own/payload%s is %d:%d's, want %d: %v", file, st.Uid, st.Gid, want, err)

@@ -403,8 +403,8 @@ func TestExecCPUAffinity(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "1.1 does not know it")
 	initial := "1"
-	if !kernelHas("6.2") {
-		initial = "0,1" // the way into a cgroup with cpuset resets it
+	if !kernelHas("6.2") && !onV2(t) {
+		initial = "0,1" // the way into a cgroup with cpuset resets it; on v2 the process is born there
 	}
 	for _, c := range []struct {
 		affinity specs.CPUAffinity

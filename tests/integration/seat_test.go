@@ -250,7 +250,12 @@ func TestSeatIsTold(t *testing.T) {
 			if err := json.Unmarshal(do("features"), &features); err != nil {
 				t.Fatal(err)
 			}
-			if a := features.Annotations; a["hutch.seat.deniedCalls"] != c.denied || a["hutch.seat.caller"] != c.caller {
+			a := features.Annotations
+			denied := strings.Split(a["hutch.seat.deniedCalls"], ",")
+			if !kernelHas("6.15") { // behind a filter nobody can tell whose ENOSYS it is
+				denied = slices.DeleteFunc(denied, func(name string) bool { return name == "open_tree_attr" })
+			}
+			if strings.Join(denied, ",") != c.denied || a["hutch.seat.caller"] != c.caller {
 				t.Errorf("features: %q", a)
 			}
 		})

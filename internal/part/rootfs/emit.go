@@ -90,13 +90,14 @@ func (r *Root) closeUsed(b *program.Builder, fds ...program.Reg) {
 // PrivateProc emits a procfs of Hutch's own, attached nowhere, for what is to be
 // read and written there: nothing that the container mounts can stand in its
 // way. Where the kernel refuses a new one, in a user namespace below one with a
-// masked /proc, it is the host's, proven to be a procfs; what may be reached
+// masked /proc, or whoever is in a mount namespace without privilege in it, as the
+// process of a user's exec, it is the host's, proven to be a procfs; what may be reached
 // through it is the same, since the kernel goes by the namespaces of the process.
 // It comes before Pivot.
 func PrivateProc(b *program.Builder) program.Reg {
 	b = b.Element(program.T("process")).Doing(program.T("open a private procfs"))
 	ctx, fd, host, done := b.RegOf(-1), b.RegOf(-1), b.Label(), b.Label()
-	call.Fsopen(b, "proc", unix.FSOPEN_CLOEXEC).To(ctx)
+	call.Fsopen(b, "proc", unix.FSOPEN_CLOEXEC).To(ctx).On(unix.EPERM, host)
 	call.FsconfigCreate(b, call.In(ctx)).On(unix.EPERM, host)
 	call.Fsmount(b, call.In(ctx), unix.FSMOUNT_CLOEXEC, 0).To(fd).On(unix.EPERM, host)
 	b.Jump(done)
