@@ -190,8 +190,14 @@ func (w *walker) learn(s *state, pc int, width uint8, off uint32, mask uint64, n
 // proves records that the path leads to a file system of the type magic.
 func (w *walker) proves(s *state, pc int, path int32, magic int64) {
 	for i := range w.x.mounts {
-		m := &w.x.mounts[i]
-		if m.proven >= 0 && m.dest == path && (m.fs == fsProc && magic == unix.PROC_SUPER_MAGIC || m.fs == fsSys && magic == unix.SYSFS_MAGIC) {
+		m, want := &w.x.mounts[i], int64(unix.SYSFS_MAGIC)
+		switch {
+		case m.mask:
+			want = unix.TMPFS_MAGIC
+		case m.fs == fsProc:
+			want = unix.PROC_SUPER_MAGIC
+		}
+		if m.proven >= 0 && m.dest == path && magic == want {
 			s.done(m.proven)
 			w.note(pc, MountConfig)
 		}

@@ -63,6 +63,7 @@ type mountOf struct {
 	done, roDone int  // facts
 	bound        int  // the fact that mount(2) has bound it
 	proven       int  // that it is what its path leads to; -1 where that need not be proven
+	mask         bool // one of linux.maskedPaths is its destination: the path leads to the mask
 	gone         bool // a later one on "/" covers it, and nothing is asked of it
 }
 
@@ -215,6 +216,13 @@ func (x *expected) allMounts(w *walker) {
 		}
 		if m.proven = -1; (m.fs == fsProc || m.fs == fsSys) && !m.bind && m.link == 0 {
 			m.proven = x.fact()
+		}
+		for _, p := range x.lin.MaskedPaths { // nothing leads to what lies beneath a mask
+			if at := w.texts[m.dest]; clean(p) == at {
+				m.mask = true
+			} else if within(at, clean(p)) {
+				m.proven = -1
+			}
 		}
 		for j := range x.mounts { // what lies beneath this one need not be proven
 			if old := &x.mounts[j]; !m.remount && m.link == 0 && within(w.texts[old.dest], w.texts[m.dest]) {

@@ -3,6 +3,7 @@ package rootfs
 import (
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -166,6 +167,46 @@ func TestMasksGoByTheMount(t *testing.T) {
 	}
 	if seen != 8 { // each twice
 		t.Errorf("%d openings", seen)
+	}
+}
+
+// A procfs or sysfs is masked, or made read-only, as a whole: by its descriptor, so that
+// one which the image has had moved is masked, too, and is noticed.
+func TestProcAndSysAreMaskedAsAWhole(t *testing.T) {
+	sysfs := func(dest string) specs.Mount { m := defaults()[5]; m.Destination = dest; return m }
+	for _, row := range []struct {
+		mounts []specs.Mount
+		masks  []string
+	}{
+		{[]specs.Mount{proc(), defaults()[5]}, []string{"/sys"}},
+		{[]specs.Mount{proc(), defaults()[5]}, []string{"/sys/", "/proc/keys", "/proc", "/sys/firmware"}},
+		{[]specs.Mount{proc(), tmpfs("/new"), sysfs("/new/sys")}, []string{"/new/sys/kernel", "/new"}},
+		{[]specs.Mount{proc(), sysfs("/sys"), tmpfs("/sys/fs/cgroup")}, []string{"/sys/../sys/."}},
+	} {
+		for _, more := range []int{0, 2 * manyFds} {
+			w := newWorld(t, row.mounts...)
+			w.spec.Linux.MaskedPaths = row.masks
+			for i := range more {
+				w.spec.Linux.MaskedPaths = append(w.spec.Linux.MaskedPaths, fmt.Sprintf("/none/%d", i))
+			}
+			shown := path.Clean(row.masks[len(row.masks)-1])
+			if row.masks[0] == "/sys/" {
+				shown = "/proc /sys"
+			}
+			if out := w.ok("for d in " + shown + "; do ls -A $d; busybox touch $d/new 2>/dev/null && echo $d is writable; done; true"); out != "" {
+				t.Errorf("%q with %d more: shows %q", row.masks, more, out)
+			}
+		}
+	}
+	for _, name := range []string{"proc", "sys"} {
+		w := newWorld(t, proc(), defaults()[5])
+		w.spec.Linux.MaskedPaths = []string{"/" + name}
+		w.late = func(b *program.Builder, _ *Root) { b.Barrier(paused, 0) }
+		w.before = func(*spawn.Child) {
+			must(t, os.Rename(w.inRoot(name), w.inRoot("moved")))
+			must(t, os.Mkdir(w.inRoot(name), 0o755))
+		}
+		w.fails("check that /"+name+" is still the mount: the root file system was changed meanwhile", "stale")
 	}
 }
 

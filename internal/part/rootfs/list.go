@@ -36,7 +36,12 @@ func (r *Root) forEach(b *program.Builder, element string, paths []string, doing
 		b := b.Element(program.N(element+"[%d]", i)).Doing(program.T(doing, paths[i]))
 		next := b.Label()
 		dir, name := r.below(p)
-		fd := r.openExisting(b, dir, call.PathTo(b, name), next)
+		var fd program.Reg
+		if name == "." { // the mount itself, which is there
+			fd = openAt(b.Step(program.T("open it")), call.In(dir), call.PathTo(b, name), unix.O_PATH, inRoot).Fd()
+		} else {
+			fd = r.openExisting(b, dir, call.PathTo(b, name), next)
+		}
 		body(b, fd, i == last)
 		r.closeUsed(b, fd)
 		b.Bind(next)

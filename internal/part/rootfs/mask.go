@@ -103,14 +103,17 @@ func (r *Root) maskDir(b *program.Builder, fd, empty program.Reg) {
 
 // below returns the descriptor and the name to open p by: below a procfs or sysfs of
 // the configuration that is the mount itself, wherever the image's directory may
-// have been renamed to. One that a later mount covers is passed over: what were
-// mounted in it would lie beneath what programs see.
+// have been renamed to; the mount's own place is "." there. One that a later mount
+// covers is passed over: what were mounted in it would lie beneath what programs see.
 //
 // Source: CVE-2019-19921.
 func (r *Root) below(p string) (program.Reg, string) {
 	for i := len(r.mounts) - 1; i >= 0; i-- {
 		s := &r.mounts[i]
 		name, ok := strings.CutPrefix(p, s.dest+"/")
+		if p == s.dest {
+			name, ok = ".", true
+		}
 		t := r.c.Spec.Mounts[i].Type
 		plainFS := !s.o.bind && (t == "proc" || t == "sysfs")
 		if ok && s.tree != 0 && plainFS && !r.covered(i, len(r.mounts)) {

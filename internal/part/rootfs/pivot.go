@@ -1,6 +1,8 @@
 package rootfs
 
 import (
+	"strings"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
@@ -100,9 +102,11 @@ func (r *Root) propagate(b *program.Builder) {
 func (r *Root) prove(b *program.Builder) {
 	for i := range r.mounts {
 		s, magic := &r.mounts[i], int64(unix.PROC_SUPER_MAGIC)
-		switch t := r.c.Spec.Mounts[i].Type; {
-		case t != "proc" && t != "sysfs", s.o.bind, s.gone, r.covered(i, len(r.mounts)):
+		switch t, mask := r.c.Spec.Mounts[i].Type, r.maskOn(s.dest); {
+		case t != "proc" && t != "sysfs", s.o.bind, s.gone, r.covered(i, len(r.mounts)), mask != "" && mask != s.dest:
 			continue
+		case mask != "":
+			magic = unix.TMPFS_MAGIC // of the empty directory
 		case t == "sysfs":
 			magic = unix.SYSFS_MAGIC
 		}
@@ -113,4 +117,19 @@ func (r *Root) prove(b *program.Builder) {
 		b.Step(program.T("the root file system was changed meanwhile")).Fail(unix.ESTALE)
 		b.Bind(ok)
 	}
+}
+
+// maskOn returns the one of linux.maskedPaths that is dest or lies above it, the
+// highest if there are several, and "" if there is none.
+func (r *Root) maskOn(dest string) (mask string) {
+	if r.c.Spec.Linux == nil {
+		return ""
+	}
+	for _, p := range r.c.Spec.Linux.MaskedPaths {
+		p = destination(p)
+		if (p == dest || strings.HasPrefix(dest, p+"/")) && (mask == "" || len(p) < len(mask)) {
+			mask = p
+		}
+	}
+	return mask
 }
