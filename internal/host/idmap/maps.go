@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/check"
+	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // maxLines is the number of lines that the kernel takes.
@@ -104,14 +106,8 @@ func write(dir int, file string, text []byte) error {
 		return fmt.Errorf("open %s: %w", file, err)
 	}
 	defer unix.Close(fd)
-	for {
-		_, err := unix.Write(fd, text)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("write %q to %s: %w", text, file, err)
-		}
-		return nil
+	if _, err := sys.Write(fd, text); err != nil {
+		return fmt.Errorf("write %s to %s: %w", fault.Quote(string(text)), file, err)
 	}
+	return nil
 }
