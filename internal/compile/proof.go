@@ -55,6 +55,7 @@ func (in *ExecInput) Expect(tasks []program.Reg) *verify.Expect {
 }
 
 func expectHost(e *verify.Expect, h *Host, l *specs.Linux, raw string) {
+	e.Ignored = h.Ignored
 	for i, std := range h.Std {
 		e.Std[i] = verify.Std{Open: std.Open, Null: std.Null}
 	}

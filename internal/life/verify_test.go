@@ -25,7 +25,7 @@ func hookProgram(t *testing.T, init namespace.Init) (*program.Program, *verify.E
 		t.Fatal(err)
 	}
 	return p, &verify.Expect{
-		Kind: verify.Hook, Spec: &specs.Spec{}, Hook: "/bin/hook", Exe: link.Register(), Std: [3]verify.Std{{Open: true}, {Open: true}, {Open: true}},
+		Kind: verify.Hook, Spec: &specs.Spec{}, Hook: "/bin/hook", Args: []string{"/bin/hook"}, Exe: link.Register(), Std: [3]verify.Std{{Open: true}, {Open: true}, {Open: true}},
 		Join: init.Flags, Pid: 77, Pidfd: 9, OwnRoot: true, InitCwd: true, CallersRoot: init.CallersRoot,
 		Tags: verify.Tags{Executing: compile.Executing, Answered: func(uint32) bool { return false }},
 	}
@@ -88,6 +88,22 @@ func TestHookInAJoinedMountNamespaceHasTheRuntimesRoot(t *testing.T) {
 			if _, err := verify.Program(m, e); !errors.As(err, &broken) || broken.Rule != verify.RootChange {
 				t.Errorf("without instruction %d: %v", pc, err)
 			}
+		}
+	}
+}
+
+// TestHookProgramsExecuteTheHook: a hook with other arguments, or another environment, than the
+// configuration's is refused.
+func TestHookProgramsExecuteTheHook(t *testing.T) {
+	for name, change := range map[string]func(e *verify.Expect){
+		"arguments":   func(e *verify.Expect) { e.Args = []string{"/bin/hook", "x"} },
+		"environment": func(e *verify.Expect) { e.Env = []string{"A=b"} },
+	} {
+		p, e := hookProgram(t, namespace.Init{Flags: unix.CLONE_NEWNS})
+		change(e)
+		var broken *verify.Error
+		if _, err := verify.Program(p, e); !errors.As(err, &broken) || broken.Rule != verify.Ends {
+			t.Errorf("other %s: %v", name, err)
 		}
 	}
 }

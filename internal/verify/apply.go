@@ -127,6 +127,12 @@ func (w *walker) applyProcess(s *state, pc int, in *program.Instr) value {
 	case unix.SYS_LSEEK, unix.SYS_GETDENTS64, unix.SYS_READLINKAT, unix.SYS_SENDFILE, unix.SYS_PWRITE64,
 		unix.SYS_WAIT4:
 		return value{k: kPos}
+	case unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK:
+		w.applySignals(s, pc, in)
+		return value{k: kConst}
+	case unix.SYS_SCHED_SETAFFINITY:
+		w.applyAffinity(s, pc, in)
+		return value{k: kConst}
 	case unix.SYS_PERSONALITY:
 		w.applySetting(s, pc, in)
 		return value{k: kPos}

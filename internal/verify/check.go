@@ -68,7 +68,9 @@ func (w *walker) check(s *state, pc int, in *program.Instr) {
 		w.checkFill(s, pc, in)
 	case unix.SYS_LSEEK, unix.SYS_CLOSE_RANGE,
 		unix.SYS_GETCWD, unix.SYS_UMASK, unix.SYS_SETSID, unix.SYS_SOCKET,
-		unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_MEMFD_CREATE, unix.SYS_WAIT4:
+		unix.SYS_MEMFD_CREATE, unix.SYS_WAIT4:
+	case unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK:
+		w.checkSignals(s, pc, in)
 	default:
 		if !w.checkMounts(s, pc, in) && !w.checkProcess(s, pc, in) && !w.mapsExe(s, in) {
 			w.refuse(s, pc, Known, "the verifier does not know the call")
@@ -104,6 +106,9 @@ func (w *walker) checkProcess(s *state, pc int, in *program.Instr) bool {
 			w.refuse(s, pc, HostWrite, "it changes another process")
 		}
 		w.checkSetting(s, pc, in)
+		if in.NR == unix.SYS_SCHED_SETAFFINITY {
+			w.checkAffinity(s, pc, in)
+		}
 	case unix.SYS_IOPRIO_SET:
 		if imm(in, 0) != 1 || imm(in, 1) != 0 { // IOPRIO_WHO_PROCESS
 			w.refuse(s, pc, HostWrite, "it changes another process")

@@ -49,7 +49,8 @@ func (w *walker) checkExecve(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, Ends, "the process that was replaced executes something")
 		return
 	}
-	if !w.mustRoot(s, pc) || w.e.Kind == Hook {
+	w.mustSignals(s, pc)
+	if w.fail != nil || !w.mustRoot(s, pc) || w.e.Kind == Hook {
 		return
 	}
 	w.mustBe(s, pc)
@@ -62,7 +63,7 @@ func (w *walker) target(s *state, in *program.Instr) bool {
 	case !ok:
 		return false
 	case w.e.Kind == Hook:
-		return p == w.e.Hook
+		return p == w.e.Hook && w.isArgs(in.Args[1], w.e.Args) && w.isEnv(in.Args[2], w.e.Env)
 	case s.hook:
 		n := int(s.hooks)
 		return n > 0 && n <= w.startHooks() && w.isStartHook(in, p, &w.e.Spec.Hooks.StartContainer[n-1])
@@ -119,6 +120,7 @@ func (w *walker) mustBe(s *state, pc int) {
 		w.mustHaveWaited(s, pc)
 	}
 	w.mustSettings(s, pc)
+	must(Settings, s.has(fAffinity), "the processors are not the configuration's")
 	must(Session, s.has(fSession), "the process is in the session of the caller")
 	must(Keyring, !w.e.Keyring || s.has(fKeyring), "the process has the session keyring of the caller")
 	must(Label, w.x.apparmor == 0 || s.has(fAppArmor), "process.apparmorProfile is not applied")

@@ -40,6 +40,8 @@ const (
 	fOffsets
 	fLoading
 	fJoined
+	fUnblocked
+	fAffinity
 	fixedFacts
 )
 
@@ -87,6 +89,8 @@ type expected struct {
 	limits   []limitOf
 	settings map[uint32]*setting // by the call
 	env      []string            // of the process
+	ignored  map[uint64]int      // signals that have to get their default action
+	cpus     masks
 	tasks    []int
 	hidden   map[int32]int // paths of the host that --no-pivot hides
 	points   []int32       // mount points of the host
@@ -111,7 +115,7 @@ func clean(p string) string { return path.Clean("/" + p) }
 func expectations(w *walker) *expected {
 	e := w.e
 	x := &expected{proc: e.Spec.Process, lin: e.Spec.Linux, facts: fixedFacts, masked: map[int32]int{}, readonly: map[int32]int{},
-		at: map[int32]bool{}, hidden: map[int32]int{}, ns: map[int32]uint64{}, devices: map[int32]int64{}, slash: w.text("/"), rootfs: w.text(e.Rootfs)}
+		at: map[int32]bool{}, hidden: map[int32]int{}, ns: map[int32]uint64{}, devices: map[int32]int64{}, ignored: map[uint64]int{}, slash: w.text("/"), rootfs: w.text(e.Rootfs)}
 	if x.lin == nil {
 		x.lin = &specs.Linux{}
 	}
@@ -128,6 +132,10 @@ func expectations(w *walker) *expected {
 		x.process(w)
 	}
 	x.settingsOf(e)
+	x.affinity(e)
+	for _, sig := range e.Ignored {
+		x.ignored[uint64(sig)] = x.fact()
+	}
 	if e.Kind == Init {
 		x.container(w)
 	} else {

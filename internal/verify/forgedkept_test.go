@@ -140,9 +140,8 @@ func TestForgedNamespacesAreRefused(t *testing.T) {
 				sys(unix.SYS_IOCTL, val(s), num(unix.SIOCSIFFLAGS), f.str("lo")))
 		}},
 		"a session before the clone": {rule: verify.Session, exec: func(*compile.ExecInput) {}, forge: func(f *forger) {
-			pc := f.last(unix.SYS_SETSID)
-			f.p.Child[f.find(0, unix.SYS_SCHED_SETAFFINITY)] = f.p.Child[pc]
-			f.p.Child[pc] = program.Instr{Op: program.OpJump, To: program.Label(pc + 1)}
+			a, b := f.find(0, unix.SYS_SCHED_SETAFFINITY), f.last(unix.SYS_SETSID)
+			f.p.Child[a], f.p.Child[b] = f.p.Child[b], f.p.Child[a]
 		}},
 		"a capability leaves the ambient set": {rule: verify.Ambient, forge: func(f *forger) {
 			f.insert(f.closes(), sys(unix.SYS_PRCTL, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_LOWER), num(5), num(0), num(0)))

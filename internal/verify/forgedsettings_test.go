@@ -64,6 +64,31 @@ func TestForgedSettingsAreRefused(t *testing.T) {
 	})
 }
 
+// TestForgedSignalsAreRefused has a program execute with signals that are blocked or ignored, or
+// take a handler.
+func TestForgedSignalsAreRefused(t *testing.T) {
+	action := func(sig unix.Signal, handler uint64) func(f *forger) {
+		return func(f *forger) {
+			f.insert(f.closes(), sys(unix.SYS_RT_SIGACTION, num(uint64(sig)), f.words(handler, 0, 0, 0, 0, 0, 0, 0).Arg(), num(0), num(8)))
+		}
+	}
+	forgeries(t, map[string]forgery{
+		"signals stay blocked": {rule: verify.Signals, forge: change(unix.SYS_RT_SIGPROCMASK, 1, func(f *forger) program.Arg {
+			return f.words(1 << (unix.SIGTERM - 1)).Arg()
+		})},
+		"one is ignored": {rule: verify.Signals, forge: action(unix.SIGPIPE, 1)},
+		"a handler":      {rule: verify.Signals, forge: action(unix.SIGTERM, 0x400000)},
+		"the caller's":   {rule: verify.Signals, forge: func(f *forger) { f.e.Ignored = []unix.Signal{unix.SIGPIPE} }},
+		"other processors": {rule: verify.Settings, forge: func(f *forger) {
+			f.insert(0, sys(unix.SYS_SCHED_SETAFFINITY, num(0), num(1024), f.zero(1024).Arg()))
+		}},
+		"the caller's processors": {rule: verify.Settings, forge: func(f *forger) {
+			pc := f.last(unix.SYS_SCHED_SETAFFINITY)
+			f.p.Child[pc] = program.Instr{Op: program.OpJump, To: program.Label(pc + 1)}
+		}},
+	})
+}
+
 // TestForgedKeyringsAreRefused has a program join a session keyring that is not the container's
 // alone.
 func TestForgedKeyringsAreRefused(t *testing.T) {

@@ -46,7 +46,7 @@ func mutations() []mutation {
 		"close": closed, "fsconfig": option, "mkdirat": missing, "mknodat": missing, "symlinkat": absent, "unlinkat": absent,
 		"statx": looks, "fstatfs": looks, "faccessat": looks, "faccessat2": execs, "lseek": copied, "ftruncate": copied, "sendfile": copied, "dup3": copied,
 		"getdents64": copied, "readlinkat": copied, "fchmodat": copied, "fchownat": property, "fchown": property,
-		"sched_setaffinity": property, "sched_setattr": property, "ioprio_set": property, "personality": property, "set_mempolicy": property,
+		"sched_setattr": property, "ioprio_set": property, "personality": property, "set_mempolicy": property,
 		"rt_sigprocmask": property, "rt_sigaction": property, "sethostname": property, "setdomainname": property, "setpgid": property,
 		"ioctl": property, "prctl PR_SET_KEEPCAPS": fails, "setresuid of root": fails, "setresgid of root": fails, "keyctl": property,
 		"openat2": other, "fchdir of cwd": "it is tried again later", "move_mount of a device": absent, "move_mount of notify": absent,

@@ -41,6 +41,7 @@ const (
 	Stdio
 	Umask
 	Settings
+	Signals
 	Session
 	Keyring
 	Barrier
@@ -87,7 +88,8 @@ var ruleTexts = [rules][2]string{
 	Cwd:          {"cwd", "the working directory is process.cwd and is proven to be in the container"},
 	Stdio:        {"stdio", "no standard descriptor is the host's null device"},
 	Umask:        {"umask", "the umask is the configuration's"},
-	Settings:     {"settings", "names, personality, memory policy, scheduler, I/O priority and OOM score are the configuration's, and no others are set"},
+	Settings:     {"settings", "names, personality, memory policy, scheduler, processors, I/O priority and OOM score are the configuration's, and no others are set"},
+	Signals:      {"signals", "no signal is blocked or ignored at execve, and none has a handler but the one that ends the process"},
 	Session:      {"session", "the process leads a session of its own, not the caller's, whose terminal it could type into"},
 	Keyring:      {"keyring", "the session keyring is not the caller's, if that is not asked for"},
 	Barrier:      {"barrier", "a wait follows the message that it is the answer to, and each barrier is answered once"},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/program"
 )
@@ -68,7 +69,11 @@ type Expect struct {
 	Tasks      []program.Reg // files named tasks
 	Exe        program.Reg   // the runtime's executable, see selfexe; 0 for none
 
-	Hook string // Hook: what is executed
+	Ignored []unix.Signal // the caller ignores them
+
+	// Hook: what is executed, with its arguments and its environment.
+	Hook      string
+	Args, Env []string
 
 	// Of Exec: the process reads files of the image for the runtime, and executes nothing.
 	Reads bool
