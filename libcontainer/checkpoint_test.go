@@ -20,7 +20,7 @@ import (
 // TestCheckpointAndRestore: the restored container is one of this program as a created one.
 func TestCheckpointAndRestore(t *testing.T) {
 	w := newWorld(t)
-	path := criutest.Install(t, &criutest.Behaviour{})
+	path := criutest.Install(t, &criutest.Behaviour{Mounts: true})
 	images := libcontainer.Images{Path: filepath.Join(t.TempDir(), "images"), SearchPath: path}
 	o := w.options("while :; do sleep 1000; done")
 	// What the CRIU of the test restores is confined by nothing but namespaces.
@@ -67,7 +67,7 @@ func TestCheckpointAndRestore(t *testing.T) {
 		t.Errorf("status %+v", status)
 	}
 	must(t, restored.Delete(ctx, false))
-	criutest.Change(t, path, &criutest.Behaviour{At: "post-restore", Do: "die"})
+	criutest.Change(t, path, &criutest.Behaviour{Mounts: true, At: "post-restore", Do: "die"})
 	if _, err := w.r.Restore(ctx, &libcontainer.RestoreOptions{CreateOptions: *o, Images: images}); err == nil {
 		t.Error("a CRIU that dies has restored something")
 	}
