@@ -186,7 +186,7 @@ func TestPassing(t *testing.T) {
 			}
 			unix.Close(fd)
 		}
-		if after := opened(t); after != before {
+		if after := opened(t); after > before { // fewer, where others' are closed meanwhile
 			t.Errorf("%s: %d descriptors open, before %d", name, after, before)
 		}
 	}
