@@ -58,7 +58,6 @@ func checkMount(conf *check.Config, i int, mnt *specs.Mount) error {
 	}
 	conf.Add(checkIdmap(conf, i, mnt))
 	checkOwners(conf, i, mnt)
-	warnOfData(conf, i, mnt)
 	return checkPlace(i, mnt)
 }
 
@@ -175,27 +174,12 @@ func ofBind(o string) bool {
 	return false
 }
 
-// withoutEffect reports whether the kernel ignores an option on a bind mount, as something for a
-// file system with its value, or for mount(8): nothing that is meant to deny is of that form.
-func withoutEffect(o string) bool {
-	row, _ := findOption(o)
-	return row == nil && (strings.Contains(o, "=") || forMountHelpers(o))
-}
-
-// warnOfData warns of options that a bind mount does not have.
-func warnOfData(c *check.Config, i int, m *specs.Mount) {
-	for j, o := range m.Options {
-		if IsBind(m) && withoutEffect(o) && !forMountHelpers(o) {
-			c.Warn(fault.At(fault.At("mounts", i)+".options", j), fault.Quote(o)+" is for a file system, and a bind mount has none of its own, ignoring")
-		}
-	}
-}
-
-// checkBindOptions refuses words that no bind mount knows, of which one may be a flag that is
-// misspelt: the kernel would ignore them without a word.
+// checkBindOptions refuses options of a file system: the kernel would ignore them without
+// a word. What is for mount(8) alone does no harm to a remount.
 func checkBindOptions(i int, m *specs.Mount) error {
+	remount := slices.Contains(m.Options, "remount")
 	for j, o := range m.Options {
-		if row, _ := findOption(o); o == "" || row != nil || withoutEffect(o) {
+		if row, _ := findOption(o); o == "" || row != nil || remount && forMountHelpers(o) {
 			continue
 		}
 		return fault.New(fault.At(fault.At("mounts", i)+".options", j),

@@ -172,7 +172,7 @@ func TestRefusedTargets(t *testing.T) {
 		"something else on proc": {func(w *world) { w.spec.Mounts = []specs.Mount{bind(w.dir, "/proc")} },
 			[]string{"only a procfs may be bound on /proc"}},
 		"tmpfs on proc":  {func(w *world) { w.spec.Mounts = []specs.Mount{tmpfs("/proc")} }, []string{"config.json: mounts[0].destination: only a file system of type proc"}},
-		"data of a bind": {func(w *world) { w.spec.Mounts = []specs.Mount{bind(w.dir, "/a", "size")} }, []string{`"size" is not an option`}},
+		"data of a bind": {func(w *world) { w.spec.Mounts = []specs.Mount{bind(w.dir, "/a", "size=5")} }, []string{`"size=5"`}},
 		"mapped tmpfs":   {func(w *world) { w.spec.Mounts = []specs.Mount{tmpfs("/a", "idmap", "remount")} }, []string{"mounts[0].options: a remount"}},
 		"wrong option":   {func(w *world) { w.spec.Mounts = []specs.Mount{tmpfs("/mnt", "mode=755", "size=many")} }, []string{"mounts[0]: mount tmpfs on /mnt: option size=many: invalid argument"}},
 		"unknown type":   {func(w *world) { w.spec.Mounts = []specs.Mount{{Destination: "/mnt", Type: "nosuchfs"}} }, []string{"fsopen nosuchfs: no such device"}},
