@@ -16,13 +16,6 @@ func helperDirs() []string {
 	return []string{"/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin", "/run/wrappers/bin"}
 }
 
-// helper writes a map by newuidmap or newgidmap.
-//
-// Source: newuidmap(1): newuidmap pid uid loweruid count …
-func helper(tool string, pid int, ids []specs.LinuxIDMapping) error {
-	return runHelper(helperDirs(), tool, pid, ids)
-}
-
 // find looks for a helper.
 func find(dirs []string, tool string) (path string, err error) {
 	for _, dir := range dirs {
@@ -33,10 +26,20 @@ func find(dirs []string, tool string) (path string, err error) {
 	return "", fmt.Errorf("%s is not installed in any of %s; install the package uidmap (shadow-utils)", tool, strings.Join(dirs, ", "))
 }
 
-func runHelper(dirs []string, tool string, pid int, ids []specs.LinuxIDMapping) error {
+// helper is newuidmap or newgidmap, which writes a map.
+type helper struct {
+	path    string
+	process *os.Process
+	output  *os.File
+}
+
+// startHelper starts a helper of one of these folders.
+//
+// Source: newuidmap(1): newuidmap pid uid loweruid count …
+func startHelper(dirs []string, tool string, pid int, ids []specs.LinuxIDMapping) (*helper, error) {
 	path, err := find(dirs, tool)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	argv := []string{tool, strconv.Itoa(pid)}
 	for _, m := range ids {
@@ -46,22 +49,28 @@ func runHelper(dirs []string, tool string, pid int, ids []specs.LinuxIDMapping) 
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer r.Close()
 	// The pipe for all three: it reads nothing, and the host may have no /dev/null.
 	p, err := os.StartProcess(path, argv, &os.ProcAttr{Dir: "/", Env: []string{}, Files: []*os.File{w, w, w}})
 	w.Close()
 	if err != nil {
-		return err
+		r.Close()
+		return nil, err
 	}
-	text, _ := io.ReadAll(io.LimitReader(r, 1024)) // the exit status tells enough without it
-	st, err := p.Wait()
+	return &helper{path: path, process: p, output: r}, nil
+}
+
+// wait waits for the helper's end, and returns what it says of a failure.
+func (h *helper) wait() error {
+	defer h.output.Close()
+	text, _ := io.ReadAll(io.LimitReader(h.output, 1024)) // the exit status tells enough without it
+	st, err := h.process.Wait()
 	if err != nil {
-		return fmt.Errorf("%s: wait: %w", path, err)
+		return fmt.Errorf("%s: wait: %w", h.path, err)
 	}
 	if !st.Success() {
-		return fmt.Errorf("%s: %s: %s", path, st, strings.Join(strings.Fields(string(text)), " "))
+		return fmt.Errorf("%s: %s: %s", h.path, st, strings.Join(strings.Fields(string(text)), " "))
 	}
 	return nil
 }

@@ -92,6 +92,15 @@ func TestWriteMapsErrors(t *testing.T) {
 	}
 }
 
+// helperRuns runs a helper to its end.
+func helperRuns(dirs []string, tool string, pid int, ids []specs.LinuxIDMapping) error {
+	h, err := startHelper(dirs, tool, pid, ids)
+	if err != nil {
+		return err
+	}
+	return h.wait()
+}
+
 func TestHelper(t *testing.T) {
 	dir := t.TempDir()
 	script := "#!/bin/sh\n[ \"$1\" = 1 ] && { echo \"uid range [0-1) -> [5-6) not allowed\" >&2; exit 1; }\n" +
@@ -101,17 +110,17 @@ func TestHelper(t *testing.T) {
 	}
 	t.Setenv("PATH_FROM_CALLER", "x")
 	dirs := []string{filepath.Join(dir, "absent"), dir}
-	if err := runHelper(dirs, "newuidmap", 42, ids(0, 1000, 1, 1, 100000, 65536)); err != nil {
+	if err := helperRuns(dirs, "newuidmap", 42, ids(0, 1000, 1, 1, 100000, 65536)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(dir + "/args"); string(got) != "42 0 1000 1 1 100000 65536\n" {
 		t.Errorf("arguments: got %q, %v", got, err)
 	}
-	err := runHelper(dirs, "newuidmap", 1, ids(0, 5, 1))
+	err := helperRuns(dirs, "newuidmap", 1, ids(0, 5, 1))
 	if want := dir + "/newuidmap: exit status 1: uid range [0-1) -> [5-6) not allowed"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	err = runHelper(dirs, "newgidmap", 1, ids(0, 5, 1))
+	err = helperRuns(dirs, "newgidmap", 1, ids(0, 5, 1))
 	if err == nil || !strings.Contains(err.Error(), "newgidmap is not installed in any of "+dirs[0]) {
 		t.Errorf("got %v", err)
 	}
@@ -128,7 +137,7 @@ func TestHelperIsNotTakenFromPATH(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)
-	if err := helper("newhutchmap", 1, nil); err == nil {
+	if _, err := startHelper(helperDirs(), "newhutchmap", 1, nil); err == nil {
 		t.Error("a helper of PATH was run")
 	}
 }

@@ -42,10 +42,20 @@ func WriteMaps(pid int, uids, gids []specs.LinuxIDMapping, rootless bool) error 
 			return err
 		}
 	}
-	if err := writeMap(dir, pid, "uid_map", "newuidmap", uids); err != nil {
+	waitUIDs, err := writeMap(dir, pid, "uid_map", "newuidmap", uids)
+	if err != nil {
 		return err
 	}
-	return writeMap(dir, pid, "gid_map", "newgidmap", gids)
+	// The helpers run side by side: neither asks for what the other writes.
+	waitGIDs, err := writeMap(dir, pid, "gid_map", "newgidmap", gids)
+	uidErr := waitUIDs()
+	if err == nil {
+		err = waitGIDs()
+	}
+	if uidErr != nil {
+		return uidErr
+	}
+	return err
 }
 
 // own reports whether ids maps the one id and no other.
@@ -53,24 +63,37 @@ func own(ids []specs.LinuxIDMapping, id int) bool {
 	return len(ids) == 1 && ids[0].Size == 1 && int(ids[0].HostID) == id
 }
 
-func writeMap(dir, pid int, file, tool string, ids []specs.LinuxIDMapping) error {
+// written is the end of a map that no helper writes.
+func written() error { return nil }
+
+// writeMap writes a map, or has a helper begin it: wait waits for its end.
+func writeMap(dir, pid int, file, tool string, ids []specs.LinuxIDMapping) (wait func() error, err error) {
 	if len(ids) == 0 {
-		return nil
+		return written, nil
 	}
 	if len(ids) > maxLines {
-		return fmt.Errorf("%s: %d mappings are more than the kernel's %d", file, len(ids), maxLines)
+		return nil, fmt.Errorf("%s: %d mappings are more than the kernel's %d", file, len(ids), maxLines)
 	}
-	err := write(dir, file, lines(ids))
-	if errors.Is(err, unix.EPERM) {
-		if toolErr := helper(tool, pid, ids); toolErr != nil {
-			return fmt.Errorf("%w (%s); %w", err, lacking(ids), toolErr)
+	err = write(dir, file, lines(ids))
+	switch {
+	case err == nil:
+		return written, nil
+	case errors.Is(err, unix.EINVAL):
+		return nil, fmt.Errorf("%w: ranges overlap, are empty, or too large", err)
+	case !errors.Is(err, unix.EPERM):
+		return nil, err
+	}
+	refused := func(toolErr error) error { return fmt.Errorf("%w (%s); %w", err, lacking(ids), toolErr) }
+	h, toolErr := startHelper(helperDirs(), tool, pid, ids)
+	if toolErr != nil {
+		return nil, refused(toolErr)
+	}
+	return func() error {
+		if err := h.wait(); err != nil {
+			return refused(err)
 		}
 		return nil
-	}
-	if errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("%w: ranges overlap, are empty, or too large", err)
-	}
-	return err
+	}, nil
 }
 
 // lacking names the capabilities that a map takes beyond the caller's own id.
