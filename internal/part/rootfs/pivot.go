@@ -61,7 +61,7 @@ func (r *Root) Finish(b *program.Builder) {
 
 // readonlyRoot emits that the root's own mount is read-only.
 func (r *Root) readonlyRoot(b *program.Builder) {
-	b = b.Doing(program.T("make the root read-only (needs Linux 5.12: mount_setattr)"))
+	b = b.Doing(program.T("make the root read-only (needs Linux %s: mount_setattr)", SetattrSince))
 	setattr(b, r.Fd, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 }
 
