@@ -34,7 +34,7 @@ import (
 const (
 	TargetTag = 0x10000 // up to 0x1ffff: make a mount target (without SourcesInParent the root's descriptor comes along), then release
 	CopyUpTag = 0x20000 // up to 0x2ffff: steer the filling of a tmpfs, see copier
-	endTag    = 0x30000
+	TagsEnd   = 0x30000 // the first that is none of these
 
 	AsDir     = 0x8000    // in a tag of TargetTag: a directory
 	maxMounts = AsDir / 2 // and so many devices
