@@ -21,14 +21,14 @@ type source struct {
 	tree program.Reg // its mount: of a bind from the beginning, else once made, where a descriptor is needed
 	// inside is the source of a bind as the container sees it, when it lies below an earlier
 	// mount of the container: it is there only when that is. Else empty.
-	inside string
-	link   string // a copy of the source, a symbolic link, is made: where it leads; else empty
-	late   bool   // the source of a bind is opened when it is attached
-	again  bool   // a later entry remounts it
-	mapped bool   // its ids are
-	root   bool   // it is on "/", and the container's root
-	rootRO bool   // of that: it is made read-only by Finish
-	gone   bool   // a later mount on "/" covers it, and it is not made
+	inside  string
+	link    string // a copy of the source, a symbolic link, is made: where it leads; else empty
+	atMount bool   // the source of a bind is opened when it is attached
+	again   bool   // a later entry remounts it
+	mapped  bool   // its ids are
+	root    bool   // it is on "/", and the container's root
+	rootRO  bool   // of that: it is made read-only by Finish
+	gone    bool   // a later mount on "/" covers it, and it is not made
 }
 
 // destination returns a mount's destination, clean and absolute.
@@ -82,7 +82,7 @@ func (r *Root) parseMounts(b *program.Builder) {
 		src.dest, src.o = destination(m.Destination), parseOptions(m.Options)
 		src.link, src.mapped = r.c.Links[i], idmapped(m, src)
 		src.inside = r.inside(i, src)
-		src.late = r.late(m, src)
+		src.atMount = r.opensAtMount(m, src)
 		if i == top {
 			r.takeRoot(i, src)
 		}
@@ -103,7 +103,7 @@ func (r *Root) openBinds(b *program.Builder) {
 		s := &r.mounts[i]
 		switch {
 		case s.gone, s.root: // which openRoot opens
-		case s.opens() && !s.late:
+		case s.opens() && !s.atMount:
 			r.openBind(b, i, s)
 		case !s.o.bind && r.c.SourcesInParent && (r.c.Userns && r.mapsNew(i) || r.c.Running && namesFiles(r.c.Spec.Mounts[i].Type)):
 			r.openNew(b, i)
@@ -224,10 +224,10 @@ func MappedBeneath(mounts []specs.Mount, root string) (list []int) {
 	return list
 }
 
-// late reports what source.late is: where there are many mounts, one descriptor is open at
-// a time. The child's copy of the host's tree is not shared with the host, and idmapped
+// opensAtMount reports what source.atMount is: where there are many mounts, one descriptor is
+// open at a time. The child's copy of the host's tree is not shared with the host, and idmapped
 // mounts need the parent.
-func (r *Root) late(m *specs.Mount, s *source) bool {
+func (r *Root) opensAtMount(m *specs.Mount, s *source) bool {
 	return r.many && (r.c.SourcesInChild || !r.c.SourcesInParent) && s.opens() &&
 		s.o.prop != unix.MS_SHARED && !idmapped(m, s)
 }

@@ -67,7 +67,7 @@ func (r *Root) readonlyRoot(b *program.Builder) {
 
 // finishReadonly emits that mounts are made read-only that were filled before.
 func (r *Root) finishReadonly(b *program.Builder) {
-	for _, l := range r.deferred {
+	for _, l := range r.filled {
 		b := b.Element(program.N("mounts[%d]", l.mount)).Doing(program.T("make it read-only"))
 		setattr(b, l.tree, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}

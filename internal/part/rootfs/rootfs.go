@@ -159,7 +159,7 @@ type Root struct {
 	devOwn   bool        // nothing but this program has reached /dev yet
 	made     []node
 	targets  []missingTarget // targets that the parent may have to make, by index
-	deferred []late
+	filled   []filled
 }
 
 // manyFds is the number of mounts, masks and read-only paths from which on
