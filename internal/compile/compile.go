@@ -263,9 +263,9 @@ func (c *compiler) namespaces() {
 	c.out.Tasks = enterCgroups(b, c.Tasks)
 	c.ns.Enter(b, Adopt) // before Born: the runtime writes the mappings of what exists
 	// Root of a user namespace owns a keyring only when ids are mapped.
-	mapped := c.ns.Own(unix.CLONE_NEWUSER)
+	userns := c.ns.Own(unix.CLONE_NEWUSER)
 	var ring program.Reg
-	if c.Keyring != "" && !mapped {
+	if c.Keyring != "" && !userns {
 		ring = keyring.Make(b, c.Keyring)
 	}
 	born := b.Element(program.T("linux"))
@@ -277,7 +277,7 @@ func (c *compiler) namespaces() {
 	c.root.Relock(b)                  // after Born, too, and as the caller, who can go where the container's root cannot
 	c.ns.BecomeRoot(b, linux(c.Spec)) // after Born: without mappings there is no id 0
 	process.Setsid(b)                 // after Enter, which may clone: a child leads no session
-	if c.Keyring != "" && mapped {
+	if c.Keyring != "" && userns {
 		ring := keyring.Make(b, c.Keyring)
 		b.Element(program.T("process")).Doing(program.T("tell the runtime of the session keyring")).Tell(keyring.MadeTag, ring)
 	}

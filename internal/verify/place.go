@@ -244,38 +244,35 @@ func (w *walker) mountAttr(in *program.Instr) (set, clr, prop uint64, ok bool) {
 	return word64(b, 0), word64(b, 8), word64(b, 16), true
 }
 
-func attrBits(set uint64) uint32 {
-	var out uint32
-	if set&unix.MOUNT_ATTR_RDONLY != 0 {
-		out |= aRO
-	}
-	if set&unix.MOUNT_ATTR_NOSUID != 0 {
-		out |= aNoSuid
-	}
-	if set&unix.MOUNT_ATTR_NODEV != 0 {
-		out |= aNoDev
-	}
-	if set&unix.MOUNT_ATTR_NOEXEC != 0 {
-		out |= aNoExec
-	}
-	return out
+// restricting are the bits of what restricts a mount, as mount_setattr(2) and mount(2) call them.
+var restricting = [...]struct {
+	attr, flag uint64
+	bit        uint32
+}{
+	{unix.MOUNT_ATTR_RDONLY, unix.MS_RDONLY, aRO},
+	{unix.MOUNT_ATTR_NOSUID, unix.MS_NOSUID, aNoSuid},
+	{unix.MOUNT_ATTR_NODEV, unix.MS_NODEV, aNoDev},
+	{unix.MOUNT_ATTR_NOEXEC, unix.MS_NOEXEC, aNoExec},
 }
 
-func flagBits(flags uint64) uint32 {
-	var out uint32
-	if flags&unix.MS_RDONLY != 0 {
-		out |= aRO
+// attrBits returns the bits of attributes of mount_setattr(2).
+func attrBits(attrs uint64) (bits uint32) {
+	for _, r := range restricting {
+		if attrs&r.attr != 0 {
+			bits |= r.bit
+		}
 	}
-	if flags&unix.MS_NOSUID != 0 {
-		out |= aNoSuid
+	return bits
+}
+
+// flagBits returns the bits of flags of mount(2).
+func flagBits(flags uint64) (bits uint32) {
+	for _, r := range restricting {
+		if flags&r.flag != 0 {
+			bits |= r.bit
+		}
 	}
-	if flags&unix.MS_NODEV != 0 {
-		out |= aNoDev
-	}
-	if flags&unix.MS_NOEXEC != 0 {
-		out |= aNoExec
-	}
-	return out
+	return bits
 }
 
 // hides records that what is mounted at a path of the host and below is gone.

@@ -153,7 +153,7 @@ func (w *walker) failed(s *state, pc int, in *program.Instr, errno unix.Errno) {
 			s.done(fGroups)
 			w.note(pc, IDs)
 		}
-	case in.NR == unix.SYS_SCHED_SETAFFINITY && w.isMask(w.bytes(in.Args[2], maskSize), everyCPU()):
+	case in.NR == unix.SYS_SCHED_SETAFFINITY && isMask(w.bytes(in.Args[2], maskSize), everyCPU()):
 		w.applyAffinity(s, pc, in)
 	case in.NR == unix.SYS_OPEN_TREE && w.inParent && errno == unix.EPERM:
 		s.keepsNull = true
