@@ -486,7 +486,7 @@ func TestCheckpointOfACallersTerminal(t *testing.T) {
 	must(t, w.checkpoint(func(o *DumpOptions) { o.ShellJob = true }))
 	reapAll(t)
 	must(t, w.restore(func(o *RestoreOptions) { o.ShellJob = true }))
-	r, key := criutest.Requests(t, w.path), criu.DumpTerminal(st.Rdev, st.Dev)
+	r, key := criutest.Requests(t, w.path), criu.DumpTerminal(uint64(st.Rdev), uint64(st.Dev))
 	handed := slices.ContainsFunc(r[1].Strings[criutest.InheritFd], func(m string) bool {
 		got, _ := criutest.Pair(m)
 		return got == key
