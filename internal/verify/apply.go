@@ -26,11 +26,11 @@ func (w *walker) apply(s *state, pc int, in *program.Instr) value {
 
 // applyFile is apply for the calls that are about files and descriptors, and reports false for
 // another call.
-func (w *walker) applyFile(s *state, pc int, in *program.Instr) (v value, ok bool) {
-	v = value{k: kConst}
+func (w *walker) applyFile(s *state, pc int, in *program.Instr) (result value, ok bool) {
+	result = value{k: kConst}
 	switch in.NR {
 	case unix.SYS_OPENAT, unix.SYS_OPENAT2:
-		v = w.applyOpen(s, in)
+		result = w.applyOpen(s, in)
 	case unix.SYS_MKNODAT:
 		w.makesNode(s, in)
 	case unix.SYS_SYMLINKAT:
@@ -38,10 +38,10 @@ func (w *walker) applyFile(s *state, pc int, in *program.Instr) (v value, ok boo
 	case unix.SYS_CLOSE:
 		w.applyClose(s, in)
 	case unix.SYS_DUP:
-		v.k = kCopy
+		result.k = kCopy
 	case unix.SYS_DUP3:
 		w.applyDup3(s, in)
-		v.k = kPos
+		result.k = kPos
 	case unix.SYS_STATFS:
 		if l := w.place(s, in, 0); l.where == atCont && (s.root == rootIn || s.root == rootChroot) {
 			s.describe(outArg(in), in.NR, -1, l.path)
@@ -50,35 +50,35 @@ func (w *walker) applyFile(s *state, pc int, in *program.Instr) (v value, ok boo
 		w.describes(s, in)
 	case unix.SYS_GETCWD:
 		s.describe(outArg(in), in.NR, -1, 0)
-		v.k = kPos
+		result.k = kPos
 	case unix.SYS_FCHDIR:
 		w.applyFchdir(s, in)
 	case unix.SYS_CHROOT:
 		w.applyChroot(s, pc)
 	case unix.SYS_READ:
 		w.applyRead(s, pc, in)
-		v.k = kPos
+		result.k = kPos
 	case unix.SYS_WRITE:
 		w.applyWrite(s, pc, in)
-		v.k = kPos
+		result.k = kPos
 	case unix.SYS_LSEEK, unix.SYS_GETDENTS64, unix.SYS_READLINKAT, unix.SYS_SENDFILE, unix.SYS_PWRITE64:
-		v.k = kPos
+		result.k = kPos
 	case unix.SYS_SOCKET:
-		v.k = kPlain
+		result.k = kPlain
 		if w.x.own&^s.got&unix.CLONE_NEWNET != 0 {
-			v.k = kHost // it stays in the host's network
+			result.k = kHost // it stays in the host's network
 		}
 	case unix.SYS_MEMFD_CREATE:
-		v.k = kMem
+		result.k = kMem
 	case unix.SYS_IOCTL:
-		v = value{}
+		result = value{}
 		if imm(in, 1) == unix.TIOCGPTPEER {
-			v.k = kTty
+			result.k = kTty
 		}
 	default:
 		return value{}, false
 	}
-	return v, true
+	return result, true
 }
 
 // applyProcess is apply for the calls that are about the process itself.

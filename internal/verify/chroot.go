@@ -7,24 +7,24 @@ import (
 )
 
 func (w *walker) applyFchdir(s *state, in *program.Instr) {
-	v := w.value(s, in.Args[0])
+	entered := w.value(s, in.Args[0])
 	s.undo(fCwd)
-	s.cwdPath, s.cwdPlain = 0, w.e.Removes && v.proof&pNoLink != 0
-	if v.attr&aCovered != 0 {
-		v.path = 0 // it is not what programs see by the path
+	s.cwdPath, s.cwdPlain = 0, w.e.Removes && entered.proof&pNoLink != 0
+	if entered.attr&aCovered != 0 {
+		entered.path = 0 // it is not what programs see by the path
 	}
 	switch {
-	case v.k == kRoot:
+	case entered.k == kRoot:
 		s.cwd = cwdRoot
-	case v.k == kCont || v.k == kMnt && v.attr&aAttached != 0:
-		s.cwd, s.cwdPath = cwdIn, v.path
-	case v.k == kMnt:
+	case entered.k == kCont || entered.k == kMnt && entered.attr&aAttached != 0:
+		s.cwd, s.cwdPath = cwdIn, entered.path
+	case entered.k == kMnt:
 		s.cwd = cwdStore
-	case v.k == kHost && s.root == rootTop && w.rootOfHook(&v):
+	case entered.k == kHost && s.root == rootTop && w.rootOfHook(&entered):
 		s.cwd = cwdInit
-	case v.k == kHost && s.root == rootHost && w.e.InitCwd && w.ofInit(v.path, "cwd"):
+	case entered.k == kHost && s.root == rootHost && w.e.InitCwd && w.ofInit(entered.path, "cwd"):
 		s.cwd, s.cwdPath = cwdIn, w.x.slash // the container's root, until the pivot
-	case v.k == kHost && v.proof&pOldRoot != 0:
+	case entered.k == kHost && entered.proof&pOldRoot != 0:
 		s.cwd = cwdOld
 	default:
 		s.cwd = cwdHost

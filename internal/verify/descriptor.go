@@ -60,7 +60,7 @@ func (w *walker) checkDup3(s *state, pc int, in *program.Instr) {
 	if n, ok := in.Args[0].Imm(); ok && w.e.Kind == Hook && n > 2 && s.lost&(1<<kHost) != 0 {
 		return // the caller's, for the hook
 	}
-	v, ok := w.fd(s, pc, in.Args[0], FdUse)
+	file, ok := w.fd(s, pc, in.Args[0], FdUse)
 	if !ok {
 		return
 	}
@@ -70,37 +70,37 @@ func (w *walker) checkDup3(s *state, pc int, in *program.Instr) {
 			w.refuse(s, pc, Stdio, "execve closes it, and the first file that is opened takes its place")
 		case n > 2:
 			w.refuse(s, pc, FdUse, "it takes the number of a descriptor that is not known")
-		case v.k == kNull && v.proof&pNullDevice != pNullDevice:
+		case file.k == kNull && file.proof&pNullDevice != pNullDevice:
 			w.refuse(s, pc, Stdio, "it is not proven to be the null device")
-		case v.k != kNull && v.k != kTty && v.k != kMem && w.e.Kind != Hook:
-			w.refuse(s, pc, Stdio, v.k.String()+" becomes a standard descriptor")
+		case file.k != kNull && file.k != kTty && file.k != kMem && w.e.Kind != Hook:
+			w.refuse(s, pc, Stdio, file.k.String()+" becomes a standard descriptor")
 		default:
 			w.note(pc, Stdio)
 		}
 		return
 	}
 	t, ok := w.fd(s, pc, in.Args[1], FdUse)
-	if ok && t.k == kSocket && v.k != kResult {
-		w.refuse(s, pc, FdUse, v.k.String()+" takes the place of the socket")
+	if ok && t.k == kSocket && file.k != kResult {
+		w.refuse(s, pc, FdUse, file.k.String()+" takes the place of the socket")
 	}
 }
 
 func (w *walker) applyDup3(s *state, in *program.Instr) {
-	v := w.value(s, in.Args[0])
-	if v.k == kAny && w.e.Kind == Hook {
-		v.k = kStdHost
+	file := w.value(s, in.Args[0])
+	if file.k == kAny && w.e.Kind == Hook {
+		file.k = kStdHost
 	}
 	if n, ok := in.Args[1].Imm(); ok {
 		if n < 3 {
-			s.std[n] = v.k
+			s.std[n] = file.k
 		}
 		return
 	}
 	if i := w.at(in.Args[1]); i >= 0 {
 		if i == w.reg(w.p.Sync()) {
-			s.socket = v.k
+			s.socket = file.k
 		}
-		w.put(s, i, v) // what was there is closed
+		w.put(s, i, file) // what was there is closed
 	}
 }
 
@@ -121,22 +121,22 @@ func (w *walker) checkFchown(s *state, pc int, in *program.Instr) {
 }
 
 func (w *walker) checkIoctl(s *state, pc int, in *program.Instr) {
-	v, ok := w.fd(s, pc, in.Args[0], FdUse)
+	file, ok := w.fd(s, pc, in.Args[0], FdUse)
 	if !ok {
 		return
 	}
 	switch request := imm(in, 1); request {
 	case unix.NS_GET_NSTYPE:
 	case unix.TIOCGPTPEER, unix.TIOCSPTLCK, unix.TIOCSWINSZ:
-		if v.k != kTty && (v.k != kCont || v.proof&pDevpts == 0) {
+		if file.k != kTty && (file.k != kCont || file.proof&pDevpts == 0) {
 			w.refuse(s, pc, FdUse, "the file is not proven to be one of a devpts of the container")
 		}
 	case unix.TIOCSCTTY:
-		if v.k != kTty {
-			w.refuse(s, pc, FdUse, v.k.String()+" becomes the controlling terminal")
+		if file.k != kTty {
+			w.refuse(s, pc, FdUse, file.k.String()+" becomes the controlling terminal")
 		}
 	case unix.SIOCSIFFLAGS:
-		if v.k != kPlain || s.got&unix.CLONE_NEWNET == 0 || !w.makes(unix.CLONE_NEWNET) {
+		if file.k != kPlain || s.got&unix.CLONE_NEWNET == 0 || !w.makes(unix.CLONE_NEWNET) {
 			w.refuse(s, pc, Namespaces, "an interface is changed in a network namespace that is not the container's alone")
 		} else if name := w.bytes(in.Args[2], 3); string(name) != "lo\x00" {
 			w.refuse(s, pc, Namespaces, "another interface than lo is changed")

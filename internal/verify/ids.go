@@ -32,8 +32,8 @@ func (w *walker) applyIDs(s *state, pc int, in *program.Instr) {
 		w.note(pc, IDs)
 		return
 	}
-	p := w.x.proc
-	if p == nil {
+	proc := w.x.proc
+	if proc == nil {
 		return
 	}
 	switch uint64(in.NR) {
@@ -41,8 +41,8 @@ func (w *walker) applyIDs(s *state, pc int, in *program.Instr) {
 		s.undo(fGid)
 		s.undo(fUid)
 		n := imm(in, 0)
-		if b := w.bytes(in.Args[1], uint32(4*n)); int(n) == len(p.User.AdditionalGids) && b != nil {
-			for i, g := range p.User.AdditionalGids {
+		if b := w.bytes(in.Args[1], uint32(4*n)); int(n) == len(proc.User.AdditionalGids) && b != nil {
+			for i, g := range proc.User.AdditionalGids {
 				if word32(b, 4*i) != g {
 					return
 				}
@@ -52,12 +52,12 @@ func (w *walker) applyIDs(s *state, pc int, in *program.Instr) {
 		}
 	case setresgid:
 		s.undo(fUid)
-		if id, same := three(); same && id == p.User.GID && s.has(fGroups) {
+		if id, same := three(); same && id == proc.User.GID && s.has(fGroups) {
 			s.done(fGid)
 			w.note(pc, IDs)
 		}
 	case setresuid:
-		if id, same := three(); same && id == p.User.UID && s.has(fGid) {
+		if id, same := three(); same && id == proc.User.UID && s.has(fGid) {
 			s.done(fUid)
 			w.note(pc, IDs)
 		} else {

@@ -11,48 +11,48 @@ import (
 // checkName refuses to make or to change anything but a single name in a directory of
 // the container.
 func (w *walker) checkName(s *state, pc int, in *program.Instr) {
-	l := w.place(s, in, 0)
-	if l.where == atBad {
+	loc := w.place(s, in, 0)
+	if loc.where == atBad {
 		dir, _ := pathArgs(in, 0)
 		if _, ok := w.fd(s, pc, dir, PathName); ok {
 			w.refuse(s, pc, PathName, "the directory is none of the container")
 		}
 		return
 	}
-	if l.where != atCont && l.where != atMnt || l.cwd {
+	if loc.where != atCont && loc.where != atMnt || loc.cwd {
 		w.refuse(s, pc, PathName, "the directory is none of the container")
 		return
 	}
-	if l.dir.attr&aLink != 0 {
+	if loc.dir.attr&aLink != 0 {
 		w.refuse(s, pc, PathFollow, "what is changed may be a symbolic link")
 		return
 	}
-	if l.dir.k == kBound && (in.NR == unix.SYS_FCHOWNAT || in.NR == unix.SYS_FCHMODAT) {
+	if loc.dir.k == kBound && (in.NR == unix.SYS_FCHOWNAT || in.NR == unix.SYS_FCHMODAT) {
 		w.refuse(s, pc, HostInode, "what is bound from the host is changed")
 		return
 	}
-	good := l.single()
+	good := loc.single()
 	switch in.NR {
 	case unix.SYS_FCHOWNAT:
 		flags := imm(in, 4)
-		if l.name == "" && !l.dyn {
+		if loc.name == "" && !loc.dyn {
 			good = flags&unix.AT_EMPTY_PATH != 0
 		} else if flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
 			w.refuse(s, pc, PathFollow, "it follows a symbolic link: without AT_SYMLINK_NOFOLLOW")
 			return
 		}
 	case unix.SYS_FCHMODAT: // it has no flags
-		good = l.name == "." && !l.dyn || good && l.dir.k == kMnt
+		good = loc.name == "." && !loc.dyn || good && loc.dir.k == kMnt
 	}
 	if !good {
-		w.refuse(s, pc, PathName, fmt.Sprintf("%q is not a single name in a directory of the container", l.name))
+		w.refuse(s, pc, PathName, fmt.Sprintf("%q is not a single name in a directory of the container", loc.name))
 		return
 	}
-	w.checkDir(s, pc, &l)
+	w.checkDir(s, pc, &loc)
 	if in.NR == unix.SYS_MKNODAT {
-		w.checkNode(s, pc, in, &l)
+		w.checkNode(s, pc, in, &loc)
 	}
-	w.checkChanged(s, pc, in, &l)
+	w.checkChanged(s, pc, in, &loc)
 	w.note(pc, PathName)
 }
 

@@ -7,20 +7,20 @@ import (
 )
 
 func (w *walker) checkSetns(s *state, pc int, in *program.Instr) {
-	v, ok := w.fd(s, pc, in.Args[0], Namespaces)
+	file, ok := w.fd(s, pc, in.Args[0], Namespaces)
 	if !ok {
 		return
 	}
 	switch {
-	case v.k == kPidfd && w.e.Kind != Init && imm(in, 1) == w.e.Join:
-	case v.k == kPidfd && w.e.Adds && imm(in, 1) != 0 && imm(in, 1)&^w.e.Join == 0: // one after the other
-	case v.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWTIME && w.texts[v.path] != selfMounts:
+	case file.k == kPidfd && w.e.Kind != Init && imm(in, 1) == w.e.Join:
+	case file.k == kPidfd && w.e.Adds && imm(in, 1) != 0 && imm(in, 1)&^w.e.Join == 0: // one after the other
+	case file.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWTIME && w.texts[file.path] != selfMounts:
 		if w.makesTime() && !s.has(fOffsets) {
 			w.refuse(s, pc, Barrier, "the time namespace is entered before its offsets are written")
 			return
 		}
-	case v.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWNS && w.texts[v.path] == selfMounts:
-	case v.k == kHost && w.x.ns[v.path]&imm(in, 1) != 0:
+	case file.k == kSelfNS && imm(in, 1) == unix.CLONE_NEWNS && w.texts[file.path] == selfMounts:
+	case file.k == kHost && w.x.ns[file.path]&imm(in, 1) != 0:
 	default:
 		w.refuse(s, pc, Namespaces, "it joins a namespace that is not the configuration's")
 		return

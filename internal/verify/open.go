@@ -17,20 +17,20 @@ const safe = unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_SYMLINKS
 
 // checkOpen refuses an open that may lead out of where it is to lead.
 func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
-	l := w.place(s, in, 0)
-	if l.where == atBad {
+	loc := w.place(s, in, 0)
+	if loc.where == atBad {
 		dir, _ := pathArgs(in, 0)
 		w.fd(s, pc, dir, FdUse)
 		w.refuse(s, pc, FdUse, "the directory is no descriptor to open below")
 		return
 	}
-	if l.dir.attr&aLink != 0 {
+	if loc.dir.attr&aLink != 0 {
 		w.refuse(s, pc, PathFollow, "it opens below what may be a symbolic link")
 		return
 	}
-	w.checkCallersRoot(s, pc, &l)
+	w.checkCallersRoot(s, pc, &loc)
 	if in.NR == unix.SYS_OPENAT {
-		w.checkOpenat(s, pc, in, &l)
+		w.checkOpenat(s, pc, in, &loc)
 		return
 	}
 	flags, _, resolve, ok := w.howOf(in)
@@ -38,22 +38,22 @@ func (w *walker) checkOpen(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, PathResolve, "struct open_how is not known")
 		return
 	}
-	if slices.Contains(strings.Split(l.name, "/"), "..") && !l.dyn {
+	if slices.Contains(strings.Split(loc.name, "/"), "..") && !loc.dyn {
 		w.refuse(s, pc, PathResolve, "a name leads up, and what it leads to is not what it says")
 		return
 	}
-	switch l.where {
+	switch loc.where {
 	case atHost:
 		if flags&changing != 0 {
 			w.refuse(s, pc, HostWrite, "a file of the host is opened for writing")
 		}
-		if l.path == w.x.rootfs && resolve&unix.RESOLVE_NO_SYMLINKS == 0 {
+		if loc.path == w.x.rootfs && resolve&unix.RESOLVE_NO_SYMLINKS == 0 {
 			w.refuse(s, pc, PathResolve, "root.path may lead over a symbolic link")
 		}
 	case atProc:
-		w.checkOpenProc(s, pc, &l, resolve)
+		w.checkOpenProc(s, pc, &loc, resolve)
 	default:
-		w.checkOpenInside(s, pc, &l, flags, resolve)
+		w.checkOpenInside(s, pc, &loc, flags, resolve)
 	}
 }
 
@@ -118,58 +118,58 @@ func (w *walker) checkOpenat(s *state, pc int, in *program.Instr, l *location) {
 }
 
 func (w *walker) applyOpen(s *state, in *program.Instr) value {
-	l := w.place(s, in, 0)
+	loc := w.place(s, in, 0)
 	var flags, resolve uint64
 	if in.NR == unix.SYS_OPENAT {
 		flags = imm(in, 2)
 	} else {
 		flags, _, resolve, _ = w.howOf(in)
 	}
-	v := value{path: l.path, attr: l.dir.attr & aCovered}
+	opened := value{path: loc.path, attr: loc.dir.attr & aCovered}
 	if flags&unix.O_PATH == 0 {
-		v.attr |= aData
+		opened.attr |= aData
 	}
 	if flags&(unix.O_WRONLY|unix.O_RDWR) != 0 {
-		v.attr |= aWrite
+		opened.attr |= aWrite
 	}
-	switch l.where {
+	switch loc.where {
 	case atHost:
-		v.k = kHost
+		opened.k = kHost
 		if resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
-			v.proof |= pNoLink
+			opened.proof |= pNoLink
 		}
 		switch {
-		case l.name == "/proc/self/ns/time_for_children", l.name == selfMounts && w.e.Chrooted && s.got&unix.CLONE_NEWNS != 0:
-			v.k = kSelfNS
-		case w.opensOwnRoot(s, &l):
-			v.proof |= pOldRoot
+		case loc.name == "/proc/self/ns/time_for_children", loc.name == selfMounts && w.e.Chrooted && s.got&unix.CLONE_NEWNS != 0:
+			opened.k = kSelfNS
+		case w.opensOwnRoot(s, &loc):
+			opened.proof |= pOldRoot
 		}
 	case atProc:
-		v.k = kProcFile
+		opened.k = kProcFile
 	case atTree:
-		v.k = kHost
-		if ro := l.dir.attr & (aRO | aWhole | aDeep); (ro == aRO || ro == aRO|aWhole|aDeep) && l.single() && resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
-			v.k = kNull
+		opened.k = kHost
+		if ro := loc.dir.attr & (aRO | aWhole | aDeep); (ro == aRO || ro == aRO|aWhole|aDeep) && loc.single() && resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
+			opened.k = kNull
 		}
 	case atMnt:
-		v.k, v.fs, v.path = kMnt, l.dir.fs, 0
-		if l.dir.attr&aRO != 0 && w.nodes[l.name] == nullDevice && resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
-			v.k = kNull // of a node that the program has made
+		opened.k, opened.fs, opened.path = kMnt, loc.dir.fs, 0
+		if loc.dir.attr&aRO != 0 && w.nodes[loc.name] == nullDevice && resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
+			opened.k = kNull // of a node that the program has made
 		}
 	default:
-		v.k = kCont
-		if l.dir.k == kContTree && l.dir.attr&aAttached == 0 {
-			v.attr |= aCovered // nobody sees a clone
+		opened.k = kCont
+		if loc.dir.k == kContTree && loc.dir.attr&aAttached == 0 {
+			opened.attr |= aCovered // nobody sees a clone
 		}
 		if resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
-			v.proof |= pNoLink
+			opened.proof |= pNoLink
 		}
-		v.proof |= w.near(&l, resolve)
+		opened.proof |= w.near(&loc, resolve)
 		if flags&unix.O_PATH != 0 && flags&unix.O_NOFOLLOW != 0 {
-			v.attr |= aLink
+			opened.attr |= aLink
 		}
 	}
-	return v
+	return opened
 }
 
 // nullDevice is the null device as a node.
@@ -178,16 +178,16 @@ const nullDevice = unix.S_IFCHR<<32 | 1<<8 | 3
 // makesNode learns which devices the names in a file system of the program's own are; 0 for one
 // that is several.
 func (w *walker) makesNode(s *state, in *program.Instr) {
-	l := w.place(s, in, 0)
-	if l.where != atMnt || l.dyn {
+	loc := w.place(s, in, 0)
+	if loc.where != atMnt || loc.dyn {
 		return
 	}
 	node := int64(imm(in, 2)&unix.S_IFMT<<32 | imm(in, 3))
-	if was, ok := w.nodes[l.name]; ok && was != node {
+	if was, ok := w.nodes[loc.name]; ok && was != node {
 		node = 0
 	}
 	if w.nodes == nil {
 		w.nodes = make(map[string]int64)
 	}
-	w.nodes[l.name] = node
+	w.nodes[loc.name] = node
 }

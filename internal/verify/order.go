@@ -100,7 +100,7 @@ func (w *walker) answered(s *state, tag uint32) {
 // mustHaveWaited refuses an execve of the container's process without the answers that the
 // configuration makes necessary.
 func (w *walker) mustHaveWaited(s *state, pc int) {
-	for _, c := range [...]struct {
+	for _, wait := range [...]struct {
 		needed bool
 		fact   int
 		what   string
@@ -112,8 +112,8 @@ func (w *walker) mustHaveWaited(s *state, pc int) {
 		{w.e.Kind == Exec && w.e.Notify, fLoading, "the runtime was not waited for to take the listener"},
 		{!w.cloned(), fJoined, notJoined},
 	} {
-		if c.needed && !s.has(c.fact) {
-			w.refuse(s, pc, Barrier, c.what)
+		if wait.needed && !s.has(wait.fact) {
+			w.refuse(s, pc, Barrier, wait.what)
 			return
 		}
 	}

@@ -217,16 +217,16 @@ func (w *walker) checkKeyctl(s *state, pc int, in *program.Instr) {
 }
 
 func (w *walker) applyKeyctl(s *state, pc int, in *program.Instr) value {
-	v := value{k: kPos}
+	result := value{k: kPos}
 	if imm(in, 0) != unix.KEYCTL_JOIN_SESSION_KEYRING {
-		return v
+		return result
 	}
 	if _, named := in.Args[1].Addr(); named && w.e.Kind != Init { // it may be another's
 		s.undo(fKeyring)
-		v.proof = pNamed
-		return v
+		result.proof = pNamed
+		return result
 	}
 	s.done(fKeyring)
 	w.note(pc, Keyring)
-	return v
+	return result
 }

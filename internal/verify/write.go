@@ -14,11 +14,11 @@ func (w *walker) checkTransfer(s *state, pc int, in *program.Instr) {
 		w.checkRead(s, pc, in.Args[0], false)
 		return
 	}
-	v, ok := w.fd(s, pc, in.Args[0], FdUse)
+	file, ok := w.fd(s, pc, in.Args[0], FdUse)
 	if !ok {
 		return
 	}
-	switch v.k {
+	switch file.k {
 	case kTasks:
 		if b := w.bytes(in.Args[1], 1); b == nil || b[0] != '0' || imm(in, 2) != 1 {
 			w.refuse(s, pc, HostWrite, "another process than this one is put into the cgroup")
@@ -26,16 +26,16 @@ func (w *walker) checkTransfer(s *state, pc int, in *program.Instr) {
 		}
 		w.note(pc, HostWrite)
 	case kProcFile:
-		if in.NR != unix.SYS_WRITE || !w.procFile(in, w.texts[v.path]) {
-			w.refuse(s, pc, ProcWrite, w.texts[v.path]+" is written, or what is written, is not the configuration's")
+		if in.NR != unix.SYS_WRITE || !w.procFile(in, w.texts[file.path]) {
+			w.refuse(s, pc, ProcWrite, w.texts[file.path]+" is written, or what is written, is not the configuration's")
 			return
 		}
 		w.note(pc, ProcWrite)
 	case kMem, kMnt:
 	case kHost, kCont, kBound:
-		w.refuse(s, pc, ProcWrite, "it writes "+v.k.String())
+		w.refuse(s, pc, ProcWrite, "it writes "+file.k.String())
 	default:
-		w.refuse(s, pc, HostWrite, "it writes "+v.k.String())
+		w.refuse(s, pc, HostWrite, "it writes "+file.k.String())
 	}
 }
 
@@ -104,12 +104,12 @@ func (w *walker) applyRead(s *state, pc int, in *program.Instr) {
 }
 
 func (w *walker) applyWrite(s *state, pc int, in *program.Instr) {
-	v := w.value(s, in.Args[0])
-	switch v.k {
+	file := w.value(s, in.Args[0])
+	switch file.k {
 	case kTasks:
 		for i, r := range w.e.Tasks {
 			if a, _ := in.Args[0].Reg(); a == r {
-				if i != int(v.num) {
+				if i != int(file.num) {
 					continue // another's, by dup3
 				}
 				s.done(w.x.tasks[i])
@@ -119,7 +119,7 @@ func (w *walker) applyWrite(s *state, pc int, in *program.Instr) {
 	case kProcFile:
 		data := w.bytes(in.Args[1], uint32(imm(in, 2)))
 		is := func(label int32) bool { return label != 0 && string(data) == w.texts[label] }
-		switch path := w.texts[v.path]; {
+		switch path := w.texts[file.path]; {
 		case path == "self/attr/apparmor/exec" && is(w.x.apparmor):
 			s.done(fAppArmor)
 			w.note(pc, Label)
