@@ -36,7 +36,7 @@ var checkpointCommand = cli.Command{
 
 // criuFlags are the flags that checkpoint and restore both have.
 var criuFlags = []cli.Flag{
-	{Name: "image-path", Word: cli.Dir, Usage: "`DIR` of the images (default: checkpoint)"},
+	{Name: "image-path", Word: cli.Dir, Usage: "`DIR` of the images (default: " + life.DefaultImages + ")"},
 	{Name: "work-path", Word: cli.Dir, Usage: "`DIR` of CRIU's logs (default: that of the images)"},
 	{Name: "tcp-established", Kind: cli.Bool, Usage: "keep TCP connections"},
 	{Name: "ext-unix-sk", Kind: cli.Bool, Usage: "allow unix sockets that are connected with processes outside"},
@@ -45,11 +45,11 @@ var criuFlags = []cli.Flag{
 	{Name: "lazy-pages", Kind: cli.Bool, Usage: "copy the memory when it is used"},
 	{Name: "auto-dedup", Kind: cli.Bool, Usage: "remove memory from former images of the chain that is in later ones"},
 	{
-		Name: "manage-cgroups-mode", Choices: []string{"soft", "full", "strict", "ignore", "none", "props"},
+		Name: "manage-cgroups-mode", Choices: []string{"soft", "full", "strict", "ignore", "none", "props"}, // life.CgroupModes
 		Usage: "what is done with cgroups and their properties: soft (default), full, strict, ignore, none or props",
 	},
 	{
-		Name: "network-lock", Choices: []string{"iptables", "nftables", "skip"},
+		Name: "network-lock", Choices: []string{"iptables", "nftables", "skip"}, // life.NetworkLocks
 		Usage: "how packets are kept out: iptables, nftables or skip (default: CRIU's)",
 	},
 }

@@ -18,8 +18,8 @@ type ExecOptions struct {
 	// user, the environment, the working directory, the capabilities. It has no terminal.
 	Args []string
 	// Process is the process, in place of Args. What it leaves out of rlimits, capabilities,
-	// labels, scheduler, ioPriority, execCPUAffinity and oomScoreAdj is the container's own.
-	// It is read while Exec runs, and neither changed nor kept.
+	// noNewPrivileges, labels, scheduler, ioPriority, execCPUAffinity and oomScoreAdj is the
+	// container's own. It is read while Exec runs, and neither changed nor kept.
 	Process *specs.Process
 
 	// Streams are the standard descriptors of the process.

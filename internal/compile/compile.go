@@ -263,9 +263,9 @@ func (c *compiler) namespaces() {
 	c.out.Tasks = enterCgroups(b, c.Tasks)
 	c.ns.Enter(b, Adopt) // before Born: the runtime writes the mappings of what exists
 	// Root of a user namespace owns a keyring only when ids are mapped.
-	late := c.ns.Own(unix.CLONE_NEWUSER)
+	userns := c.ns.Own(unix.CLONE_NEWUSER)
 	var ring program.Reg
-	if c.Keyring != "" && !late {
+	if c.Keyring != "" && !userns {
 		ring = keyring.Make(b, c.Keyring)
 	}
 	born := b.Element(program.T("linux"))
@@ -277,12 +277,12 @@ func (c *compiler) namespaces() {
 	c.root.Relock(b)                  // after Born, too, and as the caller, who can go where the container's root cannot
 	c.ns.BecomeRoot(b, linux(c.Spec)) // after Born: without mappings there is no id 0
 	process.Setsid(b)                 // after Enter, which may clone: a child leads no session
-	if c.Keyring != "" && late {
+	if c.Keyring != "" && userns {
 		ring := keyring.Make(b, c.Keyring)
 		b.Element(program.T("process")).Doing(program.T("tell the runtime of the session keyring")).Tell(keyring.MadeTag, ring)
 	}
-	c.late()         // as root there: a cgroup and a time namespace are made with CAP_SYS_ADMIN
-	c.ns.Loopback(b) // needs CAP_NET_ADMIN in the namespace's owner
+	c.restOfNamespaces() // as root there: a cgroup and a time namespace are made with CAP_SYS_ADMIN
+	c.ns.Loopback(b)     // needs CAP_NET_ADMIN in the namespace's owner
 	domain := c.Spec.Domainname
 	if domain == "" {
 		domain = sysctl.Domainname(linux(c.Spec).Sysctl)
@@ -290,8 +290,8 @@ func (c *compiler) namespaces() {
 	namespace.Names(b, c.Spec.Hostname, domain) // needs CAP_SYS_ADMIN there
 }
 
-// late emits the namespaces that come after Born, which may move the process.
-func (c *compiler) late() {
+// restOfNamespaces emits those that come after Born, which may move the process.
+func (c *compiler) restOfNamespaces() {
 	var offsets func(b *program.Builder)
 	if len(linux(c.Spec).TimeOffsets) > 0 {
 		offsets = func(b *program.Builder) {
@@ -302,7 +302,7 @@ func (c *compiler) late() {
 			}
 		}
 	}
-	c.ns.Late(c.b, offsets)
+	c.ns.Rest(c.b, offsets)
 }
 
 // rootfs emits the root file system, with the hooks that see it before the

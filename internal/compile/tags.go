@@ -71,10 +71,10 @@ func TagName(tag uint32) string {
 		return "keyring"
 	case tag == terminal.ConsoleTag:
 		return "console"
-	case tag >= rootfs.CopyUpTag:
-		return "copy up"
-	case tag >= rootfs.TargetTag:
+	case tag >= rootfs.TargetTag && tag < rootfs.CopyUpTag:
 		return "make the mount point"
+	case tag >= rootfs.CopyUpTag && tag < rootfs.TagsEnd:
+		return "copy up"
 	}
 	return ""
 }

@@ -96,7 +96,7 @@ func (r *Report) kernel() {
 		{"pidfd_open", "5.3", "processes that are never mistaken", probe.Call(unix.SYS_PIDFD_OPEN)},
 		{"openat2", "5.6", "paths that stay in the root", probe.Call(unix.SYS_OPENAT2)},
 		{"close_range", "5.9", "", probe.CloseRange()},
-		{"mount_setattr", "5.12", "attributes of mounts, idmapped mounts",
+		{"mount_setattr", rootfs.SetattrSince, "attributes of mounts, idmapped mounts",
 			probe.Call(unix.SYS_MOUNT_SETATTR)},
 	} {
 		f := r.add(group, c.name, c.there, c.for_, "Linux "+c.since, "a newer kernel")

@@ -337,10 +337,10 @@ func terminalKey(path string) string {
 	if err := unix.Stat(path, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR {
 		return ""
 	}
-	if major := unix.Major(st.Rdev); major != 4 && (major < 136 || major > 143) {
+	if major := unix.Major(uint64(st.Rdev)); major != 4 && (major < 136 || major > 143) {
 		return ""
 	}
-	return criu.DumpTerminal(st.Rdev, st.Dev)
+	return criu.DumpTerminal(uint64(st.Rdev), uint64(st.Dev))
 }
 
 // mountOfFd returns the id of the mount that an fdinfo file has, 0 for none.

@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/features"
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/testneed"
@@ -89,7 +90,7 @@ func TestCheckpointAndRestore(t *testing.T) {
 		return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo " + name + " >>" + hooks}}}
 	}
 	w := newCRIUWorld(t, &criutest.Behaviour{}, func(s *specs.Spec) {
-		s.Annotations = map[string]string{criuConfig: "/etc/criu/mine.conf"}
+		s.Annotations = map[string]string{features.CRIUConfig: "/etc/criu/mine.conf"}
 		s.Hooks = &specs.Hooks{CreateRuntime: hook("createRuntime"), CreateContainer: hook("createContainer"), Poststart: hook("poststart"), Poststop: hook("poststop")}
 	})
 	w.start()
@@ -485,7 +486,7 @@ func TestCheckpointOfACallersTerminal(t *testing.T) {
 	must(t, w.checkpoint(func(o *DumpOptions) { o.ShellJob = true }))
 	reapAll(t)
 	must(t, w.restore(func(o *RestoreOptions) { o.ShellJob = true }))
-	r, key := criutest.Requests(t, w.path), criu.DumpTerminal(st.Rdev, st.Dev)
+	r, key := criutest.Requests(t, w.path), criu.DumpTerminal(uint64(st.Rdev), uint64(st.Dev))
 	handed := slices.ContainsFunc(r[1].Strings[criutest.InheritFd], func(m string) bool {
 		got, _ := criutest.Pair(m)
 		return got == key

@@ -10,35 +10,56 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/enum"
+	"github.com/hutch-project/hutch/internal/features"
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/internal/seat"
 )
 
 // CheckpointOptions are what checkpoint and restore both take.
 type CheckpointOptions struct {
-	ImagePath string // directory of the images; empty is "checkpoint" in the working directory
+	ImagePath string // directory of the images; empty is DefaultImages in the working directory
 	WorkPath  string // that of logs; empty is that of the images
 
 	TCPEstablished, ExtUnixSockets, ShellJob, FileLocks, LazyPages, AutoDedup bool
 
-	ManageCgroups string   // soft, full, strict, ignore, none or props; empty is soft
+	ManageCgroups string   // one of CgroupModes; empty is soft
 	EmptyNS       []string // namespaces whose content is not written down; the network's never is
-	NetworkLock   string   // iptables, nftables or skip; empty is CRIU's choice
+	NetworkLock   string   // one of NetworkLocks; empty is CRIU's choice
 
 	Path string // the caller's PATH, by which CRIU is found
 }
 
-// cgroupModes are the words of --manage-cgroups-mode.
-func cgroupModes() map[string]criu.CgroupMode {
-	return map[string]criu.CgroupMode{
-		"": criu.CgroupSoft, "soft": criu.CgroupSoft, "full": criu.CgroupFull, "strict": criu.CgroupStrict,
-		"ignore": criu.CgroupIgnore, "none": criu.CgroupNone, "props": criu.CgroupProps,
-	}
+// DefaultImages is the directory of the images where the caller names none.
+const DefaultImages = "checkpoint"
+
+// CgroupModes are the words of --manage-cgroups-mode.
+var CgroupModes = enum.Table{
+	{Name: "soft", Number: uint64(criu.CgroupSoft)},
+	{Name: "full", Number: uint64(criu.CgroupFull)},
+	{Name: "strict", Number: uint64(criu.CgroupStrict)},
+	{Name: "ignore", Number: uint64(criu.CgroupIgnore)},
+	{Name: "none", Number: uint64(criu.CgroupNone)},
+	{Name: "props", Number: uint64(criu.CgroupProps)},
 }
 
-// networkLocks are the words of --network-lock.
-func networkLocks() map[string]criu.NetworkLock {
-	return map[string]criu.NetworkLock{"": 0, "iptables": criu.LockIptables, "nftables": criu.LockNftables, "skip": criu.LockSkip}
+// NetworkLocks are the words of --network-lock.
+var NetworkLocks = enum.Table{
+	{Name: "iptables", Number: uint64(criu.LockIptables)},
+	{Name: "nftables", Number: uint64(criu.LockNftables)},
+	{Name: "skip", Number: uint64(criu.LockSkip)},
+}
+
+// chosen returns the number of a flag's word, that of nothing where it is empty.
+func chosen(flag string, words enum.Table, word string, nothing uint64) (uint64, error) {
+	if word == "" {
+		return nothing, nil
+	}
+	row := words.Find(word)
+	if row == nil {
+		return 0, fmt.Errorf("%s: %q: give %s", flag, word, words.Or())
+	}
+	return row.Number, nil
 }
 
 // Versions of CRIU that bring what is asked for.
@@ -61,13 +82,15 @@ func (o *CheckpointOptions) find() (*criu.Program, error) {
 
 // fill puts into c what both commands have, and checks it against the program.
 func (o *CheckpointOptions) fill(criuOpts *criu.Options, prog *criu.Program) error {
-	var ok bool
-	if criuOpts.Cgroups, ok = cgroupModes()[o.ManageCgroups]; !ok {
-		return fmt.Errorf("--manage-cgroups-mode: %q: give soft, full, strict, ignore, none or props", o.ManageCgroups)
+	mode, err := chosen("--manage-cgroups-mode", CgroupModes, o.ManageCgroups, uint64(criu.CgroupSoft))
+	if err != nil {
+		return err
 	}
-	if criuOpts.Lock, ok = networkLocks()[o.NetworkLock]; !ok {
-		return fmt.Errorf("--network-lock: %q: give iptables, nftables or skip", o.NetworkLock)
+	lock, err := chosen("--network-lock", NetworkLocks, o.NetworkLock, 0)
+	if err != nil {
+		return err
 	}
+	criuOpts.Cgroups, criuOpts.Lock = criu.CgroupMode(mode), criu.NetworkLock(lock)
 	if o.NetworkLock != "" {
 		if err := prog.Need("--network-lock", criuNetworkLock); err != nil {
 			return err
@@ -92,7 +115,7 @@ func (o *CheckpointOptions) fill(criuOpts *criu.Options, prog *criu.Program) err
 // caller closes what is not -1.
 func (o *CheckpointOptions) dirs(make bool) (images, work int, err error) {
 	if o.ImagePath == "" {
-		o.ImagePath = "checkpoint"
+		o.ImagePath = DefaultImages
 	}
 	for _, p := range []*string{&o.ImagePath, &o.WorkPath} {
 		if err := absolute(p); err != nil {
@@ -165,19 +188,16 @@ func (o *CheckpointOptions) explain(err error, p *criu.Program, images, work int
 	return err
 }
 
-// criuConfig is the annotation that names a configuration file for CRIU.
-const criuConfig = "org.criu.config"
-
 // configFile returns the file of CRIU's settings: that of the annotation, which an empty
 // value switches off, or the first that is there of the usual ones. CRIU runs what it names,
 // as root.
 func configFile(annotations map[string]string) (string, error) {
-	if file, ok := annotations[criuConfig]; ok {
+	if file, ok := annotations[features.CRIUConfig]; ok {
 		if file == "" {
 			return "", nil
 		}
 		if err := criu.TrustedConfig(file); err != nil {
-			return "", fmt.Errorf("annotations[%q]: CRIU's settings can name programs that run as root, and so have to be root's alone: %w", criuConfig, err)
+			return "", fmt.Errorf("annotations[%q]: CRIU's settings can name programs that run as root, and so have to be root's alone: %w", features.CRIUConfig, err)
 		}
 		return file, nil
 	}

@@ -10,9 +10,8 @@ func bounding(p *specs.Process) []string {
 	return p.Capabilities.Bounding
 }
 
-// inherit sets in p what it leaves out and runc takes from the container's own
-// process: limits, capabilities, noNewPrivileges, labels, scheduler, I/O
-// priority, processors, the score for the OOM killer.
+// inherit sets in proc what it leaves out and runc takes from own, the container's own process:
+// what confines a process, and not what it runs, for whom, and how it is seen.
 func inherit(proc, own *specs.Process) {
 	if own == nil {
 		return

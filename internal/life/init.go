@@ -12,7 +12,6 @@ import (
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
-	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
@@ -159,7 +158,7 @@ func (m *maker) handlers() []handler {
 		{tag: compile.Born, doing: "record the serial number of the session keyring", serve: m.cloned},
 		m.barrier(compile.TimeOffsets, ""),
 		{tag: rootfs.TargetTag, below: rootfs.CopyUpTag, doing: "make the mount point", serve: m.target},
-		{tag: rootfs.CopyUpTag, below: terminal.ConsoleTag, doing: "steer the copy", serve: m.target},
+		{tag: rootfs.CopyUpTag, below: rootfs.TagsEnd, doing: "steer the copy", serve: m.target},
 		m.barrier(compile.Hooks, "hooks"),
 		{tag: compile.Loading, doing: "hand the seccomp listener to the agent", serve: m.listener},
 		{tag: compile.Ready, doing: "commit the state, and let init go on", serve: ready},

@@ -73,11 +73,11 @@ func fileID(path string) (string, error) {
 	if err := unix.Stat(path, &st); err != nil {
 		return "", fmt.Errorf("stat %s: %w", path, err)
 	}
-	return idOf(&st), nil
+	return idOf(uint64(st.Dev), st.Ino), nil
 }
 
-func idOf(st *unix.Stat_t) string {
-	return strconv.FormatUint(uint64(st.Dev), 10) + ":" + strconv.FormatUint(st.Ino, 10)
+func idOf(dev, ino uint64) string {
+	return strconv.FormatUint(dev, 10) + ":" + strconv.FormatUint(ino, 10)
 }
 
 // ownerOf returns the user namespace that owns the namespace at path. The error is
@@ -97,5 +97,5 @@ func ownerOf(path string) (string, error) {
 	if err := unix.Fstat(owner, &st); err != nil {
 		return "", err
 	}
-	return idOf(&st), nil
+	return idOf(uint64(st.Dev), st.Ino), nil
 }

@@ -137,7 +137,7 @@ func streamNames(std [3]process.StdFile) []string {
 		case f.Pipe:
 			names[i] = "pipe:[" + strconv.FormatUint(f.Inode, 10) + "]"
 		case f.File, f.Device:
-			names[i] = strconv.FormatUint(f.Dev, 10) + ":" + strconv.FormatUint(f.Inode, 10)
+			names[i] = idOf(f.Dev, f.Inode)
 		}
 		known = known || names[i] != ""
 	}

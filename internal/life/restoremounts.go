@@ -329,7 +329,7 @@ func (s *sources) setAttributes(i int, o *outsideMount) error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("fstat: %w", err)
 	}
-	b.dev, b.ino = st.Dev, st.Ino
+	b.dev, b.ino = uint64(st.Dev), st.Ino
 	s.rs.bounds = append(s.rs.bounds, b)
 	return rootfs.SetAttributes(fd, rootfs.Loosest(seen, b.attrs))
 }
@@ -440,7 +440,7 @@ func (b *bound) is(fd int) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("stat: %w", err)
 	}
-	return st.Dev == b.dev && st.Ino == b.ino && x.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+	return uint64(st.Dev) == b.dev && st.Ino == b.ino && x.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
 }
 
 // masked reports whether the configuration masks what is at the place.

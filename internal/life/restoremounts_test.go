@@ -163,7 +163,7 @@ func TestOptionsAreForTheMount(t *testing.T) {
 		t.Helper()
 		var st unix.Stat_t
 		must(t, unix.Stat(filepath.Join(tree, name), &st))
-		b := bound{at: "/" + name, dev: st.Dev, ino: st.Ino + other, attrs: unix.MOUNT_ATTR_RDONLY}
+		b := bound{at: "/" + name, dev: uint64(st.Dev), ino: st.Ino + other, attrs: unix.MOUNT_ATTR_RDONLY}
 		must(t, b.set(root))
 		var fs unix.Statfs_t
 		must(t, unix.Statfs(filepath.Join(tree, name), &fs))

@@ -195,7 +195,7 @@ func (p *restoredProof) foreign(root int) error {
 			bind[id] = i
 		}
 	}
-	own, outside, err := mountsOf(p.pid)
+	own, outside, err := mountsOf(p.pid) // anew: setMounts has changed options
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func lookAtRoot(fd int) (sharedRoot, error) {
 	}
 	return sharedRoot{
 		mount: st.Mnt_id,
-		file:  idOf(&unix.Stat_t{Dev: unix.Mkdev(st.Dev_major, st.Dev_minor), Ino: st.Ino}),
+		file:  idOf(unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino),
 		top:   st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0,
 	}, nil
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Last is the highest signal of Linux on the architectures that Go has.
+// Last is the highest signal of Linux on the architectures that Go has, but for mips.
 //
 // Source: signal(7), "Real-time signals".
 const Last = 64
@@ -33,11 +33,11 @@ func EndsPrograms(s unix.Signal) bool {
 }
 
 // Size is large enough for the kernel's struct sigaction of each architecture.
-// All zero it stands for the default action. It begins with the handler.
+// All zero it stands for the default action. It begins with the handler, but for mips.
 const Size = 64
 
 // SetSize is the size of the kernel's sigset_t in bytes.
-const SetSize = 8
+const SetSize = Last / 8
 
 // SetIgnored has the process ignore s, or gives it its default effect, past os/signal.
 //

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +20,7 @@ func (w *walker) strv(a program.Arg) (list []uint32, ok bool) {
 		}
 		to, more := w.p.Pointer(off)
 		if !more {
-			return list, len(bytes.Trim(w.p.Data(off, word), "\x00")) == 0
+			return list, isZero(w.p.Data(off, word))
 		}
 		list = append(list, to)
 	}

@@ -24,9 +24,9 @@ func (w *walker) ranged(s *state, pc int, in *program.Instr) {
 	lo, _ := in.Args[0].Reg()
 	hi, _ := in.Args[1].Reg()
 	for i := range w.closings {
-		c := &w.closings[i]
-		for k := 0; k+1 < len(c.Bounds); k += 2 {
-			if c.Bounds[k] != lo || c.Bounds[k+1] != hi {
+		closing := &w.closings[i]
+		for k := 0; k+1 < len(closing.Bounds); k += 2 {
+			if closing.Bounds[k] != lo || closing.Bounds[k+1] != hi {
 				continue
 			}
 			switch {
@@ -37,9 +37,9 @@ func (w *walker) ranged(s *state, pc int, in *program.Instr) {
 			default:
 				s.wanted, s.closed = -1, 0
 			}
-			if int(s.wanted) == i && int(s.closed) == len(c.Bounds)/2 {
+			if int(s.wanted) == i && int(s.closed) == len(closing.Bounds)/2 {
 				s.wanted, s.closed = -1, 0
-				w.closeAll(s, pc, c)
+				w.closeAll(s, pc, closing)
 			}
 			return
 		}
@@ -114,24 +114,24 @@ func (w *walker) clone(s *state, pc int, in *program.Instr) {
 	if flags&unix.CLONE_PARENT == 0 {
 		s.hooks++
 	}
-	c := w.branch(s, pc, pc+1)
-	c.proc++
-	w.set(c, dst, value{k: kConst})
+	child := w.branch(s, pc, pc+1)
+	child.proc++
+	w.set(child, dst, value{k: kConst})
 	if flags&unix.CLONE_PARENT != 0 {
-		c.child = true
-		c.undo(fSession) // which the first process leads
-		c.got |= flags & all
+		child.child = true
+		child.undo(fSession) // which the first process leads
+		child.got |= flags & all
 		if flags&unix.CLONE_NEWNS != 0 {
-			c.undo(fSlave)
+			child.undo(fSlave)
 		}
 		if s.pidJoined {
-			c.got |= unix.CLONE_NEWPID
-			c.visible = w.waive[FdClone] == ""
-			c.pidJoined = false
+			child.got |= unix.CLONE_NEWPID
+			child.visible = w.waive[FdClone] == ""
+			child.pidJoined = false
 		}
 		w.note(pc, Namespaces)
 	} else {
-		c.hook = true
+		child.hook = true
 	}
 	w.set(s, dst, value{k: kConst, num: 1 << 30}) // some number above 0
 }

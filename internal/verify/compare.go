@@ -143,19 +143,19 @@ func holds(v int64, c program.Cmp, n int64) bool {
 func (w *walker) learn(s *state, pc int, width uint8, off uint32, mask uint64, n int64, equal bool) {
 	const ifmt, all = unix.S_IFMT, ^uint64(0)
 	for i := range s.desc {
-		d := &s.desc[i]
-		if d.off == 0 || off < d.off || off >= d.off+256 {
+		known := &s.desc[i]
+		if known.off == 0 || off < known.off || off >= known.off+256 {
 			continue
 		}
-		field := off - d.off
+		field := off - known.off
 		var proof uint16
 		switch {
-		case d.nr == unix.SYS_GETCWD && field == 0 && width == 1 && mask&0xff == 0xff && n == '/' && equal:
+		case known.nr == unix.SYS_GETCWD && field == 0 && width == 1 && mask&0xff == 0xff && n == '/' && equal:
 			if s.cwd == cwdIn && s.cwdPath == w.x.cwd {
 				s.done(fCwd)
 				w.note(pc, Cwd)
 			}
-		case (d.nr == unix.SYS_FSTATFS || d.nr == unix.SYS_STATFS) && field == 0 && width >= 4 && mask == all:
+		case (known.nr == unix.SYS_FSTATFS || known.nr == unix.SYS_STATFS) && field == 0 && width >= 4 && mask == all:
 			switch {
 			case n == unix.PROC_SUPER_MAGIC && equal:
 				proof = pProc
@@ -164,10 +164,10 @@ func (w *walker) learn(s *state, pc int, width uint8, off uint32, mask uint64, n
 			case n == unix.DEVPTS_SUPER_MAGIC && equal:
 				proof = pDevpts
 			}
-			if d.nr == unix.SYS_STATFS && equal {
-				w.proves(s, pc, d.at, n)
+			if known.nr == unix.SYS_STATFS && equal {
+				w.proves(s, pc, known.at, n)
 			}
-		case d.nr == unix.SYS_STATX && equal && (width == 2 || field != 28 && width == 4):
+		case known.nr == unix.SYS_STATX && equal && (width == 2 || field != 28 && width == 4):
 			switch {
 			case field == 28 && mask == ifmt && n == unix.S_IFCHR:
 				proof = pChr
@@ -181,8 +181,8 @@ func (w *walker) learn(s *state, pc int, width uint8, off uint32, mask uint64, n
 				proof = pMinor3
 			}
 		}
-		if d.reg >= 0 {
-			w.ref(s, int(d.reg)).proof |= proof
+		if known.reg >= 0 {
+			w.ref(s, int(known.reg)).proof |= proof
 		}
 	}
 }

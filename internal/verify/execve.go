@@ -103,13 +103,13 @@ func (w *walker) mustRoot(s *state, pc int) bool {
 
 // mustBe refuses an execve without what the configuration promises.
 func (w *walker) mustBe(s *state, pc int) {
-	p := w.x.proc
+	proc := w.x.proc
 	must := func(r Rule, ok bool, what string) {
 		if !ok {
 			w.refuse(s, pc, r, what)
 		}
 	}
-	if p == nil {
+	if proc == nil {
 		w.refuse(s, pc, Ends, "the configuration has no process")
 		return
 	}
@@ -131,13 +131,13 @@ func (w *walker) mustBe(s *state, pc int) {
 	must(Capset, s.capSet && s.effective == w.x.effective && s.permitted == w.x.permitted && s.inheritable == w.x.inheritable,
 		fmt.Sprintf("effective, permitted and inheritable set are %#x, %#x, %#x, not %#x, %#x, %#x", s.effective, s.permitted, s.inheritable, w.x.effective, w.x.permitted, w.x.inheritable))
 	must(Ambient, s.has(fAmbient) && s.ambient == w.x.ambient, fmt.Sprintf("the ambient set is %#x or was not cleared; it is to be %#x", s.ambient, w.x.ambient))
-	must(NoNewPrivs, !p.NoNewPrivileges || s.has(fNoNewPrivs), "it is not set")
+	must(NoNewPrivs, !proc.NoNewPrivileges || s.has(fNoNewPrivs), "it is not set")
 	must(FilterLoaded, !w.e.Filter || s.has(fFilter), "it is not loaded")
 	for _, l := range w.x.limits {
 		must(Rlimits, s.has(l.done), fmt.Sprintf("limit %d is not %d:%d", l.nr, l.soft, l.hard))
 	}
 	must(Cwd, s.has(fCwd), "the working directory is not process.cwd, or is not proven to be in the container")
-	if m := p.User.Umask; m != nil {
+	if m := proc.User.Umask; m != nil {
 		must(Umask, s.umask == int32(*m), fmt.Sprintf("it is not %#o", *m))
 	} else {
 		must(Umask, s.umask < 0, "it is not the caller's")

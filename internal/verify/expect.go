@@ -218,31 +218,31 @@ func (x *expected) allMounts(w *walker) {
 		}
 	}
 	for i := range e.Spec.Mounts {
-		m := mountExpected(w, x, &e.Spec.Mounts[i])
+		mount := mountExpected(w, x, &e.Spec.Mounts[i])
 		if to := e.Links[i]; to != "" {
-			m.link, m.bind, m.attrs, m.ro = w.text(to), false, 0, false
+			mount.link, mount.bind, mount.attrs, mount.ro = w.text(to), false, 0, false
 		}
-		if m.proven = -1; (m.fs == fsProc || m.fs == fsSys) && !m.bind && m.link == 0 {
-			m.proven = x.fact()
+		if mount.proven = -1; (mount.fs == fsProc || mount.fs == fsSys) && !mount.bind && mount.link == 0 {
+			mount.proven = x.fact()
 		}
 		for _, p := range x.lin.MaskedPaths { // nothing leads to what lies beneath a mask
-			if at := w.texts[m.dest]; clean(p) == at {
-				m.mask = true
+			if at := w.texts[mount.dest]; clean(p) == at {
+				mount.mask = true
 			} else if within(at, clean(p)) {
-				m.proven = -1
+				mount.proven = -1
 			}
 		}
 		for j := range x.mounts { // what lies beneath this one need not be proven
-			if old := &x.mounts[j]; !m.remount && m.link == 0 && within(w.texts[old.dest], w.texts[m.dest]) {
+			if old := &x.mounts[j]; !mount.remount && mount.link == 0 && within(w.texts[old.dest], w.texts[mount.dest]) {
 				old.proven = -1
 			}
 		}
 		if i < onRoot {
-			m = mountOf{dest: w.text(""), source: w.text(""), gone: true, done: m.done, roDone: m.roDone, bound: m.bound, proven: -1}
+			mount = mountOf{dest: w.text(""), source: w.text(""), gone: true, done: mount.done, roDone: mount.roDone, bound: mount.bound, proven: -1}
 		}
-		x.mounts = append(x.mounts, m)
-		x.at[m.dest] = true
-		x.mountsPid = x.mountsPid || m.fs == fsProc && !m.bind
+		x.mounts = append(x.mounts, mount)
+		x.at[mount.dest] = true
+		x.mountsPid = x.mountsPid || mount.fs == fsProc && !mount.bind
 	}
 	if onRoot >= 0 {
 		x.onRoot = &x.mounts[onRoot]
@@ -305,11 +305,11 @@ func mountExpected(w *walker, x *expected, m *specs.Mount) mountOf {
 		out.inside = w.text("/" + rel)
 	}
 	var top, below, keepTop, keepBelow uint32 // set, and named at all
-	for _, o := range m.Options {
-		switch o {
+	for _, option := range m.Options {
+		switch option {
 		case "bind", "rbind":
 			out.bind = true
-			if o == "rbind" {
+			if option == "rbind" {
 				out.whole = aWhole
 			}
 			continue
@@ -328,13 +328,13 @@ func mountExpected(w *walker, x *expected, m *specs.Mount) mountOf {
 		case "defaults":
 			continue
 		}
-		if name, _, _ := strings.Cut(o, "="); name == "idmap" || name == "ridmap" {
+		if name, _, _ := strings.Cut(option, "="); name == "idmap" || name == "ridmap" {
 			out.mapped = true
 		}
-		if bit, set, ok := attrOption(o); ok {
+		if bit, set, ok := attrOption(option); ok {
 			keepTop |= bit
 			top = top&^bit | set
-		} else if rest, is := strings.CutPrefix(o, "r"); is {
+		} else if rest, is := strings.CutPrefix(option, "r"); is {
 			if bit, set, ok := attrOption(rest); ok {
 				keepBelow |= bit
 				below = below&^bit | set
@@ -369,15 +369,15 @@ func attrOption(o string) (bit, set uint32, ok bool) {
 }
 
 func (x *expected) process(w *walker) {
-	e, p := w.e, x.proc
-	x.cwd, x.env = w.text(p.Cwd), environment(e)
-	if p.ApparmorProfile != "" {
-		x.apparmor = w.text("exec " + p.ApparmorProfile)
+	e, proc := w.e, x.proc
+	x.cwd, x.env = w.text(proc.Cwd), environment(e)
+	if proc.ApparmorProfile != "" {
+		x.apparmor = w.text("exec " + proc.ApparmorProfile)
 	}
-	if p.SelinuxLabel != "" {
-		x.selinux = w.text(p.SelinuxLabel)
+	if proc.SelinuxLabel != "" {
+		x.selinux = w.text(proc.SelinuxLabel)
 	}
-	for _, r := range p.Rlimits {
+	for _, r := range proc.Rlimits {
 		nr := rlimitNumber(r.Type)
 		last := nr == unix.RLIMIT_NPROC || nr == unix.RLIMIT_NOFILE
 		if e.Userns && !last {
@@ -386,7 +386,7 @@ func (x *expected) process(w *walker) {
 		x.limits = slices.DeleteFunc(x.limits, func(l limitOf) bool { return l.nr == uint64(nr) })
 		x.limits = append(x.limits, limitOf{uint64(nr), r.Soft, r.Hard, x.fact()})
 	}
-	if c := p.Capabilities; c != nil {
+	if c := proc.Capabilities; c != nil {
 		all := uint64(1)<<(e.LastCap+1) - 1
 		x.bounding = capSet(c.Bounding) & all
 		held := all
@@ -421,15 +421,15 @@ func rlimitNumber(name string) int {
 
 // begin returns the state before the parent section.
 func (w *walker) begin() *state {
-	s := &state{way: -1, regs: make([]value, w.slots), facts: make([]uint64, (w.x.facts+63)/64)}
-	s.umask, s.wanted = -1, -1
+	start := &state{way: -1, regs: make([]value, w.slots), facts: make([]uint64, (w.x.facts+63)/64)}
+	start.umask, start.wanted = -1, -1
 	w.initial = make([]value, len(w.regs))
 	for i, r := range w.regs {
 		w.initial[i] = value{k: kConst, num: w.p.Word(r), owner: int16(i + 1)}
 	}
 	give := func(r program.Reg, k kind) {
 		if i := w.reg(r); i >= 0 {
-			w.put(s, i, value{k: k})
+			w.put(start, i, value{k: k})
 		}
 	}
 	give(w.e.Go, kGo)
@@ -437,19 +437,19 @@ func (w *walker) begin() *state {
 	give(w.e.Exe, kExe)
 	for n, r := range w.e.Tasks {
 		if i := w.reg(r); i >= 0 {
-			w.put(s, i, value{k: kTasks, num: int64(n)})
+			w.put(start, i, value{k: kTasks, num: int64(n)})
 		}
 	}
 	if w.e.KeepGroups {
-		s.done(fNoGroups)
-		s.done(fGroups)
+		start.done(fNoGroups)
+		start.done(fGroups)
 	}
 	for i := range w.x.mounts { // nothing is asked of these
 		if m := &w.x.mounts[i]; m.gone || m.remount && m.attrs == 0 {
-			s.done(m.done)
+			start.done(m.done)
 		}
 	}
-	return s
+	return start
 }
 
 // born makes s the state of the child: it has whatever else the caller has open.

@@ -79,9 +79,9 @@ func (w *walker) adopts(tag uint32) bool {
 
 // wait does the wait for the parent's answer.
 func (w *walker) wait(s *state, pc int, in *program.Instr) {
-	t, tag := &w.e.Tags, in.NR
+	tags, tag := &w.e.Tags, in.NR
 	off, _ := in.Args[0].Addr()
-	n, _ := in.Args[1].Imm()
+	length, _ := in.Args[1].Imm()
 	switch {
 	case s.child:
 		if !w.adopts(tag) {
@@ -90,18 +90,18 @@ func (w *walker) wait(s *state, pc int, in *program.Instr) {
 		}
 		s.child = false
 	case s.told != 0 && w.same(tag, s.told):
-	case s.told == 0 && tag == t.HookBegins && (s.again == t.Ready || s.again == tag): // frames that come unasked
-	case s.told == 0 && n > 1 && s.again == tag && tag != t.Ready: // a request in several parts
+	case s.told == 0 && tag == tags.HookBegins && (s.again == tags.Ready || s.again == tag): // frames that come unasked
+	case s.told == 0 && length > 1 && s.again == tag && tag != tags.Ready: // a request in several parts
 	default:
 		w.refuse(s, pc, Barrier, fmt.Sprintf("it waits for the answer to %#x, which was not told before", tag))
 		return
 	}
 	s.told, s.again = 0, 0
-	if slices.Contains(w.unasked, tag) || tag == t.Ready || tag == t.HookBegins {
+	if slices.Contains(w.unasked, tag) || tag == tags.Ready || tag == tags.HookBegins {
 		s.again = tag
 	}
 	switch tag {
-	case t.Hooks:
+	case tags.Hooks:
 		if s.cwd != cwdRoot {
 			w.refuse(s, pc, RootChange, "createContainer hooks begin elsewhere than in the root")
 			return
@@ -110,7 +110,7 @@ func (w *walker) wait(s *state, pc int, in *program.Instr) {
 	w.answered(s, tag)
 	w.linkAnswered(s, pc, tag)
 	w.note(pc, Barrier)
-	w.overwrite(s, off, uint32(n))
+	w.overwrite(s, off, uint32(length))
 }
 
 // messages refuses a program with a message that no way leads to.

@@ -77,51 +77,51 @@ func (w *walker) applyFsconfig(s *state, in *program.Instr) {
 }
 
 func (w *walker) applyTree(s *state, in *program.Instr) value {
-	l := w.place(s, in, 0)
-	v := value{}
+	loc := w.place(s, in, 0)
+	tree := value{}
 	if w.onStage(s, in) {
 		return s.stage
 	}
 	if imm(in, 2)&unix.OPEN_TREE_CLONE == 0 {
-		if m := w.boundOn(s, &l); m != nil {
+		if m := w.boundOn(s, &loc); m != nil {
 			s.undo(m.bound) // it is taken from there
 			return value{k: kHostTree, path: m.source, attr: aWhole}
 		}
 	}
 	switch {
-	case l.where == atHost && l.name == "": // of a directory that is open
-		v = value{k: kHostTree, path: l.dir.path, proof: l.dir.proof & pNoLink}
-	case l.where == atHost:
-		v = value{k: kHostTree, path: l.path}
+	case loc.where == atHost && loc.name == "": // of a directory that is open
+		tree = value{k: kHostTree, path: loc.dir.path, proof: loc.dir.proof & pNoLink}
+	case loc.where == atHost:
+		tree = value{k: kHostTree, path: loc.path}
 		if imm(in, 2)&unix.AT_SYMLINK_NOFOLLOW != 0 {
-			v.attr |= aNoFollow
+			tree.attr |= aNoFollow
 		}
-	case l.where == atTree || l.dir.k == kBound && l.name == "":
-		v = l.dir
-		v.k, v.attr = kHostTree, v.attr&^aAttached
-		if l.dir.k == kBound {
-			v.k = kHostTree
-			v.path, v.num = int32(l.dir.num), 0 // where it came from
+	case loc.where == atTree || loc.dir.k == kBound && loc.name == "":
+		tree = loc.dir
+		tree.k, tree.attr = kHostTree, tree.attr&^aAttached
+		if loc.dir.k == kBound {
+			tree.k = kHostTree
+			tree.path, tree.num = int32(loc.dir.num), 0 // where it came from
 		}
-	case l.where == atMnt || l.dir.k == kMnt:
-		v = w.cloneOfOwn(&l)
+	case loc.where == atMnt || loc.dir.k == kMnt:
+		tree = w.cloneOfOwn(&loc)
 	default:
-		v = value{k: kContTree, path: l.path, proof: l.dir.proof & pNoLink}
-		if l.dir.k == kTty {
-			v.proof |= pDevpts
+		tree = value{k: kContTree, path: loc.path, proof: loc.dir.proof & pNoLink}
+		if loc.dir.k == kTty {
+			tree.proof |= pDevpts
 		}
 	}
 	if imm(in, 2)&unix.AT_RECURSIVE != 0 {
-		v.attr |= aWhole
+		tree.attr |= aWhole
 	}
 	if in.NR == unix.SYS_OPEN_TREE_ATTR {
 		set, clr, _, _ := w.mountAttr(in)
-		v.attr = v.attr&^attrBits(clr) | attrBits(set)
-		if set&unix.MOUNT_ATTR_RDONLY != 0 && v.attr&aWhole != 0 {
-			v.attr |= aDeep
+		tree.attr = tree.attr&^attrBits(clr) | attrBits(set)
+		if set&unix.MOUNT_ATTR_RDONLY != 0 && tree.attr&aWhole != 0 {
+			tree.attr |= aDeep
 		}
 	}
-	return v
+	return tree
 }
 
 func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
@@ -130,20 +130,20 @@ func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
 	if i < 0 {
 		return
 	}
-	v := w.ref(s, i)
+	mount := w.ref(s, i)
 	set, clr, prop, _ := w.mountAttr(in)
-	v.attr = v.attr&^attrBits(clr) | attrBits(set)
+	mount.attr = mount.attr&^attrBits(clr) | attrBits(set)
 	if set&unix.MOUNT_ATTR_RDONLY != 0 && imm(in, 2)&unix.AT_RECURSIVE != 0 {
-		v.attr |= aDeep
+		mount.attr |= aDeep
 	}
 	if set&unix.MOUNT_ATTR_IDMAP != 0 {
-		v.attr |= aMapped
+		mount.attr |= aMapped
 	}
 	if prop == unix.MS_PRIVATE || prop == unix.MS_SLAVE || prop == unix.MS_UNBINDABLE {
-		v.attr |= aPrivate
+		mount.attr |= aPrivate
 	}
-	if v.k == kRoot {
-		if f, ok := w.x.readonly[w.x.slash]; ok && v.attr&(aRO|aDeep) == aRO|aDeep {
+	if mount.k == kRoot {
+		if f, ok := w.x.readonly[w.x.slash]; ok && mount.attr&(aRO|aDeep) == aRO|aDeep {
 			s.done(f)
 			w.note(pc, ReadOnly)
 		}
@@ -157,24 +157,24 @@ func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
 		}
 		return
 	}
-	if v.k != kCont && v.attr&aAttached == 0 {
+	if mount.k != kCont && mount.attr&aAttached == 0 {
 		return
 	}
 	for j := range w.x.mounts {
-		m := &w.x.mounts[j]
-		if m.dest != v.path || v.mount != 0 && int(v.mount) != j+1 && !m.remount || v.mount == 0 && v.attr&aCovered != 0 {
+		listed := &w.x.mounts[j]
+		if listed.dest != mount.path || mount.mount != 0 && int(mount.mount) != j+1 && !listed.remount || mount.mount == 0 && mount.attr&aCovered != 0 {
 			continue
 		}
-		if m.fs == fsCgroup && imm(in, 2)&unix.AT_RECURSIVE == 0 {
+		if listed.fs == fsCgroup && imm(in, 2)&unix.AT_RECURSIVE == 0 {
 			continue // the hierarchies are mounts of their own
 		}
-		again := m.remount && v.attr&aCovered == 0
-		if again && m.attrs&^v.attr == 0 {
-			s.done(m.done)
+		again := listed.remount && mount.attr&aCovered == 0
+		if again && listed.attrs&^mount.attr == 0 {
+			s.done(listed.done)
 			w.note(pc, MountConfig)
 		}
-		if set&unix.MOUNT_ATTR_RDONLY != 0 && (again || s.has(m.done)) {
-			s.done(m.roDone)
+		if set&unix.MOUNT_ATTR_RDONLY != 0 && (again || s.has(listed.done)) {
+			s.done(listed.roDone)
 			w.note(pc, MountConfig)
 		}
 	}
@@ -183,12 +183,12 @@ func (w *walker) applySetattr(s *state, pc int, in *program.Instr) {
 func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 	dir, _ := pathArgs(in, 0)
 	i := w.at(dir)
-	v := w.ref(s, i)
+	mount := w.ref(s, i)
 	l := w.place(s, in, 1)
 	if l.where == atHost {
 		if s.root == rootHost {
-			w.becomesRoot(s, pc, v)
-		} else if v.k != kRoot {
+			w.becomesRoot(s, pc, mount)
+		} else if mount.k != kRoot {
 			s.store = true
 			return
 		}
@@ -199,17 +199,17 @@ func (w *walker) applyMove(s *state, pc int, in *program.Instr) {
 	}
 	to, _ := pathArgs(in, 1)
 	target := w.value(s, to)
-	at, src := target.path, *v
+	at, src := target.path, *mount
 	if target.attr&aCovered == 0 { // else nobody sees it
-		v.mount = w.attached(s, pc, src, at, target.attr&aLink != 0)
+		mount.mount = w.attached(s, pc, src, at, target.attr&aLink != 0)
 	}
-	switch v.k {
+	switch mount.k {
 	case kHostTree:
-		v.k, v.num = kBound, int64(src.path)
+		mount.k, mount.num = kBound, int64(src.path)
 	case kMnt, kProc:
-		v.k, v.num = kMnt, int64(src.path)
+		mount.k, mount.num = kMnt, int64(src.path)
 	}
-	v.path, v.attr = at, v.attr&^aCovered|aAttached|target.attr&aCovered
+	mount.path, mount.attr = at, mount.attr&^aCovered|aAttached|target.attr&aCovered
 }
 
 // attached records what a mount on a path of the container does for the configuration.

@@ -63,32 +63,32 @@ func (w *walker) checkMounts(s *state, pc int, in *program.Instr) bool {
 }
 
 func (w *walker) checkTree(s *state, pc int, in *program.Instr) {
-	l := w.place(s, in, 0)
+	loc := w.place(s, in, 0)
 	flags := imm(in, 2)
 	switch {
 	case w.onStage(s, in) && flags&unix.OPEN_TREE_CLONE != 0:
-	case l.where == atBad:
+	case loc.where == atBad:
 		dir, _ := pathArgs(in, 0)
 		v, ok := w.fd(s, pc, dir, FdUse)
 		if ok && (v.k != kTty || flags&unix.AT_EMPTY_PATH == 0) {
 			w.refuse(s, pc, FdUse, v.k.String()+" is nothing to clone a mount from")
 		}
-	case l.dir.attr&aLink != 0:
+	case loc.dir.attr&aLink != 0:
 		w.refuse(s, pc, PathFollow, "it clones what may be a symbolic link")
-	case l.where == atCont && l.name != "":
+	case loc.where == atCont && loc.name != "":
 		w.refuse(s, pc, MountPath, "a mount of the container is cloned by a path")
-	case l.where == atCont && l.cwd:
+	case loc.where == atCont && loc.cwd:
 		w.refuse(s, pc, MountPath, "a mount of the container is cloned by a path")
-	case flags&unix.OPEN_TREE_CLONE == 0 && w.boundOn(s, &l) == nil:
+	case flags&unix.OPEN_TREE_CLONE == 0 && w.boundOn(s, &loc) == nil:
 		w.refuse(s, pc, MountPath, "it does not clone")
 	default:
-		w.checkCallersRoot(s, pc, &l)
+		w.checkCallersRoot(s, pc, &loc)
 	}
 }
 
 func (w *walker) checkSetattr(s *state, pc int, in *program.Instr) {
 	dir, _ := pathArgs(in, 0)
-	v, ok := w.fd(s, pc, dir, FdUse)
+	tree, ok := w.fd(s, pc, dir, FdUse)
 	if !ok {
 		return
 	}
@@ -100,22 +100,22 @@ func (w *walker) checkSetattr(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, MountPath, "it changes a mount by a path")
 	case !attr:
 		w.refuse(s, pc, MountConfig, "struct mount_attr is not known")
-	case v.k == kHost || v.attr&aLink != 0:
+	case tree.k == kHost || tree.attr&aLink != 0:
 		w.refuse(s, pc, MountPath, "it changes a mount of the host")
-	case v.k == kCont && v.proof&pNoLink == 0:
+	case tree.k == kCont && tree.proof&pNoLink == 0:
 		w.refuse(s, pc, MountPath, "it changes a mount that was found by a name, to which a symbolic link may lead")
-	case clr&unix.MOUNT_ATTR_RDONLY != 0 && v.k == kRoot:
+	case clr&unix.MOUNT_ATTR_RDONLY != 0 && tree.k == kRoot:
 		w.refuse(s, pc, RootReadOnly, "it makes the root writable")
 	case set&unix.MOUNT_ATTR_IDMAP != 0 && !slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.mapped }):
 		w.refuse(s, pc, MountConfig, "the configuration has no mount whose ids are mapped")
-	case (v.attr&aAttached != 0 || v.k == kCont) && lost != 0 && !slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.remount && m.dest == v.path }):
+	case (tree.attr&aAttached != 0 || tree.k == kCont) && lost != 0 && !slices.ContainsFunc(w.x.mounts, func(m mountOf) bool { return m.remount && m.dest == tree.path }):
 		w.refuse(s, pc, MountConfig, "it takes attributes away from a mount that is attached")
 	}
 }
 
 func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 	dir, _ := pathArgs(in, 0)
-	v, ok := w.fd(s, pc, dir, FdUse)
+	tree, ok := w.fd(s, pc, dir, FdUse)
 	if !ok {
 		return
 	}
@@ -129,40 +129,40 @@ func (w *walker) checkMove(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, MountPath, "what is attached is told by a path")
 		return
 	}
-	if v.attr&aAttached != 0 && v.k != kRoot {
+	if tree.attr&aAttached != 0 && tree.k != kRoot {
 		w.refuse(s, pc, MountPath, "a mount is taken away from where it is attached")
 		return
 	}
-	toTop := v.k == kRoot && (w.e.NoPivot || w.e.Chrooted && s.atTop) // with what hides the host to come
-	if v.k != kHostTree && !toTop && v.k != kMnt && v.k != kProc && v.k != kContTree && v.k != kBound {
-		w.refuse(s, pc, FdUse, v.k.String()+" is no detached mount")
+	toTop := tree.k == kRoot && (w.e.NoPivot || w.e.Chrooted && s.atTop) // with what hides the host to come
+	if tree.k != kHostTree && !toTop && tree.k != kMnt && tree.k != kProc && tree.k != kContTree && tree.k != kBound {
+		w.refuse(s, pc, FdUse, tree.k.String()+" is no detached mount")
 		return
 	}
-	l := w.place(s, in, 1)
-	if l.where == atHost {
-		w.checkAttachRoot(s, pc, v, &l)
+	loc := w.place(s, in, 1)
+	if loc.where == atHost {
+		w.checkAttachRoot(s, pc, tree, &loc)
 		return
 	}
 	to, _ := pathArgs(in, 1)
-	t, ok := w.fd(s, pc, to, FdUse)
+	target, ok := w.fd(s, pc, to, FdUse)
 	switch {
 	case !ok:
-	case l.name != "" || flags&unix.MOVE_MOUNT_T_EMPTY_PATH == 0:
+	case loc.name != "" || flags&unix.MOVE_MOUNT_T_EMPTY_PATH == 0:
 		w.refuse(s, pc, MountPath, "where it is attached is told by a path")
-	case t.attr&aLink != 0 && !w.onLink(t.path):
+	case target.attr&aLink != 0 && !w.onLink(target.path):
 		w.refuse(s, pc, PathFollow, "it is attached on what may be a symbolic link")
-	case t.k != kCont || l.where != atCont:
-		w.refuse(s, pc, FdUse, "it is attached on "+t.k.String())
+	case target.k != kCont || loc.where != atCont:
+		w.refuse(s, pc, FdUse, "it is attached on "+target.k.String())
 	default:
 		w.note(pc, PathFollow)
 		w.note(pc, MountPath)
-		switch v.k {
+		switch tree.k {
 		case kHostTree:
-			w.checkHostTree(s, pc, v, t.path)
+			w.checkHostTree(s, pc, tree, target.path)
 		case kProc, kMnt:
-			w.checkOwnFS(s, pc, &v, t.path)
+			w.checkOwnFS(s, pc, &tree, target.path)
 		case kContTree:
-			w.checkPart(s, pc, &v, t.path)
+			w.checkPart(s, pc, &tree, target.path)
 		}
 	}
 }

@@ -8,6 +8,64 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 )
 
+// checkOrder refuses what comes too late.
+func (w *walker) checkOrder(s *state, pc int, in *program.Instr) {
+	if s.stage.k != 0 && (in.NR != unix.SYS_OPEN_TREE && in.NR != unix.SYS_UMOUNT2 || !w.onStage(s, in)) {
+		w.refuse(s, pc, MountPath, "what is mounted on / for a moment is there yet")
+		return
+	}
+	if nr := uint64(in.NR); s.loose && nr != setresuid && nr != setresgid && in.NR != unix.SYS_PRCTL {
+		w.refuse(s, pc, Dumpable, "the process may be dumpable")
+		return
+	}
+	if s.ajar && (in.NR == unix.SYS_CLONE || in.NR == unix.SYS_CLONE3 || in.NR == unix.SYS_EXECVE) {
+		w.refuse(s, pc, Dumpable, "the process is dumpable where others of the container begin")
+		return
+	}
+	if out := s.outside(); s.ajar && out != 0 && in.NR != unix.SYS_PRCTL {
+		w.refuse(s, pc, Dumpable, "the process is dumpable, and open are "+kindWords(out))
+		return
+	}
+	if s.may&mayFilter != 0 {
+		switch in.NR {
+		case unix.SYS_CAPSET, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_DUP3, unix.SYS_RT_SIGPROCMASK, unix.SYS_EXECVE,
+			unix.SYS_LSEEK, unix.SYS_FTRUNCATE, unix.SYS_CLONE, unix.SYS_WAIT4:
+		case unix.SYS_SETSID, unix.SYS_IOCTL, unix.SYS_PRLIMIT64, unix.SYS_OPENAT2, unix.SYS_FCHDIR, unix.SYS_CLOSE, unix.SYS_GETCWD,
+			unix.SYS_STATX, unix.SYS_FACCESSAT2, unix.SYS_FACCESSAT:
+			if s.proc == 0 { // else the compiler has found them in the profile
+				w.refuse(s, pc, FilterLast, "it comes after the filter is loaded")
+				return
+			}
+		case unix.SYS_PRCTL:
+			if !w.e.Opens || imm(in, 0) != unix.PR_SET_DUMPABLE || imm(in, 1) != 0 { // else the compiler has found it in the profile
+				w.refuse(s, pc, FilterLast, "it comes after the filter is loaded")
+				return
+			}
+		default:
+			w.refuse(s, pc, FilterLast, "it comes after the filter is loaded")
+			return
+		}
+	}
+	if !s.capSet || w.e.Kind == Hook {
+		return
+	}
+	switch uint64(in.NR) {
+	case setresgid, setresuid, setgroups, fchown:
+		w.refuse(s, pc, AfterDrop, "it takes privileges, and comes after the capabilities are set")
+		return
+	}
+	switch in.NR {
+	case unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE, unix.SYS_OPEN_TREE_ATTR, unix.SYS_FSOPEN,
+		unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_MOUNT_SETATTR, unix.SYS_SETNS, unix.SYS_UNSHARE, unix.SYS_CHROOT, unix.SYS_MKNODAT,
+		unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME, unix.SYS_FCHOWNAT, unix.SYS_KEYCTL:
+		w.refuse(s, pc, AfterDrop, "it takes privileges, and comes after the capabilities are set")
+	case unix.SYS_PRCTL:
+		if imm(in, 0) == unix.PR_CAPBSET_DROP || imm(in, 0) == unix.PR_SET_MM {
+			w.refuse(s, pc, AfterDrop, "it takes privileges, and comes after the capabilities are set")
+		}
+	}
+}
+
 // checkReady refuses what still sets the process up when the runtime has been told that all is
 // ready, and all but execve when it has been told that execve is next.
 func (w *walker) checkReady(s *state, pc int, in *program.Instr) {
@@ -42,7 +100,7 @@ func (w *walker) answered(s *state, tag uint32) {
 // mustHaveWaited refuses an execve of the container's process without the answers that the
 // configuration makes necessary.
 func (w *walker) mustHaveWaited(s *state, pc int) {
-	for _, c := range [...]struct {
+	for _, wait := range [...]struct {
 		needed bool
 		fact   int
 		what   string
@@ -54,8 +112,8 @@ func (w *walker) mustHaveWaited(s *state, pc int) {
 		{w.e.Kind == Exec && w.e.Notify, fLoading, "the runtime was not waited for to take the listener"},
 		{!w.cloned(), fJoined, notJoined},
 	} {
-		if c.needed && !s.has(c.fact) {
-			w.refuse(s, pc, Barrier, c.what)
+		if wait.needed && !s.has(wait.fact) {
+			w.refuse(s, pc, Barrier, wait.what)
 			return
 		}
 	}

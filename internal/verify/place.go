@@ -44,61 +44,61 @@ func (l *location) single() bool {
 
 // place returns where the path number n of a call leads.
 func (w *walker) place(s *state, in *program.Instr, n int) location {
-	l := location{where: atBad}
+	loc := location{where: atBad}
 	c := calls.Of(in.NR)
 	dir, name := c.Path(n)
 	if name < 0 {
-		return l
+		return loc
 	}
 	off, ok := in.Args[name].Addr()
 	if !ok {
-		return l
+		return loc
 	}
 	inRoot := c.Find(calls.How) >= 0 // an absolute path, too, is taken from the directory
-	if l.name, ok = w.cstring(off); !ok {
-		l.name, l.dyn = "", true
+	if loc.name, ok = w.cstring(off); !ok {
+		loc.name, loc.dyn = "", true
 	}
 	fromCwd := dir < 0
 	if dir >= 0 {
 		if n, isImm := in.Args[dir].Imm(); isImm {
 			if int32(n) != unix.AT_FDCWD {
-				return l
+				return loc
 			}
 			fromCwd = true
 		}
 	}
-	if fromCwd || !inRoot && strings.HasPrefix(l.name, "/") {
-		w.fromRoot(s, &l)
-		return l
+	if fromCwd || !inRoot && strings.HasPrefix(loc.name, "/") {
+		w.fromRoot(s, &loc)
+		return loc
 	}
 	r, _ := in.Args[dir].Reg()
 	i := w.reg(r)
 	if i < 0 {
-		return l
+		return loc
 	}
-	if l.dir = w.get(s, i); l.dir.attr&aMaybe != 0 {
-		return l
+	if loc.dir = w.get(s, i); loc.dir.attr&aMaybe != 0 {
+		return loc
 	}
-	switch l.dir.k {
+	switch loc.dir.k {
 	case kHost:
-		l.where = atHost
-		if l.dir.proof&pProc != 0 {
-			l.where = atProc
+		loc.where = atHost
+		if loc.dir.proof&pProc != 0 {
+			loc.where = atProc
 		}
 	case kHostTree:
-		l.where = atTree
+		loc.where = atTree
 	case kProc:
-		l.where = atProc
+		loc.where = atProc
 	case kMnt:
-		l.where = atCont
-		if l.dir.attr&aAttached == 0 {
-			l.where = atMnt
+		loc.where = atCont
+		if loc.dir.attr&aAttached == 0 {
+			loc.where = atMnt
 		}
 	case kRoot, kCont, kContTree, kBound:
-		l.where = atCont
+		loc.where = atCont
 	}
-	w.join(&l, l.dir.path)
-	return l
+	w.join(&loc, loc.dir.path)
+	return loc
 }
 
 // fromRoot is a path from the process's root or working directory.
@@ -244,38 +244,35 @@ func (w *walker) mountAttr(in *program.Instr) (set, clr, prop uint64, ok bool) {
 	return word64(b, 0), word64(b, 8), word64(b, 16), true
 }
 
-func attrBits(set uint64) uint32 {
-	var out uint32
-	if set&unix.MOUNT_ATTR_RDONLY != 0 {
-		out |= aRO
-	}
-	if set&unix.MOUNT_ATTR_NOSUID != 0 {
-		out |= aNoSuid
-	}
-	if set&unix.MOUNT_ATTR_NODEV != 0 {
-		out |= aNoDev
-	}
-	if set&unix.MOUNT_ATTR_NOEXEC != 0 {
-		out |= aNoExec
-	}
-	return out
+// restricting are the bits of what restricts a mount, as mount_setattr(2) and mount(2) call them.
+var restricting = [...]struct {
+	attr, flag uint64
+	bit        uint32
+}{
+	{unix.MOUNT_ATTR_RDONLY, unix.MS_RDONLY, aRO},
+	{unix.MOUNT_ATTR_NOSUID, unix.MS_NOSUID, aNoSuid},
+	{unix.MOUNT_ATTR_NODEV, unix.MS_NODEV, aNoDev},
+	{unix.MOUNT_ATTR_NOEXEC, unix.MS_NOEXEC, aNoExec},
 }
 
-func flagBits(flags uint64) uint32 {
-	var out uint32
-	if flags&unix.MS_RDONLY != 0 {
-		out |= aRO
+// attrBits returns the bits of attributes of mount_setattr(2).
+func attrBits(attrs uint64) (bits uint32) {
+	for _, r := range restricting {
+		if attrs&r.attr != 0 {
+			bits |= r.bit
+		}
 	}
-	if flags&unix.MS_NOSUID != 0 {
-		out |= aNoSuid
+	return bits
+}
+
+// flagBits returns the bits of flags of mount(2).
+func flagBits(flags uint64) (bits uint32) {
+	for _, r := range restricting {
+		if flags&r.flag != 0 {
+			bits |= r.bit
+		}
 	}
-	if flags&unix.MS_NODEV != 0 {
-		out |= aNoDev
-	}
-	if flags&unix.MS_NOEXEC != 0 {
-		out |= aNoExec
-	}
-	return out
+	return bits
 }
 
 // hides records that what is mounted at a path of the host and below is gone.

@@ -40,6 +40,36 @@ func (w *walker) checkPrctl(s *state, pc int, in *program.Instr) {
 	}
 }
 
+func (w *walker) applyPrctl(s *state, pc int, in *program.Instr) {
+	switch imm(in, 0) {
+	case unix.PR_SET_DUMPABLE:
+		s.done(fDumpable)
+		s.loose, s.ajar = false, imm(in, 1) != 0
+		w.note(pc, Dumpable)
+	case unix.PR_SET_NO_NEW_PRIVS:
+		if imm(in, 1) == 1 {
+			s.done(fNoNewPrivs)
+			w.note(pc, NoNewPrivs)
+		}
+	case unix.PR_CAPBSET_DROP:
+		s.undo(fUid) // the change of ids has to come after: what became root of a namespace was none
+		s.dropped |= 1 << (imm(in, 1) & 63)
+		w.note(pc, Bounding)
+	case unix.PR_CAP_AMBIENT:
+		switch imm(in, 1) {
+		case unix.PR_CAP_AMBIENT_CLEAR_ALL:
+			s.ambient = 0
+			if s.has(fUid) {
+				s.done(fAmbient)
+				w.note(pc, Ambient)
+			}
+		case unix.PR_CAP_AMBIENT_RAISE:
+			s.ambient |= 1 << (imm(in, 2) & 63)
+			w.note(pc, Ambient)
+		}
+	}
+}
+
 // capsetOf returns the sets of capset(2).
 func (w *walker) capsetOf(in *program.Instr) (effective, permitted, inheritable uint64, ok bool) {
 	head, data := w.bytes(in.Args[0], 8), w.bytes(in.Args[1], 24)
@@ -184,4 +214,19 @@ func (w *walker) checkKeyctl(s *state, pc int, in *program.Instr) {
 	case op != unix.KEYCTL_JOIN_SESSION_KEYRING && op != unix.KEYCTL_SETPERM:
 		w.refuse(s, pc, Known, fmt.Sprintf("the verifier does not know the operation %d", op))
 	}
+}
+
+func (w *walker) applyKeyctl(s *state, pc int, in *program.Instr) value {
+	result := value{k: kPos}
+	if imm(in, 0) != unix.KEYCTL_JOIN_SESSION_KEYRING {
+		return result
+	}
+	if _, named := in.Args[1].Addr(); named && w.e.Kind != Init { // it may be another's
+		s.undo(fKeyring)
+		result.proof = pNamed
+		return result
+	}
+	s.done(fKeyring)
+	w.note(pc, Keyring)
+	return result
 }

@@ -71,20 +71,20 @@ func (w *walker) note(pc int, r Rule) {
 
 // report collects what was noted.
 func (w *walker) report() *Report {
-	r := &Report{Proofs: make([]Proof, rules), Steps: w.steps, States: w.states}
-	for i := range r.Proofs {
-		r.Proofs[i] = Proof{Rule: Rule(i), Waived: w.waive[i]}
+	result := &Report{Proofs: make([]Proof, rules), Steps: w.steps, States: w.states}
+	for i := range result.Proofs {
+		result.Proofs[i] = Proof{Rule: Rule(i), Waived: w.waive[i]}
 	}
 	for pc, seen := range w.seen {
 		if !seen {
-			r.Unreached = append(r.Unreached, pc)
+			result.Unreached = append(result.Unreached, pc)
 		}
 	}
 	n := len(w.p.Child)
 	at := func(pc int, parent bool, bits uint64) {
-		for i := range r.Proofs {
+		for i := range result.Proofs {
 			if bits&(1<<i) != 0 {
-				r.Proofs[i].Places = append(r.Proofs[i].Places, Place{parent, pc})
+				result.Proofs[i].Places = append(result.Proofs[i].Places, Place{parent, pc})
 			}
 		}
 	}
@@ -94,5 +94,5 @@ func (w *walker) report() *Report {
 	for pc, bits := range w.noted[:n] {
 		at(pc, false, bits)
 	}
-	return r
+	return result
 }

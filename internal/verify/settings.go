@@ -160,3 +160,41 @@ func (w *walker) checkLimit(s *state, pc int, in *program.Instr) {
 		w.refuse(s, pc, Rlimits, fmt.Sprintf("the configuration has no limit %d", resource))
 	}
 }
+
+// restored is the proof of a register that holds the umask of the caller.
+const restored = pDir | pReg
+
+func (w *walker) applyUmask(s *state, pc int, in *program.Instr) value {
+	was := value{k: kPos}
+	if s.umask == -1 {
+		was.proof = restored
+	}
+	if m, ok := in.Args[0].Imm(); ok {
+		s.umask = int32(m & 0o777)
+		if w.x.proc != nil && w.x.proc.User.Umask != nil && s.umask == int32(*w.x.proc.User.Umask) {
+			w.note(pc, Umask)
+		}
+		return was
+	}
+	s.umask = 0
+	if v := w.value(s, in.Args[0]); v.k == kPos && v.proof == restored {
+		s.umask = -1
+		w.note(pc, Umask)
+	}
+	return was
+}
+
+func (w *walker) applyLimit(s *state, pc int, in *program.Instr) {
+	b := w.bytes(in.Args[2], 16)
+	for _, l := range w.x.limits {
+		if l.nr != imm(in, 1) {
+			continue
+		}
+		if b != nil && imm(in, 0) == 0 && word64(b, 0) == l.soft && word64(b, 8) == l.hard {
+			s.done(l.done)
+			w.note(pc, Rlimits)
+		} else {
+			s.undo(l.done)
+		}
+	}
+}

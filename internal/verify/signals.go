@@ -114,18 +114,18 @@ func (x *expected) affinity(e *Expect) {
 // checkAffinity refuses other processors than the configuration's.
 func (w *walker) checkAffinity(s *state, pc int, in *program.Instr) {
 	mask := w.bytes(in.Args[2], maskSize)
-	if imm(in, 1) != maskSize || mask == nil || !w.isMask(mask, w.x.cpus.initial) && !w.isMask(mask, w.x.cpus.final) || w.e.Kind == Hook {
+	if imm(in, 1) != maskSize || mask == nil || !isMask(mask, w.x.cpus.initial) && !isMask(mask, w.x.cpus.final) || w.e.Kind == Hook {
 		w.refuse(s, pc, Settings, "these are not the processors of the configuration")
 	}
 }
 
-func (w *walker) isMask(mask, want []byte) bool { return want != nil && bytes.Equal(mask, want) }
+func isMask(mask, want []byte) bool { return want != nil && bytes.Equal(mask, want) }
 
 // applyAffinity notes that the processors are set. Where they are all it is called for an error,
 // too: a host may forbid it, and the process runs where its caller did.
 func (w *walker) applyAffinity(s *state, pc int, in *program.Instr) {
 	mask := w.bytes(in.Args[2], maskSize)
-	if want := w.x.cpus.final; want == nil || w.isMask(mask, want) {
+	if want := w.x.cpus.final; want == nil || isMask(mask, want) {
 		s.done(fAffinity)
 	} else {
 		s.undo(fAffinity)

@@ -83,20 +83,20 @@ func (w *walker) system(s *state, pc int, in *program.Instr) (int, bool) {
 		return pc + 1, w.fail == nil
 	}
 	dst := w.reg(in.Dst)
-	var c *state
+	var child *state
 	switch in.OnErr {
 	case program.Next:
-		c = w.branch(s, pc, pc+1)
+		child = w.branch(s, pc, pc+1)
 		if in.Dst != 0 {
-			w.set(c, dst, w.failure(s, in, 0))
+			w.set(child, dst, w.failure(s, in, 0))
 		}
-		w.failed(c, pc, in, 0)
+		w.failed(child, pc, in, 0)
 	case program.JumpOn:
-		c = w.branch(s, pc, int(in.To))
+		child = w.branch(s, pc, int(in.To))
 		if in.Dst != 0 {
-			w.set(c, dst, w.failure(s, in, in.Errno))
+			w.set(child, dst, w.failure(s, in, in.Errno))
 		}
-		w.failed(c, pc, in, in.Errno)
+		w.failed(child, pc, in, in.Errno)
 	}
 	if in.NR == unix.SYS_EXECVE {
 		return 0, false
@@ -112,9 +112,9 @@ func (w *walker) system(s *state, pc int, in *program.Instr) (int, bool) {
 	if w.fail != nil {
 		return 0, false
 	}
-	if c != nil && c.atPC == pc+1 && c.mode == s.mode && c.desc == s.desc && slices.Equal(c.regs, s.regs) {
-		join(s, c) // nobody looks at the result
-		w.drop(c)
+	if child != nil && child.atPC == pc+1 && child.mode == s.mode && child.desc == s.desc && slices.Equal(child.regs, s.regs) {
+		join(s, child) // nobody looks at the result
+		w.drop(child)
 	}
 	return pc + 1, true
 }
@@ -153,7 +153,7 @@ func (w *walker) failed(s *state, pc int, in *program.Instr, errno unix.Errno) {
 			s.done(fGroups)
 			w.note(pc, IDs)
 		}
-	case in.NR == unix.SYS_SCHED_SETAFFINITY && w.isMask(w.bytes(in.Args[2], maskSize), everyCPU()):
+	case in.NR == unix.SYS_SCHED_SETAFFINITY && isMask(w.bytes(in.Args[2], maskSize), everyCPU()):
 		w.applyAffinity(s, pc, in)
 	case in.NR == unix.SYS_OPEN_TREE && w.inParent && errno == unix.EPERM:
 		s.keepsNull = true

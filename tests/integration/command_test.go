@@ -396,13 +396,7 @@ func TestFeatures(t *testing.T) {
 			t.Errorf("%s is not enabled", name)
 		}
 	}
-	for _, option := range []string{
-		"async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "idmap", "iversion", "lazytime", "loud", "mand", "noatime", "nodev",
-		"nodiratime", "noexec", "noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private", "ratime", "rbind",
-		"rdev", "rdiratime", "relatime", "remount", "rexec", "ridmap", "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime",
-		"rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime", "rsuid", "rsymfollow", "runbindable",
-		"rw", "shared", "silent", "slave", "strictatime", "suid", "symfollow", "sync", "tmpcopyup", "unbindable",
-	} {
+	for _, option := range []string{"ro", "rro", "sync", "rslave", "idmap"} { // one of each kind
 		if !slices.Contains(f.MountOptions, option) {
 			t.Errorf("mountOptions lack %s", option)
 		}

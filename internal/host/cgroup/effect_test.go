@@ -68,7 +68,7 @@ func disk(t *testing.T) (major, minor int64) {
 		}
 		var st unix.Stat_t
 		if err := unix.Stat("/dev/"+e.Name(), &st); err == nil {
-			return int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
+			return int64(unix.Major(uint64(st.Rdev))), int64(unix.Minor(uint64(st.Rdev)))
 		}
 	}
 	t.Skip("needs a disk")

@@ -146,20 +146,14 @@ func (e *encoder) strings(name string, list []string) {
 	e.close(']')
 }
 
-func (e *encoder) texts(name string, m map[string]string) {
-	if len(m) == 0 {
-		return
-	}
-	e.name(name)
-	e.open('{')
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		e.name(k)
-		e.quote(m[k])
-	}
-	e.close('}')
-}
+func (e *encoder) texts(name string, m map[string]string) { object(e, name, m, e.quote) }
 
 func (e *encoder) numbers(name string, m map[string]uint64) {
+	object(e, name, m, func(n uint64) { e.b = strconv.AppendUint(e.b, n, 10) })
+}
+
+// object writes a map that is not empty, its keys in alphabetical order.
+func object[V any](e *encoder, name string, m map[string]V, write func(V)) {
 	if len(m) == 0 {
 		return
 	}
@@ -167,7 +161,7 @@ func (e *encoder) numbers(name string, m map[string]uint64) {
 	e.open('{')
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		e.name(k)
-		e.b = strconv.AppendUint(e.b, m[k], 10)
+		write(m[k])
 	}
 	e.close('}')
 }

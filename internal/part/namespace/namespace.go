@@ -81,15 +81,16 @@ func (s *Set) Own(f uint64) bool { return (s.made|s.joined)&f != 0 }
 // Joins reports whether the container has a namespace that was there before.
 func (s *Set) Joins() bool { return s.joined != 0 }
 
-// late returns the namespaces that a clone does not make: a time namespace's offsets are to be
-// written before anything is in it, a cgroup namespace's root is the cgroup that its maker is in,
-// and the owner of an ipc namespace's message queues, /dev/mqueue, is who makes it, for a user
-// namespace its root.
-func (s *Set) late() uint64 {
+// byClone returns the new namespaces that a clone makes. It does not make those of Rest: a time
+// namespace's offsets are to be written before anything is in it, a cgroup namespace's root is the
+// cgroup that its maker is in, and the owner of an ipc namespace's message queues, /dev/mqueue, is
+// who makes it, for a user namespace its root.
+func (s *Set) byClone() uint64 {
+	made := s.made &^ (unix.CLONE_NEWTIME | unix.CLONE_NEWCGROUP)
 	if s.Own(unix.CLONE_NEWUSER) {
-		return unix.CLONE_NEWTIME | unix.CLONE_NEWCGROUP | unix.CLONE_NEWIPC
+		made &^= unix.CLONE_NEWIPC
 	}
-	return unix.CLONE_NEWTIME | unix.CLONE_NEWCGROUP
+	return made
 }
 
 // twice reports whether a second clone is needed: new namespaces must be made after
@@ -106,7 +107,7 @@ func (s *Set) CloneFlags() uint64 {
 	if s.twice() {
 		return 0
 	}
-	return s.made &^ s.late()
+	return s.byClone()
 }
 
 // Open emits the parent section: it opens the namespaces to join and checks
@@ -154,13 +155,13 @@ func (s *Set) Enter(b *program.Builder, adopt uint32) {
 		}
 		s.enterUser(b) // after those of the caller's user namespace, which it may not join from inside
 	}
-	switch {
+	switch made := s.byClone(); {
 	case !s.twice(): // the clone that made the child has made them
 	case !s.lastClone:
-		cloneAgain(b, s.made&^s.late(), adopt)
-	case s.made&^s.late() != 0:
+		cloneAgain(b, made, adopt)
+	case made != 0:
 		b := b.Element(program.T("linux.namespaces")).Doing(program.T("make the new ones"))
-		call.Unshare(b, s.made&^s.late())
+		call.Unshare(b, made)
 	}
 }
 
@@ -265,20 +266,21 @@ func mayFail(b *program.Builder, c program.Call, errno unix.Errno) {
 	b.Bind(next)
 }
 
-// Late emits the new namespaces that no clone makes. Offsets emits the wait for the parent to
+// Rest emits the new namespaces that no clone makes. Offsets emits the wait for the parent to
 // write linux.timeOffsets; it is nil where there are none.
-func (s *Set) Late(b *program.Builder, offsets func(*program.Builder)) {
-	if flags := s.made & s.late() &^ unix.CLONE_NEWTIME; flags != 0 {
-		doing := program.T("make the cgroup namespace")
-		switch {
-		case flags&unix.CLONE_NEWCGROUP == 0:
-			doing = program.T("make the ipc namespace")
-		case flags&unix.CLONE_NEWIPC != 0:
-			doing = program.T("make the ipc and cgroup namespaces")
+func (s *Set) Rest(b *program.Builder, offsets func(*program.Builder)) {
+	rest := s.made &^ s.byClone()
+	if flags := rest &^ unix.CLONE_NEWTIME; flags != 0 {
+		doing := "make the ipc and cgroup namespaces"
+		switch flags {
+		case unix.CLONE_NEWCGROUP:
+			doing = "make the cgroup namespace"
+		case unix.CLONE_NEWIPC:
+			doing = "make the ipc namespace"
 		}
-		call.Unshare(b.Element(program.T("linux.namespaces")).Doing(doing), flags)
+		call.Unshare(b.Element(program.T("linux.namespaces")).Doing(program.T(doing)), flags)
 	}
-	if !s.Made(unix.CLONE_NEWTIME) {
+	if rest&unix.CLONE_NEWTIME == 0 {
 		return
 	}
 	b = b.Element(program.T("linux.namespaces")).Doing(program.T("make the time namespace"))

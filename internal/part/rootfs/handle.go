@@ -20,12 +20,12 @@ import (
 const maxLinks = 40
 
 // IsTag reports whether Handle answers the messages of tag.
-func IsTag(tag uint32) bool { return tag >= TargetTag && tag < endTag }
+func IsTag(tag uint32) bool { return tag >= TargetTag && tag < TagsEnd }
 
 // Handle does what an event of TargetTag or CopyUpTag asks for; init waits for
 // one byte when more is false.
 func (r *Root) Handle(child *spawn.Child, event spawn.Event) (more bool, err error) {
-	if event.Tag >= CopyUpTag && event.Tag < endTag {
+	if event.Tag >= CopyUpTag && event.Tag < TagsEnd {
 		return true, r.handleCopyUp(child, event)
 	}
 	if !IsTag(event.Tag) {

@@ -62,7 +62,7 @@ func (r *Root) mount(b *program.Builder, i int) {
 		switch {
 		case src.inside != "":
 			r.openInside(b, i, src)
-		case src.late:
+		case src.atMount:
 			r.openBind(b, i, src)
 		}
 		r.attachBind(b, mnt.Source, src)

@@ -28,13 +28,14 @@ type option struct {
 	attrs  change  // ofMount: what mount_setattr(2) sets and clears
 	back   uint64  // ofMount: the mode of access times that it takes back
 	flag   uintptr // the flag of mount(2): of attrs.set, of the file system, or the propagation type
+	seen   uint64  // ofMount: the flag of statfs(2) for attrs.set
 	word   string  // ofFileSystem: the word of fsconfig(2), empty where there is none
 	undoes bool    // ofFileSystem: it takes flag and word back
 	take   func(o *options, tree bool)
 }
 
-// mountOptions are all options that are no data for a file system: the check, the emission
-// and the list for engines read it. A new attribute goes into the mask inherited as well.
+// mountOptions are all options that are no data for a file system: the check, the emission,
+// what is restored and the list for engines read it.
 //
 // The kernel changes the mode of access times as a whole: what sets one of them clears
 // all bits, which is relatime. To take a mode back is to name none.
@@ -42,24 +43,24 @@ type option struct {
 // What is crun's and not of the specification: copy-symlink, src-nofollow, dest-nofollow,
 // and the options of a file system with an r, which are what they are without it.
 //
-// Source: runtime-spec config.md "Linux mount options"; mount_setattr(2), mount(2), mount(8);
-// crun(1).
+// Source: runtime-spec config.md "Linux mount options"; mount_setattr(2), mount(2), statfs(2),
+// mount(8); crun(1).
 var mountOptions = [...]option{
-	{name: "ro", tree: true, attrs: change{unix.MOUNT_ATTR_RDONLY, 0}, flag: unix.MS_RDONLY},
+	{name: "ro", tree: true, attrs: change{unix.MOUNT_ATTR_RDONLY, 0}, flag: unix.MS_RDONLY, seen: unix.ST_RDONLY},
 	{name: "rw", tree: true, attrs: change{0, unix.MOUNT_ATTR_RDONLY}},
-	{name: "nosuid", tree: true, attrs: change{unix.MOUNT_ATTR_NOSUID, 0}, flag: unix.MS_NOSUID},
+	{name: "nosuid", tree: true, attrs: change{unix.MOUNT_ATTR_NOSUID, 0}, flag: unix.MS_NOSUID, seen: unix.ST_NOSUID},
 	{name: "suid", tree: true, attrs: change{0, unix.MOUNT_ATTR_NOSUID}},
-	{name: "nodev", tree: true, attrs: change{unix.MOUNT_ATTR_NODEV, 0}, flag: unix.MS_NODEV},
+	{name: "nodev", tree: true, attrs: change{unix.MOUNT_ATTR_NODEV, 0}, flag: unix.MS_NODEV, seen: unix.ST_NODEV},
 	{name: "dev", tree: true, attrs: change{0, unix.MOUNT_ATTR_NODEV}},
-	{name: "noexec", tree: true, attrs: change{unix.MOUNT_ATTR_NOEXEC, 0}, flag: unix.MS_NOEXEC},
+	{name: "noexec", tree: true, attrs: change{unix.MOUNT_ATTR_NOEXEC, 0}, flag: unix.MS_NOEXEC, seen: unix.ST_NOEXEC},
 	{name: "exec", tree: true, attrs: change{0, unix.MOUNT_ATTR_NOEXEC}},
-	{name: "nosymfollow", tree: true, attrs: change{unix.MOUNT_ATTR_NOSYMFOLLOW, 0}, flag: unix.MS_NOSYMFOLLOW, since: "5.14"},
+	{name: "nosymfollow", tree: true, attrs: change{unix.MOUNT_ATTR_NOSYMFOLLOW, 0}, flag: unix.MS_NOSYMFOLLOW, seen: stNoSymfollow, since: "5.14"},
 	{name: "symfollow", tree: true, attrs: change{0, unix.MOUNT_ATTR_NOSYMFOLLOW}, since: "5.14"},
-	{name: "nodiratime", tree: true, attrs: change{unix.MOUNT_ATTR_NODIRATIME, 0}, flag: unix.MS_NODIRATIME},
+	{name: "nodiratime", tree: true, attrs: change{unix.MOUNT_ATTR_NODIRATIME, 0}, flag: unix.MS_NODIRATIME, seen: unix.ST_NODIRATIME},
 	{name: "diratime", tree: true, attrs: change{0, unix.MOUNT_ATTR_NODIRATIME}},
-	{name: "noatime", tree: true, attrs: change{unix.MOUNT_ATTR_NOATIME, unix.MOUNT_ATTR__ATIME}, flag: unix.MS_NOATIME},
+	{name: "noatime", tree: true, attrs: change{unix.MOUNT_ATTR_NOATIME, unix.MOUNT_ATTR__ATIME}, flag: unix.MS_NOATIME, seen: unix.ST_NOATIME},
 	{name: "atime", tree: true, back: unix.MOUNT_ATTR_NOATIME},
-	{name: "relatime", tree: true, attrs: change{unix.MOUNT_ATTR_RELATIME, unix.MOUNT_ATTR__ATIME}},
+	{name: "relatime", tree: true, attrs: change{unix.MOUNT_ATTR_RELATIME, unix.MOUNT_ATTR__ATIME}, seen: unix.ST_RELATIME},
 	{name: "norelatime", tree: true},
 	{name: "strictatime", tree: true, attrs: change{unix.MOUNT_ATTR_STRICTATIME, unix.MOUNT_ATTR__ATIME}, flag: unix.MS_STRICTATIME},
 	{name: "nostrictatime", tree: true, back: unix.MOUNT_ATTR_STRICTATIME},
@@ -150,16 +151,6 @@ func propagationNames() (names []string) {
 		}
 	}
 	return names
-}
-
-// mountFlags returns the MS_ flags of mount(2) for attributes.
-func mountFlags(set uint64) (flags uintptr) {
-	for i := range mountOptions {
-		if row := &mountOptions[i]; row.kind == ofMount && set&row.attrs.set != 0 {
-			flags |= row.flag
-		}
-	}
-	return flags
 }
 
 // IsBind reports whether m is a bind mount: by its options alone, since "bind" is no type

@@ -135,7 +135,7 @@ func (r *Root) build(b *program.Builder, i int, fs *newFS, target, mode program.
 		// Not before all is in it.
 		fs.attrs &^= unix.MOUNT_ATTR_RDONLY
 		fs.flags = slices.DeleteFunc(fs.flags, func(w string) bool { return w == "ro" })
-		r.deferred = append(r.deferred, late{i, src.tree})
+		r.filled = append(r.filled, filled{i, src.tree})
 	}
 	bind, done := b.Label(), b.Label()
 	fallback := r.fallbackSource(mnt)
@@ -204,8 +204,8 @@ func (r *Root) ownPids() bool {
 	return l != nil && slices.ContainsFunc(l.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.PIDNamespace })
 }
 
-// late is a mount that is made read-only by Finish.
-type late struct {
+// filled is a mount that is made read-only by Finish, when all is in it.
+type filled struct {
 	mount int
 	tree  program.Reg
 }
@@ -412,7 +412,7 @@ func (r *Root) remount(b *program.Builder, mnt *specs.Mount, i int) {
 	f.legacy |= unix.MS_REMOUNT
 	if src.dest == "/dev" && r.readonly(src) { // not before the devices are in it
 		f.attrs &^= unix.MOUNT_ATTR_RDONLY
-		r.deferred = append(r.deferred, late{i, target})
+		r.filled = append(r.filled, filled{i, target})
 	}
 	f.mountOn(b, target, noLabel)
 }

@@ -103,7 +103,7 @@ func TestUserNamespaceNodes(t *testing.T) {
 	if !strings.HasPrefix(out, want) || len(lines) < 14 {
 		t.Fatalf("got\n%s\nwant\n%s", out, want)
 	}
-	if dev := lines[9]; dev == strconv.FormatUint(st.Dev, 10) || lines[10] != "600" || lines[11] != "666" || lines[12] != "0" {
+	if dev := lines[9]; dev == strconv.FormatUint(uint64(st.Dev), 10) || lines[10] != "600" || lines[11] != "666" || lines[12] != "0" {
 		t.Errorf("the nodes are on device %s, the host's /dev is %d:\n%s", dev, st.Dev, out)
 	}
 }

@@ -21,10 +21,10 @@ const onSlash = "/.."
 
 // mountOld emits what mountAPI does.
 func (f *newFS) mountOld(b *program.Builder, tree program.Reg, refused program.Label) {
-	attrs, late := f.attrs, uint64(0)
+	attrs, readonly := f.attrs, uint64(0)
 	if ownReadonly(f.kind) { // mount would make the superblock read-only, which is others' too
-		late = attrs & unix.MOUNT_ATTR_RDONLY
-		attrs &^= late
+		readonly = attrs & unix.MOUNT_ATTR_RDONLY
+		attrs &^= readonly
 	}
 	step := b.Step(program.T("mount %s for a moment, since fsopen is denied", f.kind))
 	c := call.Mount(step, f.old(), call.PathTo(b, "/"), uint64(f.legacy|mountFlags(attrs)))
@@ -32,8 +32,8 @@ func (f *newFS) mountOld(b *program.Builder, tree program.Reg, refused program.L
 		c.On(unix.EPERM, refused)
 	}
 	takeFromSlash(b, tree)
-	if late != 0 {
-		setattr(b.Step(program.T("make it read-only")), tree, false, &unix.MountAttr{Attr_set: late})
+	if readonly != 0 {
+		setattr(b.Step(program.T("make it read-only")), tree, false, &unix.MountAttr{Attr_set: readonly})
 	}
 }
 

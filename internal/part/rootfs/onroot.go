@@ -74,7 +74,7 @@ func checkOnRoot(i int, mnt *specs.Mount) error {
 // of propagation and of being read-only comes when all is mounted in it, as for root.path.
 func (r *Root) takeRoot(i int, s *source) {
 	r.onRoot, r.onRootAt = s, i
-	s.root, s.inside, s.late = true, "", false
+	s.root, s.inside, s.atMount = true, "", false
 	const ro = unix.MOUNT_ATTR_RDONLY
 	if s.o.bind || r.c.Spec.Mounts[i].Type == "tmpfs" { // others' superblocks are read-only
 		s.rootRO = s.o.change.set&ro != 0

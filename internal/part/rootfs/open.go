@@ -21,14 +21,14 @@ type source struct {
 	tree program.Reg // its mount: of a bind from the beginning, else once made, where a descriptor is needed
 	// inside is the source of a bind as the container sees it, when it lies below an earlier
 	// mount of the container: it is there only when that is. Else empty.
-	inside string
-	link   string // a copy of the source, a symbolic link, is made: where it leads; else empty
-	late   bool   // the source of a bind is opened when it is attached
-	again  bool   // a later entry remounts it
-	mapped bool   // its ids are
-	root   bool   // it is on "/", and the container's root
-	rootRO bool   // of that: it is made read-only by Finish
-	gone   bool   // a later mount on "/" covers it, and it is not made
+	inside  string
+	link    string // a copy of the source, a symbolic link, is made: where it leads; else empty
+	atMount bool   // the source of a bind is opened when it is attached
+	again   bool   // a later entry remounts it
+	mapped  bool   // its ids are
+	root    bool   // it is on "/", and the container's root
+	rootRO  bool   // of that: it is made read-only by Finish
+	gone    bool   // a later mount on "/" covers it, and it is not made
 }
 
 // destination returns a mount's destination, clean and absolute.
@@ -82,7 +82,7 @@ func (r *Root) parseMounts(b *program.Builder) {
 		src.dest, src.o = destination(m.Destination), parseOptions(m.Options)
 		src.link, src.mapped = r.c.Links[i], idmapped(m, src)
 		src.inside = r.inside(i, src)
-		src.late = r.late(m, src)
+		src.atMount = r.opensAtMount(m, src)
 		if i == top {
 			r.takeRoot(i, src)
 		}
@@ -103,7 +103,7 @@ func (r *Root) openBinds(b *program.Builder) {
 		s := &r.mounts[i]
 		switch {
 		case s.gone, s.root: // which openRoot opens
-		case s.opens() && !s.late:
+		case s.opens() && !s.atMount:
 			r.openBind(b, i, s)
 		case !s.o.bind && r.c.SourcesInParent && (r.c.Userns && r.mapsNew(i) || r.c.Running && namesFiles(r.c.Spec.Mounts[i].Type)):
 			r.openNew(b, i)
@@ -175,7 +175,7 @@ func idmapped(m *specs.Mount, s *source) bool {
 // changes no other.
 func (r *Root) mapIDs(b *program.Builder, i int, s *source, what string) {
 	m := &r.c.Spec.Mounts[i]
-	step := b.Step(program.T("map the ids of %s (needs Linux 5.12 and a file system that can: mount_setattr MOUNT_ATTR_IDMAP)", what))
+	step := b.Step(program.T("map the ids of %s (needs Linux %s and a file system that can: mount_setattr MOUNT_ATTR_IDMAP)", what, SetattrSince))
 	attr := program.Struct(b, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP})
 	const usernsFd = 24 // offset in struct mount_attr
 	r.Idmaps = append(r.Idmaps, Idmap{Mount: i, Fd: attr.Reg(usernsFd), UIDs: m.UIDMappings, GIDs: m.GIDMappings})
@@ -224,10 +224,10 @@ func MappedBeneath(mounts []specs.Mount, root string) (list []int) {
 	return list
 }
 
-// late reports what source.late is: where there are many mounts, one descriptor is open at
-// a time. The child's copy of the host's tree is not shared with the host, and idmapped
+// opensAtMount reports what source.atMount is: where there are many mounts, one descriptor is
+// open at a time. The child's copy of the host's tree is not shared with the host, and idmapped
 // mounts need the parent.
-func (r *Root) late(m *specs.Mount, s *source) bool {
+func (r *Root) opensAtMount(m *specs.Mount, s *source) bool {
 	return r.many && (r.c.SourcesInChild || !r.c.SourcesInParent) && s.opens() &&
 		s.o.prop != unix.MS_SHARED && !idmapped(m, s)
 }
@@ -259,10 +259,7 @@ func (r *Root) attributes(b *program.Builder, src *source) {
 	if !src.o.recursive { // then there is nothing below
 		top, below, prop, propBelow = top.merge(below), change{}, prop|propBelow, 0
 	}
-	since := "5.12"
-	if (src.o.change.set|src.o.change.clr|src.o.below.set|src.o.below.clr)&unix.MOUNT_ATTR_NOSYMFOLLOW != 0 {
-		since = OptionSince("nosymfollow")
-	}
+	since := attrsSince(src.o.change.merge(src.o.below))
 	step := b.Step(program.T("set its options (needs Linux %s: mount_setattr)", since))
 	if !top.empty() || prop != 0 {
 		r.changeBind(step, src, top, prop)
@@ -281,10 +278,6 @@ func (r *Root) bindChanges(src *source) (top, below change) {
 	return top, below
 }
 
-// inherited are the attributes that a bind with options of its own does not take
-// over from its source.
-const inherited = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
-
 // bindChange returns what the plain options change of a bind. As soon as they name an
 // attribute, to set it or to clear it, the mount has exactly those that they set, as by
 // mount(2)'s MS_BIND|MS_REMOUNT; the mode of access times is one of its own. In a user
@@ -296,11 +289,11 @@ func (r *Root) bindChange(s *source) change {
 	if !s.o.named || r.c.Userns {
 		return attrs
 	}
-	attrs.clr |= inherited &^ attrs.set
+	attrs.clr |= restrictions() &^ attrs.set
 	if s.rootRO { // the source's own is not taken back for the time until Finish
 		attrs.clr &^= unix.MOUNT_ATTR_RDONLY
 	}
-	if attrs.set&(unix.MOUNT_ATTR__ATIME|unix.MOUNT_ATTR_NODIRATIME) != 0 || attrs.clr&unix.MOUNT_ATTR__ATIME != 0 {
+	if attrs.set&accessTimes != 0 || attrs.clr&unix.MOUNT_ATTR__ATIME != 0 {
 		attrs.clr |= unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME&^attrs.set
 	}
 	return attrs
@@ -308,26 +301,25 @@ func (r *Root) bindChange(s *source) change {
 
 // changeBind emits the change of one mount. What the kernel has locked, because
 // the mount came from a more privileged namespace, stays as it is when the options
-// do not name it, and so does nosymfollow where the kernel cannot change it.
+// do not name it, and so do younger attributes where the kernel cannot change them.
 //
-// Source: mount_namespaces(7), "Restrictions on mount namespaces"; mount_setattr(2),
-// MOUNT_ATTR_NOSYMFOLLOW.
+// Source: mount_namespaces(7), "Restrictions on mount namespaces"; mount_setattr(2).
 func (r *Root) changeBind(b *program.Builder, src *source, attrs change, prop uint64) {
 	if r.c.Userns && r.c.SourcesInParent && !r.inChild {
 		r.keepLocked(b, src.tree, attrs.clr&^attrs.set)
 	}
 	call := setattr(b, src.tree, false, &unix.MountAttr{Attr_set: attrs.set, Attr_clr: attrs.clr, Propagation: prop})
-	kept := change{attrs.set, attrs.clr &^ (inherited &^ src.o.change.clr)}
+	kept := change{attrs.set, attrs.clr &^ (restrictions() &^ src.o.change.clr)}
 	if kept == attrs {
 		return
 	}
 	locked, done := b.Label(), b.Label()
-	if attrs.clr&^src.o.change.clr&unix.MOUNT_ATTR_NOSYMFOLLOW != 0 {
+	if unnamed := attrs.clr &^ src.o.change.clr & younger(); unnamed != 0 {
 		older := b.Label()
 		call.On(0, older)
 		b.Jump(done)
 		b.Bind(older)
-		call = setattr(b, src.tree, false, &unix.MountAttr{Attr_set: attrs.set, Attr_clr: attrs.clr &^ unix.MOUNT_ATTR_NOSYMFOLLOW, Propagation: prop})
+		call = setattr(b, src.tree, false, &unix.MountAttr{Attr_set: attrs.set, Attr_clr: attrs.clr &^ unnamed, Propagation: prop})
 	}
 	call.On(unix.EPERM, locked) // something that the options do not name is locked: left as it is
 	b.Jump(done)
@@ -342,8 +334,8 @@ func (r *Root) changeBind(b *program.Builder, src *source, attrs change, prop ui
 //
 // Source: mount_namespaces(7), "Restrictions on mount namespaces".
 func (r *Root) keepLocked(b *program.Builder, tree program.Reg, clr uint64) {
-	// The four have the same bits in statfs(2) as in mount(2).
-	flags := int64(mountFlags(clr & (unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC)))
+	const lockable = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+	flags := int64(statfsFlags(clr & lockable))
 	if flags == 0 {
 		return
 	}

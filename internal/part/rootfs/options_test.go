@@ -64,10 +64,7 @@ func TestParseOptions(t *testing.T) {
 
 // Every option of the runtime-spec's table is known: none goes to the file system.
 func TestOptionsOfTheSpecification(t *testing.T) {
-	for _, name := range strings.Fields(`async atime bind defaults dev diratime dirsync exec iversion lazytime loud mand noatime nodev nodiratime noexec
-		noiversion nolazytime nomand norelatime nostrictatime nosuid nosymfollow private ratime rbind rdev rdiratime relatime remount rexec rnoatime
-		rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime rro rrw rshared rslave rstrictatime rsuid rsymfollow
-		runbindable rw shared silent slave strictatime suid symfollow sync tmpcopyup unbindable idmap ridmap`) {
+	for _, name := range MountOptions() { // which a test of internal/features has
 		if o := parseOptions([]string{name}); len(o.data) > 0 {
 			t.Errorf("%s is taken for an option of the file system", name)
 		}
@@ -80,6 +77,35 @@ func TestMountFlags(t *testing.T) {
 	want := uintptr(unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_STRICTATIME | unix.MS_NODIRATIME | unix.MS_NOSYMFOLLOW)
 	if got != want {
 		t.Errorf("got %#x, want %#x", got, want)
+	}
+}
+
+// TestAttributesOfTheTable: what is derived from the table of options.
+//
+// Source: linux/mount.h, linux/statfs.h.
+func TestAttributesOfTheTable(t *testing.T) {
+	const all = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
+	for _, c := range []struct {
+		name      string
+		got, want uint64
+	}{
+		{"restrictions", restrictions(), all},
+		{"younger", younger(), unix.MOUNT_ATTR_NOSYMFOLLOW},
+		{"flags of statfs", statfsFlags(all), unix.ST_RDONLY | unix.ST_NOSUID | unix.ST_NODEV | unix.ST_NOEXEC | 0x2000},
+		{"attributes of none", attrsSeen(0), unix.MOUNT_ATTR_STRICTATIME},
+		{"attributes of all", attrsSeen(unix.ST_RDONLY | unix.ST_NOSUID | unix.ST_NODEV | unix.ST_NOEXEC | 0x2000 | unix.ST_NODIRATIME | unix.ST_NOATIME),
+			all | unix.MOUNT_ATTR_NODIRATIME | unix.MOUNT_ATTR_NOATIME},
+		{"attributes with relatime", attrsSeen(unix.ST_RELATIME | unix.ST_NODEV), unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_RELATIME},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: got %#x, want %#x", c.name, c.got, c.want)
+		}
+	}
+	for _, c := range []struct{ options, want string }{{"ro", "5.12"}, {"ro,nosymfollow", "5.14"}, {"rsymfollow", "5.14"}, {"noatime", "5.12"}} {
+		o := parseOptions(strings.Split(c.options, ","))
+		if got := attrsSince(o.change.merge(o.below)); got != c.want {
+			t.Errorf("%s: since %s, want %s", c.options, got, c.want)
+		}
 	}
 }
 

@@ -61,13 +61,13 @@ func (r *Root) Finish(b *program.Builder) {
 
 // readonlyRoot emits that the root's own mount is read-only.
 func (r *Root) readonlyRoot(b *program.Builder) {
-	b = b.Doing(program.T("make the root read-only (needs Linux 5.12: mount_setattr)"))
+	b = b.Doing(program.T("make the root read-only (needs Linux %s: mount_setattr)", SetattrSince))
 	setattr(b, r.Fd, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 }
 
 // finishReadonly emits that mounts are made read-only that were filled before.
 func (r *Root) finishReadonly(b *program.Builder) {
-	for _, l := range r.deferred {
+	for _, l := range r.filled {
 		b := b.Element(program.N("mounts[%d]", l.mount)).Doing(program.T("make it read-only"))
 		setattr(b, l.tree, false, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}

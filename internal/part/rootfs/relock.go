@@ -30,7 +30,7 @@ func (r *Root) Relock(b *program.Builder) {
 	}
 	for i := range r.mounts {
 		src, mnt := &r.mounts[i], &r.c.Spec.Mounts[i]
-		opened := src.opens() && !src.late
+		opened := src.opens() && !src.atMount
 		if !opened || idmapped(mnt, src) || src.o.prop == unix.MS_SHARED { // mapping needs the caller's privileges, a copy is in no peer group
 			continue
 		}

@@ -10,9 +10,6 @@ import (
 // Attributes of a mount are MOUNT_ATTR_ bits here. CRIU gives a mount those that it had at the
 // checkpoint, and the container's processes may have taken some of the configuration's off.
 
-// accessTimes are the attributes of access times, which the kernel locks together.
-const accessTimes = unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME
-
 // AttributesOf returns those of the mount that the file is on.
 //
 // Source: statfs(2), f_flags.
@@ -21,27 +18,8 @@ func AttributesOf(fd int) (attrs uint64, err error) {
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return 0, fmt.Errorf("statfs: %w", err)
 	}
-	flags := uint64(st.Flags)
-	attrs = unix.MOUNT_ATTR_STRICTATIME
-	for _, bit := range [...]struct{ flag, attr uint64 }{
-		{unix.ST_RDONLY, unix.MOUNT_ATTR_RDONLY}, {unix.ST_NOSUID, unix.MOUNT_ATTR_NOSUID}, {unix.ST_NODEV, unix.MOUNT_ATTR_NODEV},
-		{unix.ST_NOEXEC, unix.MOUNT_ATTR_NOEXEC}, {stNoSymfollow, unix.MOUNT_ATTR_NOSYMFOLLOW}, {unix.ST_NODIRATIME, unix.MOUNT_ATTR_NODIRATIME},
-	} {
-		if flags&bit.flag != 0 {
-			attrs |= bit.attr
-		}
-	}
-	switch {
-	case flags&unix.ST_NOATIME != 0:
-		return attrs&^unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NOATIME, nil
-	case flags&unix.ST_RELATIME != 0:
-		return attrs&^unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_RELATIME, nil
-	}
-	return attrs, nil
+	return attrsSeen(uint64(st.Flags)), nil
 }
-
-// stNoSymfollow is ST_NOSYMFOLLOW of linux/statfs.h.
-const stNoSymfollow = 0x2000
 
 // Recorded returns the attributes of a mount whose options a mountinfo file has so.
 func Recorded(mountinfo string) uint64 {
@@ -53,7 +31,7 @@ func Recorded(mountinfo string) uint64 {
 }
 
 // Loosest returns what both a and b restrict, with the access times of a.
-func Loosest(a, b uint64) uint64 { return a&b&inherited | a&accessTimes }
+func Loosest(a, b uint64) uint64 { return a&b&restrictions() | a&accessTimes }
 
 // SetAttributes gives the mount that is open at fd the attributes, and no other. Access times
 // that the kernel has locked, as it does with a mount that has come into a user namespace,
@@ -68,10 +46,8 @@ func SetAttributes(fd int, attrs uint64) error {
 	set := func(set, clr uint64) error {
 		return unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: set, Attr_clr: clr})
 	}
-	plain := change{attrs & inherited, inherited &^ attrs}
-	if has&unix.MOUNT_ATTR_NOSYMFOLLOW == 0 { // which kernels before 5.14 do not know
-		plain.clr &^= unix.MOUNT_ATTR_NOSYMFOLLOW
-	}
+	plain := change{attrs & restrictions(), restrictions() &^ attrs}
+	plain.clr &^= younger() &^ has // which this kernel may not know
 	times := change{}
 	if (has^attrs)&accessTimes != 0 {
 		times = change{attrs & accessTimes, unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME&^attrs}
@@ -101,7 +77,7 @@ func (r *Restored) Attributes(i int, below bool, source uint64) uint64 {
 // New returns what the configuration restricts of the mount of the new file system i.
 func (r *Restored) New(i int) uint64 {
 	o := &r.emit.mounts[i].o
-	return o.change.merge(o.below).set & inherited
+	return o.change.merge(o.below).set & restrictions()
 }
 
 // changes returns what the options of the entry i change of a mount.
@@ -120,7 +96,7 @@ func (r *Restored) changes(i int, below bool) change {
 // has restricted stays.
 func (r *Restored) apply(c change, source uint64) uint64 {
 	if r.emit.c.Userns {
-		c.clr &^= inherited
+		c.clr &^= restrictions()
 	}
 	return source&^c.clr | c.set
 }
@@ -152,7 +128,7 @@ func (r *Restored) Cgroup(at string, callers bool, source uint64) uint64 {
 	for i := range r.emit.mounts {
 		s := &r.emit.mounts[i]
 		if t := r.emit.c.Spec.Mounts[i].Type; (t == "cgroup" || t == "cgroup2") && (at == s.dest || strings.HasPrefix(at, s.dest+"/")) {
-			source |= s.o.change.merge(s.o.below).set & inherited
+			source |= s.o.change.merge(s.o.below).set & restrictions()
 		}
 	}
 	if callers {

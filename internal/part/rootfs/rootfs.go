@@ -34,7 +34,7 @@ import (
 const (
 	TargetTag = 0x10000 // up to 0x1ffff: make a mount target (without SourcesInParent the root's descriptor comes along), then release
 	CopyUpTag = 0x20000 // up to 0x2ffff: steer the filling of a tmpfs, see copier
-	endTag    = 0x30000
+	TagsEnd   = 0x30000 // the first that is none of these
 
 	AsDir     = 0x8000    // in a tag of TargetTag: a directory
 	maxMounts = AsDir / 2 // and so many devices
@@ -159,7 +159,7 @@ type Root struct {
 	devOwn   bool        // nothing but this program has reached /dev yet
 	made     []node
 	targets  []missingTarget // targets that the parent may have to make, by index
-	deferred []late
+	filled   []filled
 }
 
 // manyFds is the number of mounts, masks and read-only paths from which on

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/calls"
-
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/sigaction"
 )
 
 // maxArray is how many elements of an array a listing reads.
@@ -83,7 +83,7 @@ func (l *lister) structure(off uint64, kind calls.Kind) string {
 		{calls.CapHead, 8, l.capHead},
 		{calls.CapData, 24, l.capData},
 		{calls.SchedAttr, 48, l.schedAttr},
-		{calls.Sigset, 8, l.sigset},
+		{calls.Sigset, sigaction.SetSize, l.sigset},
 		{calls.Sigaction, 8, l.sigaction},
 		{calls.Fprog, uint64(unsafe.Sizeof(unix.SockFprog{})), l.fprog},
 		{calls.Winsize, 8, l.winsize},
@@ -170,14 +170,14 @@ func (l *lister) schedAttr(off uint64) string {
 		l.field("deadline", off+32, 8, intWord), l.field("period", off+40, 8, intWord))
 }
 
-// sigset writes the kernel's set of 64 signals.
+// sigset writes the kernel's set of signals.
 func (l *lister) sigset(off uint64) string {
-	v, _ := l.uint(off, 8)
-	if v == 1<<64-1 {
+	v, _ := l.uint(off, sigaction.SetSize)
+	if v == 1<<sigaction.Last-1 {
 		return "{all}"
 	}
 	var out []string
-	for i := range uint64(64) {
+	for i := range uint64(sigaction.Last) {
 		if v&(1<<i) != 0 {
 			out = append(out, signalWord(i+1))
 		}
