@@ -27,6 +27,7 @@ type maker struct {
 	dir    *state.Dir // after "record"
 	c      *container
 	child  *spawn.Child // after "clone"
+	hidden bool         // it is not dumpable from its birth
 	scoped bool         // systemd has been asked for the unit
 
 	link    *selfexe.Link // nil where the executable needs none

@@ -201,6 +201,32 @@ func (g *guest) unprivilegedLife() {
 	g.do("delete", g.id).ok(t)
 }
 
+// TestUnprivilegedScore: further processes have the container's score for the OOM killer, or one
+// of their own, of whoever calls; and the caller of exec keeps its own.
+func TestUnprivilegedScore(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 does not hand on the score")
+	for _, s := range seats() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			g := s.seated(t, true)
+			g.spec.Process.OOMScoreAdj = ptr(400)
+			g.configure(program{args: []string{"sleep", "1000"}})
+			saysNothingBut(t, g.as(g.createCall()).do(t), "")
+			g.readPid()
+			g.do("start", g.id).ok(t)
+			if text := readText(t, fmt.Sprintf("/proc/%d/oom_score_adj", g.pid)); text != "400\n" {
+				t.Errorf("init's score is %q", text)
+			}
+			c := g.execCall(program{}, "--env", idVariable+"="+g.id)
+			c.args = append(c.args, "cat", "/proc/self/oom_score_adj")
+			saysNothingBut(t, c.do(t), "400\n")
+			file := g.processFile(&specs.Process{Args: []string{"cat", "/proc/self/oom_score_adj"}, Cwd: "/", Env: program{}.environment(g.id), OOMScoreAdj: ptr(450)})
+			saysNothingBut(t, g.execCall(program{}, "--process", file).do(t), "450\n")
+		})
+	}
+}
+
 func (g *guest) unprivilegedHooks() {
 	t := g.t.(*testing.T)
 	t.Helper()
