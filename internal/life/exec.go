@@ -11,6 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/config"
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/part/limit"
@@ -121,6 +122,9 @@ func (e *execution) begin(id string) (err error) {
 	if err := e.process(); err != nil {
 		return err
 	}
+	if len(e.o.Cgroups) > 0 && !e.c.hasCgroup() {
+		return withoutCgroup(errors.New("invalid --cgroup argument"))
+	}
 	sub, err := cgroup.ParseSub(e.o.Cgroups)
 	if err != nil {
 		return err
@@ -196,6 +200,9 @@ func (e *execution) process() error {
 		}
 	}
 	if err := validate.Process(e.p); err != nil {
+		if e.o.Process != nil && e.o.Embed == nil {
+			return fault.In("--process", err)
+		}
 		return err
 	}
 	switch {
