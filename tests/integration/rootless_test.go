@@ -223,6 +223,18 @@ func TestUnprivilegedScore(t *testing.T) {
 			saysNothingBut(t, c.do(t), "400\n")
 			file := g.processFile(&specs.Process{Args: []string{"cat", "/proc/self/oom_score_adj"}, Cwd: "/", Env: program{}.environment(g.id), OOMScoreAdj: ptr(450)})
 			saysNothingBut(t, g.execCall(program{}, "--process", file).do(t), "450\n")
+			if !strings.HasPrefix(s.name, "user") {
+				return // of another container's user namespace, which has no rights there
+			}
+			other := s.seated(t, true)
+			other.spec.Process.OOMScoreAdj = ptr(500)
+			other.spec.Linux.UIDMappings, other.spec.Linux.GIDMappings = nil, nil
+			for i := range other.spec.Linux.Namespaces {
+				if n := &other.spec.Linux.Namespaces[i]; n.Type == specs.UserNamespace {
+					n.Path = fmt.Sprintf("/proc/%d/ns/user", g.pid)
+				}
+			}
+			saysNothingBut(t, other.byRun(program{args: []string{"cat", "/proc/self/oom_score_adj"}}), "500\n")
 		})
 	}
 }
