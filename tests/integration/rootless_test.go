@@ -205,7 +205,7 @@ func (g *guest) unprivilegedLife() {
 // of their own, of whoever calls; and the caller of exec keeps its own.
 func TestUnprivilegedScore(t *testing.T) {
 	t.Parallel()
-	hutchOnly(t, "1.1 does not hand on the score")
+	hutchOnly(t, "1.1 leaves out the score of a process file")
 	for _, s := range seats() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
