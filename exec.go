@@ -163,8 +163,11 @@ func checkWords(f *cli.Values) error {
 		return fmt.Errorf("--cwd: %q is not an absolute path; begin it with /", cwd)
 	}
 	for i, entry := range f.List("env") {
-		if !strings.Contains(entry, "=") { // it may be a secret, and is not shown
+		switch strings.IndexByte(entry, '=') { // it may be a secret, and is not shown
+		case -1:
 			return fmt.Errorf("--env: number %d of them has no '='; write it as NAME=VALUE", i+1)
+		case 0:
+			return fmt.Errorf("--env: number %d of them has no name before the '='; write it as NAME=VALUE", i+1)
 		}
 	}
 	return nil

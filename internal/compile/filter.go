@@ -73,11 +73,7 @@ func allows(f *seccomp.Filter, nr uintptr) bool {
 // of the profile counts listenerPath alone then.
 func filter(profile *specs.LinuxSeccomp, raw string) (*seccomp.Filter, error) {
 	if raw != "" {
-		f, err := seccomp.Raw(raw, profile != nil && profile.ListenerPath != "")
-		if err != nil {
-			return nil, fmt.Errorf("config.json: %w", err)
-		}
-		return f, nil
+		return seccomp.Raw(raw, profile != nil && profile.ListenerPath != "")
 	}
 	if profile == nil {
 		return nil, nil

@@ -3,6 +3,7 @@
 package fault
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -13,11 +14,12 @@ type Error struct {
 	Element string // the property, as linux.namespaces[2].path
 	Fault   string // what is wrong with it
 	Remedy  string // what to do about it; may be empty
+	Source  string // where the configuration is from; config.json where it is empty
 }
 
-// Error returns "config.json: ELEMENT: FAULT; REMEDY".
+// Error returns "SOURCE: ELEMENT: FAULT; REMEDY".
 func (e *Error) Error() string {
-	text := "config.json: " + e.Element + ": " + e.Fault
+	text := cmp.Or(e.Source, "config.json") + ": " + e.Element + ": " + e.Fault
 	if e.Remedy != "" {
 		text += "; " + e.Remedy
 	}
@@ -27,7 +29,17 @@ func (e *Error) Error() string {
 // New returns an Error. It returns the type error, so that a check that finds nothing
 // returns a nil of that type and has built no text.
 func New(element, fault, remedy string) error {
-	return &Error{element, fault, remedy}
+	return &Error{Element: element, Fault: fault, Remedy: remedy}
+}
+
+// In returns err with source, where it is a fault, as that which it was found in.
+func In(source string, err error) error {
+	if e, ok := err.(*Error); ok {
+		found := *e
+		found.Source = source
+		return &found
+	}
+	return err
 }
 
 // At returns the name of the element i of a list.

@@ -23,7 +23,7 @@ func rawFilter(l *specs.Linux, annotations map[string]string) error {
 	}
 	if text == "" {
 		_, err := seccomp.Raw(text, false)
-		return fmt.Errorf("config.json: %w", err)
+		return err
 	}
 	if l != nil {
 		l.Seccomp = &specs.LinuxSeccomp{}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/config"
+	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/selfexe"
 	"github.com/hutch-project/hutch/internal/part/limit"
@@ -121,6 +122,9 @@ func (e *execution) begin(id string) (err error) {
 	if err := e.process(); err != nil {
 		return err
 	}
+	if len(e.o.Cgroups) > 0 && !e.c.hasCgroup() {
+		return withoutCgroup(errors.New("invalid --cgroup argument"))
+	}
 	sub, err := cgroup.ParseSub(e.o.Cgroups)
 	if err != nil {
 		return err
@@ -196,6 +200,9 @@ func (e *execution) process() error {
 		}
 	}
 	if err := validate.Process(e.p); err != nil {
+		if e.o.Process != nil && e.o.Embed == nil {
+			return fault.In("--process", err)
+		}
 		return err
 	}
 	switch {
@@ -245,7 +252,12 @@ func (e *execution) spawn() error {
 	defer unlink()
 	e.signals.Ready() // before the process is there: what comes from now on is for it
 	e.phase("clone")
-	e.child, err = spawnHidden(prog, &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault})
+	o := &spawn.Options{Cgroup: entry.Cgroup, Trace: e.trace != nil, Fault: testFault}
+	if e.reads == nil && bornScored(e.p) {
+		e.child, err = e.r.spawnScored(prog, o, e.p)
+	} else {
+		e.child, err = spawnHidden(prog, o)
+	}
 	if err != nil {
 		return entryDenied(err)
 	}
@@ -281,7 +293,7 @@ func (e *execution) parentWork() (list workList[*execution]) {
 	list.add(e.way.bySystemd, compile.Born, "linux.cgroupsPath", "have systemd move the process", (*execution).toUnit)
 	list.add(e.way.outside && !clones, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
 	// These take capabilities in the initial user namespace, and come before another is joined.
-	list.add(e.p.OOMScoreAdj != nil, compile.Born, "process.oomScoreAdj",
+	list.add(e.p.OOMScoreAdj != nil && !bornScored(e.p), compile.Born, "process.oomScoreAdj",
 		"set the score for the OOM killer", (*execution).setScore)
 	list.add(e.userns(), compile.Born, "process.rlimits", "set the limits", (*execution).setLimits)
 	list.add(e.userns() && handsOver(e.p, e.std, nil), compile.Born, "process.user.uid",

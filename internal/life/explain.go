@@ -85,8 +85,20 @@ func explainIDs(err error) error {
 	switch {
 	case failed.Errno == unix.EINVAL && (failed.Call == "setresuid" || failed.Call == "setresgid" || failed.Call == "setgroups"):
 		return fmt.Errorf("%w: it is not mapped in the container's user namespace; give one that linux.uidMappings or gidMappings have", err)
-	case failed.Errno == unix.EPERM && failed.Call == "setgroups":
-		return fmt.Errorf("%w: a container whose only group is its caller's can set none", err)
+	}
+	return explainGroups(err)
+}
+
+// explainGroups adds to err, when it is that groups may not be set, why and what to do. What
+// a user without privileges has mapped without newgidmap is one group, and setgroups is denied
+// then.
+//
+// Source: user_namespaces(7), "The /proc/pid/setgroups file".
+func explainGroups(err error) error {
+	var failed *program.Error
+	if errors.As(err, &failed) && failed.Errno == unix.EPERM && failed.Call == "setgroups" {
+		return fmt.Errorf("%w: a container whose only group is its caller's can set none; "+
+			"leave them out, or map more of /etc/subgid in linux.gidMappings", err)
 	}
 	return err
 }

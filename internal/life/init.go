@@ -82,11 +82,15 @@ func (m *maker) clone() (undo func(), err error) {
 		out.Program.Set(out.Tasks[i], int64(fd))
 	}
 	m.streams(out.Program)
-	start := spawnHidden
-	if seat.User() && !out.Namespaces.Joins() {
-		// The new process's files in /proc have to be its user's, who writes
-		// the mappings. Nobody is in its namespaces yet to look into it.
+	start, proc := spawnHidden, m.bundle.spec.Process
+	// A user's new process: its files in /proc have to be the user's, who writes the
+	// mappings. Nobody is in its namespaces yet to look into it.
+	m.hidden = !seat.User() || out.Namespaces.Joins()
+	switch {
+	case !m.hidden:
 		start = spawnChild
+	case bornScored(proc):
+		start = func(p *program.Program, o *spawn.Options) (*spawn.Child, error) { return m.r.spawnScored(p, o, proc) }
 	}
 	m.child, err = start(out.Program, &spawn.Options{
 		Flags: out.CloneFlags, Cgroup: entry.Cgroup, Forker: m.forker, Trace: m.trace != nil, Fault: testFault,

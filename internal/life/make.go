@@ -27,6 +27,7 @@ type maker struct {
 	dir    *state.Dir // after "record"
 	c      *container
 	child  *spawn.Child // after "clone"
+	hidden bool         // it is not dumpable from its birth
 	scoped bool         // systemd has been asked for the unit
 
 	link    *selfexe.Link // nil where the executable needs none
@@ -103,7 +104,7 @@ func (m *maker) steps() []step {
 // create does all steps. Its failure leaves nothing.
 func (m *maker) create() error {
 	if err := m.run(m.steps()); err != nil {
-		return named(m.operation, m.ID, m.explainPaths(explainMount(explainInFlight(explainMemory(m.c.explainAccess(err))))))
+		return named(m.operation, m.ID, m.explainPaths(explainMount(explainGroups(explainInFlight(explainMemory(m.c.explainAccess(err)))))))
 	}
 	m.trace.End()
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/netdev"
 	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/namespace"
+	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/spawn"
 	"github.com/hutch-project/hutch/internal/seat"
 )
@@ -139,7 +140,12 @@ func (m *maker) setLimits() error {
 	return limit.ApplyRlimits(m.child.Pid, m.bundle.spec.Process)
 }
 
-func (m *maker) setScore() error { return m.r.setScore(m.child.Pid, m.bundle.spec.Process) }
+func (m *maker) setScore() error {
+	if m.hidden && bornScored(m.bundle.spec.Process) {
+		return nil
+	}
+	return m.r.setScore(m.child.Pid, m.bundle.spec.Process)
+}
 
 func (m *maker) writeOffsets() error {
 	return writeTimeOffsets(m.child.Pid, m.bundle.spec.Linux.TimeOffsets)
@@ -148,7 +154,29 @@ func (m *maker) writeOffsets() error {
 // setScore sets process.oomScoreAdj. The kernel lets only root of the host lower it: a
 // process of others keeps what it has.
 func (r *Runtime) setScore(pid int, p *specs.Process) error {
-	err := limit.ApplyOOMScoreAdj(pid, p)
+	return r.scoreRefused(limit.ApplyOOMScoreAdj(pid, p))
+}
+
+// bornScored reports whether a child that is not dumpable has process.oomScoreAdj from its
+// birth: a user may not write it from outside.
+func bornScored(p *specs.Process) bool {
+	return p != nil && p.OOMScoreAdj != nil && seat.User()
+}
+
+// spawnScored is spawnHidden for a child of which bornScored is true.
+func (r *Runtime) spawnScored(prog *program.Program, o *spawn.Options, p *specs.Process) (*spawn.Child, error) {
+	takeBack, err := limit.InheritOOMScoreAdj(p)
+	if err == nil {
+		defer takeBack()
+	} else if err = r.scoreRefused(err); err != nil {
+		return nil, err
+	}
+	return spawnHidden(prog, o)
+}
+
+// scoreRefused returns err, the kernel's refusal of process.oomScoreAdj, unless it is for a
+// warning.
+func (r *Runtime) scoreRefused(err error) error {
 	if (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)) && !seat.HostRoot() {
 		r.warn(err.Error() + ": only root of the host may lower it, ignoring")
 		return nil

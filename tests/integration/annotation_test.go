@@ -123,5 +123,8 @@ func TestSeccompRawFilter(t *testing.T) {
 	}
 	refused(t, []string{"annotations[run.oci.seccomp_bpf_data]: instruction 0 is the last, and returns nothing"},
 		annotation("run.oci.seccomp_bpf_data", base64.StdEncoding.EncodeToString(make([]byte, 8))))
-	refused(t, []string{"annotations[run.oci.seccomp_bpf_data]: is no base64"}, annotation("run.oci.seccomp_bpf_data", "%"))
+	for value, what := range map[string]string{"%": "is no base64", "": "0 bytes are no filter"} {
+		b := newBundle(t, annotation("run.oci.seccomp_bpf_data", value))
+		b.refuse([]string{"create " + b.id + ": config.json: annotations[run.oci.seccomp_bpf_data]: " + what})
+	}
 }

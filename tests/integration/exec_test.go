@@ -52,6 +52,7 @@ func (b *bundle) processFile(p *specs.Process) string {
 func TestExecStatus(t *testing.T) {
 	t.Parallel()
 	b := asleep(t)
+	noCwd := b.processFile(&specs.Process{Args: []string{"true"}})
 	for _, c := range []struct {
 		rule   string
 		flags  []string
@@ -67,6 +68,8 @@ func TestExecStatus(t *testing.T) {
 		{"a file without x", nil, []string{"/etc/passwd"}, 255, []string{`exec: "/etc/passwd": permission denied`}},
 		{"a missing cwd", []string{"--cwd", "/none"}, []string{"true"}, 255, []string{"process.cwd", "no such file or directory"}},
 		{"no command", nil, nil, 255, []string{"requires a command"}},
+		{"no name of a variable", []string{"--env", "=x"}, []string{"true"}, 255, []string{"exec " + b.id + ": --env: number 1 of them has no name"}},
+		{"no cwd in the process file", []string{"--process", noCwd}, nil, 255, []string{"exec " + b.id + ": --process: process.cwd: missing"}},
 		{"no such process file", []string{"--process", "/none.json"}, nil, 255, []string{"--process", "no such file or directory"}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {

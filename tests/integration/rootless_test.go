@@ -201,6 +201,44 @@ func (g *guest) unprivilegedLife() {
 	g.do("delete", g.id).ok(t)
 }
 
+// TestUnprivilegedScore: further processes have the container's score for the OOM killer, or one
+// of their own, of whoever calls; and the caller of exec keeps its own.
+func TestUnprivilegedScore(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "1.1 leaves out the score of a process file")
+	for _, s := range seats() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			g := s.seated(t, true)
+			g.spec.Process.OOMScoreAdj = ptr(400)
+			g.configure(program{args: []string{"sleep", "1000"}})
+			saysNothingBut(t, g.as(g.createCall()).do(t), "")
+			g.readPid()
+			g.do("start", g.id).ok(t)
+			if text := readText(t, fmt.Sprintf("/proc/%d/oom_score_adj", g.pid)); text != "400\n" {
+				t.Errorf("init's score is %q", text)
+			}
+			c := g.execCall(program{}, "--env", idVariable+"="+g.id)
+			c.args = append(c.args, "cat", "/proc/self/oom_score_adj")
+			saysNothingBut(t, c.do(t), "400\n")
+			file := g.processFile(&specs.Process{Args: []string{"cat", "/proc/self/oom_score_adj"}, Cwd: "/", Env: program{}.environment(g.id), OOMScoreAdj: ptr(450)})
+			saysNothingBut(t, g.execCall(program{}, "--process", file).do(t), "450\n")
+			if !strings.HasPrefix(s.name, "user") {
+				return // of another container's user namespace, which has no rights there
+			}
+			other := s.seated(t, true)
+			other.spec.Process.OOMScoreAdj = ptr(500)
+			other.spec.Linux.UIDMappings, other.spec.Linux.GIDMappings = nil, nil
+			for i := range other.spec.Linux.Namespaces {
+				if n := &other.spec.Linux.Namespaces[i]; n.Type == specs.UserNamespace {
+					n.Path = fmt.Sprintf("/proc/%d/ns/user", g.pid)
+				}
+			}
+			saysNothingBut(t, other.byRun(program{args: []string{"cat", "/proc/self/oom_score_adj"}}), "500\n")
+		})
+	}
+}
+
 func (g *guest) unprivilegedHooks() {
 	t := g.t.(*testing.T)
 	t.Helper()

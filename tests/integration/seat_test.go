@@ -162,9 +162,10 @@ func TestUnprivilegedRefusals(t *testing.T) {
 		"limit": {func(s *specs.Spec) {
 			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}}
 		}, []string{"linux.resources.memory.limit", "delegated"}},
-		"cgroup": {func(s *specs.Spec) { s.Linux.CgroupsPath = "/hutchtest-of-root" }, []string{"linux.cgroupsPath", "delegated"}},
-		"user":   {asUser(1000), []string{"process.user.uid", "1000", "linux.uidMappings"}},
-		"group":  {func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{7} }, []string{"process.user.additionalGids[0]", "linux.gidMappings"}},
+		"cgroup":                         {func(s *specs.Spec) { s.Linux.CgroupsPath = "/hutchtest-of-root" }, []string{"linux.cgroupsPath", "delegated"}},
+		"user":                           {asUser(1000), []string{"process.user.uid", "1000", "linux.uidMappings"}},
+		"group":                          {func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{7} }, []string{"process.user.additionalGids[0]", "linux.gidMappings"}},
+		"a group, where none may be set": {func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{0} }, []string{"process.user.additionalGids", "can set none", "linux.gidMappings"}},
 		"rlimit": {func(s *specs.Spec) {
 			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: high, Hard: high}}
 		}, []string{"process.rlimits[0]", "RLIMIT_NOFILE"}},

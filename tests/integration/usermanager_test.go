@@ -212,12 +212,17 @@ func TestWithoutCgroupSays(t *testing.T) {
 		{[]string{"pause", g.id}, 1},
 		{[]string{"update", "--memory", "64m", g.id}, 1},
 		{[]string{"events", "--stats", g.id}, 0},
+		{[]string{"exec", "--cgroup", "x", g.id, "true"}, 255},
 	} {
 		res := g.do(c.words...)
 		if res.code != c.code || !strings.Contains(res.stderr, "no cgroup of its own") ||
 			!strings.Contains(res.stderr, "systemd-run --user --scope --property Delegate=yes") {
 			t.Errorf("%s", res)
 		}
+	}
+	empty := writeText(t, g.path("limits.json"), `{"memory": {}, "cpu": {}}`)
+	for _, flags := range [][]string{nil, {"--resources", empty}} { // nothing is asked for
+		saysNothingBut(t, g.do(append(append([]string{"update"}, flags...), g.id)...), "")
 	}
 	if res := g.do("ps", g.id); res.code != 0 || !strings.Contains(res.stdout, fmt.Sprint(g.pid)) {
 		t.Errorf("%s", res)

@@ -3,6 +3,7 @@ package limit
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -159,8 +160,49 @@ func ApplyOOMScoreAdj(pid int, proc *specs.Process) error {
 		return fmt.Errorf("process.oomScoreAdj: open %s: %w", path, err)
 	}
 	defer unix.Close(fd)
-	if _, err := unix.Write(fd, []byte(strconv.Itoa(*proc.OOMScoreAdj))); err != nil {
-		return fmt.Errorf("process.oomScoreAdj: set it to %d: %w", *proc.OOMScoreAdj, err)
+	return writeScore(fd, *proc.OOMScoreAdj)
+}
+
+func writeScore(fd, score int) error {
+	if _, err := unix.Pwrite(fd, []byte(strconv.Itoa(score)), 0); err != nil {
+		return fmt.Errorf("process.oomScoreAdj: set it to %d: %w", score, err)
 	}
 	return nil
+}
+
+// InheritOOMScoreAdj gives the caller's own process the adjustment, which a child is born
+// with, and returns what takes it back. It is for a user's process that is not dumpable: its
+// files in /proc are root's, so that the user may not write the adjustment from outside.
+//
+// Source: proc(5), "/proc/pid/oom_score_adj"; prctl(2), PR_SET_DUMPABLE.
+func InheritOOMScoreAdj(proc *specs.Process) (takeBack func(), err error) {
+	const path = "/proc/self/oom_score_adj"
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err == unix.EACCES { // a program that embeds the library is not dumpable since its first child
+		if err = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err == nil {
+			fd, err = unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+			_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("process.oomScoreAdj: open %s: %w", path, err)
+	}
+	var text [16]byte
+	n, err := unix.Pread(fd, text[:], 0)
+	own := 0
+	if err == nil {
+		own, err = strconv.Atoi(strings.TrimSpace(string(text[:max(n, 0)])))
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("process.oomScoreAdj: read %s: %w", path, err)
+	}
+	if err := writeScore(fd, *proc.OOMScoreAdj); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return func() {
+		_ = writeScore(fd, own) // which the kernel has let it have before
+		unix.Close(fd)
+	}, nil
 }

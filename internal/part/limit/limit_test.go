@@ -36,6 +36,29 @@ func setLimits(b *program.Builder, p *specs.Process) {
 	LastRlimits(b, p)
 }
 
+// TestInheritOOMScoreAdj: the caller has the score until it is taken back.
+func TestInheritOOMScoreAdj(t *testing.T) {
+	read := func() string {
+		text, err := os.ReadFile("/proc/self/oom_score_adj")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(text))
+	}
+	own, want := read(), 900
+	takeBack, err := InheritOOMScoreAdj(&specs.Process{OOMScoreAdj: &want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := read(); got != "900" {
+		t.Errorf("the score is %s, want 900", got)
+	}
+	takeBack()
+	if got := read(); got != own {
+		t.Errorf("the score is %s, want %s again", got, own)
+	}
+}
+
 func TestRlimitsHaveTheNamesAndNumbersOfTheKernel(t *testing.T) {
 	for i, c := range []struct{ typ, line string }{
 		{"RLIMIT_CPU", "Max cpu time"}, {"RLIMIT_FSIZE", "Max file size"}, {"RLIMIT_DATA", "Max data size"}, {"RLIMIT_STACK", "Max stack size"},

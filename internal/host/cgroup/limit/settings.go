@@ -115,12 +115,16 @@ func build(res *specs.LinuxResources, mode cgroup.Mode) *builder {
 	return b
 }
 
-// none is for a host without cgroups: there it is an error to ask for limits,
-// but not for device rules, which all engines send.
+// none is for a host without cgroups: there it is an error to ask for limits, but not for
+// device rules, which all engines send, nor for members that ask for none, as update's are
+// without a flag.
 func (b *builder) none(r *specs.LinuxResources) {
 	b.devices = nil
-	if r.Memory != nil || r.CPU != nil || r.Pids != nil || r.BlockIO != nil || r.Network != nil ||
-		len(r.HugepageLimits) > 0 || len(r.Rdma) > 0 || len(r.Unified) > 0 {
+	limits := *r
+	limits.Devices = nil
+	asked := build(&limits, cgroup.V1) // which has all of them but those of unified, and refuses these
+	b.ignored = asked.ignored
+	if len(asked.writes) > 0 || len(asked.faults) > 0 {
 		b.failf("%s: limits need cgroups: %w", resources, cgroup.ErrNoCgroups)
 	}
 }

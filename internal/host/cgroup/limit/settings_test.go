@@ -186,8 +186,18 @@ func TestSettingsWithoutCgroups(t *testing.T) {
 	if err != nil || len(s.Writes()) > 0 {
 		t.Errorf("device rules alone: %v, %v; want no write and no error", s, err)
 	}
-	if _, err := New(memory(4096, 0), cgroup.None); !errors.Is(err, cgroup.ErrNoCgroups) {
-		t.Errorf("a limit: %v, want ErrNoCgroups", err)
+	for _, r := range []*specs.LinuxResources{
+		memory(4096, 0),
+		{Pids: &specs.LinuxPids{Limit: new(int64(-1))}},
+		{Unified: map[string]string{"memory.high": "max"}},
+	} {
+		if _, err := New(r, cgroup.None); !errors.Is(err, cgroup.ErrNoCgroups) {
+			t.Errorf("a limit: %v, want ErrNoCgroups", err)
+		}
+	}
+	empty := &specs.LinuxResources{Memory: &specs.LinuxMemory{}, CPU: &specs.LinuxCPU{}, BlockIO: &specs.LinuxBlockIO{}}
+	if s, err := New(empty, cgroup.None); err != nil || len(s.Writes()) > 0 {
+		t.Errorf("members without a limit: %v, %v; want no write and no error", s, err)
 	}
 }
 
