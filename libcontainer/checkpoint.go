@@ -86,7 +86,7 @@ func (c *Container) Checkpoint(o *CheckpointOptions) error {
 			return err
 		}
 		c.r.forget(c)
-		if c.init.child != nil {
+		if c.init.child {
 			<-c.init.ended
 		}
 		return nil

@@ -104,7 +104,7 @@ func (c *Container) delete(l *life.Runtime, force bool) error {
 		return err
 	}
 	c.r.forget(c)
-	if c.init.child != nil {
+	if c.init.child {
 		<-c.init.ended
 	}
 	return nil

@@ -36,7 +36,7 @@ func newExitStatus(ws syscall.WaitStatus) ExitStatus {
 type Process struct {
 	pid      int
 	pidfd    *os.File // closed when the process has been waited for
-	child    *os.Process
+	child    bool     // of this program
 	terminal *os.File
 	streams  *streams
 	delay    time.Duration
@@ -53,7 +53,7 @@ type Process struct {
 func newProcess(pid, pidfd int, terminal *os.File, s *streams, delay time.Duration) *Process {
 	p := otherProcess(pid, pidfd)
 	p.terminal, p.streams, p.delay = terminal, s, delay
-	p.child, _ = os.FindProcess(pid) // never an error: nobody else waits for it
+	p.child = true
 	s.start()
 	p.begin.Do(func() { go p.watch() })
 	return p
@@ -132,13 +132,14 @@ func (p *Process) reap() (ExitStatus, error) {
 	}
 	defer p.pidfd.Close()
 	awaitReadable(p.pidfd)
-	if p.child != nil {
-		if state, err := p.child.Wait(); err == nil {
-			return newExitStatus(state.Sys().(syscall.WaitStatus)), nil
-		}
-	}
 	status, err := unknownStatus, ErrStatusUnknown
 	_ = control(p.pidfd, func(fd int) error {
+		if p.child { // not by os.Process, whose Wait a tracer of the child holds up
+			if ws, waitErr := proc.Wait(p.pid, fd); waitErr == nil {
+				status, err = newExitStatus(syscall.WaitStatus(ws)), nil
+				return nil
+			}
+		}
 		if ws, known := proc.ExitOf(fd); known {
 			status, err = newExitStatus(syscall.WaitStatus(ws)), nil
 		}

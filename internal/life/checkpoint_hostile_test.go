@@ -227,11 +227,11 @@ func TestProof(t *testing.T) {
 	must(t, w.r.Start(w.id, &StartOptions{}))
 	state, err := w.r.State(w.id)
 	must(t, err)
-	supplied := map[string]bool{}
+	supplied := map[string]shown{}
 	own, outside, err := mountsOf(state.Pid)
 	must(t, err)
-	for _, m := range criu.External(own, outside, true) {
-		supplied[m.Point] = true
+	for _, m := range criu.Foreign(own, outside, true) {
+		supplied[m.Point] = shownBy(&m)
 	}
 	prove := func(change func(*specs.Spec)) error {
 		b, err := w.r.readBundle(w.bundle, "", nil)
@@ -279,9 +279,29 @@ func TestProof(t *testing.T) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
+	sub := supplied["/tree/sub"]
 	delete(supplied, "/tree/sub")
 	if err := prove(func(*specs.Spec) {}); err == nil || !strings.Contains(err.Error(), "mounts: something of the host is mounted at /tree/sub") {
 		t.Errorf("a mount that images alone have: got %v", err)
+	}
+	supplied["/tree/sub"] = sub
+	pidfd, err := unix.PidfdOpen(state.Pid, 0)
+	must(t, err)
+	defer unix.Close(pidfd)
+	for _, at := range []string{"/tree/sub", "/"} {
+		if err := prove(func(*specs.Spec) {}); err != nil {
+			t.Errorf("before something is on %s: %v", at, err)
+		}
+		mount, err := unix.OpenTree(unix.AT_FDCWD, t.TempDir(), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+		must(t, err)
+		must(t, criu.InMounts(pidfd, func() error {
+			return unix.MoveMount(mount, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH)
+		}))
+		unix.Close(mount)
+		if err := prove(func(*specs.Spec) {}); err == nil || !strings.Contains(err.Error(), "mounts: something of the host is mounted at "+at) {
+			t.Errorf("a second mount on %s: got %v", at, err)
+		}
+		must(t, criu.InMounts(pidfd, func() error { return unix.Unmount(at, unix.MNT_DETACH) }))
 	}
 	must(t, w.r.Delete(w.id, true))
 	reapAll(t)

@@ -196,7 +196,8 @@ func configFile(annotations map[string]string) (string, error) {
 		if file == "" {
 			return "", nil
 		}
-		if err := criu.TrustedConfig(file); err != nil {
+		file, err := criu.TrustedConfig(file)
+		if err != nil {
 			return "", fmt.Errorf("annotations[%q]: CRIU's settings can name programs that run as root, and so have to be root's alone: %w", features.CRIUConfig, err)
 		}
 		return file, nil
@@ -205,7 +206,8 @@ func configFile(annotations map[string]string) (string, error) {
 		if _, err := os.Stat(file); err != nil {
 			continue
 		}
-		if err := criu.TrustedConfig(file); err != nil {
+		file, err := criu.TrustedConfig(file)
+		if err != nil {
 			return "", fmt.Errorf("CRIU's settings can name programs that run as root, and so have to be root's alone: %w", err)
 		}
 		return file, nil

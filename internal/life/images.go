@@ -158,7 +158,7 @@ func openFormer(dir int, path string) (int, error) {
 	if isIn(fd, dir) {
 		return fd, nil
 	}
-	if err := trust.Above(fd); err != nil {
+	if err := trust.Above(fd, 0); err != nil {
 		unix.Close(fd)
 		return -1, fmt.Errorf("%w, and have CRIU do anything as root; move the images", err)
 	}

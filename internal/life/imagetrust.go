@@ -65,7 +65,7 @@ const parentName = "parent"
 // directory proves one directory.
 func (g imageGuard) directory(fd int, path string) error {
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := trust.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("%s: fstat %s: %w", g.option, path, err)
 	}
 	if err := g.trusts(&st, path); err != nil {

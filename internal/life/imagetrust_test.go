@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/criutest"
+	"github.com/hutch-project/hutch/tests/testfuse"
 	"github.com/hutch-project/hutch/tests/testneed"
 )
 
@@ -261,4 +262,17 @@ func TestLogsKeepTheirFile(t *testing.T) {
 		t.Errorf("the log is another file, or has the old text: %v, %v", after, err)
 	}
 	w.end()
+}
+
+// TestImagesOnFUSE: a directory in what a user has mounted is that user's, whoever it says it is.
+func TestImagesOnFUSE(t *testing.T) {
+	for uid, refused := range map[int]bool{1718: true, 1719: false} {
+		dir, err := unix.Open(testfuse.Mount(t, uid, "core-1.img"), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		must(t, err)
+		err = imageGuard{"--image-path", 1719}.check(dir, "images")
+		unix.Close(dir)
+		if refused != (err != nil && strings.Contains(err.Error(), "images belongs to user 1718")) || !refused && err != nil {
+			t.Errorf("of user %d: %v", uid, err)
+		}
+	}
 }

@@ -98,6 +98,7 @@ type restoration struct {
 	opened       []int // of them, those to be closed
 	stage        criu.Stage
 	bounds       []bound
+	root         shown
 	fresh        []fresh
 	keyring      int64
 	adopted      bool

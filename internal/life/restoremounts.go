@@ -3,6 +3,7 @@ package life
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -36,6 +37,27 @@ type bound struct {
 	at       string // where it is in the container, without symbolic links
 	dev, ino uint64 // of what is mounted
 	attrs    uint64 // by the configuration
+	shown    shown
+}
+
+// shown is what a mount shows: a file system, by its number, and a path in it.
+type shown struct{ dev, root string }
+
+func shownBy(m *criu.Mount) shown { return shown{m.Dev, m.Root} }
+
+// shownAt returns what the mount shows whose root is open at fd, in the thread's mount namespace.
+func shownAt(fd int) (shown, error) {
+	text, err := os.ReadFile("/proc/thread-self/mountinfo")
+	if err != nil {
+		return shown{}, err
+	}
+	id := rootOfMount(fd)
+	for _, m := range criu.ParseMounts(string(text)) {
+		if m.ID == id {
+			return shownBy(&m), nil
+		}
+	}
+	return shown{}, fmt.Errorf("mount %d is not in /proc/thread-self/mountinfo", id)
 }
 
 // fresh is a file system that the configuration has new.
@@ -111,6 +133,9 @@ func (rs *restoration) fillStage() (err error) {
 		return err
 	}
 	defer rs.stage.Close()
+	if rs.root, err = shownAt(rs.stage.Root); err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, src.detach()) }()
 	if err := src.place(); err != nil {
 		return err
@@ -330,6 +355,9 @@ func (s *sources) setAttributes(i int, o *outsideMount) error {
 		return fmt.Errorf("fstat: %w", err)
 	}
 	b.dev, b.ino = uint64(st.Dev), st.Ino
+	if b.shown, err = shownAt(fd); err != nil {
+		return err
+	}
 	s.rs.bounds = append(s.rs.bounds, b)
 	return rootfs.SetAttributes(fd, rootfs.Loosest(seen, b.attrs))
 }

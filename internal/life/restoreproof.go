@@ -26,8 +26,8 @@ type restoredProof struct {
 	spec *specs.Spec
 	pid  int // of init
 	lsm  string
-	// supplied are the places of the mounts that the runtime has given CRIU.
-	supplied map[string]bool
+	// supplied are the mounts that the runtime has given CRIU, by their places.
+	supplied map[string]shown
 	// outer is how many seccomp filters this process has, which CRIU's children have, too.
 	outer int
 }
@@ -42,9 +42,9 @@ func (rs *restoration) proveRestored() error {
 	if err != nil {
 		return err
 	}
-	proof := &restoredProof{spec: mk.bundle.spec, pid: mk.child.Pid, lsm: rs.o.LSMProfile, supplied: map[string]bool{}, outer: filters(own)}
-	for _, m := range rs.out.Mounts {
-		proof.supplied[m.Path] = true
+	proof := &restoredProof{spec: mk.bundle.spec, pid: mk.child.Pid, lsm: rs.o.LSMProfile, supplied: map[string]shown{"/": rs.root}, outer: filters(own)}
+	for i := range rs.bounds {
+		proof.supplied[rs.bounds[i].at] = rs.bounds[i].shown
 	}
 	if err := proof.namespaces(); err != nil {
 		return notAsBundle(err)
@@ -185,9 +185,10 @@ func (p *restoredProof) root() error {
 	return each(root, "linux.readonlyPaths", spec.Linux.ReadonlyPaths, isReadOnly)
 }
 
-// foreign proves of what is mounted that is not the container's own that it is where the runtime
-// has supplied it, and that what has come with a bind that is read-only as a whole is so, and not
-// only the bind itself. What the container has mounted there of its own is not the configuration's.
+// foreign proves of what is mounted that is not the container's own that it is what the runtime
+// has supplied for its place, also where several are stacked there, and that what has come with a
+// bind that is read-only as a whole is so, and not only the bind itself. What the container has
+// mounted there of its own is not the configuration's.
 func (p *restoredProof) foreign(root int) error {
 	bind := map[int]int{} // by the ids of mounts
 	for i := range p.spec.Mounts {
@@ -203,8 +204,8 @@ func (p *restoredProof) foreign(root int) error {
 	for _, m := range own {
 		parents[m.ID] = m.Parent
 	}
-	for _, m := range criu.External(own, outside, has(p.spec, specs.CgroupNamespace)) {
-		if !p.supplied[m.Point] {
+	for _, m := range criu.Foreign(own, outside, has(p.spec, specs.CgroupNamespace)) {
+		if p.supplied[m.Point] != shownBy(&m) {
 			return fmt.Errorf("mounts: something of the host is mounted at %s", fault.Name(m.Point))
 		}
 		id := m.ID

@@ -331,11 +331,8 @@ func link(dir int, name string) (string, error) {
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFLNK {
 		return "", err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
-		return "", nil
 	}
 	if !trusted(dir, st.Uid) && !inProc(dir) {
 		return "", fmt.Errorf("%w: %s is a symbolic link that another user may have made; name the file that is meant", unix.ELOOP, strconv.Quote(name))
@@ -350,7 +347,7 @@ func link(dir int, name string) (string, error) {
 // then move it about.
 func trusted(dir int, uid uint32) bool {
 	var st unix.Stat_t
-	if unix.Fstat(dir, &st) != nil {
+	if trust.Fstat(dir, &st) != nil {
 		return false
 	}
 	everybody := st.Mode&unix.S_IWOTH != 0

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/tests/testfuse"
 	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
@@ -216,3 +217,20 @@ func TestReplaceKeepsNothing(t *testing.T) {
 }
 
 func itoa(f *os.File) string { return strconv.Itoa(int(f.Fd())) }
+
+// TestLinksOnFUSE: what a user has mounted says that a link there is root's.
+func TestLinksOnFUSE(t *testing.T) {
+	kept := t.TempDir()
+	must(t, os.WriteFile(kept+"/precious", []byte("precious"), 0o600))
+	for uid, refused := range map[int]bool{1718: true, 0: false} {
+		mount := testfuse.Mount(t, uid, "log->"+kept+"/precious", "way->"+kept)
+		for _, name := range []string{"/log", "/way/precious"} {
+			if err := appended(mount+name, "x"); errors.Is(err, unix.ELOOP) != refused || !refused && err != nil {
+				t.Errorf("%s of user %d: %v", name, uid, err)
+			}
+		}
+	}
+	if text := read(t, kept+"/precious"); text != "preciousxx" {
+		t.Errorf("%q", text)
+	}
+}

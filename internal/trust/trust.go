@@ -59,11 +59,11 @@ const overflow = 65534
 // Above returns an error where another user may have put something else into the place of
 // the directory dir, or of one above it: each of those has to be the caller's or root's, and
 // nobody else's to write, but for what has the sticky bit, where others rename nothing that
-// is not theirs.
+// is not theirs. dev is the device of dir where Fstat was called for that, else 0.
 //
 // Source: rename(2), EPERM; inode(7), "S_ISVTX".
-func Above(dir int) error {
-	var last unix.Stat_t
+func Above(dir int, dev uint64) error {
+	last := unix.Stat_t{Dev: dev}
 	for up := ".."; ; up += "/.." { // one call a directory: each command pays for it
 		var st unix.Stat_t
 		if err := unix.Fstatat(dir, up, &st, 0); err != nil {
@@ -71,6 +71,11 @@ func Above(dir int) error {
 		}
 		if st.Dev == last.Dev && st.Ino == last.Ino { // the top is above itself
 			return nil
+		}
+		if st.Dev != last.Dev { // whose files are all of one user, if any of them are
+			if err := ownAt(dir, up, &st); err != nil {
+				return err
+			}
 		}
 		if !keepsNames(&st) {
 			return fmt.Errorf("another user may exchange what is in %s, which belongs to user %d and has the mode %04o",

@@ -70,7 +70,7 @@ func TestAbove(t *testing.T) {
 		must(t, os.Chmod(above, c.mode))
 		dir, err := unix.Open(above+"/between/dir", unix.O_PATH|unix.O_CLOEXEC, 0)
 		must(t, err)
-		err = Above(dir)
+		err = Above(dir, 0)
 		unix.Close(dir)
 		if c.fine != (err == nil) || err != nil && !strings.Contains(err.Error(), above) {
 			t.Errorf("%s: %v", name, err)

@@ -56,7 +56,8 @@ func callsOf(t *testing.T, b *bundle, meanwhile func(), words ...string) int {
 // them. A number that falls is a reason to lower the bound. Two of run and create came with
 // the serial number of the keyring, which exec compares, and the read-only mount of the text,
 // three more of create with that of the fifos. One call a directory above the state's says that
-// nobody else puts another one there, one that "/" is a mount.
+// nobody else puts another one there, one that "/" is a mount; one for the state's directory, and
+// one a device above, that no FUSE of another user is there.
 func TestSystemCallBudget(t *testing.T) {
 	hutchOnly(t, "the numbers are Hutch's")
 	b := newBundle(t, args("sleep", "1000"))
@@ -78,7 +79,7 @@ func TestSystemCallBudget(t *testing.T) {
 	c.args = append([]string{"--cgroup-manager", "disabled"}, c.args...)
 	c.do(t).ok(t)
 	b.readPid()
-	check("start", callsOf(t, b, none, "start", b.id), 67)
+	check("start", callsOf(t, b, none, "start", b.id), 68)
 	check("state", callsOf(t, b, none, "state", b.id), 39)
 	check("exec", callsOf(t, b, none, "exec", b.id, "true"), 169)
 	check("kill", callsOf(t, b, none, "kill", b.id, "KILL"), 40)

@@ -62,21 +62,25 @@ func exists(path string) bool {
 	return unix.Lstat(path, &st) == nil
 }
 
-// trustedDirs returns the directories of a PATH that nobody else may write, each once, and
-// why a criu in another one is not run.
+// trustedDirs returns the directories of a PATH that nobody else may write, each once and without
+// symbolic links, which others may have lead elsewhere later, and why a criu in another one is not
+// run.
 func trustedDirs(path string) (dirs, why []string) {
 	seen := map[string]bool{}
 	for _, dir := range filepath.SplitList(path) {
-		if !filepath.IsAbs(dir) || seen[dir] {
+		if !filepath.IsAbs(dir) {
 			continue
 		}
-		seen[dir] = true
 		real, err := filepath.EvalSymlinks(dir)
 		if err == nil {
+			if seen[real] {
+				continue
+			}
+			seen[real] = true
 			err = trustedWay(real)
 		}
 		if err == nil {
-			dirs = append(dirs, dir)
+			dirs = append(dirs, real)
 		} else if exists(dir + "/criu") {
 			why = append(why, fmt.Sprintf("%s/criu: %v", dir, err))
 		}
@@ -122,39 +126,65 @@ func trustedWay(path string) error { return upwards(path, programRule) }
 // upwards returns an error unless the rule trusts path and all directories above it.
 func upwards(path string, rule trust.Rule) error {
 	for ; ; path = filepath.Dir(path) {
-		var st unix.Stat_t
-		if err := unix.Lstat(path, &st); err != nil {
-			return &fs.PathError{Op: "lstat", Path: path, Err: err}
-		}
-		switch rule.Of(&st) {
-		case trust.Foreign:
-			return fmt.Errorf("%s belongs to user %d", path, st.Uid)
-		case trust.Writable:
-			return fmt.Errorf("%s may be written by others (mode %04o); chmod go-w it", path, st.Mode&0o7777)
-		}
-		if path == "/" {
-			return nil
+		if err := trusted(path, rule); err != nil || path == "/" {
+			return err
 		}
 	}
 }
 
-// TrustedConfig returns an error unless nobody but root and the caller can change the file
-// of settings, by which CRIU runs programs. One that is missing is CRIU's to tell.
-func TrustedConfig(path string) error {
+// trusted returns an error unless the rule trusts path.
+func trusted(path string, rule trust.Rule) error {
+	var st unix.Stat_t
+	if err := trust.Lstat(path, &st); err != nil {
+		return &fs.PathError{Op: "lstat", Path: path, Err: err}
+	}
+	switch rule.Of(&st) {
+	case trust.Foreign:
+		return fmt.Errorf("%s belongs to user %d", path, st.Uid)
+	case trust.Writable:
+		return fmt.Errorf("%s may be written by others (mode %04o); chmod go-w it", path, st.Mode&0o7777)
+	}
+	return nil
+}
+
+// TrustedConfig returns the path without symbolic links, which others may have lead elsewhere
+// later, of the file of settings, by which CRIU runs programs. It is an error unless nobody but
+// root and the caller can change the file. One that is missing is CRIU's to tell, where nobody
+// else can make it.
+func TrustedConfig(path string) (string, error) {
 	if !filepath.IsAbs(path) {
-		return fmt.Errorf("%q is no absolute path", path)
+		return "", fmt.Errorf("%q is no absolute path", path)
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return missing(path)
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := regular(real); err != nil {
-		return err
+		return "", err
 	}
-	return upwards(real, settingsRule)
+	return real, upwards(real, settingsRule)
+}
+
+// missing returns the path of a file that is missing without symbolic links. It is an error where
+// somebody else can make the file, or what is missing above it.
+func missing(path string) (string, error) {
+	rest := ""
+	for {
+		if exists(path) {
+			return "", fmt.Errorf("%s is a symbolic link that leads nowhere", path)
+		}
+		rest, path = filepath.Join(filepath.Base(path), rest), filepath.Dir(path)
+		dir, err := filepath.EvalSymlinks(path)
+		if err == nil {
+			return filepath.Join(dir, rest), errors.Join(trusted(dir, programRule), upwards(dir, settingsRule))
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
 }
 
 // Probe asks CRIU for its version, and returns an error when it is older than Floor.

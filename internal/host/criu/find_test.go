@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hutch-project/hutch/tests/criutest"
+	"github.com/hutch-project/hutch/tests/testfuse"
 	"github.com/hutch-project/hutch/tests/testneed"
 )
 
@@ -61,6 +62,25 @@ func TestFindByRootsRules(t *testing.T) {
 	}
 }
 
+// TestFindByLinks: a directory is known by its own path, not by a link that others have lead
+// elsewhere later, and one that a user has mounted is that user's, whoever its files belong to.
+func TestFindByLinks(t *testing.T) {
+	testneed.Root(t)
+	good := criutest.Install(t, &criutest.Behaviour{})
+	link := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(good, link))
+	must(t, os.Lchown(link, 7, 7))
+	p, err := Find(link)
+	must(t, err)
+	if p.Path != good+"/criu" || strings.Contains(p.path, link) || !strings.Contains(p.path, good) {
+		t.Errorf("got %+v", p)
+	}
+	mount := testfuse.Mount(t, 1718, "criu")
+	if _, why := trustedDirs(mount); len(why) != 1 || !strings.Contains(why[0], "belongs to user 1718") {
+		t.Errorf("a directory on FUSE: got %v", why)
+	}
+}
+
 // TestFindIgnoresRelativeDirectories: the working directory may be a bundle.
 func TestFindIgnoresRelativeDirectories(t *testing.T) {
 	testneed.Root(t)
@@ -84,7 +104,11 @@ func TestTrustedConfig(t *testing.T) {
 	good := func() {
 		t.Helper()
 		for _, path := range []string{file, link, filepath.Join(dir, "none")} {
-			must(t, TrustedConfig(path))
+			got, err := TrustedConfig(path)
+			must(t, err)
+			if path == link && got != file {
+				t.Errorf("a link that may lead elsewhere later: got %s", got)
+			}
 		}
 	}
 	good()
@@ -96,15 +120,24 @@ func TestTrustedConfig(t *testing.T) {
 	} {
 		must(t, c[0]())
 		for _, path := range []string{file, link} {
-			if err := TrustedConfig(path); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := TrustedConfig(path); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("got %v, want %s", err, want)
 			}
 		}
 		must(t, c[1]())
 		good()
 	}
+	must(t, os.Symlink(dir+"/none", dir+"/dangling"))
+	if _, err := TrustedConfig(dir + "/dangling/x.conf"); err == nil || !strings.Contains(err.Error(), dir+"/dangling is a symbolic link that leads nowhere") {
+		t.Errorf("behind a link that leads nowhere: got %v", err)
+	}
+	must(t, os.Chmod(dir, os.ModeSticky|0o777))
+	if _, err := TrustedConfig(dir + "/none/x.conf"); err == nil || !strings.Contains(err.Error(), dir+" may be written by others") {
+		t.Errorf("one that others can make: got %v", err)
+	}
+	must(t, os.Chmod(dir, 0o755))
 	for path, want := range map[string]string{dir: "is no regular file", "/dev/null": "is no regular file", "x.conf": "is no absolute path"} {
-		if err := TrustedConfig(path); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := TrustedConfig(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", path, err, want)
 		}
 	}

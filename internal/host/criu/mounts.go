@@ -62,11 +62,25 @@ func unescape(text string) string {
 
 // External returns those of a container's mounts that CRIU shall not write down, since they
 // show what is not the container's: a file system that the host has mounted too, or one of
-// which the container has a part alone. Where several are on one point it is returned once.
+// which the container has a part alone. Where several are on one point it is returned once,
+// and none on "/", since the root has a way of its own.
 //
 // CRIU writes down a file system of the container's own, and mounts of parts of it; a
 // cgroup only in a cgroup namespace.
 func External(container, host []Mount, cgroupNS bool) (out []Mount) {
+	seen := map[string]bool{"/": true}
+	for _, m := range Foreign(container, host, cgroupNS) {
+		if !seen[m.Point] {
+			seen[m.Point] = true
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// Foreign returns all of a container's mounts that are as those of External, the root and several
+// on one point included.
+func Foreign(container, host []Mount, cgroupNS bool) (out []Mount) {
 	foreign, whole := map[string]bool{}, map[string]bool{}
 	for i := range host {
 		foreign[host[i].Dev] = true
@@ -76,10 +90,8 @@ func External(container, host []Mount, cgroupNS bool) (out []Mount) {
 			whole[container[i].Dev] = true
 		}
 	}
-	seen := map[string]bool{"/": true} // the root has a way of its own
 	for _, m := range container {
-		if !seen[m.Point] && isExternal(m, foreign, whole, cgroupNS) {
-			seen[m.Point] = true
+		if isExternal(m, foreign, whole, cgroupNS) {
 			out = append(out, m)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/fault"
-	"github.com/hutch-project/hutch/internal/sys"
+	"github.com/hutch-project/hutch/internal/proc"
 )
 
 // attendance feeds a hook its input, keeps the end of its output and waits for
@@ -95,7 +95,7 @@ func (a *attendance) attend(h *specs.Hook) error {
 		a.kill()
 		return late(h, &a.tail, a.output)
 	}
-	ws, err := sys.Wait(a.pid)
+	ws, err := proc.Wait(a.pid, a.pidfd) // a createContainer hook may be traced
 	if err != nil {
 		return fmt.Errorf("run %s: wait: %w", fault.Line(h.Path), err)
 	}
@@ -201,7 +201,7 @@ func (a *attendance) kill() {
 	_ = unix.Kill(-a.pid, unix.SIGKILL)
 	_ = unix.PidfdSendSignal(a.pidfd, unix.SIGKILL, nil, 0) // it may have left its group
 	if ended, err := a.untilEnd(reapTime); ended && err == nil {
-		_, _ = sys.Wait(a.pid)
+		_, _ = proc.Wait(a.pid, a.pidfd)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/hutch-project/hutch/internal/trust"
 )
 
 // Proof is why an executable cannot be written from a container.
@@ -57,7 +58,7 @@ func Prove() (Proof, error) {
 	if st.Attributes_mask&st.Attributes&unix.STATX_ATTR_VERITY != 0 {
 		return Verity, nil
 	}
-	if seat.User() && foreign(st.Uid, st.Mode) {
+	if seat.User() && foreign(st.Uid, st.Mode) && !served(self) {
 		return Foreign, nil
 	}
 	fd, err := unix.Open(self, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -80,6 +81,13 @@ func Prove() (Proof, error) {
 // Source: user_namespaces(7), "Capabilities": those of a user namespace count for
 // files whose owner and group it maps.
 func foreign(uid uint32, mode uint16) bool { return uid == 0 && mode&0o022 == 0 }
+
+// served reports whether the file is one of a FUSE server, who decides whose it is and who may
+// write to it.
+func served(name string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(name, &fs) != nil || trust.IsFUSE(&fs)
+}
 
 // readOnly reports whether the superblock of the file name, which is being
 // executed, is read-only.

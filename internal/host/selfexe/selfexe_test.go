@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/tests/testfuse"
 	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
 )
@@ -447,5 +448,12 @@ func TestForeign(t *testing.T) {
 		if got := foreign(c.uid, c.mode); got != c.want {
 			t.Errorf("owner %d, mode %o: %v, want %v", c.uid, c.mode, got, c.want)
 		}
+	}
+}
+
+// TestFUSEProvesNothing: its server says whose the executable is, and lets whom it likes write.
+func TestFUSEProvesNothing(t *testing.T) {
+	if mount := testfuse.Mount(t, 0, "hutch"); !served(mount+"/hutch") || served(self) {
+		t.Errorf("FUSE %v, another file system %v", served(mount+"/hutch"), served(self))
 	}
 }

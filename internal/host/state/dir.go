@@ -190,7 +190,7 @@ func (d *Dir) read(name string) ([]byte, error) {
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
-	if err := trusted(fd, &st); err != nil {
+	if err := trusted(d.st.Dev, fd, &st); err != nil {
 		return nil, fmt.Errorf("%s/%s: %w", d.path, name, err)
 	}
 	buf := make([]byte, 0, 4096)

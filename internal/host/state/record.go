@@ -134,7 +134,7 @@ func (d *Dir) Save(r *Record) error {
 // is cut off, of another version or no record at all.
 func (d *Dir) Record() (*Record, error) {
 	if d.stale {
-		if err := trusted(d.fd, &d.st); err != nil {
+		if err := trusted(d.st.Dev, d.fd, &d.st); err != nil {
 			return nil, fmt.Errorf("state directory %s: %w", d.path, err)
 		}
 	}

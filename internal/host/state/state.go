@@ -36,6 +36,7 @@ var (
 type Root struct {
 	path string
 	fd   int // -1 while there is no such directory
+	dev  uint64
 }
 
 // Open opens the directory path. One that does not exist is no error: it holds
@@ -58,14 +59,14 @@ func (r *Root) open() error {
 		return err
 	}
 	var st unix.Stat_t
-	if err = trusted(fd, &st); err == nil {
-		err = trustedPlace(fd)
+	if err = trusted(0, fd, &st); err == nil {
+		err = trustedPlace(fd, st.Dev)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return err
 	}
-	r.fd = fd
+	r.fd, r.dev = fd, st.Dev
 	return nil
 }
 
@@ -161,7 +162,7 @@ func (r *Root) Load(id string) (*Dir, error) {
 		switch err {
 		case nil:
 			d := &Dir{id: id, path: r.path + "/" + id, fd: fd}
-			if err := trusted(fd, &d.st); err != nil {
+			if err := trusted(r.dev, fd, &d.st); err != nil {
 				d.Close()
 				return nil, fmt.Errorf("state directory %s: %w", d.path, err)
 			}

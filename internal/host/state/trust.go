@@ -18,9 +18,10 @@ var ErrForeign = errors.New("is not trusted")
 
 // trusted fills st with the status of fd, and returns an error unless it belongs to
 // the caller or to root and nobody else may write to it, but for a directory with the sticky
-// bit: what is in there is looked at by itself.
-func trusted(fd int, st *unix.Stat_t) error {
-	if err := unix.Fstat(fd, st); err != nil {
+// bit: what is in there is looked at by itself. dev is the device of a directory that was looked
+// at and is open, 0 for none.
+func trusted(dev uint64, fd int, st *unix.Stat_t) error {
+	if err := trust.FstatBeside(dev, fd, st); err != nil {
 		return fmt.Errorf("fstat: %w", err)
 	}
 	switch (trust.Rule{Sticky: true}).Of(st) {
@@ -36,8 +37,8 @@ func trusted(fd int, st *unix.Stat_t) error {
 // trustedPlace returns an error where somebody else could put another directory into the
 // place of the root, whose descriptor is fd: one that belongs to root may be an image's, with
 // records that the image has brought.
-func trustedPlace(fd int) error {
-	if err := trust.Above(fd); err != nil {
+func trustedPlace(fd int, dev uint64) error {
+	if err := trust.Above(fd, dev); err != nil {
 		return fmt.Errorf("%w: %w: name another one with --root", ErrForeign, err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hutch-project/hutch/tests/testfuse"
 	"github.com/hutch-project/hutch/tests/testneed"
 )
 
@@ -143,5 +144,17 @@ func TestPlaceOfTheRoot(t *testing.T) {
 	}
 	if _, err := os.Stat(dir + "/image/new"); !errors.Is(err, os.ErrNotExist) {
 		t.Error("made where a link of another user's leads")
+	}
+}
+
+// TestRootOnFUSE: what a user has mounted says that its directories are root's.
+func TestRootOnFUSE(t *testing.T) {
+	for uid, foreign := range map[int]bool{1718: true, 0: false} {
+		mount := testfuse.Mount(t, uid, "root", "web1")
+		for _, path := range []string{mount, mount + "/root"} {
+			if err := look(path); errors.Is(err, ErrForeign) != foreign {
+				t.Errorf("%s of user %d: %v", path, uid, err)
+			}
+		}
 	}
 }

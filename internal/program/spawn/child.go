@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/proc"
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // ErrEnded is returned when the child has closed its socket: it has executed its
@@ -237,9 +237,10 @@ func (c *Child) Kill() {
 	_, _ = c.Wait()
 }
 
-// Wait reaps the child and returns its wait status.
+// Wait waits for the child's end, reaps it and returns its wait status. Whoever traces it cannot
+// make that last longer, see proc.Wait.
 func (c *Child) Wait() (unix.WaitStatus, error) {
-	ws, err := sys.Wait(c.Pid)
+	ws, err := proc.Wait(c.Pid, c.Pidfd)
 	if err != nil {
 		return ws, fmt.Errorf("wait for %d: %w", c.Pid, err)
 	}

@@ -19,6 +19,7 @@
 //	probe older LACK COMMAND...  run it as where the kernel lacks that, see older.go
 //	probe personality     execution domain, hexadecimal
 //	probe sched [PID]     policy nice priority flags runtime deadline period
+//	probe seize FOLDER    trace the processes that say their number there, and let none go, see seize.go
 //	probe send SOCK TEXT  send TEXT to the datagram socket SOCK
 //	probe session         process id, group and session id
 //	probe stat PATH...    type, mode, owner, device number, link target
@@ -47,7 +48,7 @@ func main() {
 	}
 	commands := map[string]func([]string) (string, error){
 		"affinity": affinity, "clock": clock, "deface": deface, "fds": fds, "fillflight": fillFlight, "fillkeys": fillKeys, "leak": leak, "hunt": hunt, "ioprio": ioprio, "keep": keep, "keyring": keyring,
-		"mempolicy": mempolicy, "older": older, "personality": personality, "sched": sched, "send": send,
+		"mempolicy": mempolicy, "older": older, "personality": personality, "sched": sched, "seize": seize, "send": send,
 		"session": session, "stat": stat, "tty": tty, "watch": watch,
 	}
 	f, ok := commands[os.Args[1]]
