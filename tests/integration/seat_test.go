@@ -162,7 +162,11 @@ func TestUnprivilegedRefusals(t *testing.T) {
 		"limit": {func(s *specs.Spec) {
 			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}}
 		}, []string{"linux.resources.memory.limit", "delegated"}},
-		"cgroup":                         {func(s *specs.Spec) { s.Linux.CgroupsPath = "/hutchtest-of-root" }, []string{"linux.cgroupsPath", "delegated"}},
+		"cgroup": {func(s *specs.Spec) { s.Linux.CgroupsPath = "/hutchtest-of-root" }, []string{"linux.cgroupsPath", "delegated"}},
+		"mapping": {func(s *specs.Spec) {
+			userNamespace(s)
+			s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 7, Size: 2}}
+		}, []string{"linux.uidMappings", "operation not permitted (it takes CAP_SETUID or CAP_SETGID)"}},
 		"user":                           {asUser(1000), []string{"process.user.uid", "1000", "linux.uidMappings"}},
 		"group":                          {func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{7} }, []string{"process.user.additionalGids[0]", "linux.gidMappings"}},
 		"a group, where none may be set": {func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{0} }, []string{"process.user.additionalGids", "can set none", "linux.gidMappings"}},

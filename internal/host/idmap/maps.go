@@ -74,16 +74,16 @@ func writeMap(dir, pid int, file, tool string, ids []specs.LinuxIDMapping) (wait
 	if len(ids) > maxLines {
 		return nil, fmt.Errorf("%s: %d mappings are more than the kernel's %d", file, len(ids), maxLines)
 	}
-	err = write(dir, file, lines(ids))
+	refusal := write(dir, file, lines(ids))
 	switch {
-	case err == nil:
+	case refusal == nil:
 		return written, nil
-	case errors.Is(err, unix.EINVAL):
-		return nil, fmt.Errorf("%w: ranges overlap, are empty, or too large", err)
-	case !errors.Is(err, unix.EPERM):
-		return nil, err
+	case errors.Is(refusal, unix.EINVAL):
+		return nil, fmt.Errorf("%w: ranges overlap, are empty, or too large", refusal)
+	case !errors.Is(refusal, unix.EPERM):
+		return nil, refusal
 	}
-	refused := func(toolErr error) error { return fmt.Errorf("%w (%s); %w", err, lacking(ids), toolErr) }
+	refused := func(toolErr error) error { return fmt.Errorf("%w (%s); %w", refusal, lacking(ids), toolErr) }
 	h, toolErr := startHelper(helperDirs(), tool, pid, ids)
 	if toolErr != nil {
 		return nil, refused(toolErr)
