@@ -43,11 +43,10 @@ type Input struct {
 	Keyring    string             // name of the session keyring to make; empty keeps the caller's
 	Preserved  []int              // descriptors of the caller that the process gets; see process.Preserved
 	ListenFds  int
-	RawFilter  string // see seccomp.RawAnnotation; empty for none
-	KeepGroups bool   // the process keeps the caller's groups, in place of process.user.additionalGids
-	HookFiles  HookFiles
-	NotifyDir  string // directory with notify.sock to bind at /run/notify, or empty
-	Fifo       bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
+	Annotated
+	HookFiles HookFiles
+	NotifyDir string // directory with notify.sock to bind at /run/notify, or empty
+	Fifo      bool   // init waits on the fifo, after the barrier Ready (create); else at that alone (run)
 
 	// Tasks is the number of files of cgroup v1 hierarchies, and of resctrl, by which the
 	// child enters the container's cgroups.
@@ -62,6 +61,12 @@ type Input struct {
 	Shield func(*program.Builder) error
 
 	Host Host
+}
+
+// Annotated is what annotations say of the container's processes, of init and of those of exec.
+type Annotated struct {
+	RawFilter  string // see seccomp.RawAnnotation; empty for none
+	KeepGroups bool   // the process keeps the caller's groups, in place of process.user.additionalGids
 }
 
 // Host is what is asked of the running system.

@@ -25,14 +25,13 @@ type ExecInput struct {
 	Keyring    string       // its name, and its serial number, 0 where it is not known
 	Serial     int64
 
-	Names      bool                         // the process reads the files of accounts, and ends; of Process counts the user
-	RawFilter  string                       // as in Input
-	KeepGroups bool                         // as in Input
-	Preserved  []int                        // as in Input
-	Tasks      int                          // as in Input
-	Wait       bool                         // the runtime has work to do at Born
-	Shield     func(*program.Builder) error // as in Input
-	Host       Host
+	Names bool // the process reads the files of accounts, and ends; of Process counts the user
+	Annotated
+	Preserved []int                        // as in Input
+	Tasks     int                          // as in Input
+	Wait      bool                         // the runtime has work to do at Born
+	Shield    func(*program.Builder) error // as in Input
+	Host      Host
 }
 
 // Exec builds the program of a further process in a container, and returns the registers

@@ -18,7 +18,8 @@ type console struct {
 }
 
 // handler takes the terminal's master, and hands it to socket, as takeTerminal does. then
-// is called when it is here; nil does nothing.
+// is called when it is here, and the child goes on when it has returned: so the process finds its
+// terminal as large as the caller's. nil does nothing.
 func (c *console) handler(socket string, while func() []int, then func() error) handler {
 	serve := func(e spawn.Event) (_ answer, err error) {
 		c.master, err = takeTerminal(e.Fd, socket, while()...)

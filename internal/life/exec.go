@@ -17,7 +17,6 @@ import (
 	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
-	"github.com/hutch-project/hutch/internal/part/seccomp"
 	"github.com/hutch-project/hutch/internal/part/terminal"
 	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
@@ -277,8 +276,7 @@ func (e *execution) input() (*compile.ExecInput, error) {
 	e.work = e.parentWork()
 	return &compile.ExecInput{
 		Init: e.init, Process: e.p, Linux: e.linux, Wait: len(e.work.at(compile.Born)) > 0,
-		KeepGroups: keepsGroups(e.c.rec.Annotations), RawFilter: e.c.rec.Annotations[seccomp.RawAnnotation],
-		OwnKeyring: e.c.rec.OwnKeyring && !seat.Calls().Keyctl, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
+		Annotated: annotated(e.c.rec.Annotations), OwnKeyring: e.c.rec.OwnKeyring && !seat.Calls().Keyctl, Keyring: e.c.rec.Keyring, Serial: e.c.rec.KeyringSerial, Preserved: process.Preserved(e.o.PreserveFds),
 		Host: compile.Host{Denied: seat.Calls(), Ignored: process.IgnoredSignals(), LastCap: last, HeldCaps: held, LSM: askLSM(e.p), Std: e.std},
 	}, nil
 }

@@ -122,7 +122,7 @@ func (e *execution) namesInput() *compile.ExecInput {
 	e.work.add(e.way.outside, compile.Born, "linux.cgroupsPath", "move the process", (*execution).move)
 	return &compile.ExecInput{
 		Names: true, Init: e.init, Process: &specs.Process{User: e.own}, Linux: &specs.Linux{},
-		Wait: len(e.work) > 0, KeepGroups: keepsGroups(e.c.rec.Annotations),
+		Wait: len(e.work) > 0, Annotated: compile.Annotated{KeepGroups: keepsGroups(e.c.rec.Annotations)},
 		Host: compile.Host{Ignored: process.IgnoredSignals(), LastCap: capability.Last()},
 	}
 }

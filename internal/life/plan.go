@@ -162,8 +162,7 @@ func (p *Plan) compile(shield func(*program.Builder) error) (err error) {
 		Preserved:  process.Preserved(p.PreserveFds + p.ListenFds),
 		Tasks:      p.tasks(),
 		ListenFds:  p.ListenFds,
-		KeepGroups: keepsGroups(p.bundle.spec.Annotations),
-		RawFilter:  p.bundle.spec.Annotations[seccomp.RawAnnotation],
+		Annotated:  annotated(p.bundle.spec.Annotations),
 		HookFiles:  hookFiles(p.bundle.spec.Annotations),
 		Fifo:       p.fifo,
 		Unattended: len(p.work.at(compile.Born)) == 0,
@@ -201,6 +200,11 @@ func (p *Plan) failures() []state.Failure {
 func hookFiles(annotations map[string]string) (has compile.HookFiles) {
 	files := hook.OutputOf(annotations, "/")
 	return compile.HookFiles{Stdout: files.Stdout != "", Stderr: files.Stderr != ""}
+}
+
+// annotated returns what the annotations say of the container's processes.
+func annotated(annotations map[string]string) compile.Annotated {
+	return compile.Annotated{RawFilter: annotations[seccomp.RawAnnotation], KeepGroups: keepsGroups(annotations)}
 }
 
 // keepsGroups reports whether the container's processes have the groups of the caller.

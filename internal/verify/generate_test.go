@@ -335,8 +335,9 @@ func (g *generator) exec() *compile.ExecInput {
 	g.linux(s)
 	in := &compile.ExecInput{Keyring: "_ses.77", Serial: one[int64](g, 0, 77), Linux: s, OwnKeyring: g.chance(2), Tasks: one(g, 0, 1, 9), Wait: g.chance(2)}
 	in.Process = g.process(s)
+	in.KeepGroups = g.chance(5)
 	in.Host = g.host(in.Process)
-	in.Init = namespace.Init{Pid: 77, Pidfd: 9, OwnRoot: g.chance(4)}
+	in.Init = namespace.Init{Pid: 77, Pidfd: 9, OwnRoot: g.chance(4), KeepGroups: in.KeepGroups}
 	for _, flag := range [...]uint64{unix.CLONE_NEWNS, unix.CLONE_NEWPID, unix.CLONE_NEWUSER, unix.CLONE_NEWNET, unix.CLONE_NEWUTS} {
 		if !g.chance(4) {
 			in.Init.Flags |= flag
