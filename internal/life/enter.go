@@ -112,7 +112,7 @@ func (e *execution) start() (err error) {
 			return left
 		}
 	}
-	return e.c.explainExec(explainIDs(e.explainJoin(explainInFlight(err))))
+	return e.c.explainExec(explainIDs(e.explainJoin(explainInFlight(explainMemory(err)))))
 }
 
 // drop ends the process that was made, if any.

@@ -125,13 +125,15 @@ func updates(t *testing.T, e *engine) {
 // that is told of the exit first, or begins to look behind the kill, does not know why.
 func outOfMemory(t *testing.T, e *engine) {
 	name := e.start(t, []string{"--memory", "20m", "--memory-swap", "20m"}, `until [ -e /tmp/begin ]; do sleep 0.1; done
-dd if=/dev/zero of=/dev/null bs=200M count=1; code=$?; until [ -e /tmp/end ]; do sleep 0.1; done; exit $code`)
+dd if=/dev/zero of=/dev/null bs=200M count=1; code=$?; echo over; until [ -e /tmp/end ]; do sleep 0.1; done; exit $code`)
 	e.run(t, "exec", name, "touch", "/tmp/begin")
 	if e.name != "podman" { // on cgroup v1 it does not tell, with runc neither
 		testwait.Until(t, "the engine is told", func() bool {
 			return e.run(t, "events", "--since", "24h", "--until", "0s", "--filter", "container="+name, "--filter", "event=oom") != ""
 		})
 	}
+	// Before that a process has no room.
+	testwait.Until(t, "the victim's end", func() bool { return strings.Contains(e.run(t, "logs", name), "over") })
 	e.run(t, "exec", name, "touch", "/tmp/end")
 	is(t, e.run(t, "wait", name), "137")
 	if e.name != "podman" {

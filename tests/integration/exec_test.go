@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -418,6 +419,18 @@ func TestExecCPUAffinity(t *testing.T) {
 		if got := readText(t, fmt.Sprintf("/proc/%d/status", b.pid)); strings.Contains(got, "Cpus_allowed_list:\t"+c.want+"\n") && c.want == "1" {
 			t.Errorf("init runs on %s too", c.want)
 		}
+	}
+}
+
+// TestExecWithoutMemory: where the container's limit leaves none for a process it is named.
+func TestExecWithoutMemory(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "the words are Hutch's")
+	b := newBundle(t, args("sleep", "100"))
+	b.create().start()
+	c := call{root: b.root, args: []string{"exec", b.id, "true"}, wrap: []string{filepath.Join(workDir, "assets", "probe"), "older", "memory"}}
+	if res := c.do(t); res.code != 255 || !strings.Contains(res.stderr, "cannot allocate memory: linux.resources.memory.limit is too low") {
+		t.Errorf("%s", res)
 	}
 }
 

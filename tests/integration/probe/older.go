@@ -32,6 +32,7 @@ var lacks = map[string][]lack{
 	"faccessat2":     {{nr: unix.SYS_FACCESSAT2, errno: unix.ENOSYS, arg: -1}},                           // a filter around Hutch
 	"faccessat2-no":  {{nr: unix.SYS_FACCESSAT2, errno: unix.EPERM, arg: -1}},                            // an older filter around Hutch
 	"keys":           {{nr: unix.SYS_KEYCTL, errno: unix.ENOSYS, arg: -1}},                               // built without
+	"memory":         {{nr: unix.SYS_CLONE3, errno: unix.ENOMEM, arg: -1}},                               // a full cgroup
 }
 
 // deniable are the calls that a filter around the runtime may deny: all that are newer than
