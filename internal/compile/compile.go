@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/notify"
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/internal/part/keyring"
 	"github.com/hutch-project/hutch/internal/part/limit"
 	"github.com/hutch-project/hutch/internal/part/lsm"
@@ -39,9 +40,9 @@ type Input struct {
 	Modes      map[int]uint32 // see rootfs.PointModes; nil when nothing is known
 	Links      map[int]string // see rootfs.Links; nil for none
 	NoPivot    bool
-	HostMounts []rootfs.HostMount // with NoPivot
-	Keyring    string             // name of the session keyring to make; empty keeps the caller's
-	Preserved  []int              // descriptors of the caller that the process gets; see process.Preserved
+	HostMounts []mountinfo.Mount // with NoPivot
+	Keyring    string            // name of the session keyring to make; empty keeps the caller's
+	Preserved  []int             // descriptors of the caller that the process gets; see process.Preserved
 	ListenFds  int
 	Annotated
 	HookFiles HookFiles

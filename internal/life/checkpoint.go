@@ -15,6 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/criu"
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 )
 
@@ -225,14 +226,18 @@ func (d *dump) mounts() error {
 	return nil
 }
 
-// mountsOf returns the mounts of a process, and those of this one.
-func mountsOf(pid int) (own, outside []criu.Mount, err error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/mountinfo")
-	if err != nil {
-		return nil, nil, err
+// mountsOf returns the mounts of a process, and those of this thread.
+func mountsOf(pid int) (own, outside []mountinfo.Mount, err error) {
+	if own, err = readMounts(strconv.Itoa(pid)); err == nil {
+		outside, err = readMounts("thread-self")
 	}
-	host, err := os.ReadFile("/proc/thread-self/mountinfo")
-	return criu.ParseMounts(string(text)), criu.ParseMounts(string(host)), err
+	return own, outside, err
+}
+
+// readMounts returns the mounts of what has the name in /proc.
+func readMounts(name string) ([]mountinfo.Mount, error) {
+	text, err := os.ReadFile("/proc/" + name + "/mountinfo")
+	return mountinfo.Parse(string(text)), err
 }
 
 // streams finds the standard streams, as they were when init was made, that lead out of the
@@ -266,12 +271,12 @@ func (d *dump) streams() error {
 			return err
 		}
 	}
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(d.c.rec.Pid) + "/mountinfo")
+	mounts, err := readMounts(strconv.Itoa(d.c.rec.Pid))
 	if err != nil {
 		return err
 	}
 	own := map[int]bool{}
-	for _, m := range criu.ParseMounts(string(text)) {
+	for _, m := range mounts {
 		own[m.ID] = true
 	}
 	for _, pid := range pids {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/host/criu"
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/testneed"
 )
@@ -56,7 +57,7 @@ func TestHostileDestinations(t *testing.T) {
 		}
 		keys[point] = key
 	}
-	staged := criu.ParseMounts(r[1].Mounts)
+	staged := mountinfo.Parse(r[1].Mounts)
 	for i, name := range names {
 		point := filepath.Clean(name)
 		if name == "/link/c" {
@@ -71,7 +72,7 @@ func TestHostileDestinations(t *testing.T) {
 				path = rest
 			}
 		}
-		at := slices.IndexFunc(staged, func(m criu.Mount) bool { return m.Point == path })
+		at := slices.IndexFunc(staged, func(m mountinfo.Mount) bool { return m.Point == path })
 		if at < 0 || !strings.HasSuffix(staged[at].Root, fmt.Sprintf("%s/%d", filepath.Base(sources), i)) {
 			t.Errorf("%q has the key %q, and that %q", point, keys[point], path)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/rdt"
 	"github.com/hutch-project/hutch/internal/host/systemd"
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/internal/nofile"
 	"github.com/hutch-project/hutch/internal/part/capability"
 	"github.com/hutch-project/hutch/internal/part/keyring"
@@ -30,16 +31,16 @@ import (
 type host struct {
 	compile.Host
 
-	layout  *cgroup.Layout     // nil where no cgroup matters
-	bus     *systemd.Conn      // nil without systemd's driver, and for a plan that is not run
-	systemd int                // its version
-	slices  string             // the cgroup that systemd's slices are in
-	resctrl string             // where the resctrl file system is mounted
-	modes   map[int]uint32     // see rootfs.PointModes
-	links   map[int]string     // see rootfs.Links
-	mounts  []rootfs.HostMount // with --no-pivot
-	root    sharedRoot         // of a container without a mount namespace
-	keyring string             // a new name for a session keyring
+	layout  *cgroup.Layout    // nil where no cgroup matters
+	bus     *systemd.Conn     // nil without systemd's driver, and for a plan that is not run
+	systemd int               // its version
+	slices  string            // the cgroup that systemd's slices are in
+	resctrl string            // where the resctrl file system is mounted
+	modes   map[int]uint32    // see rootfs.PointModes
+	links   map[int]string    // see rootfs.Links
+	mounts  []mountinfo.Mount // with --no-pivot
+	root    sharedRoot        // of a container without a mount namespace
+	keyring string            // a new name for a session keyring
 	now     time.Time
 }
 
@@ -91,7 +92,7 @@ func (r *Runtime) askHost(req *request) (_ *host, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("--no-pivot: %w", err)
 		}
-		answers.mounts = rootfs.ParseMounts(text)
+		answers.mounts = mountinfo.Parse(text)
 	}
 	return answers, nil
 }

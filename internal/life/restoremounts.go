@@ -3,9 +3,9 @@ package life
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/internal/host/notify"
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/internal/part/keyring"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/uidmap"
@@ -30,6 +31,7 @@ type sources struct {
 	mounted []int          // of the binds that are mounted in the stage meanwhile
 	places  []string       // of the mounts
 	root    *rootfs.Restored
+	mounts  []mountinfo.Mount // of this thread, when all of the stage is there
 }
 
 // bound is a mount of the container that is none of its images'.
@@ -43,18 +45,14 @@ type bound struct {
 // shown is what a mount shows: a file system, by its number, and a path in it.
 type shown struct{ dev, root string }
 
-func shownBy(m *criu.Mount) shown { return shown{m.Dev, m.Root} }
+func shownBy(m *mountinfo.Mount) shown { return shown{m.Dev, m.Root} }
 
-// shownAt returns what the mount shows whose root is open at fd, in the thread's mount namespace.
-func shownAt(fd int) (shown, error) {
-	text, err := os.ReadFile("/proc/thread-self/mountinfo")
-	if err != nil {
-		return shown{}, err
-	}
+// shownAt returns what the mount shows whose root is open at fd.
+func (s *sources) shownAt(fd int) (shown, error) {
 	id := rootOfMount(fd)
-	for _, m := range criu.ParseMounts(string(text)) {
-		if m.ID == id {
-			return shownBy(&m), nil
+	for i := range s.mounts {
+		if s.mounts[i].ID == id {
+			return shownBy(&s.mounts[i]), nil
 		}
 	}
 	return shown{}, fmt.Errorf("mount %d is not in /proc/thread-self/mountinfo", id)
@@ -133,9 +131,6 @@ func (rs *restoration) fillStage() (err error) {
 		return err
 	}
 	defer rs.stage.Close()
-	if rs.root, err = shownAt(rs.stage.Root); err != nil {
-		return err
-	}
 	defer func() { err = errors.Join(err, src.detach()) }()
 	if err := src.place(); err != nil {
 		return err
@@ -144,10 +139,18 @@ func (rs *restoration) fillStage() (err error) {
 		if err := src.supply(i, o.Path); err != nil {
 			return err
 		}
+		rs.req.External = append(rs.req.External, criu.RestoreMount(o.Key, rs.stage.SourcePath(i)))
+	}
+	if src.mounts, err = readMounts("thread-self"); err != nil {
+		return err
+	}
+	if rs.root, err = src.shownAt(rs.stage.Root); err != nil {
+		return err
+	}
+	for i, o := range rs.out.Mounts {
 		if err := src.setAttributes(i, &o); err != nil {
 			return fmt.Errorf("%s: %w", fault.Name(o.Path), err)
 		}
-		rs.req.External = append(rs.req.External, criu.RestoreMount(o.Key, rs.stage.SourcePath(i)))
 	}
 	return nil
 }
@@ -355,7 +358,7 @@ func (s *sources) setAttributes(i int, o *outsideMount) error {
 		return fmt.Errorf("fstat: %w", err)
 	}
 	b.dev, b.ino = uint64(st.Dev), st.Ino
-	if b.shown, err = shownAt(fd); err != nil {
+	if b.shown, err = s.shownAt(fd); err != nil {
 		return err
 	}
 	s.rs.bounds = append(s.rs.bounds, b)
@@ -386,7 +389,7 @@ func (s *sources) attributes(at string, has, seen uint64) (uint64, error) {
 // configuration: CRIU has given them those that the checkpoint had. What the container's
 // processes have mounted on one is theirs.
 func (rs *restoration) setMounts() error {
-	mounts, _, err := mountsOf(rs.m.child.Pid)
+	mounts, err := readMounts(strconv.Itoa(rs.m.child.Pid))
 	if err != nil {
 		return err
 	}
@@ -424,8 +427,8 @@ func openMount(root int, at string) (int, error) {
 }
 
 // set adds the attributes to those of the mount, where it is the only one at its place.
-func (f *fresh) set(root int, mounts []criu.Mount) error {
-	here := slices.DeleteFunc(slices.Clone(mounts), func(m criu.Mount) bool { return m.Point != f.at })
+func (f *fresh) set(root int, mounts []mountinfo.Mount) error {
+	here := slices.DeleteFunc(slices.Clone(mounts), func(m mountinfo.Mount) bool { return m.Point != f.at })
 	if len(here) != 1 || here[0].Root != "/" || here[0].Type != f.kind {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/criu"
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/testneed"
 )
@@ -83,7 +84,7 @@ func (w *criuWorld) optionsAt(places ...string) map[string]string {
 	text, err := os.ReadFile(nsFile(w.pid(), "../mountinfo"))
 	must(w.t, err)
 	out := map[string]string{}
-	for _, m := range criu.ParseMounts(string(text)) {
+	for _, m := range mountinfo.Parse(string(text)) {
 		for _, at := range places {
 			if m.Point == at {
 				out[at] = m.Options

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/state"
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 )
 
@@ -106,7 +107,7 @@ func removeMovedRoot(rec *state.Record, reason error) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range rootfs.ParseMounts(text) {
+	for _, m := range mountinfo.Parse(text) {
 		if uint64(m.Parent) != rec.RootMount {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/internal/uidmap"
 )
@@ -92,19 +93,17 @@ func outside(uid uint32) bool {
 // mounter returns the user whose FUSE file system the device is, by a mountinfo file; unknown
 // where the file does not say. A virtiofs has none: it is the machine's, as its disks are.
 //
-// Source: proc_pid_mountinfo(5); Linux fs/fuse/inode.c, fuse_show_options.
-func mounter(mountinfo string, dev uint64) uint32 {
+// Source: Linux fs/fuse/inode.c, fuse_show_options.
+func mounter(text string, dev uint64) uint32 {
 	number := fmt.Sprintf("%d:%d", unix.Major(dev), unix.Minor(dev))
-	for line := range strings.Lines(mountinfo) {
-		head, tail, _ := strings.Cut(line, " - ")
-		f, t := strings.Fields(head), strings.Fields(tail)
-		if len(f) < 3 || f[2] != number || len(t) < 2 {
+	for _, m := range mountinfo.Parse(text) {
+		if m.Dev != number {
 			continue
 		}
-		if t[0] == "virtiofs" {
+		if m.Type == "virtiofs" {
 			return 0
 		}
-		for o := range strings.SplitSeq(t[len(t)-1], ",") {
+		for o := range strings.SplitSeq(m.Super, ",") {
 			if id, ok := strings.CutPrefix(o, "user_id="); ok {
 				if uid, err := strconv.ParseUint(id, 10, 32); err == nil {
 					return uint32(uid)

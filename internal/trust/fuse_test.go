@@ -38,14 +38,14 @@ func TestOwnerOnFUSE(t *testing.T) {
 }
 
 func TestMounter(t *testing.T) {
-	const mountinfo = `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+	const text = `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
 40 36 0:45 / /home/a/m rw,nosuid,nodev,relatime shared:7 - fuse.sshfs user_id=0 rw,user_id=1718,group_id=1718,allow_other
 41 36 0:46 / /home/a/n rw,nosuid - fuse  rw,user_id=1719,group_id=0
 42 36 0:47 / /shared rw - virtiofs shared rw
 43 36 0:48 / /odd rw - fuse odd rw
 `
 	for minor, want := range map[uint32]uint32{45: 1718, 46: 1719, 47: 0, 48: unknown, 49: unknown} {
-		if got := mounter(mountinfo, unix.Mkdev(0, minor)); got != want {
+		if got := mounter(text, unix.Mkdev(0, minor)); got != want {
 			t.Errorf("0:%d: %d, want %d", minor, got, want)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/compile"
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/internal/part/lsm"
 	"github.com/hutch-project/hutch/internal/part/namespace"
 	"github.com/hutch-project/hutch/internal/part/process"
@@ -53,7 +54,7 @@ func (g *generator) input() *compile.Input {
 		s.Hooks = g.hooks()
 	}
 	if in.NoPivot = g.chance(5); in.NoPivot && g.chance(2) {
-		in.HostMounts = []rootfs.HostMount{{ID: 1, Parent: 0, Root: "/", Point: "/", Type: "ext4"}, {ID: 2, Parent: 1, Root: "/", Point: "/proc", Type: "proc"},
+		in.HostMounts = []mountinfo.Mount{{ID: 1, Parent: 0, Root: "/", Point: "/", Type: "ext4"}, {ID: 2, Parent: 1, Root: "/", Point: "/proc", Type: "proc"},
 			{ID: 3, Parent: 1, Root: "/", Point: "/sys", Type: "sysfs"}, {ID: 4, Parent: 1, Root: "/", Point: "/srv", Type: "tmpfs"}, {ID: 5, Parent: 4, Root: "/", Point: "/srv/proc", Type: "proc"}}
 	}
 	if g.chance(5) {

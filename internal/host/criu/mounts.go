@@ -6,59 +6,8 @@ import (
 	"strings"
 
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/mountinfo"
 )
-
-// Mount is a line of a mountinfo file.
-//
-// Source: proc_pid_mountinfo(5).
-type Mount struct {
-	ID     int
-	Parent int    // the ID of what it is mounted on
-	Dev    string // of the file system, as major:minor
-	Root   string // what of it is mounted
-	Point  string
-	Type   string
-
-	Options string // of the mount, as "ro,nosuid"
-}
-
-// ParseMounts returns the mounts of a mountinfo file. Lines of another form are passed
-// over.
-func ParseMounts(text string) (out []Mount) {
-	for line := range strings.Lines(text) {
-		head, tail, ok := strings.Cut(line, " - ")
-		f, t := strings.Fields(head), strings.Fields(tail)
-		if !ok || len(f) < 6 || len(t) < 1 {
-			continue
-		}
-		id, err := strconv.Atoi(f[0])
-		parent, e := strconv.Atoi(f[1])
-		if err != nil || e != nil {
-			continue
-		}
-		out = append(out, Mount{ID: id, Parent: parent, Dev: f[2], Root: unescape(f[3]), Point: unescape(f[4]), Type: t[0], Options: f[5]})
-	}
-	return out
-}
-
-// unescape takes back what the kernel does to spaces, tabs, newlines and backslashes.
-func unescape(text string) string {
-	if !strings.Contains(text, `\`) {
-		return text
-	}
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '\\' && i+3 < len(text) {
-			if v, err := strconv.ParseUint(text[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(v))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(text[i])
-	}
-	return b.String()
-}
 
 // External returns those of a container's mounts that CRIU shall not write down, since they
 // show what is not the container's: a file system that the host has mounted too, or one of
@@ -67,7 +16,7 @@ func unescape(text string) string {
 //
 // CRIU writes down a file system of the container's own, and mounts of parts of it; a
 // cgroup only in a cgroup namespace.
-func External(container, host []Mount, cgroupNS bool) (out []Mount) {
+func External(container, host []mountinfo.Mount, cgroupNS bool) (out []mountinfo.Mount) {
 	seen := map[string]bool{"/": true}
 	for _, m := range Foreign(container, host, cgroupNS) {
 		if !seen[m.Point] {
@@ -80,7 +29,7 @@ func External(container, host []Mount, cgroupNS bool) (out []Mount) {
 
 // Foreign returns all of a container's mounts that are as those of External, the root and several
 // on one point included.
-func Foreign(container, host []Mount, cgroupNS bool) (out []Mount) {
+func Foreign(container, host []mountinfo.Mount, cgroupNS bool) (out []mountinfo.Mount) {
 	foreign, whole := map[string]bool{}, map[string]bool{}
 	for i := range host {
 		foreign[host[i].Dev] = true
@@ -98,7 +47,7 @@ func Foreign(container, host []Mount, cgroupNS bool) (out []Mount) {
 	return out
 }
 
-func isExternal(m Mount, foreign, whole map[string]bool, cgroupNS bool) bool {
+func isExternal(m mountinfo.Mount, foreign, whole map[string]bool, cgroupNS bool) bool {
 	switch m.Type {
 	case "cgroup", "cgroup2":
 		return !cgroupNS

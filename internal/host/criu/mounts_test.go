@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hutch-project/hutch/internal/mountinfo"
 )
 
 const hostMounts = `21 1 8:1 / / rw - ext4 /dev/sda1 rw
@@ -13,7 +15,7 @@ const hostMounts = `21 1 8:1 / / rw - ext4 /dev/sda1 rw
 25 21 0:28 / /tmp rw - tmpfs tmp rw
 `
 
-func points(ms []Mount) (out []string) {
+func points(ms []mountinfo.Mount) (out []string) {
 	for _, m := range ms {
 		out = append(out, m.Point)
 	}
@@ -21,7 +23,7 @@ func points(ms []Mount) (out []string) {
 }
 
 func TestExternal(t *testing.T) {
-	own := ParseMounts(`41 48 0:28 /b/rootfs / rw,relatime - tmpfs tmp rw
+	own := mountinfo.Parse(`41 48 0:28 /b/rootfs / rw,relatime - tmpfs tmp rw
 66 41 0:37 / /proc rw - proc proc rw
 67 41 0:38 / /dev rw - tmpfs tmpfs rw
 68 67 0:39 / /dev/pts rw - devpts devpts rw
@@ -38,7 +40,7 @@ func TestExternal(t *testing.T) {
 a line that is none
 `)
 	want := []string{"/data of\nmine", "/proc/kcore", "/proc/keys", "/home", "/all"}
-	host := ParseMounts(hostMounts)
+	host := mountinfo.Parse(hostMounts)
 	if got := points(External(own, host, true)); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/testneed"
 )
@@ -202,9 +203,9 @@ func TestPrepare(t *testing.T) {
 	defer w.Close()
 	_, err = w.Do(Dump, &Options{Images: 0, Work: -1, Pid: 1 << 30}, func(Notification) error { return nil })
 	must(t, err)
-	mounts := ParseMounts(criutest.Requests(t, dir)[0].Mounts)
+	mounts := mountinfo.Parse(criutest.Requests(t, dir)[0].Mounts)
 	for _, point := range []string{"/tmp", s.RootPath(), s.SourcePath(0), s.SourcePath(1)} {
-		if !slices.ContainsFunc(mounts, func(m Mount) bool { return m.Point == point }) {
+		if !slices.ContainsFunc(mounts, func(m mountinfo.Mount) bool { return m.Point == point }) {
 			t.Errorf("CRIU has nothing mounted at %s", point)
 		}
 	}

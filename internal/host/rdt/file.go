@@ -2,15 +2,14 @@ package rdt
 
 import (
 	"fmt"
-	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/mountinfo"
 )
 
 // Root returns the directory where resctrl is mounted. The error is ErrNoResctrl,
 // wrapped, where it is not.
-//
-// Source: proc_pid_mountinfo(5).
 func Root() (string, error) {
 	text, err := read("/proc/self/mountinfo")
 	if err != nil {
@@ -23,12 +22,10 @@ func Root() (string, error) {
 }
 
 // find returns the mount point of the whole resctrl file system.
-func find(mountinfo string) (string, bool) {
-	for line := range strings.Lines(mountinfo) {
-		left, right, ok := strings.Cut(line, " - ")
-		f := strings.Fields(left)
-		if ok && len(f) > 4 && f[3] == "/" && strings.HasPrefix(right, "resctrl ") && !strings.Contains(f[4], `\`) {
-			return f[4], true
+func find(text string) (string, bool) {
+	for _, m := range mountinfo.Parse(text) {
+		if m.Root == "/" && m.Type == "resctrl" {
+			return m.Point, true
 		}
 	}
 	return "", false

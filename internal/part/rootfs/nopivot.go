@@ -2,10 +2,10 @@ package rootfs
 
 import (
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/program/call/idiom"
@@ -20,17 +20,9 @@ import (
 //
 // Source: linux/fs/namespace.c, mount_too_revealing.
 
-// HostMount is a line of mountinfo.
-type HostMount struct {
-	ID, Parent int
-	Root       string // of the mount in its file system
-	Point      string // mount point
-	Type       string
-}
-
 // revealing reports whether the mount lets others of its type be made, and gives the
 // type's magic number.
-func (m *HostMount) revealing() (magic int64, ok bool) {
+func revealing(m *mountinfo.Mount) (magic int64, ok bool) {
 	switch {
 	case m.Root != "/":
 		return 0, false
@@ -61,7 +53,7 @@ func (r *Root) cutOff(b *program.Builder) {
 func (r *Root) hideHost(b *program.Builder) {
 	list := r.c.HostMounts
 	if len(list) == 0 { // a namespace that is joined, of which nothing is known
-		list = []HostMount{{ID: 1, Root: "/", Point: "/proc", Type: "proc"}, {ID: 2, Root: "/", Point: "/sys", Type: "sysfs"}}
+		list = []mountinfo.Mount{{ID: 1, Root: "/", Point: "/proc", Type: "proc"}, {ID: 2, Root: "/", Point: "/sys", Type: "sysfs"}}
 	}
 	for i := len(list) - 1; i >= 0; i-- { // of two on top of each other the upper one is later
 		if m := &list[i]; m.Point != "/" && onTop(list, m) {
@@ -71,14 +63,14 @@ func (r *Root) hideHost(b *program.Builder) {
 }
 
 // onTop reports whether m is mounted on the root file system itself.
-func onTop(list []HostMount, m *HostMount) bool {
-	i := slices.IndexFunc(list, func(p HostMount) bool { return p.ID == m.Parent })
+func onTop(list []mountinfo.Mount, m *mountinfo.Mount) bool {
+	i := slices.IndexFunc(list, func(p mountinfo.Mount) bool { return p.ID == m.Parent })
 	return i < 0 || list[i].Point == "/"
 }
 
 // hide emits the unmounting of the host's mount m with all that is mounted in it,
 // or the covering of what reveals.
-func (r *Root) hide(b *program.Builder, list []HostMount, m *HostMount) {
+func (r *Root) hide(b *program.Builder, list []mountinfo.Mount, m *mountinfo.Mount) {
 	locked, gone := b.Label(), b.Label()
 	step := b.Step(program.T("unmount the host's %s", m.Point))
 	call.Umount2(step, call.PathTo(b, m.Point), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW).On(0, locked)
@@ -87,7 +79,7 @@ func (r *Root) hide(b *program.Builder, list []HostMount, m *HostMount) {
 	var done []string
 	for i := range list {
 		p := &list[i]
-		magic, ok := p.revealing()
+		magic, ok := revealing(p)
 		if !ok || !within(list, p, m) || slices.Contains(done, p.Point) { // the lower of two is covered by the upper
 			continue
 		}
@@ -98,12 +90,12 @@ func (r *Root) hide(b *program.Builder, list []HostMount, m *HostMount) {
 }
 
 // within reports whether p is m or is mounted in it.
-func within(list []HostMount, p, m *HostMount) bool {
+func within(list []mountinfo.Mount, p, m *mountinfo.Mount) bool {
 	for range list { // as deep as it can be
 		if p.ID == m.ID {
 			return true
 		}
-		i := slices.IndexFunc(list, func(q HostMount) bool { return q.ID == p.Parent })
+		i := slices.IndexFunc(list, func(q mountinfo.Mount) bool { return q.ID == p.Parent })
 		if i < 0 {
 			return false
 		}
@@ -126,47 +118,4 @@ func cover(b *program.Builder, point string, magic int64) {
 	b.Bind(there)
 	step = b.Step(program.T("cover the host's %s", point))
 	call.Mount(step, call.FileSystem{Source: "tmpfs", Type: "tmpfs"}, call.PathTo(b, point), unix.MS_RDONLY)
-}
-
-// ParseMounts parses the text of mountinfo.
-//
-// Source: proc_pid_mountinfo(5).
-func ParseMounts(text string) []HostMount {
-	var out []HostMount
-	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		i := slices.Index(f, "-")
-		if len(f) < 6 || i < 0 || i+1 >= len(f) {
-			continue
-		}
-		m := HostMount{Root: unescape(f[3]), Point: unescape(f[4]), Type: f[i+1]}
-		m.ID, m.Parent = number(f[0]), number(f[1])
-		out = append(out, m)
-	}
-	return out
-}
-
-func number(s string) int {
-	n := 0
-	for _, c := range []byte(s) {
-		n = n*10 + int(c-'0')
-	}
-	return n
-}
-
-// unescape undoes \040 and the like.
-func unescape(text string) string {
-	if strings.IndexByte(text, '\\') < 0 {
-		return text
-	}
-	var out []byte
-	for i := 0; i < len(text); i++ {
-		if text[i] == '\\' && i+3 < len(text) {
-			out = append(out, (text[i+1]-'0')<<6|(text[i+2]-'0')<<3|(text[i+3]-'0'))
-			i += 3
-			continue
-		}
-		out = append(out, text[i])
-	}
-	return string(out)
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/mountinfo"
 )
 
 // otherRoot makes a second root file system beside the one at root.path, and returns it.
@@ -36,7 +38,7 @@ func (w *world) inUserNamespace() {
 // onRootKinds are the ways in which a container comes to its root.
 var onRootKinds = map[string]func(w *world){
 	"pivot":             func(*world) {},
-	"chroot":            func(w *world) { w.c.NoPivot = true; w.c.HostMounts = ParseMounts(hostTable(w.t)) },
+	"chroot":            func(w *world) { w.c.NoPivot = true; w.c.HostMounts = mountinfo.Parse(hostTable(w.t)) },
 	"hooks see it":      func(w *world) { w.c.Seen = true },
 	"sources in child":  func(w *world) { w.c.SourcesInParent, w.c.ParentNodes = false, false },
 	"few descriptors":   func(w *world) { w.c.FewFiles, w.c.SourcesInChild = true, true },

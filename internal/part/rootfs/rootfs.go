@@ -26,6 +26,7 @@ package rootfs
 import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/internal/program"
 )
 
@@ -53,7 +54,7 @@ type Config struct {
 	NoPivot bool // chroot in place of pivot_root
 	// HostMounts are the mounts of the caller's mount namespace, of which the
 	// container's is a copy: with NoPivot. Empty where the container joins one.
-	HostMounts []HostMount
+	HostMounts []mountinfo.Mount
 	// Chrooted is set when the caller's root directory is not the top of its mount namespace,
 	// so that nothing can be said of the mount namespace by the name "/".
 	Chrooted bool
