@@ -20,7 +20,9 @@ import (
 	"github.com/hutch-project/hutch/tests/testneed"
 )
 
-// planned is the plan of the default configuration with a change.
+// planned is the plan of the default configuration with a change. The process's standard
+// descriptors are of files of root: who the test's own belong to depends on the tests before,
+// whose processes take them.
 func planned(t *testing.T, manager CgroupManager, change func(*specs.Spec)) *Plan {
 	t.Helper()
 	dir := t.TempDir()
@@ -30,7 +32,12 @@ func planned(t *testing.T, manager CgroupManager, change func(*specs.Spec)) *Pla
 	text, err := json.Marshal(s)
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, "config.json"), text, 0o644))
-	p, err := (&Runtime{CgroupManager: manager}).Plan(&CreateOptions{Bundle: dir})
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	defer w.Close()
+	streams := [3]int{int(r.Fd()), int(w.Fd()), int(w.Fd())}
+	p, err := (&Runtime{CgroupManager: manager}).Plan(&CreateOptions{Bundle: dir, Embed: &Embedder{Streams: streams}})
 	must(t, err)
 	return p
 }
@@ -39,22 +46,6 @@ func planned(t *testing.T, manager CgroupManager, change func(*specs.Spec)) *Pla
 func waitsAt(p *Plan, tag uint32) bool {
 	return slices.ContainsFunc(p.out.Program.Child, func(in program.Instr) bool {
 		return in.Op == program.OpWait && in.NR == tag
-	})
-}
-
-// rootsStdin lets descriptor 0 lead to a pipe of root until the test ends.
-func rootsStdin(t *testing.T) {
-	t.Helper()
-	r, w, err := os.Pipe()
-	must(t, err)
-	defer r.Close()
-	defer w.Close()
-	old, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
-	must(t, err)
-	must(t, unix.Dup3(int(r.Fd()), 0, 0))
-	t.Cleanup(func() {
-		must(t, unix.Dup3(old, 0, 0))
-		must(t, unix.Close(old))
 	})
 }
 
@@ -68,7 +59,6 @@ func TestInitWaitsForTheRuntimesWork(t *testing.T) {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
 		s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
 	}
-	rootsStdin(t)
 	for _, c := range []struct {
 		name    string
 		manager CgroupManager
