@@ -20,6 +20,7 @@ import (
 	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/tests/testpty"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -464,19 +465,12 @@ func TestCheckpointWarnsOfExecs(t *testing.T) {
 // TestCheckpointOfACallersTerminal: it is refused by its name without --shell-job, and with it
 // CRIU has a key for it, by which restore hands on its own.
 func TestCheckpointOfACallersTerminal(t *testing.T) {
+	_, slave := testpty.Open(t) // first: the world counts descriptors
 	w := newCRIUWorld(t, &criutest.Behaviour{}, func(*specs.Spec) {})
-	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	must(t, err)
-	defer unix.Close(master)
-	must(t, unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0))
-	number, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
-	must(t, err)
-	slave := "/dev/pts/" + strconv.Itoa(number)
 	var st unix.Stat_t
-	must(t, unix.Stat(slave, &st))
-	w.fds++ // the master
-	w.startWith(slave)
-	err = w.checkpoint(func(*DumpOptions) {})
+	must(t, unix.Stat(slave.Name(), &st))
+	w.startWith(slave.Name())
+	err := w.checkpoint(func(*DumpOptions) {})
 	if want := "a standard stream is a terminal of the caller's; give --shell-job"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/hutch-project/hutch/tests/testpty"
 )
 
 // count is a program that writes numbers to a file of its memory file system.
@@ -241,7 +243,7 @@ func TestCheckpointPages(t *testing.T) {
 func TestCheckpointShellJob(t *testing.T) {
 	needsCRIU(t)
 	b := newBundle(t, sh(`i=0; while :; do i=$((i+1)); echo "line $i"; echo $i >/dev/shm/n; sleep 0.05; done`))
-	master, slave := openPty(t)
+	master, slave := testpty.Open(t)
 	c := b.createCall()
 	c.stdin, c.stdout, c.stderr = slave, slave.Name(), slave.Name()
 	c.do(t)
@@ -253,7 +255,7 @@ func TestCheckpointShellJob(t *testing.T) {
 	b.rt("checkpoint", "--image-path", b.path("images"), b.id).failed(t, "a standard stream is a terminal of the caller's; give --shell-job")
 	n = b.counts("/dev/shm/n", n)
 	b.checkpoint("--shell-job")
-	again, end := openPty(t)
+	again, end := testpty.Open(t)
 	call{
 		root: b.root, stdin: end, stdout: end.Name(), stderr: end.Name(),
 		args: b.line("restore", "--detach", "--shell-job", "--image-path", b.path("images"), "--pid-file", b.path("pid")),

@@ -14,6 +14,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testpty"
 )
 
 // seat is where a caller without the host's root stands.
@@ -176,7 +178,7 @@ func (g *guest) unprivilegedLife() {
 	if res := g.execCall(program{}, "--process", file).do(t); res.code != 0 || res.stdout != "0\n" {
 		t.Errorf("exec --process: %s", res)
 	}
-	master, slave := openPty(t)
+	master, slave := testpty.Open(t)
 	screen := watch(master)
 	c := g.execCall(program{}, "--tty", "--env", idVariable+"="+g.id)
 	c.args = append(c.args, "tty")

@@ -13,6 +13,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/tests/testpty"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
 
@@ -216,34 +217,11 @@ func TestConsoleMistakes(t *testing.T) {
 	})
 }
 
-// openPty makes a terminal of the test's own: the engine's, or a user's.
-func openPty(t testing.TB) (master, slave *os.File) {
-	t.Helper()
-	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	master = os.NewFile(uintptr(fd), "ptmx")
-	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { master.Close(); slave.Close() })
-	return master, slave
-}
-
 // runOnTerminal runs the container in the foreground of a terminal.
 func runOnTerminal(t *testing.T, size unix.Winsize, edits ...edit) (*running, *os.File, *screen) {
 	t.Helper()
 	b := newBundle(t, append([]edit{terminal}, edits...)...)
-	master, slave := openPty(t)
+	master, slave := testpty.Open(t)
 	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &size); err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +271,7 @@ func TestExecLeavesTheTerminalAsItWas(t *testing.T) {
 		"a signal": {[]string{"sh", "-c", "kill -TERM $$"}, 128 + int(unix.SIGTERM)},
 		"none":     {[]string{"/none"}, 255},
 	} {
-		master, slave := openPty(t)
+		master, slave := testpty.Open(t)
 		unix.SetNonblock(int(master.Fd()), true)
 		r := call{root: b.root, args: append([]string{"exec", "-t", b.id}, c.args...), stdin: slave, stdout: slave.Name(), stderr: slave.Name(),
 			attr: &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}}.start(t)

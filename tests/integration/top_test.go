@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testpty"
 )
 
 // TestTop: a line for each container with what it uses, once for programs, and on a terminal
@@ -33,7 +35,7 @@ func TestTop(t *testing.T) {
 
 func onTerminal(t *testing.T, b *bundle) {
 	t.Helper()
-	master, slave := openPty(t)
+	master, slave := testpty.Open(t)
 	if err := unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 100}); err != nil {
 		t.Fatal(err)
 	}

@@ -15,31 +15,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/tests/testpty"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
-
-// pty opens a terminal: its master and its slave.
-func pty(t *testing.T) (ptmx, tty *os.File) {
-	t.Helper()
-	ptmx, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("needs a terminal: %v", err)
-	}
-	t.Cleanup(func() { ptmx.Close() })
-	if err := unix.IoctlSetPointerInt(int(ptmx.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(ptmx.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tty.Close() })
-	return ptmx, tty
-}
 
 func pipe(t *testing.T) (r, w *os.File) {
 	t.Helper()
@@ -128,7 +106,7 @@ func TestSendFdErrors(t *testing.T) {
 }
 
 func TestProxyDrainsOutputAfterTheEnd(t *testing.T) {
-	ptmx, tty := pty(t)
+	ptmx, tty := testpty.Open(t)
 	r, w := pipe(t)
 	in, _ := pipe(t)
 	p, err := startProxy(ptmx, int(in.Fd()), int(w.Fd()), -1)
@@ -155,7 +133,7 @@ func TestProxyDrainsOutputAfterTheEnd(t *testing.T) {
 }
 
 func TestProxyEndsWithTheTerminal(t *testing.T) {
-	ptmx, tty := pty(t)
+	ptmx, tty := testpty.Open(t)
 	r, w := pipe(t)
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -179,8 +157,8 @@ func TestProxyEndsWithTheTerminal(t *testing.T) {
 }
 
 func TestProxyUsesItsOwnTerminal(t *testing.T) {
-	ptmx, tty := pty(t) // the container's
-	user, own := pty(t) // the runtime's: user is where somebody types
+	ptmx, tty := testpty.Open(t) // the container's
+	user, own := testpty.Open(t) // the runtime's: user is where somebody types
 	ownFd, ttyFd := int(own.Fd()), int(tty.Fd())
 	before, err := unix.IoctlGetTermios(ownFd, unix.TCGETS)
 	if err != nil {
@@ -243,7 +221,7 @@ func TestProxyUsesItsOwnTerminal(t *testing.T) {
 }
 
 func TestProxyStopsWhenNobodyReads(t *testing.T) {
-	ptmx, _ := pty(t)
+	ptmx, _ := testpty.Open(t)
 	in, typed := pipe(t)
 	pipe := int32(typed.Fd())
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // for the echo
@@ -272,7 +250,7 @@ func TestProxyStopsWhenNobodyReads(t *testing.T) {
 }
 
 func TestProxyKeepsReadingWhenTheOutputIsClosed(t *testing.T) {
-	ptmx, tty := pty(t)
+	ptmx, tty := testpty.Open(t)
 	in, _ := pipe(t)
 	out, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0) // not writable: EBADF
 	if err != nil {
