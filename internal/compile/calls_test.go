@@ -24,7 +24,7 @@ func TestGoldenProgramsHaveEachCall(t *testing.T) {
 	if err != nil || len(files) < 5 {
 		t.Fatalf("%d golden files, %v", len(files), err)
 	}
-	line := regexp.MustCompile(`(?m)^ *\d+  ([a-z_0-9]+)\(`)
+	line := regexp.MustCompile(`(?m)^  ([a-z_0-9]+)\(`)
 	there := map[string]bool{}
 	for _, f := range files {
 		text, err := os.ReadFile(f)

@@ -3,8 +3,10 @@ package compile
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 
@@ -254,9 +256,25 @@ func TestExecListings(t *testing.T) {
 	}
 }
 
+// relative returns a listing with distances in place of numbers, so that an instruction more
+// or less is a line of difference, and one for each jump over it.
+func relative(listing string) string {
+	line := regexp.MustCompile(`(?m)^ *(\d+)(  .*)$`)
+	to := regexp.MustCompile(`go to (\d+)`)
+	return line.ReplaceAllStringFunc(listing, func(l string) string {
+		m := line.FindStringSubmatch(l)
+		here, _ := strconv.Atoi(m[1])
+		return to.ReplaceAllStringFunc(m[2], func(jump string) string {
+			there, _ := strconv.Atoi(to.FindStringSubmatch(jump)[1])
+			return fmt.Sprintf("go to %+d", there-here)
+		})
+	})
+}
+
 // golden compares a listing with the golden file name.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
+	got = relative(got)
 	path := filepath.Join("testdata", name+".golden")
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {

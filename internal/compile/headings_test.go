@@ -29,7 +29,7 @@ func TestInstructionsAreLabelled(t *testing.T) {
 
 func labelledLines(t *testing.T, file, text string) {
 	t.Helper()
-	instruction := regexp.MustCompile(`^ *\d+  [a-z]`)
+	instruction := regexp.MustCompile(`^  [a-z]`)
 	heading, n := "", 0
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
