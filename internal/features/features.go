@@ -22,10 +22,8 @@ import (
 
 // Annotations that no part is about.
 const (
-	SeccompReceiver = "run.oci.seccomp.receiver"
-	FailUnknownCall = "run.oci.seccomp_fail_unknown_syscall"
-	PidfdReceiver   = "run.oci.pidfd_receiver"
-	CRIUConfig      = "org.criu.config" // names a configuration file for CRIU
+	PidfdReceiver = "run.oci.pidfd_receiver"
+	CRIUConfig    = "org.criu.config" // names a configuration file for CRIU
 )
 
 // Document returns what the runtime can do, whatever the host can.
@@ -55,7 +53,7 @@ func Document(version, commit string) *features.Features {
 		PotentiallyUnsafeConfigAnnotations: []string{
 			systemd.AnnotationPrefix, systemd.SubgroupAnnotation, cgroup.DelegateAnnotation,
 			hook.StderrAnnotation, hook.StdoutAnnotation, user.KeepGroups, rootfs.ContextType,
-			PidfdReceiver, SeccompReceiver, seccomp.RawAnnotation, FailUnknownCall, CRIUConfig,
+			PidfdReceiver, seccomp.ReceiverAnnotation, seccomp.RawAnnotation, seccomp.FailUnknownAnnotation, CRIUConfig,
 		},
 
 		Annotations: map[string]string{

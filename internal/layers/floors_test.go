@@ -51,7 +51,7 @@ func floors() map[string]int {
 		"internal/program/call":       1, // on top of program, see onTop
 		"internal/program/call/idiom": 1,
 
-		"internal/host/cgroup/device": 1, // below cgroup/limit, which drives it
+		"internal/host/cgroup/device": 1, // below cgroup/resource, which drives it
 		"internal/program/list":       1,
 		"internal/program/spawn":      1,
 	}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/cgroup"
-	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/cgroup/resource"
 	"github.com/hutch-project/hutch/internal/host/systemd"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/seat"
@@ -50,7 +50,7 @@ func (p *Plan) planCgroup(req *request) (err error) {
 	if res := linux.Resources; res != nil && res.CPU != nil {
 		p.cgroup.Cpuset(res.CPU.Cpus, res.CPU.Mems)
 	}
-	p.settings, err = limit.New(linux.Resources, p.cgroup.Mode())
+	p.settings, err = resource.New(linux.Resources, p.cgroup.Mode())
 	return err
 }
 
@@ -84,7 +84,7 @@ func (m *maker) handOver(pid int) error {
 	if err != nil {
 		return err
 	}
-	if err = limit.Delegate(m.plan.cgroup, m.plan.delegated, pid, uid, gid); err != nil {
+	if err = resource.Delegate(m.plan.cgroup, m.plan.delegated, pid, uid, gid); err != nil {
 		err = fmt.Errorf("annotations[%s]: %w", cgroup.DelegateAnnotation, err)
 	}
 	return err
@@ -93,7 +93,7 @@ func (m *maker) handOver(pid int) error {
 // leaveCgroups plans a container that stays in the caller's cgroups.
 func (p *Plan) leaveCgroups() (err error) {
 	p.cgroup = cgroup.NoPlan()
-	p.settings, err = limit.New(nil, p.cgroup.Mode())
+	p.settings, err = resource.New(nil, p.cgroup.Mode())
 	return err
 }
 

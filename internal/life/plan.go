@@ -9,15 +9,13 @@ import (
 
 	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
-	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/cgroup/resource"
 	"github.com/hutch-project/hutch/internal/host/hook"
 	"github.com/hutch-project/hutch/internal/host/notify"
 	"github.com/hutch-project/hutch/internal/host/rdt"
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
-	"github.com/hutch-project/hutch/internal/part/seccomp"
-	"github.com/hutch-project/hutch/internal/part/user"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
 )
@@ -43,10 +41,10 @@ type Plan struct {
 	*request
 	host     *host
 	cgroup   *cgroup.Plan
-	settings *limit.Settings  // of linux.resources
-	rdt      *rdt.Group       // nil without linux.intelRdt
-	record   *state.Record    // as it is before init is there
-	work     workList[*maker] // the runtime's own, at the barriers
+	settings *resource.Settings // of linux.resources
+	rdt      *rdt.Group         // nil without linux.intelRdt
+	record   *state.Record      // as it is before init is there
+	work     workList[*maker]   // the runtime's own, at the barriers
 
 	delegated string // path from cgroup of the one that is the container's to manage; empty for none
 
@@ -200,22 +198,4 @@ func (p *Plan) failures() []state.Failure {
 func hookFiles(annotations map[string]string) (has compile.HookFiles) {
 	files := hook.OutputOf(annotations, "/")
 	return compile.HookFiles{Stdout: files.Stdout != "", Stderr: files.Stderr != ""}
-}
-
-// annotated returns what the annotations say of the container's processes.
-func annotated(annotations map[string]string) compile.Annotated {
-	return compile.Annotated{RawFilter: annotations[seccomp.RawAnnotation], KeepGroups: keepsGroups(annotations)}
-}
-
-// keepsGroups reports whether the container's processes have the groups of the caller.
-func keepsGroups(annotations map[string]string) bool {
-	return isSet(annotations, user.KeepGroups)
-}
-
-// isSet reports whether an annotation that is a switch is on: it is there, and not "0".
-//
-// Source: crun 1.8.1, run with each.
-func isSet(annotations map[string]string, name string) bool {
-	value, ok := annotations[name]
-	return ok && value != "0"
 }

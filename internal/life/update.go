@@ -10,7 +10,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/config"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
-	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/cgroup/resource"
 )
 
 // Update changes the limits of a container: change gets those that it has and
@@ -56,11 +56,11 @@ func (c *container) resources() (*specs.LinuxResources, error) {
 }
 
 func (c *container) setResources(was, now *specs.LinuxResources) error {
-	old, err := limit.New(was, c.mode())
+	old, err := resource.New(was, c.mode())
 	if err != nil {
 		return err
 	}
-	changed, err := limit.New(now, c.mode())
+	changed, err := resource.New(now, c.mode())
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/cgroupfs"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
-	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/cgroup/resource"
 )
 
 // applied makes cgroups with limits and takes them away after the test.
@@ -27,9 +27,9 @@ func applied(t *testing.T, l *cgroup.Layout, r *specs.LinuxResources) (*cgroup.P
 	return p, m
 }
 
-func settings(t testing.TB, r *specs.LinuxResources, mode cgroup.Mode) *limit.Settings {
+func settings(t testing.TB, r *specs.LinuxResources, mode cgroup.Mode) *resource.Settings {
 	t.Helper()
-	s, err := limit.New(r, mode)
+	s, err := resource.New(r, mode)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/host/cgroup"
-	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/cgroup/resource"
 )
 
 // The bounds of system calls of Create, Apply and Entry with typical limits, the
@@ -146,7 +146,7 @@ func BenchmarkCreateApplyRemove(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				s, err := limit.New(r, l.Mode)
+				s, err := resource.New(r, l.Mode)
 				if err == nil {
 					err = p.Create()
 				}

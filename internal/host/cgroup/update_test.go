@@ -10,11 +10,11 @@ import (
 	"github.com/hutch-project/hutch/internal/bpf"
 	"github.com/hutch-project/hutch/internal/cgroupfs"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
-	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/cgroup/resource"
 )
 
 // withoutSwap reports whether w is for a file of swap that the kernel does not have.
-func withoutSwap(p *cgroup.Plan, w *limit.Write) bool {
+func withoutSwap(p *cgroup.Plan, w *resource.Write) bool {
 	at, _ := p.Dir(w.Controller)
 	return strings.Contains(w.File, "sw") && !cgroupfs.Exists(at.Abs+"/"+w.File)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
-	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/cgroup/resource"
 	"github.com/hutch-project/hutch/internal/host/cgroup/stats"
 	"github.com/hutch-project/hutch/internal/host/rdt"
 	"github.com/hutch-project/hutch/internal/host/systemd"
@@ -329,7 +329,7 @@ func (r *Report) cgroups() {
 		return // told of already, or systemd's and the caller's own to know
 	}
 	defer layout.Close()
-	settings, faults := limit.All(r.linux().Resources, plan.Mode())
+	settings, faults := resource.All(r.linux().Resources, plan.Mode())
 	for _, err := range faults {
 		if errors.Is(err, cgroup.ErrNoCgroups) {
 			r.fault(Error, err)
@@ -366,7 +366,7 @@ func (r *Report) serviceManager() {
 	if err != nil {
 		return
 	}
-	settings, _ := limit.All(r.linux().Resources, r.host.mode)
+	settings, _ := resource.All(r.linux().Resources, r.host.mode)
 	for _, w := range settings.Writes() {
 		if slices.Contains(missing, w.Controller) && !w.Optional() {
 			r.errorf(w.Field, systemd.DelegateRemedy, "systemd of the user has not the cgroup controller %s", w.Controller)
@@ -376,7 +376,7 @@ func (r *Report) serviceManager() {
 }
 
 // controllers inspects whether there is each one that a limit needs.
-func (r *Report) controllers(plan *cgroup.Plan, settings *limit.Settings) {
+func (r *Report) controllers(plan *cgroup.Plan, settings *resource.Settings) {
 	seen := map[string]bool{}
 	for _, write := range settings.Writes() {
 		if seen[write.Field+write.Controller] || write.Controller == "" || write.Optional() {

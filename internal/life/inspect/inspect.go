@@ -19,7 +19,7 @@ import (
 	"github.com/hutch-project/hutch/internal/config"
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
-	"github.com/hutch-project/hutch/internal/host/cgroup/limit"
+	"github.com/hutch-project/hutch/internal/host/cgroup/resource"
 	"github.com/hutch-project/hutch/internal/life"
 	"github.com/hutch-project/hutch/internal/part/seccomp"
 )
@@ -216,7 +216,7 @@ func (r *Report) usedLate() {
 		}
 	}
 	if r.x.Manager != life.Disabled {
-		_, faults := limit.All(r.linux().Resources, r.host.mode)
+		_, faults := resource.All(r.linux().Resources, r.host.mode)
 		for _, err := range faults {
 			if !errors.Is(err, cgroup.ErrNoCgroups) { // which is the host's lack
 				r.late(err)

@@ -11,11 +11,18 @@ import (
 	"github.com/hutch-project/hutch/internal/fault"
 )
 
-// RawAnnotation has a filter as it goes to seccomp(2), in base64, in the place of
-// linux.seccomp.
+// Annotations of profiles.
 //
-// Source: crun(1), "run.oci.seccomp_bpf_data".
-const RawAnnotation = "run.oci.seccomp_bpf_data"
+// Source: crun(1).
+const (
+	// RawAnnotation has a filter as it goes to seccomp(2), in base64, in the place of
+	// linux.seccomp.
+	RawAnnotation = "run.oci.seccomp_bpf_data"
+	// ReceiverAnnotation names the agent's socket, where linux.seccomp.listenerPath does not.
+	ReceiverAnnotation = "run.oci.seccomp.receiver"
+	// FailUnknownAnnotation has a profile refused that names system calls which are none.
+	FailUnknownAnnotation = "run.oci.seccomp_fail_unknown_syscall"
+)
 
 // rawElement is what errors name.
 const rawElement = "annotations[" + RawAnnotation + "]"

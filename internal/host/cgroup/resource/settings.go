@@ -1,4 +1,4 @@
-// Package limit turns linux.resources into writes to the files of a container's
+// Package resource turns linux.resources into writes to the files of a container's
 // cgroups, makes them, and takes them back when one fails. The rights to use devices
 // are package device's, which it drives.
 //
@@ -6,7 +6,7 @@
 //
 // Source: runtime-spec config-linux.md, "Control groups" with all its parts; kernel
 // admin-guide/cgroup-v2.rst and admin-guide/cgroup-v1/.
-package limit
+package resource
 
 import (
 	"fmt"
