@@ -25,9 +25,9 @@ import (
 // processors have work to the end, and no more than two virtual machines. What runs tests
 // comes after test-deps, which installs what they need.
 var lanes = [][]string{
-	{"test-deps", "vm-build", "unit", "surroundings-quick", "integration", "engines"},
+	{"test-deps", "vm-build", "unit", "surroundings-quick", "integration"},
 	{"fmt", "vet", "lint", "containerd", "types", "cross-quick", "fuzz-build-quick", "dist-test", "mutants-quick", "vm-v2", "vm-hybrid"},
-	{"vm-systemd", "vm-checkpoint", "tutorial", "conformance"},
+	{"vm-systemd", "vm-checkpoint", "tutorial", "conformance", "engines"},
 }
 
 // after is what a phase of another lane has to wait for.
