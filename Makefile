@@ -34,7 +34,7 @@ BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build install uninstall man demo check test unit integration integration-user surroundings surroundings-quick conformance cri engines engines-current tutorial vm vm-build vm-systemd vm-v2 vm-hybrid vm-checkpoint vm-arm64 vm-s390x vm-kernels vm-engines vm-security vm-user \
+.PHONY: build install uninstall man demo check test unit integration integration-user surroundings surroundings-quick conformance cri engines engines-current tutorial vm vm-build vm-systemd vm-v2 vm-hybrid vm-checkpoint vm-arm64 vm-s390x vm-kernels vm-engines vm-security vm-user peers \
 	bench bench-quick bench-vm fuzz fuzz-build fuzz-build-quick mutants mutants-quick clean \
 	dist dist-test notices fmt vet lint floors types plain cross cross-quick hello-bundle test-deps box bin/box containerd
 
@@ -245,6 +245,11 @@ vm-engines: build containerd cri
 
 vm-security vm-user: build
 	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite $(@:vm-%=%)
+
+# peers runs the test suites of runc and crun on RUNTIME, as root and as users: docs/peers.md.
+# Its failures need a reader, so that it is no part of test.
+peers: build box
+	GO=$(GO) tests/peers/run --runtime $(RUNTIME)
 
 # bench-vm compares in the virtual machine, where crun can make its cgroups, in two minutes.
 bench-vm: build bin/bench/bench bin/bench/floor
