@@ -33,12 +33,7 @@ func Beneath(dir int, path string, flags uint64) (int, error) {
 		Flags:   flags | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
 	}
-	for {
-		fd, err := unix.Openat2(dir, path, how)
-		if err != unix.EINTR && err != unix.EAGAIN {
-			return fd, err
-		}
-	}
+	return sys.Openat2(dir, path, how)
 }
 
 // ReadFile returns the content of a whole file. The error names the path, from dir.

@@ -298,3 +298,20 @@ func f() { unix.RawSyscall6(1, 0, 0, 0, 0, 0, 0); unix.Syscall(1, 0, 0, 0); _ = 
 		t.Errorf("raw found %s, want %d places", strconv.Quote(strings.Join(got, "; ")), want)
 	}
 }
+
+// TestOneOpenat2: sys.Openat2 tries again where the kernel asks for that, unix.Openat2 does not.
+func TestOneOpenat2(t *testing.T) {
+	for _, s := range sources(t) {
+		if strings.HasPrefix(s.rel, "internal/sys/") {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Openat2" {
+				if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "unix" {
+					t.Errorf("%s: unix.Openat2; call sys.Openat2", s.at(sel))
+				}
+			}
+			return true
+		})
+	}
+}

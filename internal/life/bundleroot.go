@@ -12,6 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
@@ -90,7 +91,7 @@ func (m *maker) foreignRoot() bool {
 func openRootPath(bundle, rootfs string) (int, error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
 	noLinks := &unix.OpenHow{Flags: flags, Resolve: unix.RESOLVE_NO_SYMLINKS}
-	fd, err := unix.Openat2(unix.AT_FDCWD, rootfs, noLinks)
+	fd, err := sys.Openat2(unix.AT_FDCWD, rootfs, noLinks)
 	rel, below := strings.CutPrefix(rootfs, bundle+"/")
 	if err != unix.ELOOP || !below {
 		return fd, err
@@ -100,5 +101,5 @@ func openRootPath(bundle, rootfs string) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(dir)
-	return unix.Openat2(dir, rel, noLinks)
+	return sys.Openat2(dir, rel, noLinks)
 }

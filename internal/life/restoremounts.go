@@ -18,6 +18,7 @@ import (
 	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/internal/part/keyring"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
@@ -269,7 +270,7 @@ func (s *sources) placeOne(i int) (err error) {
 // reopen notes what has just been mounted at the place, the bind i, and gives it its options.
 func (s *sources) reopen(i int, at string) error {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS}
-	fd, err := unix.Openat2(s.rs.stage.Root, at, &how)
+	fd, err := sys.Openat2(s.rs.stage.Root, at, &how)
 	if err != nil {
 		return fmt.Errorf("open what is mounted at %s: %w", at, err)
 	}
@@ -314,7 +315,7 @@ func (s *sources) supply(i int, at string) error {
 			return s.rs.stage.Source(i, s.fds[j], false)
 		}
 		how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
-		fd, err := unix.Openat2(s.fds[j], rest, &how)
+		fd, err := sys.Openat2(s.fds[j], rest, &how)
 		if err != nil {
 			return fmt.Errorf("mounts[%d]: the checkpoint has a mount at %s: open it below the source %s: %w", j, fault.Name(at), s.spec.Mounts[j].Source, err)
 		}
@@ -416,7 +417,7 @@ func (rs *restoration) setMounts() error {
 // openMount opens what is at a place of the container, whose root is open; -1 where nothing is.
 func openMount(root int, at string) (int, error) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS}
-	fd, err := unix.Openat2(root, at, &how)
+	fd, err := sys.Openat2(root, at, &how)
 	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP {
 		return -1, nil
 	}

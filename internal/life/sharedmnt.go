@@ -11,6 +11,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/state"
 	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // sharedRoot is a directory that the root of a container is mounted on in the runtime's own
@@ -112,7 +113,7 @@ func removeMovedRoot(rec *state.Record, reason error) error {
 			continue
 		}
 		how := &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
-		fd, err := unix.Openat2(unix.AT_FDCWD, m.Point, how)
+		fd, err := sys.Openat2(unix.AT_FDCWD, m.Point, how)
 		if err != nil {
 			continue
 		}

@@ -77,7 +77,7 @@ func open(path string, flags int, mode uint32) (int, error) {
 	if flags&unix.O_CREAT != 0 {
 		how.Mode = uint64(mode)
 	}
-	fd, err := sys.Retry1(func() (int, error) { return unix.Openat2(unix.AT_FDCWD, path, &how) })
+	fd, err := sys.Openat2(unix.AT_FDCWD, path, &how)
 	if err == nil && flags&writes != 0 {
 		var dir int
 		var base string

@@ -48,3 +48,21 @@ func Open(dir int, path string, flags int, mode uint32) (int, error) {
 		}
 	}
 }
+
+// maxAgain bounds the tries of Openat2 in a tree that is being renamed.
+const maxAgain = 1000
+
+// Openat2 is openat2(2), made again when a signal interrupts it, and when something has been
+// renamed or mounted while a ".." was resolved.
+//
+// Source: openat2(2), "EAGAIN".
+func Openat2(dir int, path string, how *unix.OpenHow) (int, error) {
+	for again := 0; ; {
+		fd, err := unix.Openat2(dir, path, how)
+		if err == unix.EAGAIN && again < maxAgain {
+			again++
+		} else if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/kernelfs"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // head is how much of a file is read: what execve looks at is in it, and the program
@@ -57,7 +58,7 @@ func noBit(root, name string) string {
 		return ""
 	}
 	defer unix.Close(dir)
-	fd, err := unix.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	fd, err := sys.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
 	if err != nil {
 		return ""
 	}
@@ -219,7 +220,7 @@ func read(root, name string) ([]byte, bool) {
 	}
 	defer unix.Close(dir)
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
-	path, err := unix.Openat2(dir, name, &how)
+	path, err := sys.Openat2(dir, name, &how)
 	if err != nil {
 		return nil, false
 	}

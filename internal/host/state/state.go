@@ -158,7 +158,7 @@ func (r *Root) Load(id string) (*Dir, error) {
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	}
 	for {
-		fd, err := unix.Openat2(r.fd, id, how)
+		fd, err := sys.Openat2(r.fd, id, how)
 		switch err {
 		case nil:
 			d := &Dir{id: id, path: r.path + "/" + id, fd: fd}

@@ -16,6 +16,7 @@ import (
 	"github.com/hutch-project/hutch/internal/host/exefile"
 	"github.com/hutch-project/hutch/internal/part/process"
 	"github.com/hutch-project/hutch/internal/part/rootfs"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // root inspects the directory at root.path.
@@ -93,7 +94,7 @@ func (r *Report) stat(name string) (st unix.Stat_t, err error) {
 		return st, err
 	}
 	defer unix.Close(dir)
-	fd, err := unix.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC,
+	fd, err := sys.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
 	if err != nil {
 		return st, err

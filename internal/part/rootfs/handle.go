@@ -14,6 +14,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/fault"
 	"github.com/hutch-project/hutch/internal/program/spawn"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // maxLinks bounds the symbolic links on the way to a target, as the kernel does.
@@ -191,7 +192,7 @@ func (m *maker) elsewhere() error {
 }
 
 func (m *maker) open(name string, resolve uint64) (int, error) {
-	return unix.Openat2(m.root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: inRoot | resolve})
+	return sys.Openat2(m.root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: inRoot | resolve})
 }
 
 // mayMakeIn reports whether a link of the image may have led to the directory d: it is

@@ -5,6 +5,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // PointModes looks at the mount points in the tree at rootfs of those of mounts that are a
@@ -52,7 +54,7 @@ func below(mounts []specs.Mount, dest string) bool {
 
 // pointMode returns the mode of the directory dest in the root, through no symbolic link.
 func pointMode(root int, dest string) (mode uint32, known bool) {
-	fd, err := unix.Openat2(root, dest, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: plain})
+	fd, err := sys.Openat2(root, dest, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: plain})
 	if err == unix.ENOENT {
 		return 0, true
 	}

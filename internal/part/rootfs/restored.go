@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/internal/fault"
+	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/internal/uidmap"
 )
 
@@ -70,7 +71,7 @@ func (r *Restored) OpenInside() (int, error) {
 	if _, _, fresh := r.below(inside); fresh {
 		return -1, nil // it comes with what is mounted there
 	}
-	fd, err := unix.Openat2(r.root, inside, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: plain})
+	fd, err := sys.Openat2(r.root, inside, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: plain})
 	if err != nil {
 		return -1, fmt.Errorf("open source %s in the container, which no symbolic link may lead to: %w", fault.Name(inside), err)
 	}
@@ -142,7 +143,7 @@ func (r *Restored) below(p string) (place, rest string, fresh bool) {
 
 // open opens p as if the root were "/", and returns the path that it has below it.
 func (r *Restored) open(p string) (fd int, place string, err error) {
-	fd, err = unix.Openat2(r.root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: inRoot})
+	fd, err = sys.Openat2(r.root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: inRoot})
 	if err != nil {
 		return -1, "", fmt.Errorf("open %s in the root file system: %w", p, err)
 	}
