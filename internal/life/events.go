@@ -115,6 +115,11 @@ func (c *container) follow(pidfd, stop int, interval time.Duration, w io.Writer)
 		if n == 0 {
 			continue
 		}
+		if fds[0].Revents != 0 { // a kill before the end may have come between poll's two looks
+			if _, err := sys.Poll(fds[1:2], time.Unix(0, 0)); err != nil {
+				return fmt.Errorf("poll: %w", err)
+			}
+		}
 		if fds[1].Revents != 0 {
 			if err := c.writeOOM(oom, w); err == io.EOF {
 				fds[1].Fd = -1

@@ -92,11 +92,10 @@ func (r *reports) read(deadline time.Time) error {
 // awaitReport waits until there is data to read, or the process of pidfd is gone, or until
 // end, if any. Whoever may trace the process can hold its end of the fifo open.
 func awaitReport(fd, pidfd int, end time.Time) (data, gone bool, err error) {
-	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
-	if _, err := sys.Poll(p, end); err != nil {
-		return false, false, fmt.Errorf("poll: %w", err)
+	if data, gone, err = sys.Await(fd, pidfd, end); err != nil {
+		err = fmt.Errorf("poll: %w", err)
 	}
-	return p[0].Revents != 0, p[1].Revents != 0, nil
+	return data, gone, err
 }
 
 // parseReport returns the first message of p and its size, which is 0 while it is not all

@@ -41,3 +41,22 @@ func timeout(until time.Time) int {
 	}
 	return int(min((left+time.Millisecond-1)/time.Millisecond, maxTimeout))
 }
+
+// Await waits until there is something to read of fd, or the process of pidfd has ended, or the
+// time until has come; a pidfd of -1 is none. What the process has written before its end is
+// reported with the end: poll looks at one descriptor after the other, so that it may have come
+// between the two looks.
+//
+// Source: Linux fs/select.c, do_poll.
+func Await(fd, pidfd int, until time.Time) (data, ended bool, err error) {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
+	if _, err := Poll(p, until); err != nil {
+		return false, false, err
+	}
+	if ended = p[1].Revents != 0; ended && p[0].Revents == 0 {
+		if _, err := Poll(p[:1], time.Unix(0, 0)); err != nil {
+			return false, true, err
+		}
+	}
+	return p[0].Revents != 0, ended, nil
+}

@@ -260,14 +260,11 @@ func (w *Worker) receive() (resp *response, fd int, err error) {
 // await waits for a message, or for the end of CRIU: processes that it has made and not
 // finished may hold its end of the socket.
 func (w *Worker) await() error {
-	fds := []unix.PollFd{{Fd: int32(w.sock), Events: unix.POLLIN}, {Fd: int32(w.pidfd), Events: unix.POLLIN}}
-	if _, err := sys.Poll(fds, time.Time{}); err != nil {
-		return err
+	data, _, err := sys.Await(w.sock, w.pidfd, time.Time{})
+	if err == nil && !data {
+		err = errEnded
 	}
-	if fds[0].Revents == 0 {
-		return errEnded
-	}
-	return nil
+	return err
 }
 
 // because returns the error of a talk that has ended early.

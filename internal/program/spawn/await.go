@@ -6,7 +6,7 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // ErrOrphaned is returned by NextWhile when the other process has ended.
@@ -45,25 +45,14 @@ func (c *Child) awaitAdopted() error {
 // end, zero being no limit, and as long as the process of pidfd lives, -1 being none. The
 // error is os.ErrDeadlineExceeded, or gone.
 func (c *Child) await(end time.Time, pidfd int, gone error) error {
-	for {
-		wait := -1
-		if !end.IsZero() {
-			left := time.Until(end)
-			if left <= 0 {
-				return os.ErrDeadlineExceeded
-			}
-			wait = int(min(left.Milliseconds()+1, 1<<30)) // a part of a millisecond counts whole
-		}
-		p := []unix.PollFd{{Fd: int32(c.sock), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
-		n, err := unix.Poll(p, wait)
-		switch {
-		case err == unix.EINTR || err == nil && n == 0:
-			continue
-		case err != nil:
-			return fmt.Errorf("poll: %w", err)
-		case p[0].Revents == 0: // the other process has ended, and the child has said nothing
-			return gone
-		}
+	data, ended, err := sys.Await(c.sock, pidfd, end)
+	switch {
+	case err != nil:
+		return fmt.Errorf("poll: %w", err)
+	case data:
 		return nil
+	case ended: // and the child has said nothing
+		return gone
 	}
+	return os.ErrDeadlineExceeded
 }
