@@ -157,23 +157,19 @@ func (r *Root) Load(id string) (*Dir, error) {
 		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	}
-	for {
-		fd, err := sys.Openat2(r.fd, id, how)
-		switch err {
-		case nil:
-			d := &Dir{id: id, path: r.path + "/" + id, fd: fd}
-			if err := trusted(r.dev, fd, &d.st); err != nil {
-				d.Close()
-				return nil, fmt.Errorf("state directory %s: %w", d.path, err)
-			}
-			return d, nil
-		case unix.EINTR:
-			continue
-		case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EXDEV, unix.ENAMETOOLONG:
-			return nil, ErrNotExist
+	fd, err := sys.Openat2(r.fd, id, how)
+	switch err {
+	case nil:
+		d := &Dir{id: id, path: r.path + "/" + id, fd: fd}
+		if err := trusted(r.dev, fd, &d.st); err != nil {
+			d.Close()
+			return nil, fmt.Errorf("state directory %s: %w", d.path, err)
 		}
-		return nil, fmt.Errorf("openat2 %s/%s: %w", r.path, id, err)
+		return d, nil
+	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EXDEV, unix.ENAMETOOLONG:
+		return nil, ErrNotExist
 	}
+	return nil, fmt.Errorf("openat2 %s/%s: %w", r.path, id, err)
 }
 
 // List returns the ids of all containers, sorted. What is no directory is left
