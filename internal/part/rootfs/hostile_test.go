@@ -200,6 +200,8 @@ func TestProcAndSysAreMaskedAsAWhole(t *testing.T) {
 	}
 	for _, name := range []string{"proc", "sys"} {
 		w := newWorld(t, proc(), defaults()[5])
+		mountOn(t, "tmpfs", w.path("root")) // as the mask is
+		w.layRoot()
 		w.spec.Linux.MaskedPaths = []string{"/" + name}
 		w.late = func(b *program.Builder, _ *Root) { b.Barrier(paused, 0) }
 		w.before = func(*spawn.Child) {

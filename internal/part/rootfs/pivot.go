@@ -102,7 +102,8 @@ func (r *Root) propagate(b *program.Builder) {
 func (r *Root) prove(b *program.Builder) {
 	for i := range r.mounts {
 		s, magic := &r.mounts[i], int64(unix.PROC_SUPER_MAGIC)
-		switch t, mask := r.c.Spec.Mounts[i].Type, r.maskOn(s.dest); {
+		mask := r.maskOn(s.dest)
+		switch t := r.c.Spec.Mounts[i].Type; {
 		case t != "proc" && t != "sysfs", s.o.bind, s.gone, r.covered(i, len(r.mounts)), mask != "" && mask != s.dest:
 			continue
 		case mask != "":
@@ -111,12 +112,28 @@ func (r *Root) prove(b *program.Builder) {
 			magic = unix.SYSFS_MAGIC
 		}
 		b := b.Element(program.N("mounts[%d]", i)).Doing(program.T("check that %s is still the mount", s.dest))
+		changed := b.Step(program.T("the root file system was changed meanwhile"))
 		buf, ok := b.Zero(idiom.StatfsSize), b.Label()
 		call.Statfs(b, call.PathTo(b, s.dest), buf) // in the container's root
 		b.IfWord(idiom.Part(buf, 0, 4), -1, program.Eq, magic, ok)
-		b.Step(program.T("the root file system was changed meanwhile")).Fail(unix.ESTALE)
+		changed.Fail(unix.ESTALE)
 		b.Bind(ok)
+		if mask != "" {
+			proveMask(b, changed, s.dest)
+		}
 	}
+}
+
+// proveMask emits that dest is a mount; the image may be on a tmpfs, as the mask is. Where it is
+// none, changed has the label.
+func proveMask(b, changed *program.Builder, dest string) {
+	fd := call.Openat2(b, call.Cwd(), call.PathTo(b, dest), call.How{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: inRoot}).Fd()
+	buf, ok := b.Zero(idiom.StatxSize), b.Label()
+	statx(b, fd, buf)
+	b.IfWord(idiom.Part(buf, idiom.StatxAttributes, 8), unix.STATX_ATTR_MOUNT_ROOT, program.Ne, 0, ok)
+	changed.Fail(unix.ESTALE)
+	b.Bind(ok)
+	call.Close(b, call.In(fd))
 }
 
 // maskOn returns the one of linux.maskedPaths that is dest or lies above it, the

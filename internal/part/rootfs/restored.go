@@ -143,7 +143,7 @@ func (r *Restored) below(p string) (place, rest string, fresh bool) {
 
 // open opens p as if the root were "/", and returns the path that it has below it.
 func (r *Restored) open(p string) (fd int, place string, err error) {
-	fd, err = sys.Openat2(r.root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: inRoot})
+	fd, err = sys.OpenInRoot(r.root, p)
 	if err != nil {
 		return -1, "", fmt.Errorf("open %s in the root file system: %w", p, err)
 	}

@@ -62,17 +62,9 @@ func newWorld(t *testing.T, mounts ...specs.Mount) *world {
 	t.Helper()
 	testneed.Root(t, "mounts")
 	w := &world{t: t, dir: t.TempDir(), flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET}
-	for _, d := range []string{"root/bin", "root/proc", "root/sys", "root/dev", "root/etc", "root/tmp", "canary/dir"} {
-		must(t, os.MkdirAll(w.path(d), 0o755))
-	}
+	must(t, os.MkdirAll(w.path("canary/dir"), 0o755))
 	must(t, os.WriteFile(w.path("canary/file"), []byte("canary\n"), 0o600))
-	binary, err := exec.LookPath("busybox")
-	if err != nil {
-		t.Skip("needs a static busybox")
-	}
-	data, err := os.ReadFile(binary)
-	must(t, err)
-	must(t, os.WriteFile(w.path("root/bin/busybox"), data, 0o755))
+	w.layRoot()
 	w.spec = &specs.Spec{
 		Root: &specs.Root{}, Process: &specs.Process{}, Mounts: mounts,
 		Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.PIDNamespace}}},
@@ -80,6 +72,21 @@ func newWorld(t *testing.T, mounts ...specs.Mount) *world {
 	w.c = Config{Spec: w.spec, Rootfs: w.path("root"), SourcesInParent: true, ParentNodes: true, NewNet: true}
 	t.Cleanup(w.checkCanary)
 	return w
+}
+
+// layRoot makes the image.
+func (w *world) layRoot() {
+	w.t.Helper()
+	for _, d := range []string{"bin", "proc", "sys", "dev", "etc", "tmp"} {
+		must(w.t, os.MkdirAll(w.inRoot(d), 0o755))
+	}
+	binary, err := exec.LookPath("busybox")
+	if err != nil {
+		w.t.Skip("needs a static busybox")
+	}
+	data, err := os.ReadFile(binary)
+	must(w.t, err)
+	must(w.t, os.WriteFile(w.inRoot("bin/busybox"), data, 0o755))
 }
 
 func must(t testing.TB, err error) {

@@ -14,10 +14,11 @@ import (
 //
 // Source: statx(2), statfs(2).
 const (
-	StatxSize  = 256
-	StatxMode  = 28
-	StatxMajor = 128 // of the device that a special file stands for
-	StatxMinor = 132
+	StatxSize       = 256
+	StatxAttributes = 8
+	StatxMode       = 28
+	StatxMajor      = 128 // of the device that a special file stands for
+	StatxMinor      = 132
 
 	// StatfsSize has room for struct statfs. Its type comes first; 4 bytes of it matter,
 	// which are the first on every architecture with Go.

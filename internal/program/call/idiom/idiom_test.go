@@ -17,7 +17,8 @@ func TestStatxOffsets(t *testing.T) {
 		name      string
 		got, want uintptr
 	}{
-		{"size", StatxSize, unsafe.Sizeof(s)}, {"mode", StatxMode, unsafe.Offsetof(s.Mode)},
+		{"size", StatxSize, unsafe.Sizeof(s)}, {"attributes", StatxAttributes, unsafe.Offsetof(s.Attributes)},
+		{"mode", StatxMode, unsafe.Offsetof(s.Mode)},
 		{"rdev_major", StatxMajor, unsafe.Offsetof(s.Rdev_major)}, {"rdev_minor", StatxMinor, unsafe.Offsetof(s.Rdev_minor)},
 	} {
 		if c.got != c.want {
