@@ -49,12 +49,16 @@ func timeout(until time.Time) int {
 //
 // Source: Linux fs/select.c, do_poll.
 func Await(fd, pidfd int, until time.Time) (data, ended bool, err error) {
+	return await(Poll, fd, pidfd, until)
+}
+
+func await(poll func([]unix.PollFd, time.Time) (int, error), fd, pidfd int, until time.Time) (data, ended bool, err error) {
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
-	if _, err := Poll(p, until); err != nil {
+	if _, err := poll(p, until); err != nil {
 		return false, false, err
 	}
 	if ended = p[1].Revents != 0; ended && p[0].Revents == 0 {
-		if _, err := Poll(p[:1], time.Unix(0, 0)); err != nil {
+		if _, err := poll(p[:1], time.Unix(0, 0)); err != nil {
 			return false, true, err
 		}
 	}
