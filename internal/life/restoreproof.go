@@ -226,7 +226,7 @@ func (p *restoredProof) foreign(root int) error {
 
 // mountID returns the id of the mount that is at a path, opened as if root were "/"; 0 for none.
 func mountID(root int, path string) int {
-	fd, err := sys.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	fd, err := sys.OpenInRoot(root, path)
 	if err != nil {
 		return 0
 	}
@@ -280,7 +280,7 @@ func covered(s *specs.Spec, i int) bool {
 // each calls prove for the paths that are there, opened as if root were "/".
 func each(root int, element string, paths []string, prove func(fd int) error) error {
 	for _, path := range paths {
-		fd, err := sys.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+		fd, err := sys.OpenInRoot(root, path)
 		if err == unix.ENOENT || err == unix.ENOTDIR {
 			continue
 		}

@@ -52,6 +52,12 @@ func Open(dir int, path string, flags int, mode uint32) (int, error) {
 // maxAgain bounds the tries of Openat2 in a tree that is being renamed.
 const maxAgain = 1000
 
+// OpenInRoot opens a path as a process would whose root directory root is, with O_PATH: no link
+// leads out of it, and none of /proc's anywhere.
+func OpenInRoot(root int, path string) (int, error) {
+	return Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+}
+
 // Openat2 is openat2(2), made again when a signal interrupts it, and when something has been
 // renamed or mounted while a ".." was resolved.
 //

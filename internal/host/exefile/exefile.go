@@ -58,7 +58,7 @@ func noBit(root, name string) string {
 		return ""
 	}
 	defer unix.Close(dir)
-	fd, err := sys.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	fd, err := sys.OpenInRoot(dir, name)
 	if err != nil {
 		return ""
 	}
@@ -219,8 +219,7 @@ func read(root, name string) ([]byte, bool) {
 		return nil, false
 	}
 	defer unix.Close(dir)
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
-	path, err := sys.Openat2(dir, name, &how)
+	path, err := sys.OpenInRoot(dir, name)
 	if err != nil {
 		return nil, false
 	}

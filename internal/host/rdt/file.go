@@ -2,6 +2,7 @@ package rdt
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -11,11 +12,11 @@ import (
 // Root returns the directory where resctrl is mounted. The error is ErrNoResctrl,
 // wrapped, where it is not.
 func Root() (string, error) {
-	text, err := read("/proc/self/mountinfo")
+	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return "", err
 	}
-	if dir, ok := find(text); ok {
+	if dir, ok := find(string(text)); ok {
 		return dir, nil
 	}
 	return "", fmt.Errorf("linux.intelRdt: %w", ErrNoResctrl)
@@ -29,28 +30,6 @@ func find(text string) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-func read(path string) (string, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", fmt.Errorf("open %s: %w", path, err)
-	}
-	defer unix.Close(fd)
-	var out []byte
-	var buf [4096]byte
-	for {
-		n, err := unix.Read(fd, buf[:])
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return "", fmt.Errorf("read %s: %w", path, err)
-		case n == 0:
-			return string(out), nil
-		default:
-			out = append(out, buf[:n]...)
-		}
-	}
 }
 
 // write writes text to a file that exists, in one call.

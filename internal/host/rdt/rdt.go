@@ -10,6 +10,7 @@ package rdt
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -145,11 +146,11 @@ func (g *Group) same() error {
 	if len(g.lines) == 0 {
 		return nil
 	}
-	text, err := read(g.Dir + "/schemata")
+	text, err := os.ReadFile(g.Dir + "/schemata")
 	if err != nil {
 		return fmt.Errorf("linux.intelRdt: %w", err)
 	}
-	has := values(strings.Split(text, "\n"))
+	has := values(strings.Split(string(text), "\n"))
 	for key, want := range values(g.lines) {
 		if got, ok := has[key]; !ok || got != want {
 			return fmt.Errorf("linux.intelRdt.closID: %s: %w: %s is %s, not %s", g.Dir, ErrOther, key, pick(ok, got, "absent"), want)
@@ -190,8 +191,8 @@ func (g *Group) set(lines []string) error {
 	text := strings.Join(lines, "\n") + "\n"
 	if err := write(g.Dir+"/schemata", text); err != nil {
 		reason := ""
-		if s, err := read(g.root + "/info/last_cmd_status"); err == nil {
-			reason = " (the kernel says: " + strings.TrimSpace(s) + ")"
+		if s, err := os.ReadFile(g.root + "/info/last_cmd_status"); err == nil {
+			reason = " (the kernel says: " + strings.TrimSpace(string(s)) + ")"
 		}
 		return fmt.Errorf("linux.intelRdt: %w%s", err, reason)
 	}
@@ -206,12 +207,12 @@ func Set(dir, l3CacheSchema, memBwSchema string) (undo func() error, err error) 
 		return nil, err
 	}
 	group.Dir = dir
-	text, err := read(dir + "/schemata")
+	text, err := os.ReadFile(dir + "/schemata")
 	if err != nil {
 		return nil, fmt.Errorf("linux.intelRdt: %w", err)
 	}
 	var former []string
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
 		resource, _, _ := strings.Cut(line, ":")
 		if strings.HasPrefix(l3CacheSchema, resource+":") || strings.HasPrefix(memBwSchema, resource+":") {

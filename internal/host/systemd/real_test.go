@@ -316,7 +316,7 @@ func TestRealStaleUnit(t *testing.T) {
 // its own as each command of the runtime has.
 func TestRealManyScopes(t *testing.T) {
 	c, bus := real(t)
-	const many = 50
+	const many = 16
 	took := make([]time.Duration, many)
 	errs := make([]error, many)
 	var group sync.WaitGroup

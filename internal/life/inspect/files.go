@@ -94,8 +94,7 @@ func (r *Report) stat(name string) (st unix.Stat_t, err error) {
 		return st, err
 	}
 	defer unix.Close(dir)
-	fd, err := sys.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	fd, err := sys.OpenInRoot(dir, name)
 	if err != nil {
 		return st, err
 	}
