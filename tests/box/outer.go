@@ -111,20 +111,10 @@ func (p *plan) runInit() (int, []left, error) {
 	return code, found, nil
 }
 
-// make makes the directory and the cgroups.
+// make makes the cgroups, or for a user, who has none, the directories.
 func (p *plan) make() error {
-	// Nobody else comes to the files; the tests see tmp as their /tmp.
-	if err := os.Mkdir(p.Dir, 0o700); err != nil {
-		return err
-	}
 	if !p.Root {
-		return errors.Join(os.Mkdir(filepath.Join(p.Dir, "tmp"), 0o700), os.Mkdir(filepath.Join(p.Dir, "run"), 0o700))
-	}
-	if err := os.Mkdir(filepath.Join(p.Dir, "tmp"), 0o700); err != nil {
-		return err
-	}
-	if err := os.Chmod(filepath.Join(p.Dir, "tmp"), 0o777|os.ModeSticky); err != nil {
-		return err
+		return errors.Join(os.Mkdir(p.Dir, 0o700), os.Mkdir(filepath.Join(p.Dir, "tmp"), 0o700), os.Mkdir(filepath.Join(p.Dir, "run"), 0o700))
 	}
 	for _, g := range p.Groups {
 		if err := g.make(); err != nil {

@@ -70,21 +70,21 @@ func TestSystemCallBudget(t *testing.T) {
 			t.Errorf("%s makes %d system calls, %d is the bound", name, n, bound)
 		}
 	}
-	check("run", callsOf(t, short, none, "run", "--bundle", short.dir, short.id), 272)
+	check("run", callsOf(t, short, none, "run", "--bundle", short.dir, short.id), 273)
 	check("create", callsOf(t, b, func() {
 		eventually(t, "the container is created", func() bool { return strings.Contains(b.rt("state", b.id).stdout, `"created"`) })
 		b.rt("delete", b.id).ok(t) // waits for the end of create, which with --force it would end
-	}, "create", "--bundle", b.dir, b.id), 253)
+	}, "create", "--bundle", b.dir, b.id), 254)
 	c := b.createCall()
 	c.args = append([]string{"--cgroup-manager", "disabled"}, c.args...)
 	c.do(t).ok(t)
 	b.readPid()
-	check("start", callsOf(t, b, none, "start", b.id), 68)
-	check("state", callsOf(t, b, none, "state", b.id), 39)
-	check("exec", callsOf(t, b, none, "exec", b.id, "true"), 169)
-	check("kill", callsOf(t, b, none, "kill", b.id, "KILL"), 40)
+	check("start", callsOf(t, b, none, "start", b.id), 69)
+	check("state", callsOf(t, b, none, "state", b.id), 40)
+	check("exec", callsOf(t, b, none, "exec", b.id, "true"), 170)
+	check("kill", callsOf(t, b, none, "kill", b.id, "KILL"), 41)
 	b.wait()
-	check("delete", callsOf(t, b, none, "delete", b.id), 48)
+	check("delete", callsOf(t, b, none, "delete", b.id), 49)
 }
 
 // TestPageFaultBudget holds the page faults of short commands, which are a fifth of
