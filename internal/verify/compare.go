@@ -167,6 +167,8 @@ func (w *walker) learn(s *state, pc int, width uint8, off uint32, mask uint64, n
 			if known.nr == unix.SYS_STATFS && equal {
 				w.proves(s, pc, known.at, n)
 			}
+		case known.nr == unix.SYS_STATX && field == 8 && width == 8 && mask == unix.STATX_ATTR_MOUNT_ROOT && n == 0 && !equal:
+			w.provesMount(s, pc, int(known.reg))
 		case known.nr == unix.SYS_STATX && equal && (width == 2 || field != 28 && width == 4):
 			switch {
 			case field == 28 && mask == ifmt && n == unix.S_IFCHR:
@@ -199,6 +201,20 @@ func (w *walker) proves(s *state, pc int, path int32, magic int64) {
 		}
 		if m.proven >= 0 && m.dest == path && magic == want {
 			s.done(m.proven)
+			w.note(pc, MountConfig)
+		}
+	}
+}
+
+// provesMount records that a mount is where the descriptor in a register was opened.
+func (w *walker) provesMount(s *state, pc, reg int) {
+	if reg < 0 || s.root != rootIn && s.root != rootChroot {
+		return
+	}
+	v := w.ref(s, reg)
+	for i := range w.x.mounts {
+		if m := &w.x.mounts[i]; m.proven >= 0 && m.mask && v.k == kCont && v.attr&aCovered == 0 && v.path == m.dest {
+			s.done(m.top)
 			w.note(pc, MountConfig)
 		}
 	}

@@ -151,7 +151,7 @@ func (w *walker) mustMounts(s *state, pc int) {
 			w.refuse(s, pc, MountConfig, fmt.Sprintf("mounts[%d] on %s is not there, or lacks an option", i, w.texts[m.dest]))
 			return
 		}
-		if m.proven >= 0 && !s.has(m.proven) {
+		if m.proven >= 0 && (!s.has(m.proven) || m.mask && !s.has(m.top)) {
 			w.refuse(s, pc, MountConfig, fmt.Sprintf("mounts[%d]: %s is not proven to lead to it", i, w.texts[m.dest]))
 			return
 		}

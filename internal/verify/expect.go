@@ -66,6 +66,7 @@ type mountOf struct {
 	bound        int  // the fact that mount(2) has bound it
 	proven       int  // that it is what its path leads to; -1 where that need not be proven
 	mask         bool // one of linux.maskedPaths is its destination: the path leads to the mask
+	top          int  // the fact that a mount is there, where mask is set
 	gone         bool // a later one on "/" covers it, and nothing is asked of it
 }
 
@@ -223,7 +224,7 @@ func (x *expected) allMounts(w *walker) {
 			mount.link, mount.bind, mount.attrs, mount.ro = w.text(to), false, 0, false
 		}
 		if mount.proven = -1; (mount.fs == fsProc || mount.fs == fsSys) && !mount.bind && mount.link == 0 {
-			mount.proven = x.fact()
+			mount.proven, mount.top = x.fact(), x.fact()
 		}
 		for _, p := range x.lin.MaskedPaths { // nothing leads to what lies beneath a mask
 			if at := w.texts[mount.dest]; clean(p) == at {

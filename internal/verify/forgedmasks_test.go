@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/compile"
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/verify"
 )
@@ -38,7 +39,20 @@ func TestForgedMasksAreRefused(t *testing.T) {
 				f.p.Child[i].Args[0], f.p.Child[i].Args[1] = val(c), f.str("/proc/kcore")
 			}
 		}},
+		"another attribute than that of a mount": {rule: verify.MountConfig, config: maskSys, forge: func(f *forger) {
+			f.p.Child[f.at(ofSys, unix.SYS_STATX)+1].Args[1] = num(unix.STATX_ATTR_IMMUTABLE)
+		}},
+		"another place is a mount": {rule: verify.MountConfig, config: maskSys, forge: func(f *forger) {
+			f.p.Child[f.at(ofSys, unix.SYS_STATX)-1].Args[1] = f.str("/dev")
+		}},
 	})
+}
+
+// ofSys is the element of the mount on /sys, which maskSys masks as a whole.
+const ofSys = "mounts[5]"
+
+func maskSys(in *compile.Input) {
+	in.Spec.Linux.MaskedPaths = append(in.Spec.Linux.MaskedPaths, "/sys")
 }
 
 // lookFor has the program look for what it masks third by another name below /proc.
