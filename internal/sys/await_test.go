@@ -7,17 +7,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// pipe returns the ends of a pipe, to read and to write, which the test's end closes.
+func pipe(t *testing.T) (fds [2]int) {
+	t.Helper()
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	return fds
+}
+
 // TestAwaitMissesNothing: what is written between the looks at the two descriptors is seen with
 // the end.
 func TestAwaitMissesNothing(t *testing.T) {
-	var p, q [2]int
-	for _, fds := range []*[2]int{&p, &q} {
-		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fds[0])
-		defer unix.Close(fds[1])
-	}
+	p, q := pipe(t), pipe(t)
 	unlucky := func(fds []unix.PollFd, until time.Time) (int, error) {
 		if len(fds) == 1 {
 			return Poll(fds, until)
@@ -36,14 +39,7 @@ func TestAwaitMissesNothing(t *testing.T) {
 
 // TestAwait: data, the end, the time, each by itself.
 func TestAwait(t *testing.T) {
-	var p, q [2]int
-	for _, fds := range []*[2]int{&p, &q} {
-		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fds[0])
-		defer unix.Close(fds[1])
-	}
+	p, q := pipe(t), pipe(t)
 	check := func(what string, pidfd int, until time.Time, data, ended bool) {
 		t.Helper()
 		if d, e, err := Await(p[0], pidfd, until); d != data || e != ended || err != nil {
