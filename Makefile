@@ -21,8 +21,10 @@ MOBY := v2.0.0-beta.24
 BUILDKIT := v0.34.2
 RUNTIME ?= $(CURDIR)/hutch
 BOX := $(CURDIR)/bin/box
-# What `make test` has go test print, to know of each test.
+# What `make test` has go test print, to know of each test, and its form of the phases: a part of
+# what is tried in many ways.
 JSON ?=
+SHORT ?=
 
 # Where install puts things; DESTDIR goes before it, for packages.
 PREFIX ?= /usr/local
@@ -34,7 +36,7 @@ BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build install uninstall man demo check test unit integration integration-user surroundings surroundings-quick conformance cri engines engines-current tutorial vm vm-build vm-systemd vm-v2 vm-hybrid vm-checkpoint vm-arm64 vm-s390x vm-kernels vm-engines vm-security vm-user peers \
+.PHONY: build install uninstall man demo check test test-all unit integration integration-user surroundings surroundings-quick conformance cri engines engines-current tutorial vm vm-build vm-systemd vm-v2 vm-hybrid vm-checkpoint vm-arm64 vm-s390x vm-kernels vm-engines vm-security vm-user peers \
 	bench bench-quick bench-vm fuzz fuzz-build fuzz-build-quick mutants mutants-quick clean \
 	dist dist-test notices fmt vet lint floors types plain cross cross-quick hello-bundle test-deps box bin/box containerd
 
@@ -127,7 +129,7 @@ box bin/box:
 # unit runs every package's own tests; as root also those that need it. Those of
 # the register of defences, of the box and of the tools below are among them.
 unit: box
-	$(GO) test $(JSON) -vet=off -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '^$(MODULE)/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck ./tests/testplain
+	$(GO) test $(JSON) $(SHORT) -vet=off -exec $(BOX) -tags $(TAGS) -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '^$(MODULE)/tests/') ./tests/mutants ./tests/box ./tests/all ./tests/typecheck ./tests/testplain
 
 # cross links the binary for every architecture, which proves the nosplit frames; cross-quick
 # for one of each kind, which has a frame of its own: 32 bits, a link register, big-endian.
@@ -148,9 +150,12 @@ types:
 test-deps:
 	tests/install
 
-# test is everything, by the phases of tests/all. It needs root: containers with host
-# ids, mounts, cgroups.
+# test is everything in its short form, by the phases of tests/all: a part of what is tried in
+# many ways, no engines, and two virtual machines. test-all is all of it. They need root:
+# containers with host ids, mounts, cgroups.
 test:
+	$(GO) run ./tests/all -short
+test-all:
 	$(GO) run ./tests/all
 
 # mutants takes each defence of tests/mutants/register.txt out and fails unless its
@@ -163,7 +168,7 @@ mutants-quick:
 
 # integration drives the binary that RUNTIME names, as an engine would.
 integration: build box
-	RUNTIME=$(RUNTIME) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m ./tests/integration
+	RUNTIME=$(RUNTIME) $(GO) test $(JSON) $(SHORT) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m ./tests/integration
 
 # integration-user does the same as a user without privilege, who has subordinate ids and
 # delegated cgroups: not-as-user.txt beside the tests has what does not apply, and why.
@@ -224,7 +229,7 @@ vm: build
 vm-build: build
 	GO=$(GO) tests/vm/suite build
 vm-systemd vm-v2 vm-hybrid vm-checkpoint:
-	RUNTIME=$(RUNTIME) GO=$(GO) tests/vm/suite $(@:vm-%=%)
+	RUNTIME=$(RUNTIME) GO=$(GO) SHORT=$(SHORT) tests/vm/suite $(@:vm-%=%)
 
 # These are not part of test: the integration tests' core on other architectures and with
 # other kernels, the oldest that packages give and the newest, and all hostile tests.

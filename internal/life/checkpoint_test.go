@@ -356,15 +356,16 @@ func TestRestoreFails(t *testing.T) {
 	}
 }
 
-// killStray ends the process that a CRIU of a test which died could not end.
+// killStray waits for the end of the process that a CRIU of a test which died could not end:
+// it is killed by then, and out of its cgroup, but may still be about to die.
 func killStray(t *testing.T, path string) {
 	t.Helper()
 	if text, err := os.ReadFile(filepath.Join(path, criutest.Child)); err == nil {
 		pid, _ := strconv.Atoi(string(text))
-		if n, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err == nil && n == 0 {
-			t.Errorf("the restored process %d is left", pid)
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
+		testwait.Until(t, "the restored process ends", func() bool {
+			n, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+			return err != nil || n != 0
+		})
 		_ = os.Remove(filepath.Join(path, criutest.Child))
 	}
 }

@@ -125,7 +125,7 @@ func TestVMLogs(t *testing.T) {
 		t.Error("a machine that has run nothing is good")
 	}
 	a := tests{}
-	a.addVM(dir)
+	a.addLog(filepath.Join(dir, "v2.log"))
 	if o := a["internal/host/cgroup TestA/v2"]; o == nil || o.skipped["vm v2"] != "needs v1" {
 		t.Errorf("TestA/v2: %+v", o)
 	}
@@ -137,22 +137,53 @@ func TestVMLogs(t *testing.T) {
 // TestMachinesArePhases: the machines of each phase of virtual ones are known, and skips are
 // judged when all of these have run, not before.
 func TestMachinesArePhases(t *testing.T) {
-	all := &report{}
-	for _, name := range slices.Concat(lanes...) {
-		all.done = append(all.done, phase{name: name})
-	}
-	if !all.ranMachines() {
-		t.Error("skips are never judged")
-	}
-	for i, p := range all.done {
-		if !strings.HasPrefix(p.name, "vm-") || p.name == "vm-build" {
-			continue
+	for _, chosen := range []lanes{whole, usual} {
+		all := &report{}
+		for _, name := range slices.Concat(chosen...) {
+			all.done = append(all.done, phase{name: name})
 		}
-		if machines[p.name] == nil {
-			t.Errorf("no machines of %s are known", p.name)
+		if !all.ranMachines(chosen) {
+			t.Error("skips are never judged")
 		}
-		if others := (&report{done: slices.Delete(slices.Clone(all.done), i, i+1)}); others.ranMachines() {
-			t.Errorf("skips are judged before %s has run", p.name)
+		for i, p := range all.done {
+			if !strings.HasPrefix(p.name, "vm-") || p.name == "vm-build" {
+				continue
+			}
+			if machines[p.name] == nil {
+				t.Errorf("no machines of %s are known", p.name)
+			}
+			if others := (&report{done: slices.Delete(slices.Clone(all.done), i, i+1)}); others.ranMachines(chosen) {
+				t.Errorf("skips are judged before %s has run", p.name)
+			}
+		}
+	}
+	if (&report{}).ranMachines(lanes{{"unit"}}) {
+		t.Error("skips are judged where no machine runs")
+	}
+	for _, name := range slices.Concat(usual...) {
+		if !slices.Contains(slices.Concat(whole...), name) {
+			t.Errorf("make test-all leaves out %s", name)
+		}
+	}
+}
+
+// TestShortIsHandedOn: phases of make test are asked for their short form, others are not.
+func TestShortIsHandedOn(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.MkdirAll("tests/all", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"Makefile": "form:\n\t@echo '$(SHORT)' >said\n", "tests/all/skips.txt": ""} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for short, want := range map[bool]string{true: "-short\n", false: "\n"} {
+		if !all(context.Background(), lanes{{"form"}}, short) {
+			t.Error("the phase fails")
+		}
+		if got, _ := os.ReadFile("said"); string(got) != want {
+			t.Errorf("short %v: %q", short, got)
 		}
 	}
 }
@@ -171,10 +202,10 @@ func TestFirstFailureStopsAll(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !all(context.Background(), [][]string{{"good"}}) {
+	if !all(context.Background(), lanes{{"good"}}, false) {
 		t.Error("a good phase fails")
 	}
-	if all(context.Background(), [][]string{{"good", "bad", "never"}, {"slow"}}) {
+	if all(context.Background(), lanes{{"good", "bad", "never"}, {"slow"}}, false) {
 		t.Error("a bad phase does not fail")
 	}
 	if _, err := os.Stat("never-ran"); err == nil {

@@ -1,8 +1,11 @@
-// Command all runs the phases of `make test`, each a target of the Makefile: those of the
+// Command all runs the phases of `make test-all`, each a target of the Makefile: those of the
 // code, of this machine and of virtual ones side by side, on two processors. It stops at the
 // first that fails, and prints what its failing tests have printed; bin/all has all
 // output. At the end it says what each phase took, and which tests were skipped and why; a
 // skip that skips.txt does not allow is a failure.
+//
+// With -short it runs the phases of `make test`, which are fewer, and has these try a part of
+// what is tried in many ways, as go test -short does.
 //
 // With -skips LIST LOG... it runs nothing and judges the skips of virtual machines that
 // are no phase, by a list of their own.
@@ -21,13 +24,29 @@ import (
 	"time"
 )
 
-// lanes are the phases that run one after the other, each lane beside the others, so that two
-// processors have work to the end, and no more than two virtual machines. What runs tests
+// lanes are phases: those of a row run one after the other, each row beside the others, so that
+// two processors have work to the end, and no more than two virtual machines. What runs tests
 // comes after test-deps, which installs what they need.
-var lanes = [][]string{
+type lanes [][]string
+
+// whole are the phases of make test-all, and usual those of make test.
+var whole = lanes{
 	{"test-deps", "vm-build", "unit", "surroundings-quick", "integration"},
 	{"fmt", "vet", "lint", "containerd", "types", "cross-quick", "fuzz-build-quick", "dist-test", "mutants-quick", "vm-v2", "vm-hybrid"},
 	{"vm-systemd", "vm-checkpoint", "tutorial", "conformance", "engines"},
+}
+var usual = lanes{
+	{"test-deps", "vm-build", "unit", "surroundings-quick", "integration"},
+	{"fmt", "vet", "lint", "types", "vm-v2"},
+	{"vm-systemd", "tutorial", "conformance"},
+}
+
+// machines returns the names of the virtual machines that the lanes start.
+func (l lanes) machines() (list []string) {
+	for _, name := range slices.Concat(l...) {
+		list = append(list, machines[name]...)
+	}
+	return list
 }
 
 // after is what a phase of another lane has to wait for.
@@ -57,6 +76,7 @@ type report struct {
 	mutex  sync.Mutex
 	done   []phase
 	failed bool
+	short  bool
 	tests  tests
 }
 
@@ -69,17 +89,24 @@ func main() {
 		}
 		return
 	}
-	chosen := lanes
-	if len(os.Args) > 1 {
-		chosen = [][]string{os.Args[1:]}
+	arguments, short := os.Args[1:], false
+	if len(arguments) > 0 && arguments[0] == "-short" {
+		arguments, short = arguments[1:], true
 	}
-	if !all(signals, chosen) {
+	chosen := whole
+	switch {
+	case len(arguments) > 0:
+		chosen = lanes{arguments}
+	case short:
+		chosen = usual
+	}
+	if !all(signals, chosen, short) {
 		os.Exit(1)
 	}
 }
 
 // all runs the lanes and reports whether everything is as it should be.
-func all(ctx context.Context, chosen [][]string) bool {
+func all(ctx context.Context, chosen lanes, short bool) bool {
 	start := time.Now()
 	allowed, err := readAllowed("tests/all/skips.txt")
 	if err != nil {
@@ -92,7 +119,7 @@ func all(ctx context.Context, chosen [][]string) bool {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	r := &report{tests: tests{}}
+	r := &report{tests: tests{}, short: short}
 	ended := map[string]chan struct{}{}
 	for _, names := range chosen {
 		for _, name := range names {
@@ -120,23 +147,31 @@ func all(ctx context.Context, chosen [][]string) bool {
 	group.Wait()
 	good := !r.failed && ctx.Err() == nil
 	// Before it is known what the VMs run nothing can be said of a skip.
-	judged := good && r.ranMachines()
+	judged := good && r.ranMachines(chosen)
 	if judged {
-		r.tests.addVM("bin/vm")
+		for _, name := range chosen.machines() {
+			r.tests.addLog("bin/vm/" + name + ".log")
+		}
 	}
 	good = r.tests.printSkips(allowed, judged) && good
 	r.printTimes(time.Since(start))
 	return good
 }
 
-// ranMachines reports whether all phases of virtual machines have been run.
-func (r *report) ranMachines() bool {
+// ranMachines reports whether phases of virtual machines are among the lanes, and all of these
+// have been run.
+func (r *report) ranMachines(chosen lanes) bool {
+	any := false
 	for name := range machines {
+		if !slices.Contains(slices.Concat(chosen...), name) {
+			continue
+		}
+		any = true
 		if !slices.ContainsFunc(r.done, func(p phase) bool { return p.name == name }) {
 			return false
 		}
 	}
-	return true
+	return any
 }
 
 // run runs a phase and prints its block.
@@ -144,6 +179,9 @@ func (r *report) run(ctx context.Context, name string) bool {
 	start := time.Now()
 	// As JSON the output of tests says which test it is of.
 	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", name, "JSON=-json")
+	if r.short {
+		cmd.Args = append(cmd.Args, "SHORT=-short")
+	}
 	// All of the phase is asked to end when another fails, and its boxes take theirs away.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }

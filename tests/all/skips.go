@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,15 +39,6 @@ var (
 	runLine     = regexp.MustCompile(`^=== (?:RUN|CONT|NAME) +(\S+)`)
 	doneLine    = regexp.MustCompile(`^\s*--- (PASS|SKIP): (\S+)`)
 )
-
-// addVM adds what was run in virtual machines.
-func (a tests) addVM(dir string) {
-	for _, phase := range slices.Sorted(maps.Keys(machines)) {
-		for _, name := range machines[phase] {
-			a.addLog(filepath.Join(dir, name+".log"))
-		}
-	}
-}
 
 // addLog adds the tests of a machine, whose output is go test -v's; no file, no tests.
 func (a tests) addLog(path string) {

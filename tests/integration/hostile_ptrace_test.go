@@ -97,9 +97,9 @@ func loot(t testing.TB, said string, closed, strict bool) {
 // that enters its container.
 func TestHostilePtraceTakesDescriptors(t *testing.T) {
 	t.Parallel()
-	for _, s := range prized() {
+	for i, s := range prized() {
 		for _, w := range ways() {
-			if !strings.HasPrefix(w.name, "exec") || slowness > 1 && !onSlow(s.name, w.name) {
+			if !strings.HasPrefix(w.name, "exec") || !tried(t, i, s.name, w.name) {
 				continue
 			}
 			t.Run(s.name+", "+w.name, func(t *testing.T) {
@@ -122,9 +122,9 @@ func TestHostilePtraceTakesDescriptors(t *testing.T) {
 func TestHostilePtraceTakesOfSibling(t *testing.T) {
 	t.Parallel()
 	needsSpeed(t)
-	for _, s := range prized()[:3] {
+	for i, s := range prized()[:3] {
 		for _, w := range ways() {
-			if strings.HasPrefix(w.name, "exec") {
+			if strings.HasPrefix(w.name, "exec") || !tried(t, i, s.name, w.name) {
 				continue
 			}
 			t.Run(s.name+", "+w.name, func(t *testing.T) {
@@ -189,7 +189,8 @@ func TestHostilePtraceForgesMessages(t *testing.T) {
 				g = standings()[0].guest(t, joinPids(hunter.bundle))
 			}
 			g.hunts(hunter)
-			for n := 0; n < 60; n += 1 + int(slowness) {
+			for _, n := range quick(0, 29) {
+				n *= 2
 				writeText(t, seed, strconv.Itoa(n))
 				res := w.run(g, program{args: []string{"/bin/true"}, env: []string{"PATH=/bin"}})
 				if strings.Contains(res.stderr, "goroutine ") || strings.Contains(res.stderr, "panic") {

@@ -52,7 +52,7 @@ func (c *canary) race(swaps *atomic.Int64, flags ...string) {
 	b := c.b
 	b.t.Helper()
 	ran, refused := 0, 0
-	for i := range raceRuns {
+	for i := range repetitions(raceRuns) {
 		res := b.run(flags...)
 		switch {
 		case res.code == 0:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"github.com/hutch-project/hutch/tests/testneed"
 )
@@ -43,9 +44,9 @@ func readEnvironment() error {
 
 // repetitions is how often to do what is done n times to meet an order of events by
 // chance. A slow machine is there for its kernel, its cgroups or its processor, and does
-// a fifth.
+// a fifth, as does -short.
 func repetitions(n int) int {
-	if slowness > 1 {
+	if slowness > 1 || testing.Short() {
 		return (n + 4) / 5
 	}
 	return n

@@ -404,7 +404,7 @@ func TestPausedDies(t *testing.T) {
 // no more work than the first ones.
 func TestManyContainers(t *testing.T) {
 	rows, atOnce := 200, 50
-	if slowness > 1 {
+	if slowness > 1 || testing.Short() {
 		rows, atOnce = 40, 20
 	}
 	b := newBundle(t, args("true"), memoryLimit(64<<20), pidsLimit(50))

@@ -63,7 +63,7 @@ func TestNamedTestsExist(t *testing.T) {
 	}
 }
 
-// TestQuickIsRepresentative: the part that make test runs has of each chapter,
+// TestQuickIsRepresentative: the part that make test-all runs has of each chapter,
 // and needs no VM and no built binary.
 func TestQuickIsRepresentative(t *testing.T) {
 	total := 0
