@@ -178,10 +178,11 @@ func (r *report) ranMachines(chosen lanes) bool {
 func (r *report) run(ctx context.Context, name string) bool {
 	start := time.Now()
 	// As JSON the output of tests says which test it is of.
-	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", name, "JSON=-json")
+	short := ""
 	if r.short {
-		cmd.Args = append(cmd.Args, "SHORT=-short")
+		short = "-short"
 	}
+	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", name, "JSON=-json", "SHORT="+short)
 	// All of the phase is asked to end when another fails, and its boxes take theirs away.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }

@@ -27,6 +27,11 @@ const lastSignal = 64
 // helped.
 const variable = "HUTCH_TEST_PLAIN"
 
+// init keeps the main thread for the main goroutine. A goroutine that ends while it is locked to
+// that thread does not end it: what it has changed, a namespace or a cgroup, would be the process's
+// in /proc for all tests that follow.
+func init() { runtime.LockOSThread() }
+
 // Main is a TestMain that runs the tests in the plain state.
 func Main(m *testing.M) {
 	Start()

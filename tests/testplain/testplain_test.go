@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -81,4 +82,24 @@ func TestAnyStateBecomesPlain(t *testing.T) {
 	if string(out) != want {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}
+}
+
+// TestTheMainThreadIsTheMainGoroutines: no goroutine of a test gets it, however many there are.
+func TestTheMainThreadIsTheMainGoroutines(t *testing.T) {
+	var all, ready sync.WaitGroup
+	end := make(chan struct{})
+	for range 50 {
+		ready.Add(1)
+		all.Go(func() {
+			runtime.LockOSThread() // with all others, so that each has a thread
+			if unix.Gettid() == os.Getpid() {
+				t.Error("a goroutine of a test is on the main thread")
+			}
+			ready.Done()
+			<-end
+		})
+	}
+	ready.Wait()
+	close(end)
+	all.Wait()
 }
