@@ -66,6 +66,10 @@ func explainMount(err error) error {
 		return fmt.Errorf("%w: what the host has set for it (ro, nosuid, nodev, noexec, an atime) cannot be taken back in a user namespace; "+
 			"leave the option out", err)
 	}
+	if failed.Call == "open_tree" && failed.Errno == unix.EINVAL && strings.HasPrefix(step, "open source ") {
+		return fmt.Errorf("%w: something is mounted below it, which a bind without it would uncover in a user namespace, or it is an unbindable mount; "+
+			"make it rbind", err)
+	}
 	if failed.Call != "fsopen" || failed.Errno != unix.ENODEV {
 		return err
 	}

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -371,10 +372,38 @@ func TestIdmappedMountErrors(t *testing.T) {
 func TestIdmappedMountAsUser(t *testing.T) {
 	t.Parallel()
 	hutchOnly(t, "the words are Hutch's")
-	g := standing{uid: plainUser}.guest(t, ownIDOnly, bindMount("/usr", "/mnt", "idmap"))
+	g := standing{uid: plainUser}.guest(t, ownIDOnly)
+	writeText(t, g.path("source/file"), "") // nothing is mounted below it, whatever the host has
+	bindMount(g.path("source"), "/mnt", "idmap")(g.spec)
+	g.writeSpec()
 	res := g.as(g.createCall()).do(t)
 	if res.code == 0 || !strings.Contains(res.stderr, "mounts[5]") || !strings.Contains(res.stderr, "takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted") {
 		t.Errorf("%s", res)
+	}
+}
+
+// TestBindThatWouldUncover: without privilege a tree is bound with what is mounted in it, or not
+// at all, and the error says so. Source: mount_namespaces(7), "Restrictions on mount namespaces".
+func TestBindThatWouldUncover(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "the words are Hutch's")
+	for option, names := range map[string]string{"bind": "make it rbind", "rbind": ""} {
+		g := standing{uid: plainUser}.guest(t, ownIDOnly, sh("cat /mnt/below/file"))
+		below := g.path("source/below")
+		if err := errors.Join(os.MkdirAll(below, 0o755), unix.Mount("tmpfs", below, "tmpfs", 0, "size=4k")); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Unmount(below, unix.MNT_DETACH) })
+		writeText(t, g.path("source/below/file"), "mounted\n")
+		bindMount(g.path("source"), "/mnt", option)(g.spec)
+		g.writeSpec()
+		res := g.runAsIs(program{})
+		if names == "" && (res.code != 0 || res.stdout != "mounted\n") {
+			t.Errorf("%s: %s", option, res)
+		}
+		if names != "" && (res.code == 0 || !strings.Contains(res.stderr, "mounts[5]") || !strings.Contains(res.stderr, names)) {
+			t.Errorf("%s: %s", option, res)
+		}
 	}
 }
 
