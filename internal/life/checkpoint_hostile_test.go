@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/hutch-project/hutch/internal/mountinfo"
 	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/testneed"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // TestHostileDestinations: whatever a mount point is called, and wherever links of the image
@@ -313,15 +313,14 @@ func TestProof(t *testing.T) {
 func TestProofOfThreads(t *testing.T) {
 	testneed.Root(t)
 	tids, end := make(chan int), make(chan struct{})
-	go func() {
-		runtime.LockOSThread() // and never unlocked, so that the thread ends
+	go testplain.Apart(func() {
 		_, _, errno := unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
 		if errno != 0 {
 			t.Error(errno)
 		}
 		tids <- unix.Gettid()
 		<-end
-	}()
+	})
 	tid := <-tids
 	defer close(end)
 	p := &restoredProof{spec: &specs.Spec{Process: &specs.Process{NoNewPrivileges: true, Capabilities: allCapabilities()}}}
@@ -354,9 +353,7 @@ func TestProofOfFilters(t *testing.T) {
 			t.Errorf("%v: got %d, want %d", c.status, got, c.want)
 		}
 	}
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked, so that the thread ends
+	testplain.Apart(func() {
 		allow := unix.SockFilter{Code: unix.BPF_RET, K: unix.SECCOMP_RET_ALLOW}
 		filter := unix.SockFprog{Len: 1, Filter: &allow}
 		err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -364,12 +361,12 @@ func TestProofOfFilters(t *testing.T) {
 			err = unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&filter)), 0, 0)
 		}
 		if err != nil {
-			done <- err
+			t.Error(err)
 			return
 		}
 		own, err := statusIn("/proc/thread-self")
 		if err != nil {
-			done <- err
+			t.Error(err)
 			return
 		}
 		p := &restoredProof{outer: filters(own) - 1, spec: &specs.Spec{
@@ -381,11 +378,7 @@ func TestProofOfFilters(t *testing.T) {
 		if err := p.thread(unix.Getpid(), strconv.Itoa(unix.Gettid())); err == nil || !strings.Contains(err.Error(), "has no filter") {
 			t.Errorf("with the runtime's filter alone: %v", err)
 		}
-		done <- nil
-	}()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	})
 }
 
 // allCapabilities returns all that the kernel has.

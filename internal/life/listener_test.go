@@ -3,11 +3,12 @@ package life
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // TestIsListener: no descriptor but a seccomp listener is handed to an agent,
@@ -54,28 +55,21 @@ func TestIsListener(t *testing.T) {
 // realListener loads a filter that allows everything on a thread that then ends.
 func realListener(t *testing.T) int {
 	t.Helper()
-	type result struct {
-		fd    uintptr
-		errno unix.Errno
-	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread has the filter
+	var fd uintptr
+	errno := unix.EPERM
+	testplain.Apart(func() {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			done <- result{errno: unix.EPERM}
 			return
 		}
 		allow := [1]unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}}
 		f := unix.SockFprog{Len: 1, Filter: &allow[0]}
-		fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&f)))
-		done <- result{fd, errno}
-	}()
-	r := <-done
-	if r.errno == unix.EBUSY || r.errno == unix.EINVAL {
-		t.Skipf("needs a process without a listener above it: %v", r.errno)
+		fd, _, errno = unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&f)))
+	})
+	if errno == unix.EBUSY || errno == unix.EINVAL {
+		t.Skipf("needs a process without a listener above it: %v", errno)
 	}
-	if r.errno != 0 {
-		t.Fatal(r.errno)
+	if errno != 0 {
+		t.Fatal(errno)
 	}
-	return int(r.fd)
+	return int(fd)
 }

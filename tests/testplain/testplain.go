@@ -27,15 +27,31 @@ const lastSignal = 64
 // helped.
 const variable = "HUTCH_TEST_PLAIN"
 
-// init keeps the main thread for the main goroutine. A goroutine that ends while it is locked to
-// that thread does not end it: what it has changed, a namespace or a cgroup, would be the process's
-// in /proc for all tests that follow.
-func init() { runtime.LockOSThread() }
-
 // Main is a TestMain that runs the tests in the plain state.
 func Main(m *testing.M) {
 	Start()
 	os.Exit(m.Run())
+}
+
+// Apart calls f on a thread that ends with it, so that f may change the thread's namespaces,
+// keyring or filters. It is never the first one: that would not end, and what f has changed would
+// be the process's in /proc for all tests that follow.
+func Apart(f func()) {
+	done := make(chan struct{})
+	var run func()
+	run = func() {
+		runtime.LockOSThread()
+		if unix.Gettid() != unix.Getpid() {
+			defer close(done) // the thread is not unlocked
+			f()
+			return
+		}
+		go run()
+		<-done // so that the other goroutine has another thread
+		runtime.UnlockOSThread()
+	}
+	go run()
+	<-done
 }
 
 // Start sets the state. Where a signal is ignored or blocked it executes the test

@@ -84,22 +84,21 @@ func TestAnyStateBecomesPlain(t *testing.T) {
 	}
 }
 
-// TestTheMainThreadIsTheMainGoroutines: no goroutine of a test gets it, however many there are.
-func TestTheMainThreadIsTheMainGoroutines(t *testing.T) {
-	var all, ready sync.WaitGroup
-	end := make(chan struct{})
-	for range 50 {
-		ready.Add(1)
+// TestApartIsNeverOnTheFirstThread, however many threads are busy.
+func TestApartIsNeverOnTheFirstThread(t *testing.T) {
+	const many = 16
+	var ready, all sync.WaitGroup
+	ready.Add(many)
+	for range many {
 		all.Go(func() {
-			runtime.LockOSThread() // with all others, so that each has a thread
-			if unix.Gettid() == os.Getpid() {
-				t.Error("a goroutine of a test is on the main thread")
-			}
-			ready.Done()
-			<-end
+			Apart(func() {
+				if unix.Gettid() == unix.Getpid() {
+					t.Error("it is on the first thread")
+				}
+				ready.Done()
+				ready.Wait()
+			})
 		})
 	}
-	ready.Wait()
-	close(end)
 	all.Wait()
 }

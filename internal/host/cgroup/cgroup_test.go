@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,6 +22,11 @@ import (
 	"github.com/hutch-project/hutch/tests/testplain"
 	"github.com/hutch-project/hutch/tests/testwait"
 )
+
+// init keeps the main thread for the main goroutine: a goroutine that ends while
+// it is locked to the main thread does not end that, and the cgroups that it has
+// entered could not be removed.
+func init() { runtime.LockOSThread() }
 
 // unique returns a name that no other test, of this or another run, has.
 func unique() string { return testplain.Unique("hutch-test") }

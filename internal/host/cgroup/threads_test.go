@@ -61,7 +61,7 @@ func helper(words []string) {
 		select {} // the thread stays
 	}()
 	if leaderless {
-		_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0) // the main thread alone: tests/testplain has locked it
+		_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0) // the main thread alone: init has locked it
 	}
 	if err := <-ready; err != nil {
 		fmt.Println(err)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/testneed"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // spaces runs f on a thread that is in a new network namespace, the host's, with
@@ -26,10 +27,7 @@ func spaces(t *testing.T, f func(t *testing.T, ns int)) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("needs ip(8)")
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // never unlocked: the thread ends here
+	testplain.Apart(func() {
 		own := func() int {
 			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 				t.Errorf("unshare: %v", err)
@@ -49,8 +47,7 @@ func spaces(t *testing.T, f func(t *testing.T, ns int)) {
 		defer unix.Close(ns)
 		defer unix.Close(host)
 		f(t, ns)
-	}()
-	<-done
+	})
 }
 
 // ip runs ip(8) in this thread's namespace; ipIn in another one.

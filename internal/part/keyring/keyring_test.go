@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/part/parttest"
 	"github.com/hutch-project/hutch/internal/program"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // session returns a process that has run what emit appends, and its session keyring,
@@ -36,17 +36,13 @@ func session(t *testing.T, emit func(b *program.Builder)) int {
 // a session keyring of its own, that ends with it.
 func neighbour(t *testing.T, f func()) {
 	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked
+	testplain.Apart(func() {
 		if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil {
 			t.Errorf("a session keyring for the neighbour: %v", err)
 			return
 		}
 		f()
-	}()
-	<-done
+	})
 }
 
 func newName(t *testing.T) string {

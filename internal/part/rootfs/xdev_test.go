@@ -3,12 +3,12 @@ package rootfs
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/testneed"
+	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // TestMakeTargetStaysInTheImage: where the container's root may not write, the caller
@@ -16,12 +16,9 @@ import (
 func TestMakeTargetStaysInTheImage(t *testing.T) {
 	testneed.Root(t)
 	root, host := t.TempDir(), t.TempDir()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the mount is the thread's
-		done <- makeBeside(root, host)
-	}()
-	must(t, <-done)
+	var err error
+	testplain.Apart(func() { err = makeBeside(root, host) })
+	must(t, err)
 	if list, err := os.ReadDir(host); err != nil || len(list) > 0 {
 		t.Errorf("the host's directory has %v (%v)", list, err)
 	}
