@@ -129,7 +129,7 @@ func (p Paths) ThawElsewhere(pid int) error {
 		return nil
 	}
 	now, err := p.Now(pid)
-	if cgroupfs.IsGone(err) || errors.Is(err, unix.ENOENT) {
+	if cgroupfs.IsGone(err) || errors.Is(err, unix.ESRCH) { // it has ended, perhaps while its file was read
 		return nil
 	}
 	if err != nil {

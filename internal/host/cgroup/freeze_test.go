@@ -2,10 +2,14 @@ package cgroup
 
 import (
 	"errors"
+	"io"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/hutch-project/hutch/tests/testwait"
 )
@@ -51,4 +55,33 @@ func processTime(t *testing.T, pid int) (spent, state string) {
 	_, rest, _ := strings.Cut(string(text), ") ")
 	f := strings.Fields(rest)
 	return f[11] + " " + f[12], f[0]
+}
+
+// TestThawElsewhereOfOneThatEnds: a process that ends while its file is read needs no thawing.
+func TestThawElsewhereOfOneThatEnds(t *testing.T) {
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	usual := cgroupsOf
+	defer func() { cgroupsOf = usual }()
+	cgroupsOf = func(int) (string, error) {
+		text, err := io.ReadAll(file)
+		return string(text), err
+	}
+	p := Paths{"freezer": "/none"}
+	if _, err := p.Now(cmd.Process.Pid); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("the file of a process that has ended: %v, want ESRCH", err)
+	}
+	if err := p.ThawElsewhere(cmd.Process.Pid); err != nil {
+		t.Error(err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -56,12 +57,19 @@ func (p Paths) hierarchies() string {
 	return "there are " + strings.Join(p.names(), " ")
 }
 
+// cgroupsOf returns the text of a process's file of cgroups. The error is unix.ENOENT for one that
+// has been reaped before it is opened, and unix.ESRCH for one that was before it is read, wrapped.
+// It is a variable for tests.
+var cgroupsOf = func(pid int) (string, error) {
+	return cgroupfs.ReadFile(unix.AT_FDCWD, "/proc/"+strconv.Itoa(pid)+"/cgroup")
+}
+
 // Now returns where process pid is at present, in the hierarchies of p: a manager above may
 // have moved it and removed what was recorded.
 //
 // Source: cgroups(7), "/proc/[pid]/cgroup".
 func (p Paths) Now(pid int) (Paths, error) {
-	text, err := cgroupfs.ReadFile(unix.AT_FDCWD, fmt.Sprintf("/proc/%d/cgroup", pid))
+	text, err := cgroupsOf(pid)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +109,7 @@ func (p Paths) OfInit(pid int) (Sub, error) {
 	if !ok {
 		return nil, errors.New("the container has no cgroup v2")
 	}
-	text, err := cgroupfs.ReadFile(unix.AT_FDCWD, fmt.Sprintf("/proc/%d/cgroup", pid))
+	text, err := cgroupsOf(pid)
 	if err != nil {
 		return nil, err
 	}
