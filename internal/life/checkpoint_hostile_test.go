@@ -16,9 +16,9 @@ import (
 	"github.com/hutch-project/hutch/internal/enum"
 	"github.com/hutch-project/hutch/internal/host/criu"
 	"github.com/hutch-project/hutch/internal/mountinfo"
+	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/tests/criutest"
 	"github.com/hutch-project/hutch/tests/testneed"
-	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // TestHostileDestinations: whatever a mount point is called, and wherever links of the image
@@ -313,13 +313,14 @@ func TestProof(t *testing.T) {
 func TestProofOfThreads(t *testing.T) {
 	testneed.Root(t)
 	tids, end := make(chan int), make(chan struct{})
-	go testplain.Apart(func() {
+	go sys.Apart(func() error {
 		_, _, errno := unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
 		if errno != 0 {
 			t.Error(errno)
 		}
 		tids <- unix.Gettid()
 		<-end
+		return nil
 	})
 	tid := <-tids
 	defer close(end)
@@ -353,7 +354,7 @@ func TestProofOfFilters(t *testing.T) {
 			t.Errorf("%v: got %d, want %d", c.status, got, c.want)
 		}
 	}
-	testplain.Apart(func() {
+	must(t, sys.Apart(func() error {
 		allow := unix.SockFilter{Code: unix.BPF_RET, K: unix.SECCOMP_RET_ALLOW}
 		filter := unix.SockFprog{Len: 1, Filter: &allow}
 		err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -361,13 +362,11 @@ func TestProofOfFilters(t *testing.T) {
 			err = unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&filter)), 0, 0)
 		}
 		if err != nil {
-			t.Error(err)
-			return
+			return err
 		}
 		own, err := statusIn("/proc/thread-self")
 		if err != nil {
-			t.Error(err)
-			return
+			return err
 		}
 		p := &restoredProof{outer: filters(own) - 1, spec: &specs.Spec{
 			Process: &specs.Process{Capabilities: allCapabilities()}, Linux: &specs.Linux{Seccomp: &specs.LinuxSeccomp{}}}}
@@ -378,7 +377,8 @@ func TestProofOfFilters(t *testing.T) {
 		if err := p.thread(unix.Getpid(), strconv.Itoa(unix.Gettid())); err == nil || !strings.Contains(err.Error(), "has no filter") {
 			t.Errorf("with the runtime's filter alone: %v", err)
 		}
-	})
+		return nil
+	}))
 }
 
 // allCapabilities returns all that the kernel has.

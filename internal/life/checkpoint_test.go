@@ -362,10 +362,7 @@ func killStray(t *testing.T, path string) {
 	t.Helper()
 	if text, err := os.ReadFile(filepath.Join(path, criutest.Child)); err == nil {
 		pid, _ := strconv.Atoi(string(text))
-		testwait.Until(t, "the restored process ends", func() bool {
-			n, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
-			return err != nil || n != 0
-		})
+		testwait.End(t, "the restored process", pid)
 		_ = os.Remove(filepath.Join(path, criutest.Child))
 	}
 }

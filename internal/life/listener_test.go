@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // TestIsListener: no descriptor but a seccomp listener is handed to an agent,
@@ -55,21 +55,23 @@ func TestIsListener(t *testing.T) {
 // realListener loads a filter that allows everything on a thread that then ends.
 func realListener(t *testing.T) int {
 	t.Helper()
-	var fd uintptr
-	errno := unix.EPERM
-	testplain.Apart(func() {
+	fd := -1
+	err := sys.Apart(func() error {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			return
+			return err
 		}
 		allow := [1]unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}}
 		f := unix.SockFprog{Len: 1, Filter: &allow[0]}
-		fd, _, errno = unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&f)))
+		n, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&f)))
+		if errno != 0 {
+			return errno
+		}
+		fd = int(n)
+		return nil
 	})
-	if errno == unix.EBUSY || errno == unix.EINVAL {
-		t.Skipf("needs a process without a listener above it: %v", errno)
+	if err == unix.EBUSY || err == unix.EINVAL {
+		t.Skipf("needs a process without a listener above it: %v", err)
 	}
-	if errno != 0 {
-		t.Fatal(errno)
-	}
-	return int(fd)
+	must(t, err)
+	return fd
 }

@@ -137,12 +137,12 @@ func TestVMLogs(t *testing.T) {
 // TestMachinesArePhases: the machines of each phase of virtual ones are known, and skips are
 // judged when all of these have run, not before.
 func TestMachinesArePhases(t *testing.T) {
-	for _, chosen := range []lanes{whole, usual} {
-		all := &report{}
-		for _, name := range slices.Concat(chosen...) {
+	for _, short := range []bool{false, true} {
+		all := &report{short: short}
+		for _, name := range slices.Concat(phases(short)...) {
 			all.done = append(all.done, phase{name: name})
 		}
-		if !all.ranMachines(chosen) {
+		if !all.ranMachines() {
 			t.Error("skips are never judged")
 		}
 		for i, p := range all.done {
@@ -152,13 +152,13 @@ func TestMachinesArePhases(t *testing.T) {
 			if machines[p.name] == nil {
 				t.Errorf("no machines of %s are known", p.name)
 			}
-			if others := (&report{done: slices.Delete(slices.Clone(all.done), i, i+1)}); others.ranMachines(chosen) {
+			if others := (&report{short: short, done: slices.Delete(slices.Clone(all.done), i, i+1)}); others.ranMachines() {
 				t.Errorf("skips are judged before %s has run", p.name)
 			}
 		}
 	}
-	if (&report{}).ranMachines(lanes{{"unit"}}) {
-		t.Error("skips are judged where no machine runs")
+	if (&report{short: true, done: []phase{{name: "unit"}, {name: "vm-v2"}}}).ranMachines() {
+		t.Error("skips are judged where some phases were asked for")
 	}
 	for _, name := range slices.Concat(usual...) {
 		if !slices.Contains(slices.Concat(whole...), name) {
@@ -167,17 +167,23 @@ func TestMachinesArePhases(t *testing.T) {
 	}
 }
 
-// TestShortIsHandedOn: phases of make test are asked for their short form, others are not.
-func TestShortIsHandedOn(t *testing.T) {
+// inProject changes to a directory with a Makefile and no skips that are allowed.
+func inProject(t *testing.T, makefile string) {
+	t.Helper()
 	t.Chdir(t.TempDir())
 	if err := os.MkdirAll("tests/all", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"Makefile": "form:\n\t@echo '$(SHORT)' >said\n", "tests/all/skips.txt": ""} {
+	for name, text := range map[string]string{"Makefile": makefile, "tests/all/skips.txt": ""} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestShortIsHandedOn: phases of make test are asked for their short form, others are not.
+func TestShortIsHandedOn(t *testing.T) {
+	inProject(t, "form:\n\t@echo '$(SHORT)' >said\n")
 	for short, want := range map[bool]string{true: "-short\n", false: "\n"} {
 		if !all(context.Background(), lanes{{"form"}}, short) {
 			t.Error("the phase fails")
@@ -191,17 +197,8 @@ func TestShortIsHandedOn(t *testing.T) {
 // TestFirstFailureStopsAll: the phases of the other lane are ended, and those to come
 // are not begun.
 func TestFirstFailureStopsAll(t *testing.T) {
-	t.Chdir(t.TempDir())
-	if err := os.MkdirAll("tests/all", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	makefile := "good:\n\t@echo fine\nbad: \n\t@while ! [ -e slow-runs ]; do sleep 0.01; done; echo words; exit 3\n" +
-		"never:\n\t@touch never-ran\nslow:\n\t@touch slow-runs; sleep 1000\n"
-	for name, text := range map[string]string{"Makefile": makefile, "tests/all/skips.txt": ""} {
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	inProject(t, "good:\n\t@echo fine\nbad: \n\t@while ! [ -e slow-runs ]; do sleep 0.01; done; echo words; exit 3\n"+
+		"never:\n\t@touch never-ran\nslow:\n\t@touch slow-runs; sleep 1000\n")
 	if !all(context.Background(), lanes{{"good"}}, false) {
 		t.Error("a good phase fails")
 	}

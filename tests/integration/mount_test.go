@@ -394,7 +394,7 @@ func TestBindThatWouldUncover(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { unix.Unmount(below, unix.MNT_DETACH) })
-		writeText(t, g.path("source/below/file"), "mounted\n")
+		writeText(t, below+"/file", "mounted\n")
 		bindMount(g.path("source"), "/mnt", option)(g.spec)
 		g.writeSpec()
 		res := g.runAsIs(program{})

@@ -33,27 +33,6 @@ func Main(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Apart calls f on a thread that ends with it, so that f may change the thread's namespaces,
-// keyring or filters. It is never the first one: that would not end, and what f has changed would
-// be the process's in /proc for all tests that follow.
-func Apart(f func()) {
-	done := make(chan struct{})
-	var run func()
-	run = func() {
-		runtime.LockOSThread()
-		if unix.Gettid() != unix.Getpid() {
-			defer close(done) // the thread is not unlocked
-			f()
-			return
-		}
-		go run()
-		<-done // so that the other goroutine has another thread
-		runtime.UnlockOSThread()
-	}
-	go run()
-	<-done
-}
-
 // Start sets the state. Where a signal is ignored or blocked it executes the test
 // binary again, with the same arguments, and does not return: os/signal cannot undo
 // what it has found at its start, and a mask is each thread's own.

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -82,23 +81,4 @@ func TestAnyStateBecomesPlain(t *testing.T) {
 	if string(out) != want {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}
-}
-
-// TestApartIsNeverOnTheFirstThread, however many threads are busy.
-func TestApartIsNeverOnTheFirstThread(t *testing.T) {
-	const many = 16
-	var ready, all sync.WaitGroup
-	ready.Add(many)
-	for range many {
-		all.Go(func() {
-			Apart(func() {
-				if unix.Gettid() == unix.Getpid() {
-					t.Error("it is on the first thread")
-				}
-				ready.Done()
-				ready.Wait()
-			})
-		})
-	}
-	all.Wait()
 }

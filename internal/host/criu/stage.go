@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // Stage is where CRIU finds what it mounts in a restored container: the root, and a source
@@ -148,7 +150,7 @@ func ReadOnlyRoot(pidfd int) error {
 //
 // Source: setns(2), which takes the thread to the root of the namespace.
 func InMounts(pidfd int, f func() error) error {
-	return apart(func() error {
+	return sys.Apart(func() error {
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
 			return fmt.Errorf("unshare CLONE_FS: %w", err)
 		}

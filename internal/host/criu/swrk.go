@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -119,7 +118,7 @@ func onThread(prepare, fork func() error) error {
 	if prepare == nil {
 		return fork()
 	}
-	return apart(func() error {
+	return sys.Apart(func() error {
 		if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 			return fmt.Errorf("unshare CLONE_NEWNS: %w", err)
 		}
@@ -132,26 +131,6 @@ func onThread(prepare, fork func() error) error {
 		}
 		return fork()
 	})
-}
-
-// apart calls work on a thread that ends with it. The first thread stands for the process in
-// /proc, and stays as it is: while one goroutine has it, the next one is on another.
-func apart(work func() error) error {
-	done := make(chan error)
-	var run func()
-	run = func() {
-		runtime.LockOSThread()
-		if unix.Gettid() != unix.Getpid() {
-			done <- work() // the thread is not unlocked, and ends with the goroutine
-			return
-		}
-		next := make(chan struct{})
-		go func() { defer close(next); run() }()
-		<-next
-		runtime.UnlockOSThread()
-	}
-	go run()
-	return <-done
 }
 
 // Notification is a step of CRIU at which it asks back.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -214,25 +213,4 @@ func TestPrepare(t *testing.T) {
 	if string(before) != string(after) {
 		t.Errorf("the caller's mounts are %s, were %s", after, before)
 	}
-}
-
-// TestTheFirstThreadStays: what is done on a thread of its own is never done on that which stands
-// for the process in /proc.
-func TestTheFirstThreadStays(t *testing.T) {
-	const many = 16 // at a time, so that none of Go's threads is idle
-	var ready, done sync.WaitGroup
-	ready.Add(many)
-	for range many {
-		done.Go(func() {
-			_ = apart(func() error {
-				if unix.Gettid() == unix.Getpid() {
-					t.Error("it is on the first thread")
-				}
-				ready.Done()
-				ready.Wait()
-				return nil
-			})
-		})
-	}
-	done.Wait()
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/tests/testneed"
-	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // spaces runs f on a thread that is in a new network namespace, the host's, with
@@ -27,7 +27,7 @@ func spaces(t *testing.T, f func(t *testing.T, ns int)) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("needs ip(8)")
 	}
-	testplain.Apart(func() {
+	_ = sys.Apart(func() error { // what fails is told
 		own := func() int {
 			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 				t.Errorf("unshare: %v", err)
@@ -42,11 +42,12 @@ func spaces(t *testing.T, f func(t *testing.T, ns int)) {
 		ns := own()
 		host := own()
 		if ns < 0 || host < 0 {
-			return
+			return nil
 		}
 		defer unix.Close(ns)
 		defer unix.Close(host)
 		f(t, ns)
+		return nil
 	})
 }
 

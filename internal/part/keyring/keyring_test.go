@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -11,7 +12,7 @@ import (
 
 	"github.com/hutch-project/hutch/internal/part/parttest"
 	"github.com/hutch-project/hutch/internal/program"
-	"github.com/hutch-project/hutch/tests/testplain"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // session returns a process that has run what emit appends, and its session keyring,
@@ -36,13 +37,16 @@ func session(t *testing.T, emit func(b *program.Builder)) int {
 // a session keyring of its own, that ends with it.
 func neighbour(t *testing.T, f func()) {
 	t.Helper()
-	testplain.Apart(func() {
+	err := sys.Apart(func() error {
 		if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil {
-			t.Errorf("a session keyring for the neighbour: %v", err)
-			return
+			return fmt.Errorf("a session keyring for the neighbour: %w", err)
 		}
 		f()
+		return nil
 	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func newName(t *testing.T) string {

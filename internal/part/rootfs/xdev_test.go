@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/tests/testneed"
-	"github.com/hutch-project/hutch/tests/testplain"
 )
 
 // TestMakeTargetStaysInTheImage: where the container's root may not write, the caller
@@ -16,9 +16,7 @@ import (
 func TestMakeTargetStaysInTheImage(t *testing.T) {
 	testneed.Root(t)
 	root, host := t.TempDir(), t.TempDir()
-	var err error
-	testplain.Apart(func() { err = makeBeside(root, host) })
-	must(t, err)
+	must(t, sys.Apart(func() error { return makeBeside(root, host) }))
 	if list, err := os.ReadDir(host); err != nil || len(list) > 0 {
 		t.Errorf("the host's directory has %v (%v)", list, err)
 	}
