@@ -299,16 +299,21 @@ func f() { unix.RawSyscall6(1, 0, 0, 0, 0, 0, 0); unix.Syscall(1, 0, 0, 0); _ = 
 	}
 }
 
-// TestOneOpenat2: sys.Openat2 tries again where the kernel asks for that, unix.Openat2 does not.
-func TestOneOpenat2(t *testing.T) {
+// TestOneOfAKind: sys.Openat2 tries again where the kernel asks for that, unix.Openat2 does not;
+// sys.Apart leaves the process's first thread as it is, and ends with the work and no sooner. The
+// thread that forks is the forker's own.
+func TestOneOfAKind(t *testing.T) {
+	kinds := map[string]string{"unix.Openat2": "sys.Openat2", "runtime.LockOSThread": "sys.Apart"}
 	for _, s := range sources(t) {
-		if strings.HasPrefix(s.rel, "internal/sys/") {
+		if strings.HasPrefix(s.rel, "internal/sys/") || s.rel == "internal/program/spawn/forker_plain.go" {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {
-			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Openat2" {
-				if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "unix" {
-					t.Errorf("%s: unix.Openat2; call sys.Openat2", s.at(sel))
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				if pkg, ok := sel.X.(*ast.Ident); ok {
+					if name := pkg.Name + "." + sel.Sel.Name; kinds[name] != "" {
+						t.Errorf("%s: %s; call %s", s.at(sel), name, kinds[name])
+					}
 				}
 			}
 			return true

@@ -19,7 +19,7 @@ import (
 // options of config.json again when the container's processes have taken them off.
 func TestRestoreHasTheOptionsOfTheConfiguration(t *testing.T) {
 	top := []string{"rbind", "ro", "nosymfollow"}
-	// Before Linux 5.14 mount_setattr does not know it, which it finds out before it looks for a mount.
+	// mount_setattr knows the last one since Linux 5.14, and says so before it looks for a mount.
 	symlinks := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSYMFOLLOW}
 	if unix.MountSetattr(-1, "", unix.AT_EMPTY_PATH, &symlinks) == unix.EINVAL {
 		top = top[:2]

@@ -3,7 +3,6 @@ package netdev
 import (
 	"encoding/binary"
 	"fmt"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -30,36 +29,16 @@ func dial() (*conn, error) {
 	return &conn{fd: fd}, nil
 }
 
-// dialIn makes a conn in the network namespace ns, on a thread of its own that
-// enters it. Where the thread cannot come back it ends with its goroutine.
-func dialIn(ns int) (*conn, error) {
-	type result struct {
-		c   *conn
-		err error
-	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		own, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			runtime.UnlockOSThread()
-			done <- result{nil, fmt.Errorf("open /proc/thread-self/ns/net: %w", err)}
-			return
-		}
-		defer unix.Close(own)
+// dialIn makes a conn in the network namespace ns.
+func dialIn(ns int) (c *conn, err error) {
+	err = sys.Apart(func() (err error) {
 		if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
-			runtime.UnlockOSThread()
-			done <- result{nil, fmt.Errorf("setns: %w", err)}
-			return
+			return fmt.Errorf("setns: %w", err)
 		}
-		c, err := dial()
-		if unix.Setns(own, unix.CLONE_NEWNET) == nil {
-			runtime.UnlockOSThread()
-		}
-		done <- result{c, err}
-	}()
-	r := <-done
-	return r.c, r.err
+		c, err = dial()
+		return err
+	})
+	return c, err
 }
 
 func (c *conn) close() { unix.Close(c.fd) }

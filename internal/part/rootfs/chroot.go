@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +12,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program"
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // A runtime in a chroot, as of an installer, a rescue system or an initramfs, has a "/" that
@@ -80,7 +80,7 @@ func Chrooted() bool {
 	}
 	if err = atTop(look); errors.Is(err, unix.EPERM) {
 		// The mount namespace is somebody else's: root of a user namespace has a copy of it.
-		err = inThread(func() (err error) {
+		err = sys.Apart(func() (err error) {
 			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 				return err
 			}
@@ -139,22 +139,12 @@ func ReadMountInfo(whole bool) (string, error) {
 
 // atTop calls do in a thread whose root directory is the top of the mount namespace.
 func atTop(do func() error) error {
-	return inThread(func() error {
+	return sys.Apart(func() error {
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
 			return fmt.Errorf("unshare CLONE_FS: %w", err)
 		}
 		return goToTop(selfMounts, do)
 	})
-}
-
-// inThread calls do in a thread of its own, which ends with it: it has another root directory.
-func inThread(do func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked
-		done <- do()
-	}()
-	return <-done
 }
 
 // goToTop makes the top of the mount namespace the root directory of the thread, which

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -304,17 +303,13 @@ func inReadOnly(d int, make func() error) error {
 //
 // Source: unshare(2), CLONE_FS; setfsuid(2), which is for the thread alone.
 func asOwner(uid, gid int, f func(resolve uint64) error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked, so that the thread ends
+	return sys.Apart(func() error {
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
-			done <- fmt.Errorf("have a umask of its own (unshare CLONE_FS): %w", err)
-			return
+			return fmt.Errorf("have a umask of its own (unshare CLONE_FS): %w", err)
 		}
 		unix.Umask(0)
-		done <- withIDs(uid, gid, f)
-	}()
-	return <-done
+		return withIDs(uid, gid, f)
+	})
 }
 
 // withIDs is asOwner in the thread.
