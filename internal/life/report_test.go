@@ -1,6 +1,7 @@
 package life
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"os/exec"
@@ -61,8 +62,8 @@ func TestReportsOfATracerEnd(t *testing.T) {
 // TestParseReport: messages come in pieces, and their lengths are bounded.
 func TestParseReport(t *testing.T) {
 	word := func(tag uint32, value int64, data string) []byte {
-		p := make([]byte, reportLen)
-		p[0], p[8], p[9] = byte(tag), byte(value), byte(value>>8)
+		p := binary.NativeEndian.AppendUint32(nil, tag)
+		p = binary.NativeEndian.AppendUint64(append(p, 0, 0, 0, 0), uint64(value))
 		return append(p, data...)
 	}
 	for name, c := range map[string]struct {
