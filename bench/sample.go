@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -64,14 +65,14 @@ func (b *bench) once(argv []string) (sample, error) {
 	return sample{float64(took) / 1e6, float64(u.Maxrss), float64(u.Minflt)}, nil
 }
 
-// inTurn takes n samples of each of works, with a gap before each: A B C, B C A,
-// C A B. The order turns because the kernel still takes down the namespaces of one
-// run, on another processor, while the next one starts.
+// inTurn takes n samples of each of works, with a gap before each, each round in an order by
+// chance, the same in each run: the kernel still takes down the namespaces of one run, on another
+// processor, while the next one starts, and none is to have always the same one before it.
 func (b *bench) inTurn(n int, gap time.Duration, works []func(i int) (sample, error)) ([][]sample, error) {
 	out := make([][]sample, len(works))
+	chance := rand.New(rand.NewPCG(1, 1))
 	for i := range n + 1 { // the first warms up
-		for j := range works {
-			k := (i + j) % len(works)
+		for _, k := range chance.Perm(len(works)) {
 			time.Sleep(gap)
 			s, err := works[k](i)
 			if err != nil {

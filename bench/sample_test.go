@@ -39,16 +39,19 @@ func TestInTurnTurns(t *testing.T) {
 			return sample{ms: float64(i)}, nil
 		})
 	}
-	s, err := (&bench{}).inTurn(3, 0, works)
+	const rounds = 60
+	s, err := (&bench{}).inTurn(rounds, 0, works)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := order.String(); got != "abcbcacababc" {
-		t.Errorf("order %s", got)
-	}
 	for k := range works {
-		if got := times(s[k]); len(got) != 3 || got[0] != 1 || got[2] != 3 {
+		if got := times(s[k]); len(got) != rounds || got[0] != 1 || got[rounds-1] != rounds {
 			t.Errorf("work %d: samples %v, want those after the first", k, got)
+		}
+	}
+	for _, pair := range []string{"ab", "ba", "ac", "ca", "bc", "cb"} {
+		if n := strings.Count(order.String(), pair); n < rounds/6 || n > rounds {
+			t.Errorf("%s has come %d times in %d rounds", pair, n, rounds)
 		}
 	}
 }
