@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,11 @@ func TestInTurnTurns(t *testing.T) {
 	for k := range works {
 		if got := times(s[k]); len(got) != rounds || got[0] != 1 || got[rounds-1] != rounds {
 			t.Errorf("work %d: samples %v, want those after the first", k, got)
+		}
+	}
+	for round := range slices.Chunk([]byte(order.String()), len(works)) {
+		if got := slices.Sorted(slices.Values(round)); string(got) != "abc" {
+			t.Errorf("a round has %s", round)
 		}
 	}
 	for _, pair := range []string{"ab", "ba", "ac", "ca", "bc", "cb"} {
