@@ -56,7 +56,7 @@ func TestInTurnTurns(t *testing.T) {
 		}
 	}
 	for _, pair := range []string{"ab", "ba", "ac", "ca", "bc", "cb"} {
-		if n := strings.Count(order.String(), pair); n < rounds/6 || n > rounds {
+		if n := strings.Count(order.String(), pair); n < rounds/4 || n > rounds*3/5 {
 			t.Errorf("%s has come %d times in %d rounds", pair, n, rounds)
 		}
 	}
