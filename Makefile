@@ -211,7 +211,7 @@ cri bin/cri:
 
 # engines runs Docker, Podman, Buildah and containerd, by ctr and as Kubernetes does, on RUNTIME.
 engines: build box containerd cri
-	RUNTIME=$(RUNTIME) CRI=$(CURDIR)/bin/cri CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
+	RUNTIME=$(RUNTIME) CRI=$(CURDIR)/bin/cri CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) $(GO) test $(JSON) -exec $(BOX) -tags $(TAGS) -count=1 -failfast -timeout 30m -v ./tests/engines | grep -v '^=== '; exit $${PIPESTATUS[0]}
 
 # engines-current runs the scenarios on a current Docker and BuildKit, which the module proxy
 # gives; making them takes longer than all engines take.
@@ -219,7 +219,7 @@ engines-current: build box containerd
 	tests/engines/build-module bin/dockerd-$(MOBY) exclude_graphdriver_btrfs github.com/moby/moby/v2@$(MOBY) ./cmd/docker-proxy ./cmd/dockerd
 	tests/engines/build-module bin/buildkit-$(BUILDKIT) "" github.com/moby/buildkit@$(BUILDKIT) ./cmd/buildctl ./cmd/buildkitd
 	RUNTIME=$(RUNTIME) CONTAINERD=$(CURDIR)/bin/containerd-$(CONTAINERD) DOCKERD=$(CURDIR)/bin/dockerd-$(MOBY) BUILDKIT=$(CURDIR)/bin/buildkit-$(BUILDKIT) \
-		$(GO) test -exec $(BOX) -tags $(TAGS) -count=1 -timeout 30m -v -run '^Test(DockerCurrent|BuildKit|RootlessBuildKit)$$' ./tests/engines
+		$(GO) test -exec $(BOX) -tags $(TAGS) -count=1 -failfast -timeout 30m -v -run '^Test(DockerCurrent|BuildKit|RootlessBuildKit)$$' ./tests/engines
 
 # vm runs the same on other hierarchies of cgroups and under systemd, in virtual machines.
 vm: build

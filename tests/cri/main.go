@@ -2,7 +2,10 @@
 // Runtime Interface and checks what comes of it.
 //
 //	cri -list
-//	cri -socket PATH -image REFERENCE -parent CGROUP SCENARIO
+//	cri -socket PATH -image REFERENCE -parent CGROUP [-bound DURATION] SCENARIO
+//
+// The bound is the end of all waits of a scenario, and after it of all of taking back what the
+// scenario has made, which whoever ends the command would leave.
 //
 // It is a module of its own, since what it takes to speak the interface has no place
 // among the modules of a container runtime. It exits with 77 where the engine does not
@@ -24,9 +27,6 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// bound is the end of every wait.
-const bound = 5 * time.Minute
-
 // errLacks is wrapped by what an engine does not offer.
 var errLacks = errors.New("the engine lacks it")
 
@@ -34,7 +34,8 @@ var errLacks = errors.New("the engine lacks it")
 type kubelet struct {
 	cri.RuntimeServiceClient
 	images        cri.ImageServiceClient
-	ctx           context.Context
+	ctx           context.Context // ends at the bound
+	bound         time.Duration
 	image, parent string
 	dir           string // for logs and volumes
 	undo          []func() error
@@ -76,6 +77,7 @@ func main() {
 	socket := flag.String("socket", "", "the engine's socket")
 	image := flag.String("image", "", "the image of busybox")
 	parent := flag.String("parent", "", "the pods' cgroup")
+	bound := flag.Duration("bound", 5*time.Minute, "the end of all waits")
 	list := flag.Bool("list", false, "print the scenarios")
 	flag.Parse()
 	if *list {
@@ -84,7 +86,7 @@ func main() {
 		}
 		return
 	}
-	err := one(*socket, *image, *parent, flag.Arg(0))
+	err := one(*socket, *image, *parent, *bound, flag.Arg(0))
 	if err == nil {
 		return
 	}
@@ -96,7 +98,7 @@ func main() {
 }
 
 // one runs the scenario of that name and takes back what it has made.
-func one(socket, image, parent, name string) (retErr error) {
+func one(socket, image, parent string, bound time.Duration, name string) (retErr error) {
 	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return err
@@ -109,8 +111,12 @@ func one(socket, image, parent, name string) (retErr error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	k := &kubelet{RuntimeServiceClient: cri.NewRuntimeServiceClient(conn), images: cri.NewImageServiceClient(conn), ctx: ctx, image: image, parent: parent, dir: dir}
+	k := &kubelet{RuntimeServiceClient: cri.NewRuntimeServiceClient(conn), images: cri.NewImageServiceClient(conn), ctx: ctx, bound: bound, image: image, parent: parent, dir: dir}
 	defer func() {
+		// The scenario may have come to the bound.
+		ctx, cancel := context.WithTimeout(context.Background(), bound)
+		defer cancel()
+		k.ctx = ctx
 		for len(k.undo) > 0 {
 			last := len(k.undo) - 1
 			retErr = errors.Join(retErr, k.undo[last]())

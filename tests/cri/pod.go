@@ -221,7 +221,7 @@ func (k *kubelet) until(what string, done func() (bool, error)) error {
 		}
 		select {
 		case <-k.ctx.Done():
-			return fmt.Errorf("not in %v: %s", bound, what)
+			return fmt.Errorf("not in %v: %s", k.bound, what)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

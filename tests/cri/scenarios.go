@@ -137,7 +137,7 @@ func stops(k *kubelet) error {
 		if err := k.until("it is ready", func() (bool, error) { out, _ := c.logged(); return out == "ready\n", nil }); err != nil {
 			return err
 		}
-		grace := int64(bound / time.Second)
+		grace := int64(k.bound / time.Second)
 		if tt.code == 137 {
 			grace = 1
 		}
@@ -361,26 +361,45 @@ func update(k *kubelet) error {
 	return k.limits(c, "100663296", "70000")
 }
 
+// outOfMemory has a victim that init outlives, and that waits until the container has been
+// started: containerd begins to look for the event behind the start, and on cgroup v1 drops one
+// that it reads when the cgroup is gone.
 func outOfMemory(k *kubelet) error {
 	p, err := k.newPod(nil)
 	if err != nil {
 		return err
 	}
-	// Without a shell in between, or that one is told of another's end.
-	c, err := p.start("exec tail /dev/zero", func(c *cri.ContainerConfig) {
-		c.Linux.Resources = &cri.LinuxContainerResources{MemoryLimitInBytes: 16 << 20, MemorySwapLimitInBytes: 16 << 20}
+	c, err := p.start(`until [ -e /tmp/begin ]; do sleep 0.1; done
+dd if=/dev/zero of=/dev/null bs=200M count=1; code=$?; echo over; until [ -e /tmp/end ]; do sleep 0.1; done; exit $code`, func(c *cri.ContainerConfig) {
+		c.Linux.Resources = &cri.LinuxContainerResources{MemoryLimitInBytes: 20 << 20, MemorySwapLimitInBytes: 20 << 20}
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := c.wait(); err != nil {
+	if err := c.sh("touch /tmp/begin", ""); err != nil {
 		return err
 	}
-	// The event may come after the end.
-	return k.until("the reason is OOMKilled", func() (bool, error) {
+	if err := k.until("the engine is told", func() (bool, error) {
 		s, err := c.status()
-		return err == nil && s.Reason == "OOMKilled" && s.ExitCode == 137, err
-	})
+		return err == nil && s.Reason == "OOMKilled", err
+	}); err != nil {
+		return err
+	}
+	// Before that a process has no room.
+	if err := k.until("the victim has ended", func() (bool, error) {
+		out, err := c.logged()
+		return strings.Contains(out, "over"), err
+	}); err != nil {
+		return err
+	}
+	if err := c.sh("touch /tmp/end", ""); err != nil {
+		return err
+	}
+	s, err := c.wait()
+	if err != nil {
+		return err
+	}
+	return is("the container's end", fmt.Sprint(s.Reason, " ", s.ExitCode), "OOMKilled 137")
 }
 
 func stats(k *kubelet) error {
@@ -474,7 +493,7 @@ func checkpoint(k *kubelet) error {
 		return err
 	}
 	archive := filepath.Join(k.dir, "archive.tar")
-	_, err = k.CheckpointContainer(k.ctx, &cri.CheckpointContainerRequest{ContainerId: c.id, Location: archive, Timeout: int64(bound.Seconds())})
+	_, err = k.CheckpointContainer(k.ctx, &cri.CheckpointContainerRequest{ContainerId: c.id, Location: archive, Timeout: int64(k.bound.Seconds())})
 	if status.Code(err) == codes.Unimplemented {
 		return fmt.Errorf("%w: CheckpointContainer: %w", errLacks, err)
 	}

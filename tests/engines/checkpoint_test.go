@@ -263,15 +263,15 @@ func TestCheckpointDocker(t *testing.T) {
 // elsewhere, and a container of another pod that is made of that.
 func TestCheckpointCRI(t *testing.T) {
 	needsCRIU(t)
-	folder, client := os.Getenv("CONTAINERD"), os.Getenv("CRI")
+	folder := os.Getenv("CONTAINERD")
 	if _, err := os.Stat(filepath.Join(folder, "ctr")); err != nil || folder == "" {
 		t.Skip("needs CONTAINERD, the folder of a built containerd 2 (make engines)")
 	}
 	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
-	need(t, client)
+	need(t, os.Getenv("CRI"))
 	socket := startCRI(t, "cri-checkpoint").call[2]
 	from := registry(t, `"Env": ["PATH=/bin"]`)
-	if code, out := tryInput(t, "", client, "-socket", socket, "-image", from+"/bb:latest", "-parent", cgroupParent(), "checkpoint"); code != 0 {
+	if code, out := kubelet(t, socket, from+"/bb:latest", "checkpoint"); code != 0 {
 		t.Error(out)
 	}
 }
