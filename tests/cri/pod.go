@@ -59,8 +59,17 @@ func privateOptions() *cri.NamespaceOption {
 	return &cri.NamespaceOption{Pid: cri.NamespaceMode_CONTAINER, Ipc: cri.NamespaceMode_POD, Network: cri.NamespaceMode_POD}
 }
 
+// remove stops and removes the pod. It stops again, as a kubelet does after any error, when
+// containerd says that a shim's connection was closed: so it does for a container that ends while
+// it is being killed, by the end of the one whose pid namespace it has.
 func (p *pod) remove() error {
-	if _, err := p.k.StopPodSandbox(p.k.ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.id}); err != nil {
+	if err := p.k.until("the pod is stopped", func() (bool, error) {
+		_, err := p.k.StopPodSandbox(p.k.ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.id})
+		if err != nil && strings.Contains(err.Error(), "ttrpc: closed") {
+			return false, nil
+		}
+		return err == nil, err
+	}); err != nil {
 		return fmt.Errorf("StopPodSandbox: %w", err)
 	}
 	if _, err := p.k.RemovePodSandbox(p.k.ctx, &cri.RemovePodSandboxRequest{PodSandboxId: p.id}); err != nil {
