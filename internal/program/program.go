@@ -51,7 +51,7 @@ func (e *Error) Error() string {
 	}
 	s += ": " + e.Errno.Error()
 	if e.Errno == unix.ENOSYS {
-		s += ": a seccomp filter around the runtime denies it, or the kernel is too old"
+		s += ": a seccomp filter around the runtime denies it, or the kernel is too old or was built without it"
 	}
 	return s
 }

@@ -145,7 +145,7 @@ func (o *output) drain() {
 	}
 	for end := time.Now().Add(calm); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		o.mutex.Lock()
-		n, err := unix.IoctlGetInt(int(o.from.Fd()), unix.TIOCINQ)
+		n, err := unix.IoctlGetUint32(int(o.from.Fd()), unix.TIOCINQ)
 		o.mutex.Unlock()
 		if n == 0 || err != nil {
 			return

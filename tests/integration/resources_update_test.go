@@ -204,8 +204,9 @@ func TestResourceBlockIOThrottle(t *testing.T) {
 // TestResourceHugepageLimit: where the machine has huge pages and their controller.
 func TestResourceHugepageLimit(t *testing.T) {
 	t.Parallel()
+	size := hugeSize(t)
 	set := resources(func(r *specs.LinuxResources) {
-		r.HugepageLimits = []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 << 20}}
+		r.HugepageLimits = []specs.LinuxHugepageLimit{{Pagesize: size, Limit: 4 << 30}}
 	})
 	there := strings.Contains(readText(t, "/proc/self/cgroup"), "hugetlb")
 	if onV2(t) {
@@ -219,6 +220,31 @@ func TestResourceHugepageLimit(t *testing.T) {
 		return
 	}
 	b := newBundle(t, args("sleep", "1000"), set).create()
-	b.limitIs("hugetlb", "hugetlb.2MB.limit_in_bytes", "4194304", "hugetlb.2MB.max", "4194304")
-	b.limitIs("hugetlb", "hugetlb.2MB.rsvd.limit_in_bytes", "4194304", "hugetlb.2MB.rsvd.max", "4194304")
+	for _, file := range []string{"hugetlb." + size, "hugetlb." + size + ".rsvd"} {
+		b.limitIs("hugetlb", file+".limit_in_bytes", "4294967296", file+".max", "4294967296")
+	}
+}
+
+// hugeSize returns a size of huge pages that the machine has, as the controller names it, and
+// 2MB on one without any.
+func hugeSize(t *testing.T) string {
+	t.Helper()
+	dirs, err := filepath.Glob("/sys/kernel/mm/hugepages/hugepages-*kB")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(dirs) == 0 {
+		return "2MB"
+	}
+	var kib int
+	if _, err := fmt.Sscanf(filepath.Base(dirs[0]), "hugepages-%dkB", &kib); err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case kib >= 1<<20:
+		return fmt.Sprintf("%dGB", kib>>20)
+	case kib >= 1<<10:
+		return fmt.Sprintf("%dMB", kib>>10)
+	}
+	return fmt.Sprintf("%dKB", kib)
 }

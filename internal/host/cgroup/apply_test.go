@@ -15,6 +15,7 @@ import (
 	"github.com/hutch-project/hutch/internal/cgroupfs"
 	"github.com/hutch-project/hutch/internal/host/cgroup"
 	"github.com/hutch-project/hutch/internal/host/cgroup/resource"
+	"github.com/hutch-project/hutch/internal/host/cgroup/stats"
 )
 
 // applied makes cgroups with limits and takes them away after the test.
@@ -60,6 +61,7 @@ func inside(t *testing.T, p *cgroup.Plan, script string) string {
 }
 
 func TestApplyWritesEachLimit(t *testing.T) {
+	huge := append(stats.HugeSizes(), "2MB")[0] // another one on other architectures
 	type file struct{ controller, v1, wantV1, v2, wantV2 string }
 	for _, c := range []struct {
 		name  string
@@ -82,9 +84,9 @@ func TestApplyWritesEachLimit(t *testing.T) {
 		{"idle", cpu(specs.LinuxCPU{Idle: new(int64(1)), Shares: new(uint64(2))}), []file{{"cpu", "cpu.idle", "1", "cpu.idle", "1"}}},
 		{"cpuset", cpu(specs.LinuxCPU{Cpus: "0", Mems: "0"}), []file{
 			{"cpuset", "cpuset.cpus", "0", "cpuset.cpus", "0"}, {"cpuset", "cpuset.mems", "0", "cpuset.mems", "0"}}},
-		{"huge pages", &specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 << 20}}}, []file{
-			{"hugetlb", "hugetlb.2MB.limit_in_bytes", "4194304", "hugetlb.2MB.max", "4194304"},
-			{"hugetlb", "hugetlb.2MB.rsvd.limit_in_bytes", "4194304", "hugetlb.2MB.rsvd.max", "4194304"}}},
+		{"huge pages", &specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: huge, Limit: 4 << 30}}}, []file{
+			{"hugetlb", "hugetlb." + huge + ".limit_in_bytes", "4294967296", "hugetlb." + huge + ".max", "4294967296"},
+			{"hugetlb", "hugetlb." + huge + ".rsvd.limit_in_bytes", "4294967296", "hugetlb." + huge + ".rsvd.max", "4294967296"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			forEach(t, func(t *testing.T, l *cgroup.Layout) {

@@ -148,7 +148,7 @@ func TestRelayEndsWithTheProcess(t *testing.T) {
 	go func() { done <- s.Relay("/nowhere", pidfd, 1) }()
 	say(t, dir, "STATUS=x")
 	testwait.Until(t, "the first message is read", func() bool {
-		n, err := unix.IoctlGetInt(s.fd, unix.TIOCINQ)
+		n, err := unix.IoctlGetUint32(s.fd, unix.TIOCINQ)
 		return n == 0 && err == nil
 	})
 	if err := cmd.Process.Kill(); err != nil {
