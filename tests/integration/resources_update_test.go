@@ -204,18 +204,16 @@ func TestResourceBlockIOThrottle(t *testing.T) {
 // TestResourceHugepageLimit: where the machine has huge pages and their controller.
 func TestResourceHugepageLimit(t *testing.T) {
 	t.Parallel()
-	size := hugeSize(t)
+	size, there := hugeSize(t)
 	set := resources(func(r *specs.LinuxResources) {
 		r.HugepageLimits = []specs.LinuxHugepageLimit{{Pagesize: size, Limit: 4 << 30}}
 	})
-	there := strings.Contains(readText(t, "/proc/self/cgroup"), "hugetlb")
+	controllers := "/proc/self/cgroup"
 	if onV2(t) {
-		there = strings.Contains(readText(t, cgroupRoot+"/cgroup.controllers"), "hugetlb")
+		controllers = cgroupRoot + "/cgroup.controllers"
 	}
-	if userCaller && systemdCgroup() { // which hands users no huge pages
-		there = false
-	}
-	if !there {
+	if !there || !strings.Contains(readText(t, controllers), "hugetlb") ||
+		userCaller && systemdCgroup() { // which hands users no huge pages
 		refused(t, []string{"linux.resources.hugepageLimits[0]", "hugetlb"}, set)
 		return
 	}
@@ -226,15 +224,15 @@ func TestResourceHugepageLimit(t *testing.T) {
 }
 
 // hugeSize returns a size of huge pages that the machine has, as the controller names it, and
-// 2MB on one without any.
-func hugeSize(t *testing.T) string {
+// whether it has any; else 2MB.
+func hugeSize(t *testing.T) (size string, has bool) {
 	t.Helper()
 	dirs, err := filepath.Glob("/sys/kernel/mm/hugepages/hugepages-*kB")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(dirs) == 0 {
-		return "2MB"
+		return "2MB", false
 	}
 	var kib int
 	if _, err := fmt.Sscanf(filepath.Base(dirs[0]), "hugepages-%dkB", &kib); err != nil {
@@ -242,9 +240,9 @@ func hugeSize(t *testing.T) string {
 	}
 	switch {
 	case kib >= 1<<20:
-		return fmt.Sprintf("%dGB", kib>>20)
+		return fmt.Sprintf("%dGB", kib>>20), true
 	case kib >= 1<<10:
-		return fmt.Sprintf("%dMB", kib>>10)
+		return fmt.Sprintf("%dMB", kib>>10), true
 	}
-	return fmt.Sprintf("%dKB", kib)
+	return fmt.Sprintf("%dKB", kib), true
 }
