@@ -164,3 +164,39 @@ func TestMountsAddNamesFilesOfTheHost(t *testing.T) {
 		t.Errorf("want %q\n%v", want, r)
 	}
 }
+
+// TestMountsAddMakesNothingBesideTheImage: a container that has mounted a directory of the host,
+// in which it may write nothing, on its root has no mount points made there with the runtime's
+// rights: neither beside its own name nor behind a link.
+func TestMountsAddMakesNothingBesideTheImage(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "runc has no such command")
+	b := newBundle(t, userNamespace, withCapabilities("CAP_SYS_ADMIN"), sh("mount --bind /volume / && echo mounted && sleep 1000"))
+	volume := b.path("volume")
+	writeText(t, volume+"/below/file", "")
+	if err := os.Symlink("below/behind", volume+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	mount(specs.Mount{Destination: "/volume", Type: "bind", Source: volume, Options: []string{"bind"}})(b.spec)
+	b.writeSpec()
+	b.create().start()
+	eventually(t, "it has mounted it", func() bool { return b.output() == "mounted\n" })
+	for _, dest := range []string{"/new", "/below/new/deep", "/link"} {
+		for _, m := range []specs.Mount{{Type: "tmpfs"}, {Source: volume + "/below/file", Options: []string{"bind"}}} {
+			m.Destination = dest
+			if r := b.rt("mounts", "add", b.id, mountsFile(b, m)); r.code != 1 || !strings.Contains(r.stderr, "permission denied") {
+				t.Errorf("%s: %v", dest, r)
+			}
+		}
+	}
+	for dir, want := range map[string]string{volume: "below link", volume + "/below": "file"} {
+		entries, err := os.ReadDir(dir)
+		var got []string
+		for _, e := range entries {
+			got = append(got, e.Name())
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s has %q (%v), want %q", dir, got, err, want)
+		}
+	}
+}

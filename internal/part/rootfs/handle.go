@@ -42,10 +42,17 @@ func (r *Root) Handle(child *spawn.Child, event spawn.Event) (more bool, err err
 	} else {
 		defer unix.Close(root)
 	}
-	if w.link != "" {
-		return false, makeLink(root, w.dest, w.link, r.c.RootUID, r.c.RootGID, r.before(w)...)
-	}
-	return false, MakeTarget(root, w.dest, w.dir || event.Tag&AsDir != 0, r.c.RootUID, r.c.RootGID, r.before(w)...)
+	m := &maker{root: root, dest: w.dest, dir: w.dir || event.Tag&AsDir != 0, to: w.link, mounts: r.before(w)}
+	// A container that runs may have mounted on "/" what it likes, as a directory of the host
+	// that is bound: only in the image the runtime's own rights count.
+	m.foreign = r.c.Running && !isDirectory(root, r.c.Rootfs)
+	return false, m.make(r.c.RootUID, r.c.RootGID)
+}
+
+// isDirectory reports whether the descriptor leads to the directory at path.
+func isDirectory(fd int, path string) bool {
+	var own, there unix.Stat_t
+	return unix.Fstat(fd, &own) == nil && unix.Stat(path, &there) == nil && own.Dev == there.Dev && own.Ino == there.Ino
 }
 
 // mounted is a mount of the configuration that is there when a target is made.
@@ -73,6 +80,7 @@ type maker struct {
 	dir     bool
 	to      string // a symbolic link to there is made; else empty
 	mounts  []mounted
+	foreign bool   // the root is not the image: nothing is made there with the runtime's own rights
 	resolve uint64 // how directories are opened, beside below the root
 	linked  bool   // a symbolic link was on the way
 }
@@ -83,16 +91,13 @@ type maker struct {
 // reached, whatever is renamed meanwhile: each step is one openat2 or mkdirat
 // below root. Behind a link nothing is made in what is mounted in root, but for mounts.
 func MakeTarget(root int, dest string, dir bool, uid, gid int, mounts ...mounted) error {
-	return asOwner(uid, gid, func(resolve uint64) error {
-		m := &maker{root: root, dest: dest, dir: dir, mounts: mounts, resolve: resolve}
-		return m.walk()
-	})
+	return (&maker{root: root, dest: dest, dir: dir, mounts: mounts}).make(uid, gid)
 }
 
-// makeLink is MakeTarget for a symbolic link to to.
-func makeLink(root int, dest, to string, uid, gid int, mounts ...mounted) error {
-	return asOwner(uid, gid, func(resolve uint64) error {
-		m := &maker{root: root, dest: dest, to: to, mounts: mounts, resolve: resolve}
+// make makes the target as uid and gid.
+func (m *maker) make(uid, gid int) error {
+	return asOwner(uid, gid, m.foreign, func(resolve uint64) error {
+		m.resolve, m.linked = resolve, false
 		return m.walk()
 	})
 }
@@ -296,24 +301,25 @@ func inReadOnly(d int, make func() error) error {
 // the container's root, which f makes files as. Where those may not, f runs again with
 // the caller's: an image that belongs to the host's root stays the host's. It is then to
 // resolve paths with RESOLVE_NO_XDEV: what is mounted in the root is not the image's, and
-// a link of the image must not have the runtime write to what is bound there.
+// a link of the image must not have the runtime write to what is bound there. With only set
+// f does not run again.
 //
 // The umask is the process's, and a library must leave that as it is. So the thread has a
 // copy, which cannot be given back; it ends with f.
 //
 // Source: unshare(2), CLONE_FS; setfsuid(2), which is for the thread alone.
-func asOwner(uid, gid int, f func(resolve uint64) error) error {
+func asOwner(uid, gid int, only bool, f func(resolve uint64) error) error {
 	return sys.Apart(func() error {
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
 			return fmt.Errorf("have a umask of its own (unshare CLONE_FS): %w", err)
 		}
 		unix.Umask(0)
-		return withIDs(uid, gid, f)
+		return withIDs(uid, gid, only, f)
 	})
 }
 
 // withIDs is asOwner in the thread.
-func withIDs(uid, gid int, f func(resolve uint64) error) error {
+func withIDs(uid, gid int, only bool, f func(resolve uint64) error) error {
 	euid, egid := os.Geteuid(), os.Getegid()
 	if uid == euid && gid == egid {
 		return f(0)
@@ -323,7 +329,7 @@ func withIDs(uid, gid int, f func(resolve uint64) error) error {
 	err := f(0)
 	_ = unix.Setfsuid(euid)
 	_ = unix.Setfsgid(egid)
-	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+	if !only && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)) {
 		err = f(unix.RESOLVE_NO_XDEV)
 	}
 	return err

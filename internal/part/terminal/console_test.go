@@ -132,6 +132,52 @@ func TestProxyDrainsOutputAfterTheEnd(t *testing.T) {
 	}
 }
 
+// TestProxyEndsBesideAWriter: a process that the container's has left its terminal to, and that
+// fills it whenever there is room, does not keep the runtime with its output.
+func TestProxyEndsBesideAWriter(t *testing.T) {
+	ptmx, tty := testpty.Open(t)
+	r, w := pipe(t)
+	in, _ := pipe(t)
+	// Of a page, so that the terminal is never empty while the output takes what comes.
+	if _, err := unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, os.Getpagesize()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := startProxy(ptmx, int(in.Fd()), int(w.Fd()), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	t.Cleanup(func() { r.Close() })        // before it: a writer has nobody to wait for then
+	own, out := int(tty.Fd()), int(r.Fd()) // once: each call has the file block
+	for _, fd := range [...]int{own, out} {
+		if err := unix.SetNonblock(fd, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill := func() {
+		for err := error(nil); err == nil; {
+			_, err = unix.Write(own, bytes.Repeat([]byte("x"), 4096))
+		}
+	}
+	fill()
+	finished := make(chan bool)
+	go func() { p.Finish(); close(finished) }()
+	for buf, got := make([]byte, os.Getpagesize()), 0; ; {
+		select {
+		case <-finished:
+			return
+		default:
+		}
+		fill()
+		if n, _ := unix.Read(out, buf); n > 0 {
+			got += n
+		}
+		if got > 4*maxLeft {
+			t.Fatalf("it goes on after %d bytes", got)
+		}
+	}
+}
+
 func TestProxyEndsWithTheTerminal(t *testing.T) {
 	ptmx, tty := testpty.Open(t)
 	r, w := pipe(t)

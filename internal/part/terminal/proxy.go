@@ -131,14 +131,21 @@ func (p *Proxy) close() {
 	}
 }
 
+// maxLeft is how much is copied after Finish, in bytes: more than a terminal's queue holds. What
+// comes behind it is not of the process that has ended, but of others that it has left the
+// terminal to, who may fill the queue whenever the runtime's output has taken some of it.
+//
+// Source: Linux drivers/tty/tty_buffer.c, TTYB_DEFAULT_MEM_LIMIT.
+const maxLeft = 1 << 20
+
 // copyOut copies the container's output until its terminal is closed by all, or,
 // after Finish, until nothing is left to read: a process that outlives the
-// container's may keep the terminal open for ever.
+// container's may keep the terminal open for ever, and write to it.
 func (p *Proxy) copyOut(ptmx int) {
 	defer p.all.Done()
 	defer p.output.Done()
 	buf := make([]byte, 32<<10)
-	ended := false
+	ended, left := false, 0 // left is what was copied since
 	for {
 		fds := []unix.PollFd{{Fd: int32(ptmx), Events: unix.POLLIN}, {Fd: int32(p.quit), Events: unix.POLLIN}, {Fd: int32(p.drain), Events: unix.POLLIN}}
 		timeout := -1
@@ -149,7 +156,7 @@ func (p *Proxy) copyOut(ptmx int) {
 		}
 		n, err := sys.Retry1(func() (int, error) { return unix.Poll(fds, timeout) })
 		switch {
-		case err != nil, fds[1].Revents != 0, ended && n == 0:
+		case err != nil, fds[1].Revents != 0, ended && (n == 0 || left >= maxLeft):
 			return
 		case len(fds) == 3 && fds[2].Revents != 0:
 			ended = true
@@ -165,6 +172,9 @@ func (p *Proxy) copyOut(ptmx int) {
 		// Where the output cannot go the reading goes on, for the container
 		// not to hang on a full terminal.
 		_ = p.writeAll(p.out, buf[:n])
+		if ended {
+			left += n
+		}
 	}
 }
 
