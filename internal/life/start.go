@@ -74,7 +74,7 @@ func (r *Runtime) Start(id string, opts *StartOptions) (retErr error) {
 		return err
 	}
 	phase("relay notifications")
-	if err := notify.pass(pidfd, ctr.rec.Pid); err != nil {
+	if err := notify.wait(pidfd, ctr.rec.Pid); err != nil {
 		return err
 	}
 	tr.End()
