@@ -89,9 +89,9 @@ func (c *container) startable() error {
 	case Created:
 	case Stopped:
 		return ErrStopped
-	case Running, Paused:
+	case Running:
 		return ErrRunning
-	default:
+	default: // a paused one need not have been started
 		return fmt.Errorf("cannot start a container in the %s state", s)
 	}
 	if !c.rec.HasProcess {
