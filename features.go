@@ -15,7 +15,6 @@ var featuresCommand = cli.Command{
 	Usage: "print what this build can do, as JSON",
 	Help: "Prints what this build can do: the features structure of the runtime specification, as JSON. " +
 		"Its annotations hutch.seat.* say who the caller is and what it may; the command info says it in words.",
-	Max: cli.Many, // as runc, which looks at none
 	Examples: []cli.Example{
 		{Line: "hutch features", Does: "print all"},
 		{Line: "hutch features | jq .mountOptions", Does: "print the options that mounts may have"},

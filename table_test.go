@@ -101,6 +101,16 @@ func TestHelpTexts(t *testing.T) {
 	}
 }
 
+// TestArgumentsAreNamed: a command takes arguments if its usage names some, and no others: a word
+// that is passed over in silence is a mistake that nobody hears of.
+func TestArgumentsAreNamed(t *testing.T) {
+	for _, c := range table.Commands {
+		if (c.Arguments != "") != (c.Max > 0) {
+			t.Errorf("%s: its usage names %q, and it takes up to %d", c.Name, c.Arguments, c.Max)
+		}
+	}
+}
+
 // TestWhatEnginesWrite parses command lines of containerd, podman, CRI-O and Docker.
 func TestWhatEnginesWrite(t *testing.T) {
 	for _, line := range []string{

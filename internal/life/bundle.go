@@ -117,7 +117,8 @@ func (q *request) read(r *Runtime) (err error) {
 }
 
 // checkTerminal refuses combinations of terminal and console socket that leave
-// the terminal without a reader, as runc does.
+// the terminal without a reader, as runc does. A run that stays may have a socket, too:
+// who asks for the terminal by it reads it.
 func (q *request) checkTerminal() error {
 	terminal := q.bundle.spec.Process != nil && q.bundle.spec.Process.Terminal
 	detached := q.fifo || q.Detach

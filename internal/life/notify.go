@@ -39,6 +39,19 @@ func (n *relay) pass(pidfd, pid int) error {
 	return n.socket.Relay(n.host, pidfd, pid)
 }
 
+// wait is pass for a command that ends with it: where nobody can be told, as when the
+// variable is left of a service that is gone, it does not wait for what most programs never
+// say.
+func (n *relay) wait(pidfd, pid int) error {
+	if n == nil {
+		return nil
+	}
+	if err := notify.Reach(n.host); err != nil {
+		return err
+	}
+	return n.pass(pidfd, pid)
+}
+
 // tell reports at once that a restored container is ready: what says so when it begins has
 // said it before the checkpoint.
 func (n *relay) tell(pid int) error {

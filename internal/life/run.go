@@ -63,12 +63,17 @@ func subreaper(o *CreateOptions) error {
 func (m *maker) attend(opts *CreateOptions) (status int, err error) {
 	m.undo = nil                              // from here on it is a container as any other
 	m.r.warnIf(m.trace.Write(opts.TraceFile)) // the process runs, and is waited for
-	ready := func() error { return m.ready.pass(m.child.Pidfd, m.child.Pid) }
+	pass := m.ready.pass
+	if opts.Detach {
+		pass = m.ready.wait
+	}
+	ready := func() error { return pass(m.child.Pidfd, m.child.Pid) }
 	if m.restored {
 		ready = func() error { return m.ready.tell(m.child.Pid) }
 	}
 	if opts.Detach {
-		return 0, ready()
+		m.r.warnIf(ready()) // the process runs, whoever hears of it
+		return 0, nil
 	}
 	if m.ready != nil {
 		go func() { m.r.warnIf(ready()) }()

@@ -74,7 +74,7 @@ func (r *Runtime) Start(id string, opts *StartOptions) (retErr error) {
 		return err
 	}
 	phase("relay notifications")
-	if err := notify.pass(pidfd, ctr.rec.Pid); err != nil {
+	if err := notify.wait(pidfd, ctr.rec.Pid); err != nil {
 		return err
 	}
 	tr.End()
@@ -89,9 +89,9 @@ func (c *container) startable() error {
 	case Created:
 	case Stopped:
 		return ErrStopped
-	case Running, Paused:
+	case Running:
 		return ErrRunning
-	default:
+	default: // a paused one need not have been started
 		return fmt.Errorf("cannot start a container in the %s state", s)
 	}
 	if !c.rec.HasProcess {

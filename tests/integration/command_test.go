@@ -82,6 +82,17 @@ func TestStartErrors(t *testing.T) {
 	b.rt("start", b.id).failed(t, "does not exist")
 }
 
+// TestStartPaused: a container that was paused before its start has not been started, and is not
+// said to run.
+func TestStartPaused(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, args("sleep", "1000")).create()
+	b.rt("pause", b.id).ok(t)
+	b.rt("start", b.id).failed(t, "cannot start a container in the paused state")
+	b.rt("resume", b.id).ok(t)
+	b.start().status("running")
+}
+
 func TestKill(t *testing.T) {
 	t.Parallel()
 	const trap = `for s in HUP INT QUIT USR1 USR2 TERM WINCH; do trap "echo got $s" $s; done; echo ready; while :; do sleep 0.02; done`

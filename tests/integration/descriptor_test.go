@@ -233,6 +233,46 @@ func TestNotifySocket(t *testing.T) {
 	}
 }
 
+// TestNotifySocketGone: a NOTIFY_SOCKET where no service manager listens (any more) keeps no
+// command waiting for a word of readiness that nobody would hear. start says so, as runc does;
+// of run and its process, which runs, it is no failure.
+func TestNotifySocketGone(t *testing.T) {
+	t.Parallel()
+	run := func(t *testing.T, b *bundle, line ...string) result {
+		c := call{root: b.root, args: line, env: append(os.Environ(), "NOTIFY_SOCKET="+b.path("gone"))}
+		return c.start(t).wait()
+	}
+	want := "NOTIFY_SOCKET: connect to "
+	t.Run("start", func(t *testing.T) {
+		t.Parallel()
+		hutchOnly(t, "the text is Hutch's")
+		b := newBundle(t, args("sleep", "1000"))
+		c := b.createCall()
+		c.env = append(os.Environ(), "NOTIFY_SOCKET="+b.path("gone"))
+		c.do(t).ok(t)
+		b.readPid()
+		if res := run(t, b, "start", b.id); res.code != 1 || !strings.Contains(res.stderr, want) {
+			t.Errorf("start: exit code %d, %q; want 1 and %q", res.code, res.stderr, want)
+		}
+		b.status("running")
+	})
+	t.Run("run detached", func(t *testing.T) {
+		t.Parallel()
+		b := newBundle(t, args("sleep", "1000"))
+		if res := run(t, b, b.line("run", "--detach")...); res.code != 0 {
+			t.Errorf("run: exit code %d, %q; want 0", res.code, res.stderr)
+		}
+		b.status("running")
+	})
+	t.Run("run", func(t *testing.T) {
+		t.Parallel()
+		b := newBundle(t, args("true"))
+		if res := run(t, b, b.line("run")...); res.code != 0 || res.stderr != "" {
+			t.Errorf("run: exit code %d, %q; want 0 and nothing", res.code, res.stderr)
+		}
+	})
+}
+
 func closeReceived(oob []byte) {
 	messages, _ := unix.ParseSocketControlMessage(oob)
 	for i := range messages {

@@ -141,6 +141,20 @@ func TestConsoleSocket(t *testing.T) {
 	}
 }
 
+// TestConsoleSocketOfRun: a run that stays gives the terminal away as one that is detached does.
+func TestConsoleSocketOfRun(t *testing.T) {
+	t.Parallel()
+	hutchOnly(t, "runc takes a console socket of run --detach alone")
+	b := newBundle(t, terminal, sh("read line; exit 7"))
+	s := newSocket(t, b.path("console"))
+	run := call{root: b.root, args: b.line("run", "--console-socket", s.path)}.start(t)
+	master, _ := s.receive()
+	watch(master).typeIn(t, "hello\n")
+	if res := run.wait(); res.code != 7 || res.stdout+res.stderr != "" {
+		t.Errorf("%v; want the exit code 7 and silence", res)
+	}
+}
+
 func TestConsoleHoldsNothingOfTheCaller(t *testing.T) {
 	t.Parallel()
 	b, _ := createOnConsole(t, args("sleep", "1000"))

@@ -183,19 +183,38 @@ func (s *Socket) ready(pidfd int) ([]byte, error) {
 // mainPid is the process to watch, as Relay does when a process of it says so.
 func Ready(host string, mainPid int) error { return tell(host, []byte("READY=1"), mainPid) }
 
+// Reach returns why no service manager at host can be told anything, nil when one can.
+func Reach(host string) error {
+	fd, err := connect(host)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err
+}
+
+// connect gives a socket that is connected with the service manager's.
+func connect(host string) (fd int, err error) {
+	if host == "" || host[0] != '/' && host[0] != '@' {
+		return -1, fmt.Errorf("NOTIFY_SOCKET: %q is neither an absolute path nor an abstract name (@NAME)", host)
+	}
+	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, fmt.Errorf("NOTIFY_SOCKET: socket: %w", err)
+	}
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: host}); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("NOTIFY_SOCKET: connect to %s: %w", host, err)
+	}
+	return fd, nil
+}
+
 // tell sends the messages to the service manager.
 func tell(host string, ready []byte, mainPid int) error {
-	if host == "" || host[0] != '/' && host[0] != '@' {
-		return fmt.Errorf("NOTIFY_SOCKET: %q is neither an absolute path nor an abstract name (@NAME)", host)
-	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fd, err := connect(host)
 	if err != nil {
-		return fmt.Errorf("NOTIFY_SOCKET: socket: %w", err)
+		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: host}); err != nil {
-		return fmt.Errorf("NOTIFY_SOCKET: connect to %s: %w", host, err)
-	}
 	end := time.Now().Add(barrierWait)
 	if err := send(fd, host, string(ready)+"\n", nil, end); err != nil {
 		return err
