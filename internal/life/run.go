@@ -63,13 +63,12 @@ func subreaper(o *CreateOptions) error {
 func (m *maker) attend(opts *CreateOptions) (status int, err error) {
 	m.undo = nil                              // from here on it is a container as any other
 	m.r.warnIf(m.trace.Write(opts.TraceFile)) // the process runs, and is waited for
-	pass := m.ready.pass
-	if opts.Detach {
-		pass = m.ready.wait
-	}
-	ready := func() error { return pass(m.child.Pidfd, m.child.Pid) }
-	if m.restored {
+	ready := func() error { return m.ready.pass(m.child.Pidfd, m.child.Pid) }
+	switch {
+	case m.restored:
 		ready = func() error { return m.ready.tell(m.child.Pid) }
+	case opts.Detach:
+		ready = func() error { return m.ready.wait(m.child.Pidfd, m.child.Pid) }
 	}
 	if opts.Detach {
 		m.r.warnIf(ready()) // the process runs, whoever hears of it

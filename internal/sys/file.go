@@ -75,3 +75,9 @@ func WriteOnce(fd int, text string) error {
 	}
 	return err
 }
+
+// IsFile reports whether the descriptor is of the file, or the directory, at path.
+func IsFile(fd int, path string) bool {
+	var a, b unix.Stat_t
+	return unix.Fstat(fd, &a) == nil && unix.Stat(path, &b) == nil && a.Dev == b.Dev && a.Ino == b.Ino
+}

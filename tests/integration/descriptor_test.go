@@ -239,8 +239,7 @@ func TestNotifySocket(t *testing.T) {
 func TestNotifySocketGone(t *testing.T) {
 	t.Parallel()
 	run := func(t *testing.T, b *bundle, line ...string) result {
-		c := call{root: b.root, args: line, env: append(os.Environ(), "NOTIFY_SOCKET="+b.path("gone"))}
-		return c.start(t).wait()
+		return call{root: b.root, args: line, env: append(os.Environ(), "NOTIFY_SOCKET="+b.path("gone"))}.do(t)
 	}
 	want := "NOTIFY_SOCKET: connect to "
 	t.Run("start", func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/hutch-project/hutch/internal/program/call"
 	"github.com/hutch-project/hutch/internal/rotree"
 	"github.com/hutch-project/hutch/internal/seat"
+	"github.com/hutch-project/hutch/internal/sys"
 )
 
 // Link is a change of the child's link /proc/PID/exe: to an empty sealed file in
@@ -262,7 +263,7 @@ func otherMount() (int, error) {
 		return -1, err
 	}
 	fd, nameErr = detached(name)
-	if nameErr == nil && !sameFile(fd, self) {
+	if nameErr == nil && !sys.IsFile(fd, self) {
 		unix.Close(fd)
 		nameErr = errors.New("is another file")
 	}
@@ -284,12 +285,6 @@ func detached(path string) (int, error) {
 		return -1, fmt.Errorf("open %s in a detached mount: %w", path, err)
 	}
 	return fd, nil
-}
-
-// sameFile reports whether fd is the file at path.
-func sameFile(fd int, path string) bool {
-	var a, b unix.Stat_t
-	return unix.Fstat(fd, &a) == nil && unix.Stat(path, &b) == nil && a.Dev == b.Dev && a.Ino == b.Ino
 }
 
 // emptyProgram makes a sealed empty file that may be executed, which gives

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hutch-project/hutch/internal/sys"
 	"github.com/hutch-project/hutch/tests/testfuse"
 	"github.com/hutch-project/hutch/tests/testneed"
 	"github.com/hutch-project/hutch/tests/testplain"
@@ -76,7 +77,7 @@ func foreignMount() error {
 	if err != nil {
 		return err
 	}
-	if !sameFile(fd, self) {
+	if !sys.IsFile(fd, self) {
 		return errors.New("another file is opened")
 	}
 	name, err := os.Readlink(self)

@@ -45,14 +45,8 @@ func (r *Root) Handle(child *spawn.Child, event spawn.Event) (more bool, err err
 	m := &maker{root: root, dest: w.dest, dir: w.dir || event.Tag&AsDir != 0, to: w.link, mounts: r.before(w)}
 	// A container that runs may have mounted on "/" what it likes, as a directory of the host
 	// that is bound: only in the image the runtime's own rights count.
-	m.foreign = r.c.Running && !isDirectory(root, r.c.Rootfs)
+	m.foreign = r.c.Running && !sys.IsFile(root, r.c.Rootfs)
 	return false, m.make(r.c.RootUID, r.c.RootGID)
-}
-
-// isDirectory reports whether the descriptor leads to the directory at path.
-func isDirectory(fd int, path string) bool {
-	var own, there unix.Stat_t
-	return unix.Fstat(fd, &own) == nil && unix.Stat(path, &there) == nil && own.Dev == there.Dev && own.Ino == there.Ino
 }
 
 // mounted is a mount of the configuration that is there when a target is made.
